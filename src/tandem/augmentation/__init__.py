@@ -1,0 +1,1 @@
+"""Operations that derive new training rows: one a file."""

@@ -1,0 +1,1 @@
+"""Ways to make a trained model smaller or faster: one method a file."""

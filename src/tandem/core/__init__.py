@@ -1,0 +1,1 @@
+"""What every stage shares: paths, params, rows, files, errors and pins. Imports no torch."""

@@ -1,0 +1,60 @@
+"""Everything that a user can cause and put right.
+
+    TandemError                 one line: what, where, what to do; exit code 2
+    ├── ParamsError             params.yaml says something that no stage understands
+    ├── UnknownName             no such task, stage, method, source …
+    ├── SourceError             data or weights could not be fetched
+    │   └── HashMismatch        … or are not the bytes that were pinned
+    ├── DataError               rows that cannot be used, and the stage may not go on
+    │   └── BadRow              one row; the stage keeps it with its reason, or stops
+    └── StageError              a stage's input is missing or its output cannot be written
+
+Anything else that is raised is a defect of Tandem and keeps its traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class TandemError(Exception):
+    """A mistake that the user can put right; its text is one clear line."""
+
+
+class ParamsError(TandemError):
+    """params.yaml holds an unknown, missing or ill-typed key."""
+
+
+class UnknownName(TandemError):
+    """A name that nothing answers to; the text offers the nearest one that exists."""
+
+    def __init__(self, kind: str, name: str, available: Iterable[str], where: str = "") -> None:
+        known = sorted(available)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        place = f" in {where}" if where else ""
+        super().__init__(f"unknown {kind} {name!r}{place}.{hint} Available: {', '.join(known)}")
+
+
+class SourceError(TandemError):
+    """Data or weights could not be fetched."""
+
+
+class HashMismatch(SourceError):
+    """The fetched bytes are not the pinned ones."""
+
+
+class DataError(TandemError):
+    """Rows that cannot be used."""
+
+
+class BadRow(DataError):
+    """One row that cannot be read; `reason` is a short, countable name for why."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+
+
+class StageError(TandemError):
+    """A stage's input is missing, or its output cannot be written."""

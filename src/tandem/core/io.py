@@ -1,0 +1,75 @@
+"""Readers and writers of every artifact: whole or not at all, and the same bytes each time."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tandem.core.errors import StageError
+
+PARTIAL = ".partial"
+
+
+@contextmanager
+def writing(*finals: Path) -> Iterator[tuple[Path, ...]]:
+    """Give a temporary name for each of `finals`; move all into place if the body succeeds.
+
+    A final name with a suffix is a file, one without is a folder, which is made empty here. On
+    any error, Ctrl-C included, what was begun is removed and the old outputs stay as they were.
+    The temporary name is fixed, so what a killed run left is swept away by the next.
+
+    Raises:
+        StageError: the disk is full or a folder cannot be written to.
+    """
+    with ExitStack() as undo:
+        partials = []
+        for final in finals:
+            partial = final.parent / (PARTIAL + "-" + final.name)
+            remove(partial)
+            undo.callback(remove, partial)
+            partials.append(partial)
+        try:
+            for final, partial in zip(finals, partials, strict=True):
+                (final.parent if final.suffix else partial).mkdir(parents=True, exist_ok=True)
+            yield tuple(partials)
+            for final, partial in zip(finals, partials, strict=True):
+                remove(final)
+                os.replace(partial, final)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            where = error.filename or finals[0]
+            raise StageError(f"cannot write {where}: {error.strerror}. Make room, then run again") from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """JSON with sorted keys, two spaces and a last newline."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file that a stage wrote.
+
+    Raises:
+        StageError: the file is missing; the stage that writes it has not run.
+    """
+    require(path)
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def require(path: Path) -> None:
+    """Raises StageError unless `path` exists."""
+    if not path.exists():
+        raise StageError(f"{path} is missing: run `dvc repro` or `snakemake`, which make it first")

@@ -1,0 +1,217 @@
+"""params.yaml, strictly: every section has a typed model, and all mistakes are told at once.
+
+The top level of params.yaml holds `runtime`, `tasks`, `methods`, `preferences` and one section
+a task. A task's section holds one part a stage, each owned by that stage's module:
+
+    sentiment:
+      clean: {...}      →  tandem.stages.clean.Params
+      train: {...}      →  tandem.stages.train.Params
+"""
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tandem.core import paths, registry
+from tandem.core.errors import ParamsError, UnknownName
+
+
+class Strict(BaseModel):
+    """A section of params.yaml: no unknown key, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Runtime(Strict):
+    """What pins the bits of every artifact; see `tandem.core.determinism`."""
+
+    seed: int = Field(ge=0)
+    threads: int = Field(ge=1)
+    isa: Literal["avx2", "avx512", "default"]
+
+
+class Preference(Strict):
+    """A task whose model is moved toward human preferences; `encoder` starts its reward model."""
+
+    encoder: str
+
+
+class Project(Strict):
+    """The keys of params.yaml that belong to no single task."""
+
+    runtime: Runtime
+    tasks: list[str]
+    methods: list[str]
+    preferences: dict[str, Preference]
+
+
+class Plugin(Strict):
+    """Params that choose one plug-in by `kind` and carry its own settings.
+
+    `package` is the folder of `tandem` that the plug-in comes from; each of its modules has a
+    `Params(Plugin)` of its own.
+    """
+
+    package: ClassVar[str]
+    kind: str
+
+    @property
+    def module(self) -> ModuleType:
+        return registry.load(self.package, self.kind)
+
+
+def plugin(package: str) -> Any:
+    """A field type: a mapping with a `kind`, checked by that plug-in's own `Params`."""
+
+    def build(value: Any) -> Any:
+        if isinstance(value, Plugin):
+            return value
+        if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+            raise ValueError(f"needs a mapping with a kind, one of {registry.names(package)}")
+        try:
+            module = registry.load(package, value["kind"])
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+        return module.Params.model_validate(value)
+
+    return Annotated[SerializeAsAny[Plugin], BeforeValidator(build)]
+
+
+M = TypeVar("M", bound=Strict)
+
+
+def read(path: Path = paths.PARAMS) -> dict[str, Any]:
+    """The raw mapping in `path`, read as YAML 1.2 as DVC does."""
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path} is missing: run from the project's root") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise ParamsError(f"{path} is not YAML: {problem}") from None
+    if not isinstance(content, dict):
+        raise ParamsError(f"{path} must be a mapping of sections, not {type(content).__name__}")
+    return content
+
+
+def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M:
+    """The section at `keys` of params.yaml (`"sentiment", "clean"`), checked by `model`.
+
+    Raises:
+        ParamsError: unknown, missing or ill-typed keys, all of them in one message.
+    """
+    section: Any = read() if content is None else content
+    for depth, key in enumerate(keys):
+        if not isinstance(section, dict) or key not in section:
+            at = ".".join(keys[: depth + 1])
+            known = sorted(section) if isinstance(section, dict) else []
+            raise ParamsError(f"{paths.PARAMS}: {at} is missing.{_nearest(key, known)}")
+        section = section[key]
+    problems = list(_problems(model, section, keys))
+    if problems:
+        raise ParamsError("; ".join(problems))
+    return model.model_validate(section)
+
+
+def project(content: dict[str, Any] | None = None) -> Project:
+    """The keys of params.yaml that belong to no single task, checked."""
+    content = read() if content is None else content
+    own = {key: content[key] for key in Project.model_fields if key in content}
+    return load(Project, content=own)
+
+
+def check(content: dict[str, Any] | None = None) -> None:
+    """Check the whole of params.yaml, as far as any stage would ever read it.
+
+    Raises:
+        ParamsError: every mistake of the file, in one message.
+    """
+    content = read() if content is None else content
+    whole = project(content)
+    problems: list[str] = []
+    known_tasks = registry.names("tasks")
+    for task in whole.tasks:
+        if task not in known_tasks:
+            problems.append(str(UnknownName("task", task, known_tasks, f"{paths.PARAMS}: tasks")))
+    for method in whole.methods:
+        known = registry.names("compression")
+        if method not in known:
+            where = f"{paths.PARAMS}: methods"
+            problems.append(str(UnknownName("compression method", method, known, where)))
+    sections = [*Project.model_fields, *whole.tasks]
+    for key in content:
+        if key not in sections:
+            problems.append(_unknown(key, sections))
+    if not problems:
+        for task in whole.tasks:
+            problems.extend(_task_problems(task, content.get(task), whole))
+    if problems:
+        raise ParamsError("; ".join(problems))
+
+
+def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:
+    """All that is wrong with one task's section."""
+    if not isinstance(section, dict):
+        yield f"{paths.PARAMS}: {task} must be a mapping of stages"
+        return
+    models = stage_models(task, whole)
+    for key in section:
+        if key not in models:
+            yield _unknown(f"{task}.{key}", [f"{task}.{known}" for known in models])
+    for key, model in models.items():
+        if key not in section:
+            yield f"{paths.PARAMS}: {task}.{key} is missing"
+        else:
+            yield from _problems(model, section[key], (task, key))
+
+
+def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
+    """The sections that a task must have, each with the model that owns it."""
+    stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
+    if task in whole.preferences:
+        stages += ["reward", "align"]
+    models = {stage: registry.load("stages", stage).Params for stage in stages}
+    return models | {m: registry.load("compression", m).Params for m in whole.methods}
+
+
+def _problems(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
+    try:
+        model.model_validate(section)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False):
+            at = ".".join([*keys, *(str(part) for part in problem["loc"])])
+            if problem["type"] == "extra_forbidden":
+                siblings = [".".join([*at.split(".")[:-1], name]) for name in _fields(model, problem["loc"])]
+                yield _unknown(at, siblings)
+            elif problem["type"] == "missing":
+                yield f"{paths.PARAMS}: {at} is missing"
+            else:
+                found = repr(problem.get("input"))
+                shown = found if len(found) <= 60 else found[:57] + "..."
+                yield f"{paths.PARAMS}: {at}: {problem['msg']} (found {shown})"
+
+
+def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The names allowed where an unknown key stood, `loc` being its place below `model`."""
+    for part in loc[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+        elif not isinstance(part, int):
+            return []
+    return list(model.model_fields)
+
+
+def _unknown(at: str, known: list[str]) -> str:
+    return f"{paths.PARAMS}: unknown key {at}.{_nearest(at, known)}"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known)}" if known else ""

@@ -1,0 +1,54 @@
+"""Where everything lies, relative to the project's root: the way of the data in one page.
+
+raw → clean → split → augmented → models → reports. dvc.yaml names the same paths;
+`tests/test_dag.py` holds the two together.
+"""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+SPLITS = ("train", "validation", "test")
+
+ROWS = "rows.parquet"
+DROPPED = "dropped.parquet"
+CARD = "README.md"
+
+
+def raw(task: str) -> Path:
+    """rows.parquet, unreadable.parquet and the data card README.md, as fetched."""
+    return Path("data/raw") / task
+
+
+def clean(task: str) -> Path:
+    """rows.parquet (kept) and dropped.parquet (dropped, each with its reason)."""
+    return Path("data/clean") / task
+
+
+def split(task: str) -> Path:
+    """train.parquet, validation.parquet, test.parquet, dropped.parquet."""
+    return Path("data/split") / task
+
+
+def augmented(task: str) -> Path:
+    """train.parquet: the training rows and the rows derived from them."""
+    return Path("data/augmented") / task
+
+
+def model(task: str, variant: str) -> Path:
+    """A model folder: pretrained, base, reward, aligned, or named after a compression method."""
+    return Path("models") / task / variant
+
+
+def metrics(stage: str, name: str) -> Path:
+    """Metrics of one run of a stage; `name` is TASK or TASK-VARIANT."""
+    return Path("reports/metrics") / stage / f"{name}.json"
+
+
+def plots(stage: str, name: str) -> Path:
+    """The table behind a DVC plot."""
+    return Path("reports/plots") / stage / f"{name}.csv"
+
+
+def predictions(task: str, variant: str) -> Path:
+    """What a variant (or a baseline) answered on each test row, with per-row statistics."""
+    return Path("reports/predictions") / task / f"{variant}.parquet"

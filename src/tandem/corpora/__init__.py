@@ -1,0 +1,1 @@
+"""How the files of a known corpus are read into rows: one corpus a file."""

@@ -1,0 +1,1 @@
+"""Scores: one `evaluate.Metric` a file, with what its interval needs."""

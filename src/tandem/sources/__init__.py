@@ -1,0 +1,1 @@
+"""Where rows and weights come from: one kind of source a file."""
