@@ -28,7 +28,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tandem: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("tandem: interrupted; nothing half-written is left, run again to go on", file=sys.stderr)
+        print(
+            "tandem: interrupted; nothing half-written is left, run again to go on", file=sys.stderr
+        )
         return 130
 
 

@@ -42,7 +42,9 @@ def writing(*finals: Path) -> Iterator[tuple[Path, ...]]:
             if error.errno is None:
                 raise
             where = error.filename or finals[0]
-            raise StageError(f"cannot write {where}: {error.strerror}. Make room, then run again") from error
+            raise StageError(
+                f"cannot write {where}: {error.strerror}. Make room, then run again"
+            ) from error
 
 
 def remove(path: Path) -> None:

@@ -34,6 +34,7 @@ class Runtime(Strict):
     seed: int = Field(ge=0)
     threads: int = Field(ge=1)
     isa: Literal["avx2", "avx512", "default"]
+    device: Literal["cpu", "auto"]
 
 
 class Preference(Strict):
@@ -187,7 +188,9 @@ def _problems(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Itera
         for problem in error.errors(include_url=False):
             at = ".".join([*keys, *(str(part) for part in problem["loc"])])
             if problem["type"] == "extra_forbidden":
-                siblings = [".".join([*at.split(".")[:-1], name]) for name in _fields(model, problem["loc"])]
+                siblings = [
+                    ".".join([*at.split(".")[:-1], name]) for name in _fields(model, problem["loc"])
+                ]
                 yield _unknown(at, siblings)
             elif problem["type"] == "missing":
                 yield f"{paths.PARAMS}: {at} is missing"
@@ -201,7 +204,11 @@ def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """The names allowed where an unknown key stood, `loc` being its place below `model`."""
     for part in loc[:-1]:
         field = model.model_fields.get(str(part))
-        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if (
+            field is not None
+            and isinstance(field.annotation, type)
+            and issubclass(field.annotation, BaseModel)
+        ):
             model = field.annotation
         elif not isinstance(part, int):
             return []

@@ -1,1 +1,27 @@
-"""Model families: one a file. Only stages that train or run a model import from here."""
+"""Model families: one a file, each with a class `Model` below `TextModel`.
+
+Only stages that train or run a model import from here; everything here imports torch.
+"""
+
+from pathlib import Path
+
+from tandem.core import registry
+from tandem.core.io import require
+from tandem.core.task import BaseTask
+from tandem.modeling._model import TextModel
+
+
+def family(task: BaseTask) -> type[TextModel]:
+    """The family that a task's models belong to."""
+    found: type[TextModel] = registry.load("modeling", task.family).Model
+    return found
+
+
+def load(folder: Path, task: BaseTask) -> TextModel:
+    """The model in `folder`, in evaluation mode: pretrained, trained, aligned or compressed.
+
+    Raises:
+        StageError: the folder is missing; the stage that writes it has not run.
+    """
+    require(folder)
+    return family(task).load(folder, task)

@@ -1,0 +1,81 @@
+"""What every family has in common: a network with its tokenizer, as they lie in a folder.
+
+A folder holds what `from_pretrained` of Hugging Face reads: config.json, model.safetensors and
+the tokenizer's files. A compressed one that transformers cannot read by itself also holds
+tandem.json, which names the compression method whose `restore` reads it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from torch import Tensor
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+from tandem.core import registry
+from tandem.core.io import read_json
+from tandem.core.records import Row
+from tandem.core.task import BaseTask
+from tandem.modeling._training import Training
+
+METHOD_FILE = "tandem.json"
+
+logging.set_verbosity_error()
+logging.disable_progress_bar()
+
+
+class TextModel(ABC):
+    """A network with its tokenizer, for one task.
+
+    `auto` is the class of transformers that reads the family's folders; `start` builds what
+    `fit` trains; `encode` and `collate` make batches, with labels; `loss` is what is trained on.
+    """
+
+    auto: ClassVar[type[Any]]
+
+    def __init__(
+        self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: BaseTask
+    ) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.task = task
+
+    @classmethod
+    @abstractmethod
+    def start(cls, folder: Path, task: BaseTask, rows: Sequence[Row], training: Training) -> Self:
+        """The untrained model: weights from `folder`, heads and vocabularies from `rows`."""
+
+    @classmethod
+    def load(cls, folder: Path, task: BaseTask) -> Self:
+        """The model that `save` or a compression method wrote, in evaluation mode."""
+        marker = folder / METHOD_FILE
+        if marker.exists():
+            method = registry.load("compression", read_json(marker)["method"], str(marker))
+            network = method.restore(folder, cls.auto)
+        else:
+            network = cls.auto.from_pretrained(folder)
+        return cls(network.eval(), AutoTokenizer.from_pretrained(folder), task)
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and JSON, as `from_pretrained` of Hugging Face reads them."""
+        self.network.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    @abstractmethod
+    def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """One example a row: `input_ids` (list of int) and what `collate` needs, labels too."""
+
+    @abstractmethod
+    def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+        """What pads examples to a batch of tensors, each (batch, length) or (batch,)."""
+
+    def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        """The training loss of a batch, a scalar; by default the network's own."""
+        found: Tensor = network(**batch).loss
+        return found
+
+    @abstractmethod
+    def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
+        """One answer a row, in the order of `rows`, as JSON-able values."""
