@@ -54,17 +54,33 @@ def load(name: str, where: str = "") -> BaseTask:
     return cast(BaseTask, registry.load("tasks", name, where).Task())
 
 
-def field(raw: Mapping[str, Any], name: str, kind: type[Any] = str) -> Any:
-    """The value of a raw record's column `name`, which must be a `kind` and not empty.
+def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:
+    """A raw record as a row of type `kind`, each column checked against the row's field.
+
+    Columns that the row does not know are left out; a field with a default may be missing. In a
+    CSV file a list stands as JSON.
 
     Raises:
         BadRow: missing_NAME, empty_NAME or ill_typed_NAME.
     """
-    if raw.get(name) is None:
-        raise BadRow(f"missing_{name}", f"columns: {', '.join(map(str, raw))}")
-    value = raw[name]
-    if not isinstance(value, kind):
-        raise BadRow(f"ill_typed_{name}", f"{value!r:.60} is not {kind.__name__}")
-    if value in ("", [], ()):
-        raise BadRow(f"empty_{name}")
-    return value
+    values = {}
+    for field in dataclasses.fields(kind):
+        value = raw.get(field.name)
+        if isinstance(value, str) and field.type is not str:
+            value = _from_json(field.name, value) if value.strip() else None
+        if isinstance(value, str) and not value.strip():
+            raise BadRow(f"empty_{field.name}")
+        if value is not None:
+            values[field.name] = value
+    try:
+        return _adapter(kind).validate_python(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        name = problem["loc"][0]
+        reason = "missing" if problem["type"] == "missing" else "ill_typed"
+        raise BadRow(f"{reason}_{name}", problem["msg"]) from None
+
+
+@functools.cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
