@@ -5,14 +5,22 @@ since the data stages import it too. What is heavy stands behind names: `family`
 `tandem.modeling`, `metrics` and `baselines` are modules in those folders.
 """
 
+import dataclasses
+import functools
+import json
 import re
+import typing
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from tandem.core import registry
 from tandem.core.errors import BadRow
 from tandem.core.records import Row
+
+R = TypeVar("R", bound=Row)
 
 PLACEHOLDER = re.compile(r"\{[^{}\s]*\}")
 
@@ -57,8 +65,8 @@ def load(name: str, where: str = "") -> BaseTask:
 def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:
     """A raw record as a row of type `kind`, each column checked against the row's field.
 
-    Columns that the row does not know are left out; a field with a default may be missing. In a
-    CSV file a list stands as JSON.
+    Columns that the row does not know are left out; a field with a default may be missing or
+    empty. Where the row wants a tuple, a string is read as JSON, for a CSV cell holds no list.
 
     Raises:
         BadRow: missing_NAME, empty_NAME or ill_typed_NAME.
@@ -66,21 +74,30 @@ def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:
     values = {}
     for field in dataclasses.fields(kind):
         value = raw.get(field.name)
-        if isinstance(value, str) and field.type is not str:
-            value = _from_json(field.name, value) if value.strip() else None
         if isinstance(value, str) and not value.strip():
-            raise BadRow(f"empty_{field.name}")
+            if field.default is dataclasses.MISSING:
+                raise BadRow(f"empty_{field.name}")
+            value = None
+        if isinstance(value, str) and typing.get_origin(field.type) is tuple:
+            value = _from_json(field.name, value)
         if value is not None:
             values[field.name] = value
     try:
-        return _adapter(kind).validate_python(values)
+        return cast(R, _adapter(kind).validate_python(values))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        name = problem["loc"][0]
-        reason = "missing" if problem["type"] == "missing" else "ill_typed"
-        raise BadRow(f"{reason}_{name}", problem["msg"]) from None
+        name, *below = problem["loc"]
+        trouble = "missing" if problem["type"] == "missing" and not below else "ill_typed"
+        raise BadRow(f"{trouble}_{name}", problem["msg"]) from None
+
+
+def _from_json(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise BadRow(f"ill_typed_{name}", f"{value!r:.60} is not JSON") from None
 
 
 @functools.cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)

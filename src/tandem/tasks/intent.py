@@ -1,0 +1,57 @@
+"""Intent: what is asked of a home, and which pieces of the text say where, what and how much.
+
+An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_intents`):
+
+    IntentRow(
+        id="en/HassTurnOn/3f9c…", group="en/HassTurnOn/0/2", domain="light",
+        text="turn on the lights in the attic", label="HassTurnOn",
+        spans=(Span(start=26, end=31, label="area"),), holdout="test",
+    )
+
+A user's own rows need `text` and `label`; `spans` is a list of {start, end, label}, in characters.
+"""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from tandem.core.errors import BadRow
+from tandem.core.records import Row, Span
+from tandem.core.task import BaseTask, row_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentRow(Row):
+    """A request, its intent, and its key information as spans: sorted, disjoint, not empty."""
+
+    label: str
+    spans: tuple[Span, ...] = ()
+
+
+class Task(BaseTask):
+    """Classification of a text and tagging of its words, by one model."""
+
+    name: ClassVar[str] = "intent"
+    row: ClassVar[type[Row]] = IntentRow
+    family: ClassVar[str] = "tagging"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "span_f1")
+    baselines: ClassVar[tuple[str, ...]] = ("majority", "tfidf")
+
+    def parse(self, raw: Mapping[str, Any]) -> IntentRow:
+        """One raw record as a row; its spans must lie inside the text, in order, disjoint."""
+        row = row_of(IntentRow, raw)
+        edges = list(itertools.chain.from_iterable((s.start, s.end) for s in row.spans))
+        if any(span.start >= span.end or not span.label for span in row.spans):
+            raise BadRow("empty_span")
+        if edges != sorted(edges) or (edges and not 0 <= edges[0] < edges[-1] <= len(row.text)):
+            raise BadRow("misplaced_span", f"{edges} in a text of {len(row.text)} characters")
+        return row
+
+    def stratum(self, row: Row) -> str:
+        """The intent, so that each is in each split, as far as it has groups enough."""
+        return cast(IntentRow, row).label
+
+    def protected(self, row: Row) -> list[tuple[int, int]]:
+        """The spans."""
+        return [(span.start, span.end) for span in cast(IntentRow, row).spans]

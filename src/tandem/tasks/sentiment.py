@@ -1,0 +1,51 @@
+"""Sentiment: whether a text is negative, neutral or positive.
+
+An example row, from the ratings of vaderSentiment (`tandem.corpora.vader_ratings`):
+
+    SentimentRow(
+        id="movie/3", group="movie/3", domain="movie",
+        text="Effective but too tepid biopic", label="negative",
+        ratings=(-1, 0, -1, 0, -1, -1, -1, -1, 0, -2, 1, 1, -1, -1, -1),
+    )
+
+A user's own rows need `text` and `label` only; ratings, where they exist, are single human
+judgements from -4 to 4 and give the human ceiling and the preferences.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from tandem.core.errors import BadRow
+from tandem.core.records import Row
+from tandem.core.task import BaseTask, row_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentimentRow(Row):
+    """A text with its class and, where known, the human ratings behind it."""
+
+    label: str
+    ratings: tuple[int, ...] = ()
+
+
+class Task(BaseTask):
+    """Three-way classification of a text."""
+
+    name: ClassVar[str] = "sentiment"
+    row: ClassVar[type[Row]] = SentimentRow
+    family: ClassVar[str] = "classification"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "macro_f1")
+    baselines: ClassVar[tuple[str, ...]] = ("majority", "tfidf", "vader")
+    labels: ClassVar[tuple[str, ...]] = ("negative", "neutral", "positive")
+
+    def parse(self, raw: Mapping[str, Any]) -> SentimentRow:
+        """One raw record as a row; its label must be one of `labels`."""
+        row = row_of(SentimentRow, raw)
+        if row.label not in self.labels:
+            raise BadRow("unknown_label", f"{row.label!r:.60} is none of {', '.join(self.labels)}")
+        return row
+
+    def stratum(self, row: Row) -> str:
+        """Domain and class, so that each split has the same mix of both."""
+        return f"{row.domain}/{cast(SentimentRow, row).label}"
