@@ -83,7 +83,7 @@ def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:
         if value is not None:
             values[field.name] = value
     try:
-        return cast(R, _adapter(kind).validate_python(values))
+        return cast(R, _adapter(cast(Any, kind)).validate_python(values))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         name, *below = problem["loc"]
