@@ -1,5 +1,8 @@
 """Model families: one a file, each with a class `Model` below `TextModel`.
 
+Beside it stands `class Params(Plugin)` with the family's own settings, read from the part
+`model: {kind: FAMILY, …}` of a task's `train` section.
+
 Only stages that train or run a model import from here; everything here imports torch.
 """
 
@@ -8,7 +11,11 @@ from pathlib import Path
 from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
+from tandem.modeling._batching import first_rows
 from tandem.modeling._model import TextModel
+from tandem.modeling._training import Training, fit, write_curve
+
+__all__ = ["TextModel", "Training", "family", "first_rows", "fit", "load", "write_curve"]
 
 
 def family(task: BaseTask) -> type[TextModel]:

@@ -44,8 +44,18 @@ class TextModel(ABC):
 
     @classmethod
     @abstractmethod
-    def start(cls, folder: Path, task: BaseTask, rows: Sequence[Row], training: Training) -> Self:
-        """The untrained model: weights from `folder`, heads and vocabularies from `rows`."""
+    def start(
+        cls,
+        folder: Path,
+        task: BaseTask,
+        rows: Sequence[Row],
+        training: Training,
+        settings: Any,
+    ) -> Self:
+        """The untrained model: weights from `folder`, heads and vocabularies from `rows`.
+
+        `settings` is the family's own `Params`, the part `model` of a task's `train` section.
+        """
 
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:

@@ -6,6 +6,7 @@ best weights are kept. A run is a number of steps, never of seconds, so that its
 """
 
 import csv
+import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +16,12 @@ from typing import Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from tandem.core.errors import StageError
 from tandem.core.params import Runtime, Strict
+from tandem.modeling._batching import ByLength
+from tandem.modeling._network import freeze, set_dropout
 
 CURVE = ("step", "train_loss", "validation_loss", "learning_rate")
 
@@ -67,28 +71,43 @@ def fit(
     """Train `network` in place to its best validation loss; returns the curve, one dict a look.
 
     `loss(network, batch, label_smoothing)` gives a scalar; `examples` hold `input_ids`, whose
-    lengths batches are formed by. In evaluation `loss` is called without smoothing.
+    lengths batches are formed by. On validation rows `loss` is called without smoothing. Dropout
+    and frozen layers are set here too, so every stage that fits a model has them.
+
+    Raises:
+        StageError: there is nothing to train or validate on, or the loss is not a number.
     """
+    if not examples or not validation:
+        raise StageError("no training or no validation rows: the split needs more rows")
+    set_dropout(network, training.dropout)
+    if training.trainable_layers is not None:
+        freeze(network, training.trainable_layers)
+    best = _Best(training.patience)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = _Trainer(
             model=network,
-            args=_arguments(training, runtime, Path(scratch)),
+            args=_arguments(training, runtime, scratch),
             train_dataset=list(examples),
-            eval_dataset=list(validation),
+            eval_dataset=sorted(validation, key=_length),
             data_collator=collate,
-            callbacks=[EarlyStoppingCallback(training.patience)],
+            callbacks=[best],
         )
         trainer.batch_loss, trainer.training = loss, training
         trainer.train()
-    network.eval()
+    if not best.weights:
+        raise StageError("the validation loss is not a number: use a lower learning_rate or clip")
+    network.load_state_dict(best.weights, strict=False)
+    network.to("cpu").eval()
     return _curve(trainer.state.log_history)
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """The Trainer with a loss of the family's own, and L1."""
+    """The Trainer with a loss of the family's own, L1, and batches by length in random order."""
 
     batch_loss: Callable[[Any, dict[str, Tensor], float], Tensor]
     training: Training
+    # a loss is a mean over its batch, so the Trainer divides it by the accumulated batches
+    loss_is_scaled_for_ga = False
 
     def compute_loss(
         self,
@@ -97,19 +116,59 @@ class _Trainer(Trainer):  # type: ignore[misc]
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        if not model.training:
-            loss = self.batch_loss(model, inputs, 0.0)
-            return (loss, {}) if return_outputs else loss
         loss = self.batch_loss(model, inputs, self.training.label_smoothing)
         if self.training.l1:
-            weights = (p.abs().sum() for p in model.parameters() if p.requires_grad)
-            loss = loss + self.training.l1 * torch.stack(list(weights)).sum()
-        return loss / self.training.accumulation
+            # biases and norms are left alone, as AdamW's weight decay leaves them
+            weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+            loss = loss + self.training.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
+        return loss
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Tensor, None, None]:
+        with torch.no_grad():
+            return self.batch_loss(model, self._prepare_inputs(inputs), 0.0).detach(), None, None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return ByLength([_length(e) for e in self.train_dataset], self.args.train_batch_size)
 
 
-def _arguments(training: Training, runtime: Runtime, scratch: Path) -> TrainingArguments:
+class _Best(TrainerCallback):  # type: ignore[misc]
+    """Keep the trainable weights of the best look in memory; stop when patience has run out."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+        self.loss = math.inf
+        self.weights: dict[str, Tensor] = {}
+        self.worse = 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # the last step is looked at even off the beat, and its training loss belongs beside it
+        control.should_log = control.should_log or control.should_evaluate
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, model: Any, metrics: dict[str, float], **_: Any
+    ) -> None:
+        self.worse += 1
+        if metrics["eval_loss"] < self.loss:
+            self.loss, self.worse = metrics["eval_loss"], 0
+            named = model.named_parameters()
+            self.weights = {n: p.detach().clone() for n, p in named if p.requires_grad}
+        if self.worse >= self.patience:
+            control.should_training_stop = True
+
+
+def _length(example: Mapping[str, Any]) -> int:
+    return len(example["input_ids"])
+
+
+def _arguments(training: Training, runtime: Runtime, scratch: str) -> TrainingArguments:
     return TrainingArguments(
-        output_dir=str(scratch),
+        output_dir=scratch,
         max_steps=training.steps,
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=training.batch_size * 2,
@@ -120,19 +179,13 @@ def _arguments(training: Training, runtime: Runtime, scratch: Path) -> TrainingA
         max_grad_norm=training.clip,
         weight_decay=training.l2,
         optim="adamw_torch",
-        train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
         eval_strategy="steps",
         logging_strategy="steps",
-        save_strategy="steps",
+        save_strategy="no",
         eval_steps=training.evaluate_every,
         logging_steps=training.evaluate_every,
-        save_steps=training.evaluate_every,
-        save_total_limit=1,
-        save_only_model=True,
-        load_best_model_at_end=True,
-        metric_for_best_model="loss",
-        greater_is_better=False,
+        logging_nan_inf_filter=False,
         prediction_loss_only=True,
         seed=runtime.seed,
         use_cpu=runtime.device == "cpu",
@@ -161,9 +214,3 @@ def write_curve(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
         writer.writerow(CURVE)
         for look in curve:
             writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in CURVE[1:])])
-
-
-def freeze_below(blocks: Sequence[torch.nn.Module], embeddings: torch.nn.Module, last: int) -> None:
-    """Leave only the last `last` of a network's `blocks`, and what stands after them, trainable."""
-    for module in [embeddings, *blocks[: len(blocks) - last]]:
-        module.requires_grad_(False)

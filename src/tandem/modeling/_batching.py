@@ -1,0 +1,47 @@
+"""Which rows a model is fitted on, and how they form batches."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+from tandem.core.records import Row
+
+R = TypeVar("R", bound=Row)
+
+
+def first_rows(rows: Sequence[R], limit: int | None) -> list[R]:
+    """At the most `limit` of `rows`, the first in the order of their hashed ids.
+
+    A sample that depends on neither the order of rows nor a seed, and that grows with `limit`.
+    """
+    hashed = sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())
+    return hashed[:limit]
+
+
+class ByLength(torch.utils.data.Sampler[int]):
+    """Indices such that each batch in turn has like lengths, in a new order each epoch.
+
+    Unlike `group_by_length` of transformers, whose batches run from long to short within 50, the
+    batches are shuffled, so the last, slow steps see all lengths. The random numbers are torch's,
+    which the Trainer seeds.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch_size: int, pool: int = 50) -> None:
+        self.lengths = lengths
+        self.batch_size = batch_size
+        self.pool = pool * batch_size
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        order = torch.randperm(len(self)).tolist()
+        for start in range(0, len(order), self.pool):
+            pool = sorted(order[start : start + self.pool], key=lambda i: self.lengths[i])
+            order[start : start + self.pool] = pool
+        whole = len(order) - len(order) % self.batch_size
+        for batch in torch.randperm(whole // self.batch_size).tolist():
+            yield from order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        yield from order[whole:]

@@ -1,0 +1,71 @@
+"""Train a task's model, with early stopping on validation rows.
+
+Reads   data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet,
+        models/TASK/pretrained, the params `runtime` and `TASK.train`
+Writes  models/TASK/base                   what `from_pretrained` of Hugging Face reads
+        reports/metrics/train/TASK.json    validation scores, steps, rows, parameters
+        reports/plots/train/TASK.csv       the loss curve
+
+    tandem train sentiment
+"""
+
+from typing import Any
+
+from tandem import metrics
+from tandem.core import io, params, paths, records
+from tandem.core import task as tasks
+from tandem.core.determinism import pin_torch
+from tandem.core.errors import ParamsError
+from tandem.modeling import Training, family, first_rows, fit, write_curve
+
+
+class Params(Training):
+    """How a task's model is trained: what every family has, and the family's own settings."""
+
+    model: params.plugin("modeling")  # type: ignore[valid-type]
+    """`kind` is the task's family; the rest is that family's `Params`."""
+
+
+def main(task: str) -> None:
+    """Train the model of one task."""
+    runtime = params.project().runtime
+    training = params.load(Params, task, "train")
+    known = tasks.load(task)
+    if training.model.kind != known.family:
+        at = f"{paths.PARAMS}: {task}.train.model.kind"
+        raise ParamsError(f"{at} must be {known.family!r}, the family of {task}")
+    everything = records.read(paths.augmented(task) / "train.parquet", known.row)
+    rows = first_rows(everything, training.max_rows)
+    validation = first_rows(
+        records.read(paths.split(task) / "validation.parquet", known.row),
+        training.max_validation_rows,
+    )
+    pretrained = paths.model(task, "pretrained")
+    io.require(pretrained)
+
+    pin_torch(runtime)
+    model = family(known).start(pretrained, known, rows, training, training.model)
+    curve = fit(
+        model.network,
+        model.loss,
+        model.encode(rows),
+        model.encode(validation),
+        model.collate(),
+        training,
+        runtime,
+    )
+    predictions = model.predict(validation, 2 * training.batch_size)
+
+    found: dict[str, Any] = {
+        "parameters": model.network.num_parameters(),
+        "rows": len(rows),
+        "steps": curve[-1]["step"],
+        "validation": metrics.score(known, validation, predictions, runtime)[0],
+        "validation_loss": min(look["validation_loss"] for look in curve),
+    }
+    with io.writing(
+        paths.model(task, "base"), paths.metrics("train", task), paths.plots("train", task)
+    ) as (folder, scores, plot):
+        model.save(folder)
+        io.write_json(scores, found)
+        write_curve(plot, curve)
