@@ -112,7 +112,7 @@ def read(path: Path, row: type[T]) -> list[T]:
 
 def _value(value: Any, hint: Any) -> Any:
     if typing.get_origin(hint) is tuple:
-        inner = typing.get_args(hint)[0]
+        inner: Any = typing.get_args(hint)[0]
         return tuple(inner(**v) if dataclasses.is_dataclass(inner) else v for v in value)
     return value
 

@@ -20,6 +20,7 @@ KINDS = {
     "metrics": "metric",
     "baselines": "baseline",
     "modeling": "model family",
+    "text.filters": "filter",
 }
 
 

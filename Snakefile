@@ -1,0 +1,39 @@
+# The DAG of dvc.yaml under Snakemake: Snakemake schedules, DVC executes and records.
+#
+#   snakemake -c2                              what is stale, on two cores
+#   snakemake -c2 models/sentiment/int8        just this, and what it needs
+#   snakemake -n                               what would run
+#
+# There is nothing to keep in step with dvc.yaml here: workflow/rules/stages.smk makes one rule
+# of each stage.
+from snakemake.settings.enums import RerunTrigger
+from snakemake.utils import min_version
+
+from tandem import dag
+
+min_version("9.0")
+
+
+report: "workflow/report/workflow.rst"
+
+
+# What is stale is DVC's word, by content: Snakemake must not find reasons of its own in what it
+# remembers of earlier runs. The option --rerun-triggers mtime says so too, but a plain
+# `snakemake -n` has to be right without it.
+type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
+dag.use_this_environment()
+STAGES = dag.plan() if workflow.is_main_process else dag.read_plan()
+
+
+rule all:
+    default_target: True
+    input:
+        [output for stage in STAGES for output in stage.outputs],
+
+
+include: "workflow/rules/stages.smk"
+
+
+onstart:
+    HEAD = dag.hold()
+    dag.keep_lock()

@@ -1,0 +1,200 @@
+"""The only file that touches DVC's internals: which stages there are, and which are stale.
+
+The Snakefile asks here once, in its main process. What is stale is DVC's word, by content; all
+that lies below a stale stage goes with it, since its inputs may change:
+
+    fetch ── clean ── split ── train          `clean` has an edited param:
+      │                 └───── baseline       stale are clean, split, train, baseline
+      └── (up to date)
+
+Jobs, which read the Snakefile again in processes of their own, read the plan that was written.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from tandem.core import params, paths
+from tandem.core.errors import StageError
+
+STATE = Path(".snakemake/tandem")
+PLAN = STATE / "plan.json"
+LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of dvc.yaml as a Snakemake rule needs it; paths are relative to the root."""
+
+    name: str
+    desc: str
+    inputs: list[str]
+    """Files of the project, and what other stages write."""
+    made: list[str]
+    """Those of `inputs` that other stages write."""
+    outputs: list[str]
+    results: list[str]
+    """Those of `outputs` that `snakemake --report` shows."""
+    upstream: list[str]
+    threads: int
+    mem_mb: int
+    gpu: int
+    stale: bool
+
+    @property
+    def group(self) -> str:
+        """The stage's name without its matrix: `train` of `train@sentiment`."""
+        return self.name.partition("@")[0]
+
+    @property
+    def reason(self) -> Path:
+        """A file that Snakemake takes for a changed input while the stage is stale."""
+        return STATE / "stale" / self.name
+
+    @property
+    def log(self) -> Path:
+        """What the stage's last job printed."""
+        return STATE / "log" / f"{self.name}.log"
+
+
+def plan() -> list[Stage]:
+    """Ask DVC for the stages and their state, write the plan and the reasons to run.
+
+    Raises:
+        ParamsError: params.yaml holds mistakes; all are named.
+        StageError: dvc.yaml or dvc.lock cannot be read.
+    """
+    params.check()
+    restore_lock()
+    stages = ask_dvc()
+    shutil.rmtree(STATE / "stale", ignore_errors=True)
+    for stage in stages:
+        if stage.stale:
+            stage.reason.parent.mkdir(parents=True, exist_ok=True)
+            # Snakemake compares small inputs by checksum too, so the content must be new.
+            stage.reason.write_text(f"{stage.name} {os.getpid()} {os.urandom(8).hex()}\n")
+    PLAN.parent.mkdir(parents=True, exist_ok=True)
+    PLAN.write_text(json.dumps([asdict(stage) for stage in stages]), encoding="utf-8")
+    return stages
+
+
+def read_plan() -> list[Stage]:
+    """The plan that the main process wrote; for jobs, which must not plan again."""
+    return [Stage(**stage) for stage in json.loads(PLAN.read_text(encoding="utf-8"))]
+
+
+def ask_dvc() -> list[Stage]:
+    """The stages of dvc.yaml in the order in which data flows."""
+    import networkx as nx
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(os.curdir, _wait_for_lock=True) as repo:
+            graph = repo.index.graph
+            status = repo.status()
+            changed = {stage for stage in graph if stage.addressing in status}
+            # An edge runs from a stage to what it depends on: dependents are ancestors.
+            stale = changed.union(*(nx.ancestors(graph, stage) for stage in changed))
+            ordered = nx.lexicographical_topological_sort(graph.reverse(), key=position(repo))
+            return [_stage(stage, graph, stage in stale) for stage in ordered]
+    except DvcException as error:
+        raise StageError(f"DVC cannot read the pipeline: {' '.join(str(error).split())}") from error
+
+
+def position(repo: Any) -> Any:
+    """A sort key: a stage's place in dvc.yaml, so that rules stand as the file tells the story."""
+    places = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
+    return lambda stage: places[stage.addressing]
+
+
+def _stage(stage: Any, graph: Any, stale: bool) -> Stage:
+    upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
+    theirs = [out.def_path for other in upstream for out in other.outs]
+    inputs: list[str] = []
+    made: list[str] = []
+    for dep in (d.def_path for d in stage.deps if not hasattr(d, "hash_params") and d.def_path):
+        covered = [path for path in theirs if _overlap(Path(path), Path(dep))]
+        made += covered
+        inputs += covered or [dep]
+    meta = stage.meta or {}
+    return Stage(
+        name=stage.addressing,
+        desc=stage.desc or "",
+        inputs=sorted({*inputs} - {str(paths.PARAMS)}),
+        made=sorted({*made}),
+        outputs=sorted(out.def_path for out in stage.outs),
+        results=sorted(out.def_path for out in stage.outs if out.metric or out.plot),
+        upstream=[other.addressing for other in upstream],
+        threads=int(meta.get("threads", 1)),
+        mem_mb=int(meta.get("mem_mb", 1000)),
+        gpu=int(meta.get("gpu", 0)),
+        stale=stale,
+    )
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def is_folder(path: str) -> bool:
+    """Whether an output is a folder: by our convention, files have a suffix."""
+    return not Path(path).suffix
+
+
+def use_this_environment() -> None:
+    """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake."""
+    here = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    if here not in path:
+        os.environ["PATH"] = os.pathsep.join([here, *path])
+
+
+def hold() -> IO[str]:
+    """Be the only head that runs jobs in this folder; keep the returned file open meanwhile.
+
+    Snakemake's own lock outlives a killed head and would have to be removed by hand; this one
+    is the kernel's and goes with the process.
+
+    Raises:
+        StageError: another snakemake runs here.
+    """
+    STATE.mkdir(parents=True, exist_ok=True)
+    file = (STATE / "head.lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StageError("another snakemake is running in this folder: wait for it") from None
+    return file
+
+
+def keep_lock() -> None:
+    """Keep a copy of dvc.lock: DVC writes it in place, and a kill can leave it empty."""
+    if LOCK.exists() and LOCK.stat().st_size:
+        STATE.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(LOCK, STATE / LOCK.name)
+
+
+def restore_lock() -> None:
+    """Put the kept copy back where a killed run left dvc.lock unreadable.
+
+    Stages that ran since are not lost: DVC's run cache knows them.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    kept = STATE / LOCK.name
+    if not (LOCK.exists() and kept.exists()):
+        return
+    text = LOCK.read_text(encoding="utf-8", errors="replace")
+    try:
+        whole = text.endswith("\n") and YAML(typ="safe").load(text) is not None
+    except YAMLError:
+        whole = False
+    if not whole:
+        shutil.copyfile(kept, LOCK)

@@ -1,0 +1,42 @@
+# One loop, one rule a stage of dvc.yaml.
+#
+# A stale stage gets a file as an input that is newer than its outputs: its reason to run. The
+# other inputs are ancient(), so that no mtime starts anything, save those that a stale stage
+# makes, which have to run first. DVC restores from its cache what turns out unchanged.
+STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
+
+for stage in STAGES:
+
+    rule:
+        name:
+            stage.name
+        input:
+            [path if path in STALE_OUTPUTS else ancient(path) for path in stage.inputs],
+            reason=str(stage.reason) if stage.stale else [],
+        output:
+            [
+                (
+                    directory(path)
+                    if dag.is_folder(path)
+                    else (
+                        report(
+                            path, category=stage.group, caption="../report/stage.rst"
+                        )
+                        if path in stage.results
+                        else path
+                    )
+                )
+                for path in stage.outputs
+            ],
+        log:
+            str(stage.log),
+        conda:
+            "../envs/tandem.yaml"
+        threads: stage.threads
+        resources:
+            mem_mb=stage.mem_mb,
+            gpu=stage.gpu,
+        message:
+            stage.desc
+        shell:
+            "dvc --wait-for-lock repro --quiet --single-item {rule} 2>&1 | tee {log}"
