@@ -1,0 +1,37 @@
+"""Drop rows with a text field that is too short or too long to learn from."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from tandem.core.params import Plugin
+from tandem.core.records import Row
+from tandem.core.task import BaseTask
+
+
+class Params(Plugin):
+    """Bounds, inclusive, on every text field; words are what spaces part."""
+
+    package = "text.filters"
+    min_chars: int = Field(ge=1)
+    max_chars: int
+    min_words: int = Field(ge=1)
+    max_words: int
+
+
+def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """`empty`, `too_short`, `too_long` or None."""
+    for row in rows:
+        reasons = (_judge(getattr(row, field), params) for field in task.text_fields)
+        yield next((reason for reason in reasons if reason), None)
+
+
+def _judge(text: str, params: Params) -> str | None:
+    chars, words = len(text), len(text.split())
+    if not words:
+        return "empty"
+    if chars < params.min_chars or words < params.min_words:
+        return "too_short"
+    if chars > params.max_chars or words > params.max_words:
+        return "too_long"
+    return None

@@ -1,0 +1,27 @@
+"""Drop rows whose texts are nearly those of an earlier row that is kept."""
+
+from collections.abc import Iterator, Sequence
+
+from tandem.core.params import Plugin
+from tandem.core.records import Row
+from tandem.core.task import BaseTask
+from tandem.text.near import Index, Likeness, sketches
+from tandem.text.normal import same
+
+
+class Params(Likeness, Plugin):
+    """When two rows are nearly the same; all text fields are compared together."""
+
+    package = "text.filters"
+
+
+def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """`near_duplicate` or None."""
+    forms = [same(" ".join(getattr(row, field) for field in task.text_fields)) for row in rows]
+    index = Index(params)
+    for row, form, sketch in zip(rows, forms, sketches(forms, params), strict=True):
+        if index.near(form, sketch):
+            yield "near_duplicate"
+        else:
+            index.add(row.id, form, sketch)
+            yield None

@@ -1,0 +1,99 @@
+"""Near-duplicates: MinHash and LSH find candidates, the true Jaccard similarity decides.
+
+Texts are compared as sets of character n-grams (Broder 1997, "On the resemblance and containment
+of documents"; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3).
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from pydantic import Field
+
+from tandem.core.params import Strict
+
+MISS = 1e-6  # a pair at the threshold may be missed with this probability, at most
+
+
+class Likeness(Strict):
+    """When two texts are near-duplicates."""
+
+    threshold: float = Field(gt=0, lt=1, description="Jaccard similarity from which on they are")
+    shingle: int = Field(ge=1, description="characters in an n-gram")
+    permutations: int = Field(ge=16, description="MinHash values a text")
+
+
+def shingles(form: str, size: int) -> set[str]:
+    """The n-grams of `size` characters, ends marked by spaces; a shorter text is its own.
+
+    >>> sorted(shingles("on", 3))
+    [' on', 'on ']
+    """
+    padded = f" {form} "
+    return {padded[at : at + size] for at in range(max(1, len(padded) - size + 1))}
+
+
+def jaccard(one: set[str], other: set[str]) -> float:
+    """Shared n-grams by all n-grams of both, 0 to 1."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+def bands(threshold: float, permutations: int, miss: float = MISS) -> tuple[int, int]:
+    """LSH bands and rows a band: the longest bands that miss a pair at `threshold` rarely enough.
+
+    A pair of similarity s is missed with probability (1 - s**rows)**bands.
+
+    >>> bands(0.8, 128)
+    (32, 4)
+    """
+    fit = [
+        (permutations // rows, rows)
+        for rows in range(1, permutations + 1)
+        if (1 - threshold**rows) ** (permutations // rows) <= miss
+    ]
+    return fit[-1] if fit else (permutations, 1)
+
+
+class Index:
+    """Texts added so far, by key, and which of them a further text is near to."""
+
+    def __init__(self, likeness: Likeness) -> None:
+        from datasketch import MinHashLSH
+
+        self.likeness = likeness
+        self.forms: dict[str, str] = {}
+        self.lsh = MinHashLSH(
+            num_perm=likeness.permutations,
+            params=bands(likeness.threshold, likeness.permutations),
+        )
+
+    def near(self, form: str, sketch: object) -> list[tuple[float, str]]:
+        """Similarity and key of each added text at or above the threshold, most similar first."""
+        own = shingles(form, self.likeness.shingle)
+        close = (
+            (jaccard(own, shingles(self.forms[key], self.likeness.shingle)), key)
+            for key in self.lsh.query(sketch)
+        )
+        return sorted(
+            (pair for pair in close if pair[0] >= self.likeness.threshold),
+            key=lambda pair: (-pair[0], pair[1]),
+        )
+
+    def add(self, key: str, form: str, sketch: object) -> None:
+        """Let later texts be compared with this one; keys are unique."""
+        self.forms[key] = form
+        self.lsh.insert(key, sketch, check_duplication=False)
+
+
+def sketches(forms: Iterable[str], likeness: Likeness) -> Iterator[object]:
+    """The MinHash of each form, in order.
+
+    n-grams are hashed by CRC-32: fast, the same everywhere, and datasketch mixes its bits.
+    """
+    from datasketch import MinHash
+
+    grams = ([gram.encode() for gram in shingles(form, likeness.shingle)] for form in forms)
+    sketched: Iterator[object] = MinHash.generator(
+        grams, num_perm=likeness.permutations, hashfunc=zlib.crc32
+    )
+    return sketched
