@@ -6,7 +6,7 @@ tandem.json, which names the compression method whose `restore` reads it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -89,3 +89,18 @@ class TextModel(ABC):
     @abstractmethod
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """One answer a row, in the order of `rows`, as JSON-able values."""
+
+    def encode_texts(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """The tokenizer's answer for each text, cut at the model's `max_length`."""
+        encoded = self.tokenizer(list(texts), truncation=True)
+        return [{name: encoded[name][i] for name in encoded} for i in range(len(texts))]
+
+    def batches(
+        self, examples: Sequence[dict[str, Any]], batch_size: int
+    ) -> Iterator[tuple[list[int], Any]]:
+        """Examples of like lengths together: their places, and their tensors (batch, length)."""
+        order = sorted(range(len(examples)), key=lambda i: len(examples[i]["input_ids"]))
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            batch = self.tokenizer.pad([examples[i] for i in places], return_tensors="pt")
+            yield places, batch.to(self.network.device)

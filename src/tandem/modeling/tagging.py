@@ -1,0 +1,185 @@
+"""A label for the text and spans in it, by one token classifier.
+
+The label is the tag of the first token ([CLS]), where JointBERT reads the intent too (Chen et
+al. 2019, "BERT for Joint Intent Classification and Slot Filling"); every other word carries a
+BIO tag on its first piece. All tags are those of one standard head, so a folder is read by plain
+`AutoModelForTokenClassification.from_pretrained`:
+
+    id2label: O, B-area, I-area, …, intent:HassTurnOn, intent:HassTurnOff, …
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from transformers import (
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+)
+
+from tandem.core.params import Plugin
+from tandem.core.records import Row
+from tandem.core.task import BaseTask
+from tandem.modeling._model import TextModel
+from tandem.modeling._training import Training
+
+OUTSIDE = "O"
+INTENT = "intent:"
+IGNORED = -100  # what cross_entropy leaves out
+
+Word = tuple[int, int, int]
+"""The number of a word's first token, and where the word starts and ends in the text."""
+
+
+class Params(Plugin):
+    """What a tagger is trained on."""
+
+    package: ClassVar[str] = "modeling"
+
+    span_weight: float = Field(gt=0)
+    """Weight of the tags' loss beside the label's."""
+
+
+class Model(TextModel):
+    """A joint classifier of texts and tagger of their words."""
+
+    auto: ClassVar[type[Any]] = AutoModelForTokenClassification
+
+    @classmethod
+    def start(
+        cls, folder: Path, task: BaseTask, rows: Sequence[Row], training: Training, settings: Params
+    ) -> Self:
+        """The encoder in `folder` under a new head, one output a tag and a label of `rows`."""
+        rows_: Sequence[Any] = rows
+        spans = sorted({span.label for row in rows_ for span in row.spans})
+        tags = [OUTSIDE, *(f"{edge}-{span}" for span in spans for edge in "BI")]
+        labels = tags + [INTENT + label for label in sorted({row.label for row in rows_})]
+        network = cls.auto.from_pretrained(
+            folder,
+            num_labels=len(labels),
+            id2label=dict(enumerate(labels)),
+            label2id={label: number for number, label in enumerate(labels)},
+        )
+        network.config.span_weight = settings.span_weight
+        tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
+        return cls(network, tokenizer, task)
+
+    @property
+    def tags(self) -> int:
+        """How many of the outputs are tags; the rest are labels of the whole text."""
+        labels = self.network.config.id2label.values()
+        return sum(not label.startswith(INTENT) for label in labels)
+
+    def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Token ids and `labels`: the intent first, then the tag of each word's first piece.
+
+        What was not seen in training is ignored, as are the other pieces.
+        """
+        rows_: Sequence[Any] = rows
+        numbers = self.network.config.label2id
+        examples = []
+        for row, encoded in zip(rows_, self.encode_texts([row.text for row in rows]), strict=True):
+            labels = [IGNORED] * len(encoded["input_ids"])
+            labels[0] = numbers.get(INTENT + row.label, IGNORED)
+            words = self.words(row.text)
+            for (first, *_), tag in zip(words, tags_of(row.spans, words), strict=True):
+                labels[first] = numbers.get(tag, IGNORED)
+            examples.append(encoded | {"labels": labels})
+        return examples
+
+    def words(self, text: str) -> list[Word]:
+        """The words of `text` that fit into the model, as its tokenizer cuts them."""
+        encoded = self.tokenizer(text, truncation=True, return_offsets_mapping=True)
+        found: dict[int, Word] = {}
+        ids, offsets = encoded.word_ids(), encoded["offset_mapping"]
+        for token, (word, (start, end)) in enumerate(zip(ids, offsets, strict=True)):
+            if word in found:
+                found[word] = (*found[word][:2], end)
+            elif word is not None:
+                found[word] = (token, start, end)
+        return list(found.values())
+
+    def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+        """Token tensors and `labels`, each (batch, length)."""
+        collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
+        collator = DataCollatorForTokenClassification(self.tokenizer, label_pad_token_id=IGNORED)
+        return collator
+
+    def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        """Cross-entropy over intents at the first token, and over tags at the words."""
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        logits, labels, tags = network(**inputs).logits, batch["labels"], self.tags
+        intents = labels[:, 0]
+        intents = intents.where(intents == IGNORED, intents - tags)
+        whole = _mean_loss(logits[:, 0, tags:], intents, smoothing)
+        spans = _mean_loss(logits[:, 1:, :tags].flatten(0, 1), labels[:, 1:].flatten(), smoothing)
+        weight: float = network.config.span_weight
+        return whole + weight * spans
+
+    @torch.inference_mode()
+    def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
+        """`{"label": str, "spans": [[start, end, label], …]}` a row, in characters."""
+        answers: list[dict[str, Any]] = [{}] * len(rows)
+        labels, tags = self.network.config.id2label, self.tags
+        for places, batch in self.batches(
+            self.encode_texts([row.text for row in rows]), batch_size
+        ):
+            logits = self.network(**batch).logits.cpu()
+            intents = (logits[:, 0, tags:].argmax(dim=1) + tags).tolist()
+            best = logits[:, :, :tags].argmax(dim=2).tolist()
+            for place, intent, numbers in zip(places, intents, best, strict=True):
+                words = self.words(rows[place].text)
+                spans = spans_of((labels[numbers[first]] for first, *_ in words), words)
+                answers[place] = {"label": labels[intent].removeprefix(INTENT), "spans": spans}
+        return answers
+
+
+def _mean_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Mean cross-entropy over the labels that count; zero where none does."""
+    counted = (labels != IGNORED).sum().clamp(min=1)
+    total = cross_entropy(
+        logits, labels, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+    )
+    return total / counted
+
+
+def tags_of(spans: Iterable[Any], words: Sequence[Word]) -> list[str]:
+    """The BIO tag of each word; a word is in a span if they overlap.
+
+    >>> from tandem.core.records import Span
+    >>> tags_of([Span(start=8, end=19, label="area")], [(1, 0, 7), (2, 8, 14), (3, 15, 19)])
+    ['O', 'B-area', 'I-area']
+    """
+    tags = [OUTSIDE] * len(words)
+    for span in spans:
+        edge = "B"
+        for number, (_, start, end) in enumerate(words):
+            if start < span.end and end > span.start:
+                tags[number] = f"{edge}-{span.label}"
+                edge = "I"
+    return tags
+
+
+def spans_of(tags: Iterable[str], words: Sequence[Word]) -> list[list[Any]]:
+    """The spans that BIO tags tell of: whole words, disjoint, in order.
+
+    An I without a span of its label before it begins one, as in the evaluation of CoNLL-2000.
+
+    >>> spans_of(["O", "I-area", "I-area"], [(1, 0, 7), (2, 8, 14), (3, 15, 19)])
+    [[8, 19, 'area']]
+    """
+    spans: list[list[Any]] = []
+    before = OUTSIDE
+    for tag, (_, start, end) in zip(tags, words, strict=True):
+        edge, _, label = tag.partition("-")
+        if edge == "I" and before.partition("-")[2] == label:
+            spans[-1][1] = end
+        elif tag != OUTSIDE:
+            spans.append([start, end, label])
+        before = tag
+    return spans
