@@ -1,0 +1,82 @@
+"""Interface texts of Home Assistant's components, in pairs of two languages (its wheel).
+
+A record: id "zwave_js/options/error/invalid_ws_url", group and domain "zwave_js", text "Invalid
+websocket URL", target "Ungültige WebSocket-URL". One text in nine holds {placeholders}.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from tandem.core.params import Plugin
+from tandem.sources import About, Records
+from tandem.sources._archive import Archive
+
+FOLDER = "homeassistant/components"
+
+
+class Params(Plugin):
+    """From which language into which, as the package names them (`de`, `zh-Hans`)."""
+
+    package: ClassVar[str] = "corpora"
+    kind: Literal["home_assistant_strings"]
+    source: str = Field(pattern=r"^[A-Za-z-]+$")
+    target: str = Field(pattern=r"^[A-Za-z-]+$")
+
+
+def rows(params: Params, archive: Archive) -> Records:
+    """Unique pairs, by component and key.
+
+    A text that is the same in both languages was left untranslated, or is a name: left out.
+    """
+    names = set(archive.names)
+    seen: set[tuple[str, str]] = set()
+    for name in sorted(names):
+        if not (name.startswith(FOLDER) and name.endswith(f"/translations/{params.source}.json")):
+            continue
+        other = name.removesuffix(f"{params.source}.json") + f"{params.target}.json"
+        if other not in names:
+            continue
+        component = name.split("/")[2]
+        targets = dict(strings(json.loads(archive.read(other))))
+        for key, text in strings(json.loads(archive.read(name))):
+            target = targets.get(key, text)
+            if target != text and (text, target) not in seen:
+                seen.add((text, target))
+                yield {
+                    "id": f"{component}/{key}",
+                    "group": component,
+                    "domain": component,
+                    "text": text,
+                    "target": target,
+                }
+
+
+def strings(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Every string of a tree, with the path of keys that leads to it."""
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from strings(value, f"{above}{key}/")
+        elif isinstance(value, str):
+            yield f"{above}{key}", value
+
+
+def about(params: Params) -> About:
+    """What the data card tells."""
+    return About(
+        title=f"Home Assistant interface texts, {params.source} to {params.target}",
+        description=(
+            "Interface texts of Home Assistant's components, written in English and translated by "
+            f"its community; pairs of {params.source} and {params.target} that differ, each once."
+        ),
+        licence="apache-2.0",
+        languages=[params.source, params.target],
+        citation="The Home Assistant Authors. Home Assistant. https://www.home-assistant.io",
+        limits=[
+            "Labels and short sentences of one kind of software: six words in the mean.",
+            "Many components share their wording, so an unseen component is not all new.",
+            "Translations are made by volunteers and reviewed unevenly.",
+        ],
+    )

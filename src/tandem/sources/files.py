@@ -1,0 +1,194 @@
+"""Rows of the user's own files: CSV, JSON Lines, Parquet, or plain text with a row a line.
+
+    source:
+      kind: files
+      format: csv
+      files: [{path: reviews.csv, sha256: 9f86d081…}]
+      columns: {text: review, label: stars}     # our name: the file's name
+
+A line that cannot be read becomes an `Unreadable`; a file that cannot, a DataError.
+"""
+
+import codecs
+import csv
+import difflib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TextIO
+
+from pydantic import Field, field_validator
+
+from tandem.core.errors import DataError
+from tandem.core.params import Plugin, Strict
+from tandem.sources import UNKNOWN, About, Origin, Record, Records, Unreadable
+from tandem.sources._pinned import mismatch, sha256
+
+
+class File(Strict):
+    """A path from the project's root; its pin makes DVC fetch again when the file changes."""
+
+    path: str
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+
+
+class Params(Plugin):
+    """Which files, in which form."""
+
+    package: ClassVar[str] = "sources"
+    kind: Literal["files"]
+    format: Literal["csv", "jsonl", "parquet", "text"]
+    files: list[File] = Field(min_length=1)
+    columns: dict[str, str] = Field(default={}, description="our name: the file's name")
+    encoding: str = "utf-8"
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="CSV only")
+    about: About = UNKNOWN
+
+    @field_validator("encoding")
+    @classmethod
+    def known(cls, name: str) -> str:
+        """Reject a name that Python knows no codec for; a UTF-8 file may start with a BOM."""
+        try:
+            return "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
+        except LookupError:
+            raise ValueError(f"unknown encoding {name!r}") from None
+
+
+def rows(params: Params) -> Records:
+    """The files' records, in their order.
+
+    Raises:
+        DataError: a file is missing, empty, not of its format, or lacks a column.
+        HashMismatch: a file is not the pinned one.
+    """
+    read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "text": _text}[params.format]
+    for file in params.files:
+        path = Path(file.path)
+        _check(path, file)
+        try:
+            yield from rename(read(path, params), params.columns)
+        except UnicodeError as error:
+            raise DataError(f"{path} is not {params.encoding}: {error}. Set `encoding`") from None
+        except OSError as error:
+            raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+def origin(params: Params) -> Origin:
+    """What params.yaml says of the files, and the hash of each, pinned or not."""
+    return Origin(params.about, {file.path: f"sha256 {_found(file)}" for file in params.files})
+
+
+def rename(records: Records, columns: dict[str, str]) -> Iterator[Record | Unreadable]:
+    """Give columns our names; one that stands for another of ours is not passed on as itself."""
+    theirs = set(columns.values())
+    for record in records:
+        if isinstance(record, Unreadable) or not columns:
+            yield record
+        else:
+            kept = {k: v for k, v in record.items() if k not in theirs and k not in columns}
+            yield kept | {ours: record.get(name) for ours, name in columns.items()}
+
+
+def require_columns(where: object, found: Iterable[str], columns: dict[str, str]) -> None:
+    """Raises DataError unless every column that `columns` maps is there."""
+    names = list(found)
+    for ours, theirs in columns.items():
+        if theirs not in names:
+            near = difflib.get_close_matches(theirs, names, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            known = ", ".join(names)
+            raise DataError(f"{where} has no column {theirs!r} (for {ours}).{hint} It has: {known}")
+
+
+def _check(path: Path, file: File) -> None:
+    if not path.is_file():
+        raise DataError(f"{path} is missing, or is no file; paths start at the project's root")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty")
+    if file.sha256 and (found := _found(file)) != file.sha256:
+        raise mismatch(str(path), file.sha256, found)
+
+
+def _found(file: File) -> str:
+    return sha256(Path(file.path))
+
+
+def _open(path: Path, params: Params) -> TextIO:
+    """Bytes that are not in the encoding become lone surrogates, which `_broken` sees."""
+    return path.open(encoding=params.encoding, errors="surrogateescape", newline="")
+
+
+def _broken(text: str) -> bool:
+    return not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text)
+
+
+def _shown(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _text(path: Path, params: Params) -> Records:
+    with _open(path, params) as file:
+        for line in file:
+            text = line.strip()
+            if _broken(text):
+                yield Unreadable("wrong_encoding", _shown(text))
+            elif text:
+                yield {"text": text}
+
+
+def _jsonl(path: Path, params: Params) -> Records:
+    for record in _text(path, params):
+        if isinstance(record, Unreadable):
+            yield record
+            continue
+        try:
+            value = json.loads(record["text"])
+        except ValueError:
+            yield Unreadable("broken_json", record["text"])
+            continue
+        yield value if isinstance(value, dict) else Unreadable("not_an_object", record["text"])
+
+
+def _csv(path: Path, params: Params) -> Records:
+    with _open(path, params) as file:
+        reader = csv.reader(file, delimiter=params.delimiter, strict=True)
+        header = next(reader, [])
+        if any(map(_broken, header)):
+            raise DataError(f"{path}: the header is not {params.encoding}. Set `encoding`")
+        require_columns(path, header, params.columns)
+        for cells in _lines(reader):
+            if isinstance(cells, Unreadable):
+                yield cells
+            elif any(map(_broken, cells)):
+                yield Unreadable("wrong_encoding", _shown(params.delimiter.join(cells)))
+            elif len(cells) != len(header):
+                yield Unreadable("wrong_number_of_cells", params.delimiter.join(cells))
+            else:
+                yield dict(zip(header, cells, strict=True))
+
+
+def _lines(reader: Any) -> Iterator[list[str] | Unreadable]:
+    """The reader's rows but blank ones; after a broken one it goes on with the next line."""
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Unreadable("broken_csv", f"line {reader.line_num}: {error}")
+            continue
+        if cells:
+            yield cells
+
+
+def _parquet(path: Path, params: Params) -> Records:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+        require_columns(path, file.schema_arrow.names, params.columns)
+        for batch in file.iter_batches():
+            yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise DataError(f"{path} is not Parquet: {error}") from None

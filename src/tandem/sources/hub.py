@@ -1,0 +1,69 @@
+"""Rows of a data set on the Hugging Face hub, at a revision, or of a local folder in its form.
+
+    source:
+      kind: hub
+      path: stanfordnlp/sst2
+      revision: 8d51e7e4887a4caaa95b3fbebbf53c0490b58bbb
+      split: train
+      columns: {text: sentence}     # our name: the data set's name
+
+`datasets` runs no code that a data set brings, and nor does this.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tandem.core.errors import SourceError
+from tandem.core.params import Plugin
+from tandem.sources import UNKNOWN, About, Origin, Records
+from tandem.sources.files import rename, require_columns
+
+
+class Params(Plugin):
+    """What `datasets.load_dataset` takes."""
+
+    package: ClassVar[str] = "sources"
+    kind: Literal["hub"]
+    path: str
+    split: str
+    name: str | None = Field(default=None, description="the configuration, where there are several")
+    revision: str | None = Field(default=None, description="a commit; a local folder has none")
+    columns: dict[str, str] = Field(default={}, description="our name: the data set's name")
+    about: About = UNKNOWN
+
+    @model_validator(mode="after")
+    def pinned(self) -> Self:
+        """Only a local folder can do without a revision."""
+        if self.revision is None and not Path(self.path).is_dir():
+            raise ValueError("needs a revision (a commit of the data set), as hubs change")
+        return self
+
+
+def rows(params: Params) -> Records:
+    """The data set's records, in their order.
+
+    Raises:
+        SourceError: the hub cannot be reached or has no such data set, split or revision.
+        DataError: a column is missing.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        table = datasets.load_dataset(
+            params.path, params.name, split=params.split, revision=params.revision
+        )
+    except Exception as error:
+        # One library's errors, from HTTP to Arrow, share no base below Exception.
+        reason = " ".join(str(error).split())
+        raise SourceError(f"cannot load the data set {params.path}: {reason:.300}") from None
+    require_columns(params.path, table.column_names, params.columns)
+    yield from rename(table, params.columns)
+
+
+def origin(params: Params) -> Origin:
+    """What params.yaml says of the data set, and its revision."""
+    pins = {"data set": params.path, "configuration": params.name, "revision": params.revision}
+    return Origin(params.about, {key: value for key, value in pins.items() if value})
