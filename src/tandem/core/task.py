@@ -11,7 +11,7 @@ import json
 import re
 import typing
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -60,6 +60,18 @@ def load(name: str, where: str = "") -> BaseTask:
         UnknownName: there is none; the nearest is offered.
     """
     return cast(BaseTask, registry.load("tasks", name, where).Task())
+
+
+def tone(ratings: Sequence[int]) -> str:
+    """`negative`, `neutral` or `positive` by the mean rating, at ±0.5; `unrated` without ratings.
+
+    Tasks of one rated source stratify by it, so that they share their split whatever their rows
+    hold beside the ratings.
+    """
+    if not ratings:
+        return "unrated"
+    mean = sum(ratings) / len(ratings)
+    return "positive" if mean >= 0.5 else "negative" if mean <= -0.5 else "neutral"
 
 
 def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:

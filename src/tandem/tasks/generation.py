@@ -14,10 +14,10 @@ A user's own rows need `text` only; ratings, where they exist, are single human 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from tandem.core.records import Row
-from tandem.core.task import BaseTask, row_of
+from tandem.core.task import BaseTask, row_of, tone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,3 +39,7 @@ class Task(BaseTask):
     def parse(self, raw: Mapping[str, Any]) -> GenerationRow:
         """One raw record as a row."""
         return row_of(GenerationRow, raw)
+
+    def stratum(self, row: Row) -> str:
+        """Domain and tone, so that each split has the same mix of both; see `tone`."""
+        return f"{row.domain}/{tone(cast(GenerationRow, row).ratings)}"

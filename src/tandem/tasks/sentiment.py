@@ -18,7 +18,7 @@ from typing import Any, ClassVar, cast
 
 from tandem.core.errors import BadRow
 from tandem.core.records import Row
-from tandem.core.task import BaseTask, row_of
+from tandem.core.task import BaseTask, row_of, tone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,5 +47,6 @@ class Task(BaseTask):
         return row
 
     def stratum(self, row: Row) -> str:
-        """Domain and class, so that each split has the same mix of both."""
-        return f"{row.domain}/{cast(SentimentRow, row).label}"
+        """Domain and tone, so that each split has the same mix of both; see `tone`."""
+        rated = cast(SentimentRow, row)
+        return f"{row.domain}/{tone(rated.ratings) if rated.ratings else rated.label}"
