@@ -13,6 +13,8 @@ from typing import Literal
 Kind = Literal["email", "card", "phone"]
 Piece = tuple[int, int]
 
+SIGNS = "!#$%&'*+-/=?^_`{|}~"  # what may begin an address (RFC 5322, atext) and hardly ever does
+SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, though x also marks an extension
 INTERNATIONAL = ["ZZ"]  # phonenumbers' name for no region: only numbers with a + are found
 DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have seven digits or more
 
@@ -36,7 +38,9 @@ def masked(text: str, kinds: Sequence[Kind], regions: Sequence[str]) -> tuple[st
 def emails(text: str, _regions: Sequence[str]) -> Iterator[Piece]:
     """Where e-mail addresses stand."""
     if "@" in text:
-        yield from (match.span() for match in _pattern("EMAIL").finditer(text))
+        for match in _pattern("EMAIL").finditer(text):
+            # The pattern takes quotes and backticks before an address for a part of it.
+            yield match.end() - len(match.group().lstrip(SIGNS)), match.end()
 
 
 def cards(text: str, _regions: Sequence[str]) -> Iterator[Piece]:
@@ -58,6 +62,7 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Piece]:
         (match.start, match.end)
         for region in regions or INTERNATIONAL
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING)
+        if not SIZE.search(match.raw_string)
     }
     for start, stop in sorted(found):
         if start >= end:
