@@ -15,6 +15,7 @@ KINDS = {
     "tasks": "task",
     "sources": "source",
     "corpora": "corpus",
+    "weights": "source of weights",
     "augmentation": "augmentation",
     "compression": "compression method",
     "metrics": "metric",

