@@ -60,13 +60,18 @@ class TextModel(ABC):
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
         """The model that `save` or a compression method wrote, in evaluation mode."""
+        return cls(*cls.parts(folder), task)
+
+    @classmethod
+    def parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The network in `folder`, in evaluation mode, and its tokenizer."""
         marker = folder / METHOD_FILE
         if marker.exists():
             method = registry.load("compression", read_json(marker)["method"], str(marker))
             network = method.restore(folder, cls.auto)
         else:
             network = cls.auto.from_pretrained(folder)
-        return cls(network.eval(), AutoTokenizer.from_pretrained(folder), task)
+        return network.eval(), AutoTokenizer.from_pretrained(folder)
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON, as `from_pretrained` of Hugging Face reads them."""

@@ -1,0 +1,162 @@
+"""Weights as 8-bit integers: four times smaller, and linear layers computed in integers.
+
+Each row of a weight matrix (an output channel of a linear layer, a token of an embedding) is
+stored as w ≈ scale · q with q in -127…127 and scale = max|w| / 127, symmetric and per channel as
+in Jacob et al. 2018 ("Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference"). Activations are quantised as they come (dynamic
+quantisation), to 7 bits: two products of 8 by 8 bits overflow the 16-bit sums of CPUs without
+VNNI, two of 8 by 7 do not, so all instruction sets give the same bits.
+
+model.safetensors holds int8 under a weight's own name and fp32 under NAME_scale; a tied weight
+lies there once. What is neither linear nor embedding stays fp32.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, GenerationConfig
+from transformers.initialization import no_init_weights
+
+from tandem.core import io
+from tandem.core.params import Runtime, Strict
+from tandem.core.records import Row
+from tandem.modeling import TextModel
+from tandem.modeling._model import METHOD_FILE
+
+WEIGHTS = "model.safetensors"
+SCALE = "_scale"
+# from_pretrained would read integers as weights; of a method it does not know it refuses
+MARK = {"quant_method": "tandem_int8"}
+
+
+class Params(Strict):
+    """What stays as it is."""
+
+    keep: list[str] = Field(default=[])
+    """Linear layers and embeddings left in fp32, by the ends of their names."""
+
+
+def compress(
+    model: TextModel,
+    rows: Sequence[Row],
+    validation: Sequence[Row],
+    settings: Params,
+    runtime: Runtime,
+    folder: Path,
+) -> None:
+    """Write `model` with integer weights into `folder`; needs no rows."""
+    model.save(folder)
+    network = model.network
+    quantised = {f"{name}.weight" for name, _ in _layers(network, settings.keep)}
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in load_file(folder / WEIGHTS).items():
+        if name in quantised:
+            tensors[name], tensors[name + SCALE] = quantise(tensor)
+        else:
+            tensors[name] = tensor
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    config = io.read_json(folder / "config.json")
+    io.write_json(folder / "config.json", config | {"quantization_config": MARK})
+    io.write_json(folder / METHOD_FILE, {"method": "int8"})
+
+
+def restore(folder: Path, auto: Any) -> Any:
+    """The network in `folder`, built by the class `auto` of transformers, with integer layers."""
+    tensors = load_file(folder / WEIGHTS)
+    config = AutoConfig.from_pretrained(folder)
+    del config.quantization_config
+    with no_init_weights():  # memory that is not written to is not taken
+        network = (getattr(auto, "from_config", None) or auto._from_config)(config)
+    network.tie_weights()
+    _fill(network, tensors)
+    if network.can_generate():
+        network.generation_config = GenerationConfig.from_pretrained(folder)
+    return network.eval()
+
+
+def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """A matrix (rows, columns) as int8 of its shape and fp32 scales (rows,)."""
+    scale = weight.abs().amax(dim=1) / 127
+    scale = scale.where(scale > 0, torch.ones_like(scale))
+    return (weight / scale[:, None]).round().to(torch.int8), scale
+
+
+class Int8Linear(nn.Module):
+    """A linear layer of integers: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        zeros = torch.zeros(len(scale), dtype=torch.int64)
+        with warnings.catch_warnings():
+            # the packing kernel takes no other tensor; issue 184982 of pytorch will replace it
+            warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", append=False)
+            packable = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
+        self.packed = torch.ops.quantized.linear_prepack(packable, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in) to (…, out), both fp32."""
+        found: Tensor = torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)
+        return found
+
+
+class Int8Embedding(nn.Module):
+    """An embedding of int8 rows (tokens, width) with a scale each; only rows looked up are fp32."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("scale", scale, persistent=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Token ids (…) to fp32 rows (…, width)."""
+        return self.weight[ids].float() * self.scale[ids].unsqueeze(-1)
+
+
+def _layers(network: nn.Module, keep: Sequence[str]) -> Iterator[tuple[str, nn.Module]]:
+    for name, module in network.named_modules():
+        wanted = isinstance(module, nn.Linear | nn.Embedding)
+        if wanted and not any(name.endswith(end) for end in keep):
+            yield name, module
+
+
+def _first_names(network: nn.Module) -> dict[str, str]:
+    """For each parameter the first name of the same tensor."""
+    first: dict[int, str] = {}
+    named = network.named_parameters(remove_duplicate=False)
+    return {name: first.setdefault(id(parameter), name) for name, parameter in named}
+
+
+def _fill(network: Any, tensors: Mapping[str, Tensor]) -> None:
+    """Put `tensors` in their places, and integer layers in the places of those quantised."""
+    torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
+    tied = _first_names(network)
+    for name, module in list(network.named_modules()):
+        if not isinstance(module, nn.Linear | nn.Embedding):
+            continue
+        weight = tied[f"{name}.weight"]
+        if weight + SCALE not in tensors:
+            continue
+        pair = tensors[weight], tensors[weight + SCALE]
+        if isinstance(module, nn.Linear):
+            network.set_submodule(
+                name, Int8Linear(*pair, tensors.get(tied.get(f"{name}.bias", "")))
+            )
+        elif type(module) is nn.Embedding:
+            network.set_submodule(name, Int8Embedding(*pair))
+        else:  # a kind of its own, as of positions: small, and its forward is not ours to know
+            module.weight.data = pair[0].float() * pair[1][:, None]
+    rest = {name: t for name, t in tensors.items() if t.is_floating_point() and SCALE not in name}
+    missing, _ = network.load_state_dict(rest, strict=False)
+    for name in missing:  # what is never saved, as sinusoids of positions, is made as it was
+        if tied[name] not in tensors:
+            network._init_weights(network.get_submodule(name.rpartition(".")[0]))
