@@ -15,6 +15,7 @@ metric as an `evaluate.Metric`. Importing a metric costs numpy only: `evaluate` 
 
 from typing import TYPE_CHECKING
 
+from tandem.metrics._predictions import write_predictions
 from tandem.metrics._scoring import Scores, TestRows, digits, estimate, sample, score
 from tandem.metrics._statistics import RESAMPLES, interval
 
@@ -31,6 +32,7 @@ __all__ = [
     "interval",
     "sample",
     "score",
+    "write_predictions",
 ]
 
 

@@ -1,0 +1,18 @@
+"""Memory: the translation of the most similar training text, as translators' tools look it up."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tandem.baselines import Settings
+from tandem.core.task import BaseTask
+
+
+def predict(
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+) -> list[dict[str, Any]]:
+    """The target of the nearest source by edits; the first in the training rows' order if tied."""
+    from rapidfuzz import fuzz, process
+
+    sources = [row.text for row in train]
+    nearest = (process.extractOne(row.text, sources, scorer=fuzz.ratio) for row in test)
+    return [{"target": train[index].target} for _, _, index in nearest]

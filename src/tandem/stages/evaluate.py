@@ -1,0 +1,61 @@
+"""Score one variant of a task's model on the test rows.
+
+Reads   data/split/TASK/test.parquet, models/TASK/VARIANT; the params `runtime` and
+        `TASK.evaluate`
+Writes  reports/predictions/TASK/VARIANT.parquet     each test row's answer, and statistics
+        reports/metrics/evaluate/TASK-VARIANT.json   scores with intervals, size of the weights
+
+    tandem evaluate sentiment base
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from tandem import metrics
+from tandem.core import io, params, paths, records
+from tandem.core import task as tasks
+from tandem.core.determinism import pin_torch
+
+
+class Params(metrics.TestRows):
+    """Which test rows are scored, the same for baselines and all variants."""
+
+
+def main(task: str, variant: str) -> None:
+    """Evaluate one variant of one task's model."""
+    from tandem import modeling
+
+    runtime = params.project().runtime
+    settings = params.load(Params, task, "evaluate")
+    known = tasks.load(task)
+    source = paths.split(task) / "test.parquet"
+    rows = metrics.sample(records.read(source, known.row), settings.max_rows, str(source))
+    folder = paths.model(task, variant)
+
+    pin_torch(runtime)
+    model = modeling.load(folder, known)
+    answers = model.predict(rows, settings.batch_size)
+    scores, tables = metrics.score(known, rows, answers, runtime)
+
+    found = scores | weights(folder) | {"parameters": model.network.num_parameters()}
+    with io.writing(
+        paths.predictions(task, variant), paths.metrics("evaluate", f"{task}-{variant}")
+    ) as (table, figures):
+        metrics.write_predictions(table, rows, answers, tables)
+        io.write_json(figures, found)
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    """Size in bytes and SHA-256 of a model folder's weights, its *.safetensors in name order.
+
+    `benchmarks/latency.json` names weights by this hash, so that the report can tell whether a
+    latency was measured on these.
+    """
+    digest, size = hashlib.sha256(), 0
+    for path in sorted(folder.rglob("*.safetensors")):
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+    return {"size_bytes": size, "weights_sha256": digest.hexdigest()}
