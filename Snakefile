@@ -36,4 +36,3 @@ include: "workflow/rules/stages.smk"
 
 onstart:
     HEAD = dag.hold()
-    dag.keep_lock()

@@ -6,10 +6,12 @@ arguments. Errors become exit codes here: 2 for a user's mistake, 130 for Ctrl-C
 
 import argparse
 import ctypes
+import functools
 import inspect
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tandem import __version__
 from tandem.core import determinism, params, registry
@@ -36,28 +38,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: list[str]) -> int:
     """Find the command, bind its arguments, run it."""
-    commands = [name.replace("_", "-") for name in registry.names("stages")]
+    stages = [name.replace("_", "-") for name in registry.names("stages")]
+    commands = sorted([*stages, *TOOLS])
     parser = argparse.ArgumentParser(prog="tandem", description="Run one stage of the pipeline.")
     parser.add_argument("--version", action="version", version=f"tandem {__version__}")
-    parser.add_argument("command", metavar="STAGE", help=", ".join([*commands, "check"]))
-    parser.add_argument("arguments", nargs="*", metavar="ARG", help="what the stage works on")
+    parser.add_argument("command", metavar="COMMAND", help=", ".join(commands))
+    parser.add_argument("arguments", nargs="*", metavar="ARG", help="what it works on")
     parsed = parser.parse_args(arguments)
-    if parsed.command == "check":
-        params.check()
-        return 0
     if parsed.command not in commands:
-        raise UnknownName("stage", parsed.command, [*commands, "check"])
-    runtime = params.project().runtime
-    determinism.pin_environment(runtime)
+        raise UnknownName("command", parsed.command, commands)
+    if parsed.command in TOOLS:
+        bind(TOOLS[parsed.command], parsed.command, parsed.arguments)()
+        return 0
+    determinism.pin_environment(params.project().runtime)
     stage = registry.load("stages", parsed.command.replace("-", "_"))
-    wanted = list(inspect.signature(stage.main).parameters)
-    if len(parsed.arguments) != len(wanted):
-        usage = " ".join(["tandem", parsed.command, *(name.upper() for name in wanted)])
-        raise TandemError(f"{parsed.command} takes {len(wanted)} argument(s): {usage}")
-    if "task" in wanted:
-        registry.load("tasks", parsed.arguments[wanted.index("task")])
-    stage.main(*parsed.arguments)
+    bind(stage.main, parsed.command, parsed.arguments)()
     return 0
+
+
+def bind(function: Callable[..., None], command: str, given: list[str]) -> Callable[[], None]:
+    """`function` with the given arguments, checked against its parameters.
+
+    Raises:
+        TandemError: too few or too many; the line shows the usage.
+        UnknownName: there is no such task; the nearest is offered.
+    """
+    wanted = inspect.signature(function).parameters
+    if len(given) != len(wanted):
+        usage = " ".join(["tandem", command, *(name.upper() for name in wanted)])
+        raise TandemError(f"{command} takes {len(wanted)} argument(s), not {len(given)}: {usage}")
+    named = dict(zip(wanted, given, strict=True))
+    if "task" in named:
+        registry.load("tasks", named["task"])
+    return functools.partial(function, **named)
+
+
+def check() -> None:
+    """Check the whole of params.yaml; all mistakes are told at once."""
+    params.check()
+
+
+def overlay(top: str, base: str) -> None:
+    """Lay the values of one params file over another, which is rewritten."""
+    params.overlay(Path(top), Path(base))
+
+
+TOOLS: dict[str, Callable[..., None]] = {"check": check, "overlay": overlay}
 
 
 def die_with_parent() -> None:

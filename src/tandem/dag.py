@@ -72,6 +72,7 @@ def plan() -> list[Stage]:
     params.check()
     restore_lock()
     stages = ask_dvc()
+    keep_lock()
     shutil.rmtree(STATE / "stale", ignore_errors=True)
     for stage in stages:
         if stage.stale:
@@ -175,26 +176,39 @@ def hold() -> IO[str]:
 
 def keep_lock() -> None:
     """Keep a copy of dvc.lock: DVC writes it in place, and a kill can leave it empty."""
-    if LOCK.exists() and LOCK.stat().st_size:
+    if LOCK.exists():
         STATE.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(LOCK, STATE / LOCK.name)
 
 
 def restore_lock() -> None:
-    """Put the kept copy back where a killed run left dvc.lock unreadable.
+    """Put the kept copy back where a killed run has cut dvc.lock short.
 
     Stages that ran since are not lost: DVC's run cache knows them.
+
+    Raises:
+        StageError: a merge has left its marks in dvc.lock.
     """
+    if not LOCK.exists():
+        return
+    text = LOCK.read_text(encoding="utf-8", errors="replace")
+    if "<<<<<<<" in text:
+        raise StageError(f"{LOCK} holds marks of a merge: take one side, then run again")
+    if is_whole(text):
+        return
+    print(f"tandem: {LOCK} was cut short by a crash; restored, nothing is lost", file=sys.stderr)
+    LOCK.unlink()
+    if (STATE / LOCK.name).exists():
+        shutil.copyfile(STATE / LOCK.name, LOCK)
+
+
+def is_whole(text: str) -> bool:
+    """Whether the text of a dvc.lock ends where DVC ends it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    kept = STATE / LOCK.name
-    if not (LOCK.exists() and kept.exists()):
-        return
-    text = LOCK.read_text(encoding="utf-8", errors="replace")
     try:
-        whole = text.endswith("\n") and YAML(typ="safe").load(text) is not None
+        content = YAML(typ="safe").load(text)
     except YAMLError:
-        whole = False
-    if not whole:
-        shutil.copyfile(kept, LOCK)
+        return False
+    return text.endswith("\n") and isinstance(content, dict) and "stages" in content

@@ -26,7 +26,9 @@ def main() -> None:
             value = value[part]
         digest.update(f"{key}={json.dumps(value, sort_keys=True)}".encode())
     for out in map(Path, stage["outs"]):
-        text = json.dumps({"digest": hashlib.sha256(digest.digest() + str(out).encode()).hexdigest()})
+        text = json.dumps(
+            {"digest": hashlib.sha256(digest.digest() + str(out).encode()).hexdigest()}
+        )
         if not out.suffix:
             out.mkdir(parents=True, exist_ok=True)
             out = out / "content.json"

@@ -36,7 +36,9 @@ for stage in STAGES:
         resources:
             mem_mb=stage.mem_mb,
             gpu=stage.gpu,
+        params:
+            target=f"dvc.yaml:{stage.name}",
         message:
-            stage.desc
+            f"{stage.name}: {stage.desc}"
         shell:
-            "dvc --wait-for-lock repro --quiet --single-item {rule} 2>&1 | tee {log}"
+            "dvc --wait-for-lock repro --quiet --single-item {params.target} 2>&1 | tee {log}"

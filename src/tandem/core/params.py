@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from tandem.core import paths, registry
 from tandem.core.errors import ParamsError, UnknownName
+from tandem.core.io import writing
 
 
 class Strict(BaseModel):
@@ -120,6 +121,31 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
     return model.model_validate(section)
 
 
+def overlay(top: Path, base: Path) -> None:
+    """Lay the values of `top` over those of `base`, and write `base`, comments kept.
+
+    Raises:
+        ParamsError: `top` sets a key that `base` does not have, or the result is not valid.
+    """
+    yaml = YAML()
+    below = yaml.load(base.read_text(encoding="utf-8"))
+    _lay(read(top), below, top, ())
+    check(below)
+    with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
+        yaml.dump(below, file)
+
+
+def _lay(top: dict[str, Any], below: Any, where: Path, at: tuple[str, ...]) -> None:
+    for key, value in top.items():
+        if key not in below:
+            name = ".".join([*at, key])
+            raise ParamsError(f"{where}: unknown key {name}.{_nearest(key, list(below))}")
+        if isinstance(value, dict) and isinstance(below[key], dict):
+            _lay(value, below[key], where, (*at, key))
+        else:
+            below[key] = value
+
+
 def project(content: dict[str, Any] | None = None) -> Project:
     """The keys of params.yaml that belong to no single task, checked."""
     content = read() if content is None else content
@@ -176,7 +202,7 @@ def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
     """The sections that a task must have, each with the model that owns it."""
     stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
     if task in whole.preferences:
-        stages += ["reward", "align"]
+        stages += ["reward", "align", "evaluate_preferences"]
     models = {stage: registry.load("stages", stage).Params for stage in stages}
     return models | {m: registry.load("compression", m).Params for m in whole.methods}
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tandem.core.errors import StageError
+from tandem.core.errors import DataError, StageError
 from tandem.core.io import require
 
 
@@ -55,6 +55,7 @@ class Dropped:
 
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),
@@ -112,9 +113,23 @@ def read(path: Path, row: type[T]) -> list[T]:
 
 def _value(value: Any, hint: Any) -> Any:
     if typing.get_origin(hint) is tuple:
-        inner: Any = typing.get_args(hint)[0]
-        return tuple(inner(**v) if dataclasses.is_dataclass(inner) else v for v in value)
+        inner = typing.get_args(hint)[0]
+        nested = dataclasses.is_dataclass(inner)
+        return tuple(inner(**v) if nested else v for v in value)
     return value
+
+
+def of_domains(rows: Sequence[R], domains: Sequence[str] | None) -> list[R]:
+    """The rows of these domains, in their order; None takes all.
+
+    Raises:
+        DataError: a domain has no row.
+    """
+    known = sorted({row.domain for row in rows})
+    for domain in domains or []:
+        if domain not in known:
+            raise DataError(f"no row of domain {domain!r}. Domains with rows: {', '.join(known)}")
+    return [row for row in rows if domains is None or row.domain in domains]
 
 
 def ids(rows: Sequence[Row]) -> list[str]:

@@ -1,0 +1,43 @@
+# make repro   the whole pipeline on all cores           make test   the tests
+# make smoke   the same DAG on tiny params, in .smoke    make lint   ruff, mypy, snakefmt
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+SNAKEMAKE := snakemake --workflow-profile workflow/profiles/default --cores all
+
+.PHONY: setup repro smoke test lint lock bench
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+repro: setup
+	$(BIN)/$(SNAKEMAKE)
+
+smoke: setup
+	rm -rf .smoke
+	git clone --quiet . .smoke
+	$(BIN)/tandem overlay params.smoke.yaml .smoke/params.yaml
+	cd .smoke && PYTHONPATH=src ../$(BIN)/$(SNAKEMAKE)
+
+test: setup
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+
+# Measured speeds go into benchmarks/latency.json, an input of the report.
+bench: setup
+	$(BIN)/python benchmarks/latency.py
+
+# Newest versions that pyproject.toml allows, written down exactly. Run on purpose, then test.
+lock:
+	rm -rf .venv && $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet torch==2.13.0 --editable '.[dev]'
+	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock

@@ -1,0 +1,181 @@
+"""After any one edit both engines name the same stages, and either brings the other to rest.
+
+The stages' commands are stand-ins here (see standin.py); the DAG, DVC and Snakemake are real.
+`test_smoke.py` runs the real commands.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engines.workspace import Workspace, clone
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A clone in which everything has been run once, by snakemake."""
+    workspace = clone(tmp_path_factory.mktemp("edits"), standin=True)
+    workspace.snakemake("-c2")
+    yield workspace
+
+
+def append(name: str) -> Callable[[Path], None]:
+    """An edit that adds a comment to a file."""
+
+    def edit(root: Path) -> None:
+        with (root / name).open("a") as file:
+            file.write("\n# edited\n")
+
+    return edit
+
+
+def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
+    """An edit of the first `old` in a file."""
+
+    def edit(root: Path) -> None:
+        text = (root / name).read_text()
+        assert old in text
+        (root / name).write_text(text.replace(old, new, 1))
+
+    return edit
+
+
+def remove(name: str) -> Callable[[Path], None]:
+    """An edit that removes an output."""
+
+    def edit(root: Path) -> None:
+        path = root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return edit
+
+
+EDITS = {
+    "param of one task": (
+        replace("params.yaml", "seed: 13", "seed: 14"),
+        "clean@sentiment",
+        None,
+    ),
+    "file of one task": (
+        append("src/tandem/tasks/intent.py"),
+        "fetch@intent",
+        ("sentiment", "translation", "generation"),
+    ),
+    "file of one method": (append("src/tandem/compression/int8.py"), "compress@intent-int8", None),
+    "shared source file": (append("src/tandem/core/io.py"), "fetch@intent", None),
+    "output removed": (
+        remove("data/clean/translation"),
+        "clean@translation",
+        ("sentiment", "intent", "generation"),
+    ),
+    "metric removed": (
+        remove("reports/metrics/split/intent.json"),
+        "split@intent",
+        ("sentiment", "translation", "generation"),
+    ),
+    "output changed": (
+        replace("models/sentiment/base/content.json", "digest", "damage"),
+        "train@sentiment",
+        ("translation", "intent"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_engines_agree_after(name: str, done: Workspace) -> None:
+    edit, expected, untouched = EDITS[name]
+    edit(done.path)
+    planned = done.planned()
+    assert expected in planned
+    assert planned == below(done, done.changed())
+    for task in untouched or ():
+        assert not {stage for stage in planned if f"@{task}" in stage}
+    if list(EDITS).index(name) % 2:
+        done.repro()
+    else:
+        done.snakemake("-c2")
+    assert done.planned() == set()
+    assert done.changed() == set()
+
+
+def test_dry_repro_names_the_same_stages(done: Workspace) -> None:
+    append("src/tandem/tasks/translation.py")(done.path)
+    said = done.run("dvc", "repro", "--dry").stdout
+    would = {line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")}
+    assert would and would <= done.planned() == below(done, would)
+    done.repro()
+    assert done.planned() == set()
+
+
+def test_touching_starts_nothing(done: Workspace) -> None:
+    for path in done.path.rglob("*"):
+        if ".git" not in path.parts and path.is_file():
+            os.utime(path)
+    assert done.planned() == set()
+    assert done.changed() == set()
+
+
+def test_nothing_to_do_after_pull_in_a_fresh_clone(done: Workspace, tmp_path: Path) -> None:
+    remote = tmp_path / "remote"
+    done.run("dvc", "remote", "add", "--default", "--local", "--force", "here", str(remote))
+    done.run("dvc", "push", "--quiet")
+    fresh = clone(tmp_path / "clone", standin=True)
+    for name in ["dvc.lock", "params.yaml", "src", "reports/metrics", "reports/summary.json"]:
+        fetch(done.path / name, fresh.path / name)
+    fresh.run("dvc", "remote", "add", "--default", "--local", "--force", "here", str(remote))
+    fresh.run("dvc", "pull", "--quiet")
+    assert fresh.planned() == set()
+    assert fresh.changed() == set()
+
+
+def fetch(old: Path, new: Path) -> None:
+    """What Git carries from one clone to another."""
+    if old.is_dir():
+        shutil.copytree(old, new, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(old, new)
+
+
+def test_both_draw_the_same_graph(done: Workspace) -> None:
+    rules = done.snakemake("--rulegraph", "dot").stdout
+    names = {}
+    edges = set()
+    for line in rules.splitlines():
+        words = line.strip().split()
+        if "[label" in line:
+            names[words[0].split("[")[0]] = line.split('"')[1]
+        elif "->" in line:
+            edges.add((words[0], words[2].rstrip(";")))
+    drawn = {(names[a], names[b]) for a, b in edges if names[b] != "all"}
+    dot = done.run("dvc", "dag", "--dot").stdout
+    pairs = [line.split('"')[1::2] for line in dot.splitlines() if "->" in line]
+    assert drawn == {(a, b) for a, b in pairs}
+    assert len(drawn) > 50
+
+
+def test_lint_is_clean(done: Workspace) -> None:
+    assert "Congratulations" in done.snakemake("--lint").stderr
+
+
+def test_a_lock_lost_in_a_crash_is_restored(done: Workspace) -> None:
+    (done.path / "dvc.lock").write_text("")
+    assert done.planned() == set()
+
+
+def test_file_targets(done: Workspace) -> None:
+    remove("models/sentiment/int8")(done.path)
+    said = done.snakemake("-c1", "models/sentiment/int8", "reports/metrics/clean/intent.json")
+    assert "compress@sentiment-int8" in said.stderr and "clean@intent" not in said.stderr
+    assert (done.path / "models/sentiment/int8").is_dir()
+
+
+def below(workspace: Workspace, changed: set[str]) -> set[str]:
+    """`changed` and all that DVC's own graph has below it."""
+    dot = workspace.run("dvc", "dag", "--dot").stdout
+    edges = [line.split('"')[1::2] for line in dot.splitlines() if "->" in line]
+    found = set(changed)
+    while more := {b for a, b in edges if a in found} - found:
+        found |= more
+    return found

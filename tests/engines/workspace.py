@@ -1,0 +1,103 @@
+"""A clone of the project to run engines in, and the commands a user would give there."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SAID_OF_A_JOB = "rule "
+
+
+@dataclass
+class Workspace:
+    """A clone in a folder of its own, with an empty DVC cache, and the environment to run in."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def snakemake(self, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return self.run("snakemake", *options, check=check)
+
+    def repro(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return self.run("dvc", "repro", "--quiet", *options)
+
+    def planned(self) -> set[str]:
+        """The stages that `snakemake -n` names."""
+        out = self.snakemake("-n", "--quiet", "reason").stdout
+        if "Nothing to be done" in out:
+            return set()
+        table = out.split("Job stats:")[-1].split("\n\n")[0].splitlines()[3:]
+        return {line.split()[0] for line in table} - {"all", "total"}
+
+    def changed(self) -> set[str]:
+        """The stages that DVC says are not up to date."""
+        return set(json.loads(self.run("dvc", "status", "--json").stdout))
+
+    def lock(self) -> str:
+        """dvc.lock with its stages sorted by name: DVC appends them as they end."""
+        from ruamel.yaml import YAML
+
+        content = YAML(typ="safe").load((self.path / "dvc.lock").read_text())
+        return json.dumps(content, sort_keys=True, indent=1)
+
+
+def clone(path: Path, standin: bool = False) -> Workspace:
+    """What `git clone` of the working tree gives, set up to run this environment's commands."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, path / name)
+    folders = [str(BIN), os.environ["PATH"]]
+    if standin:
+        folders.insert(0, str(_standin(path)))
+    env = os.environ | {
+        "PATH": os.pathsep.join(folders),
+        "PYTHONPATH": str(path / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(path / ".dvc" / "site"),
+    }
+    workspace = Workspace(path, env)
+    workspace.run("git", "init", "--quiet")
+    (path / "dvc.lock").unlink(missing_ok=True)
+    return workspace
+
+
+def _standin(path: Path) -> Path:
+    """A folder whose `tandem` is the stand-in, told what each stage of dvc.yaml declares."""
+    from dvc.repo import Repo
+
+    (path / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=path, check=True)
+    declared = {}
+    with Repo(str(path)) as repo:
+        for stage in repo.index.stages:
+            params = [dep for dep in stage.deps if hasattr(dep, "params")]
+            declared[stage.cmd] = {
+                "deps": [dep.def_path for dep in stage.deps if dep not in params],
+                "params": [key for dep in params for key in dep.params],
+                "outs": [out.def_path for out in stage.outs],
+            }
+    (path / ".dvc" / "tmp" / "standin.json").write_text(json.dumps(declared))
+    folder = path / ".dvc" / "tmp" / "bin"
+    folder.mkdir()
+    script = folder / "tandem"
+    script.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent}/standin.py "$@"\n')
+    script.chmod(0o755)
+    return folder
