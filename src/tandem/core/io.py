@@ -1,7 +1,7 @@
 """Readers and writers of every artifact: whole or not at all, and the same bytes each time."""
 
+import errno
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,14 +37,26 @@ def writing(*finals: Path) -> Iterator[tuple[Path, ...]]:
             yield tuple(partials)
             for final, partial in zip(finals, partials, strict=True):
                 remove(final)
-                os.replace(partial, final)
-        except OSError as error:
-            if error.errno is None:
+                partial.replace(final)
+        except Exception as error:
+            problem = _why_not_written(error)
+            if problem is None:
                 raise
-            where = error.filename or finals[0]
-            raise StageError(
-                f"cannot write {where}: {error.strerror}. Make room, then run again"
-            ) from error
+            names = " and ".join(map(str, finals))
+            raise StageError(f"cannot write {names}: {problem}, then run again") from error
+
+
+def _why_not_written(error: Exception) -> str | None:
+    """What the user can do about a failed write; None if the error is something else.
+
+    Arrow and safetensors wrap the system's error in types of their own, so its text counts too.
+    """
+    code = getattr(error, "errno", None)
+    if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
+        return "the disk is full; make room"
+    if code in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "no permission; make the folder writable"
+    return None
 
 
 def remove(path: Path) -> None:

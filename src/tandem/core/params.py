@@ -65,6 +65,7 @@ class Plugin(Strict):
 
     @property
     def module(self) -> ModuleType:
+        """The plug-in that `kind` names."""
         return registry.load(self.package, self.kind)
 
 
