@@ -47,11 +47,12 @@ class Params(Plugin):
     @field_validator("encoding")
     @classmethod
     def known(cls, name: str) -> str:
-        """Reject a name that Python knows no codec for; a UTF-8 file may start with a BOM."""
+        """Reject a name that Python knows no codec for."""
         try:
-            return "utf-8-sig" if codecs.lookup(name).name == "utf-8" else name
+            codecs.lookup(name)
         except LookupError:
             raise ValueError(f"unknown encoding {name!r}") from None
+        return name
 
 
 def rows(params: Params) -> Records:
@@ -114,8 +115,13 @@ def _found(file: File) -> str:
 
 
 def _open(path: Path, params: Params) -> TextIO:
-    """Bytes that are not in the encoding become lone surrogates, which `_broken` sees."""
-    return path.open(encoding=params.encoding, errors="surrogateescape", newline="")
+    """Bytes that are not in the encoding become lone surrogates, which `_broken` sees.
+
+    A UTF-8 file may start with a byte order mark, as spreadsheets write it.
+    """
+    is_utf8 = codecs.lookup(params.encoding).name == "utf-8"
+    encoding = "utf-8-sig" if is_utf8 else params.encoding
+    return path.open(encoding=encoding, errors="surrogateescape", newline="")
 
 
 def _broken(text: str) -> bool:

@@ -1,0 +1,159 @@
+import csv
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tandem.core.errors import DataError, HashMismatch
+from tandem.sources import Unreadable, files
+
+ROWS = [
+    {"text": "Good film.", "label": "positive"},
+    {"text": 'So "so",\nno more', "label": "neutral"},
+]
+
+
+def read(path: Path, form: str, sha256: str | None = None, **more: Any) -> list[Any]:
+    raw = {"kind": "files", "format": form, "files": [{"path": str(path), "sha256": sha256}]}
+    return list(files.rows(files.Params.model_validate(raw | more)))
+
+
+def write_csv(path: Path, rows: list[dict[str, str]], **more: Any) -> Path:
+    with path.open("w", newline="", **more) as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_csv(tmp_path: Path) -> None:
+    assert read(write_csv(tmp_path / "a.csv", ROWS), "csv") == ROWS
+
+
+def test_a_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", ROWS, encoding="utf-8-sig")
+    assert read(path, "csv") == ROWS
+
+
+def test_jsonl_keeps_types(tmp_path: Path) -> None:
+    rows = [{"text": "a", "ratings": [1, -2]}, {"text": "ü"}]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    assert read(path, "jsonl") == rows
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+    assert read(path, "parquet") == ROWS
+
+
+def test_text_has_a_row_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"eins\r\n\nzwei\n")
+    assert read(path, "text") == [{"text": "eins"}, {"text": "zwei"}]
+
+
+def test_columns_get_our_names(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [{"review": "a", "stars": "5", "text": "not this"}])
+    assert read(path, "csv", columns={"text": "review"}) == [{"stars": "5", "text": "a"}]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_missing_column_names_the_nearest(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"a.{form}"
+    if form == "csv":
+        write_csv(path, ROWS)
+    else:
+        pq.write_table(pa.Table.from_pylist(ROWS), path)
+    with pytest.raises(
+        DataError, match=r"no column 'lable' \(for label\)\. Did you mean 'label'\?"
+    ):
+        read(path, form, columns={"label": "lable"})
+
+
+def test_broken_lines_are_kept_and_the_rest_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        b'text,label\ngood,positive\nhalf\n"un"quoted,neutral\nbad \xff,negative\nlast,x\n'
+    )
+    found = read(path, "csv")
+    assert [row for row in found if isinstance(row, dict)] == [
+        {"text": "good", "label": "positive"},
+        {"text": "last", "label": "x"},
+    ]
+    unreadable = {row.reason: row.text for row in found if isinstance(row, Unreadable)}
+    assert set(unreadable) == {"wrong_number_of_cells", "broken_csv", "wrong_encoding"}
+    assert unreadable["wrong_number_of_cells"] == "half"
+    assert unreadable["wrong_encoding"] == "bad \N{REPLACEMENT CHARACTER},negative"
+
+
+def test_broken_json_lines_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\n{"text": \n[1]\n{"text": "\xe4"}\n')
+    reasons = [row.reason for row in read(path, "jsonl")[1:]]
+    assert reasons == ["broken_json", "not_an_object", "wrong_encoding"]
+
+
+def test_another_encoding_is_named_in_params(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Grüße".encode("latin-1"))
+    assert read(path, "text", encoding="latin-1") == [{"text": "Grüße"}]
+    assert [row.reason for row in read(path, "text")] == ["wrong_encoding"]
+    with pytest.raises(ValueError, match="unknown encoding 'utf-9'"):
+        read(path, "text", encoding="utf-9")
+
+
+def test_a_file_all_in_the_wrong_encoding_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\n".encode("utf-16"))
+    with pytest.raises(DataError, match="the header is not utf-8"):
+        read(path, "csv")
+    path.write_bytes(b"text")
+    with pytest.raises(DataError, match="is not utf-32"):
+        read(path, "text", encoding="utf-32")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "text"])
+def test_an_empty_or_missing_file_is_one_line(tmp_path: Path, form: str) -> None:
+    path = tmp_path / "a"
+    with pytest.raises(DataError, match="is missing"):
+        read(path, form)
+    path.touch()
+    with pytest.raises(DataError, match="is empty"):
+        read(path, form)
+
+
+def test_what_is_no_parquet_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_text("text,label")
+    with pytest.raises(DataError, match="is not Parquet"):
+        read(path, "parquet")
+
+
+def test_a_pinned_file_that_changed_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    pinned = hashlib.sha256(b"one").hexdigest()
+    assert read(path, "text", sha256=pinned) == [{"text": "one"}]
+    path.write_text("two")
+    with pytest.raises(HashMismatch, match=pinned):
+        read(path, "text", sha256=pinned)
+
+
+cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.fixed_dictionaries({"text": cells, "label": cells}), min_size=1))
+def test_csv_gives_back_any_text(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]
+) -> None:
+    path = write_csv(tmp_path_factory.mktemp("csv") / "a.csv", rows, encoding="utf-8")
+    assert read(path, "csv") == rows
