@@ -1,0 +1,22 @@
+"""Delete random words."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+from tandem.augmentation import Operation
+from tandem.text.words import free, touched
+
+
+class Params(Operation):
+    """`rate` of the words are deleted."""
+
+    kind: Literal["deletion"]
+
+
+def apply(
+    words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
+) -> list[str]:
+    """`good film` → `good`; the last word that may go stays."""
+    gone = touched(words, params.rate, rng)[: max(0, len(free(words)) - 1)]
+    return [word for at, word in enumerate(words) if at not in gone]

@@ -1,0 +1,24 @@
+"""Insert words of the training rows before random words."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+from tandem.augmentation import Operation
+from tandem.text.words import touched
+
+
+class Params(Operation):
+    """Before `rate` of the words one is inserted."""
+
+    kind: Literal["insertion"]
+
+
+def apply(
+    words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
+) -> list[str]:
+    """`good film` → `good plot film`."""
+    changed = list(words)
+    for at in reversed(touched(words, params.rate, rng)):
+        changed.insert(at, rng.choice(vocabulary))
+    return changed

@@ -1,0 +1,24 @@
+"""Replace random words by words of the training rows."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+from tandem.augmentation import Operation
+from tandem.text.words import recored, touched
+
+
+class Params(Operation):
+    """`rate` of the words are replaced."""
+
+    kind: Literal["replacement"]
+
+
+def apply(
+    words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
+) -> list[str]:
+    """`good film` → `good plot`; signs around a word stay."""
+    changed = list(words)
+    for at in touched(words, params.rate, rng):
+        changed[at] = recored(words[at], rng.choice(vocabulary))
+    return changed

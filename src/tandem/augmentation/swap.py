@@ -1,0 +1,26 @@
+"""Swap random words with each other."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Literal
+
+from tandem.augmentation import Operation
+from tandem.text.words import free, touched
+
+
+class Params(Operation):
+    """`rate` of the words change places with another."""
+
+    kind: Literal["swap"]
+
+
+def apply(
+    words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
+) -> list[str]:
+    """`good film` → `film good`; words that must stay keep their places."""
+    changed = list(words)
+    among = free(words)
+    for at in touched(words, params.rate, rng):
+        other = rng.choice([place for place in among if place != at] or [at])
+        changed[at], changed[other] = changed[other], changed[at]
+    return changed
