@@ -8,7 +8,8 @@ quantisation), to 7 bits: two products of 8 by 8 bits overflow the 16-bit sums o
 VNNI, two of 8 by 7 do not, so all instruction sets give the same bits.
 
 model.safetensors holds int8 under a weight's own name and fp32 under NAME_scale; a tied weight
-lies there once. What is neither linear nor embedding stays fp32.
+lies there once. What is neither linear nor embedding stays fp32. The integers lie there flat, so
+that `from_pretrained`, which would take them for weights, refuses their shape.
 """
 
 import warnings
@@ -31,8 +32,6 @@ from tandem.modeling._model import METHOD_FILE
 
 WEIGHTS = "model.safetensors"
 SCALE = "_scale"
-# from_pretrained would read integers as weights; of a method it does not know it refuses
-MARK = {"quant_method": "tandem_int8"}
 
 
 class Params(Strict):
@@ -57,12 +56,11 @@ def compress(
     tensors: dict[str, Tensor] = {}
     for name, tensor in load_file(folder / WEIGHTS).items():
         if name in quantised:
-            tensors[name], tensors[name + SCALE] = quantise(tensor)
+            integers, tensors[name + SCALE] = quantise(tensor)
+            tensors[name] = integers.flatten()
         else:
             tensors[name] = tensor
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    config = io.read_json(folder / "config.json")
-    io.write_json(folder / "config.json", config | {"quantization_config": MARK})
     io.write_json(folder / METHOD_FILE, {"method": "int8"})
 
 
@@ -70,7 +68,6 @@ def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, built by the class `auto` of transformers, with integer layers."""
     tensors = load_file(folder / WEIGHTS)
     config = AutoConfig.from_pretrained(folder)
-    del config.quantization_config
     with no_init_weights():  # memory that is not written to is not taken
         network = (getattr(auto, "from_config", None) or auto._from_config)(config)
     network.tie_weights()
@@ -146,7 +143,7 @@ def _fill(network: Any, tensors: Mapping[str, Tensor]) -> None:
         weight = tied[f"{name}.weight"]
         if weight + SCALE not in tensors:
             continue
-        pair = tensors[weight], tensors[weight + SCALE]
+        pair = tensors[weight].view(module.weight.shape), tensors[weight + SCALE]
         if isinstance(module, nn.Linear):
             network.set_submodule(
                 name, Int8Linear(*pair, tensors.get(tied.get(f"{name}.bias", "")))

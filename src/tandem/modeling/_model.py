@@ -78,6 +78,10 @@ class TextModel(ABC):
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
+    def limit(self, tokens: int) -> None:
+        """Cut examples at `tokens` tokens; the tokenizer's files remember it."""
+        self.tokenizer.model_max_length = tokens
+
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """One example a row: `input_ids` (list of int) and what `collate` needs, labels too."""

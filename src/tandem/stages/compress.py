@@ -1,0 +1,30 @@
+"""Make a task's model smaller by one method.
+
+Reads   models/TASK/base, data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet,
+        the params `runtime` and `TASK.METHOD`
+Writes  models/TASK/METHOD
+
+    tandem compress sentiment int8
+"""
+
+from tandem import modeling
+from tandem.core import io, params, paths, records, registry
+from tandem.core import task as tasks
+from tandem.core.determinism import pin_torch
+
+
+def main(task: str, method: str) -> None:
+    """Compress the trained model of one task by one method."""
+    runtime = params.project().runtime
+    module = registry.load("compression", method)
+    settings = params.load(module.Params, task, method)
+    known = tasks.load(task)
+    rows = records.read(paths.augmented(task) / "train.parquet", known.row)
+    validation = records.read(paths.split(task) / "validation.parquet", known.row)
+    base = paths.model(task, "base")
+    io.require(base)
+
+    pin_torch(runtime)
+    model = modeling.load(base, known)
+    with io.writing(paths.model(task, method)) as (folder,):
+        module.compress(model, rows, validation, settings, runtime, folder)
