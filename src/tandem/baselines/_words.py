@@ -10,14 +10,14 @@ AROUND = (-2, -1, 0, 1, 2)
 
 def tag(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[list[list[Any]]]:
     """The spans [start, end, label] of each test row, sorted and disjoint."""
-    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
     tags = [name for row in train for name in _tags(row)]
     if len(set(tags)) < 2:
         return [[] for _ in test]
-    model = make_pipeline(DictVectorizer(), LinearSVC(C=0.3, random_state=seed))
+    model = make_pipeline(CountVectorizer(analyzer=list), LinearSVC(C=0.3, random_state=seed))
     model.fit([features for row in train for features in _features(row.text)], tags)
     found = iter(model.predict([features for row in test for features in _features(row.text)]))
     return [_spans(row.text, found) for row in test]
@@ -31,12 +31,12 @@ def _tags(row: Any) -> Iterator[str]:
         yield f"{'B' if first else 'I'}-{inside[0].label}" if inside else "O"
 
 
-def _features(text: str) -> Iterator[dict[str, Any]]:
+def _features(text: str) -> Iterator[list[str]]:
     """What is seen of each word: the words around it, its ending, whether it is a number."""
     words = ["", "", *WORD.findall(text.lower()), "", ""]
     for at in range(2, len(words) - 2):
-        seen: dict[str, Any] = {f"word{step}": words[at + step] for step in AROUND}
-        yield seen | {"ending": words[at][-3:], "number": words[at].isdecimal()}
+        around = [f"{step}:{words[at + step]}" for step in AROUND]
+        yield [*around, f"ending:{words[at][-3:]}", f"number:{words[at].isdecimal()}"]
 
 
 def _spans(text: str, tags: Iterator[str]) -> list[list[Any]]:
