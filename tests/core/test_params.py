@@ -1,0 +1,89 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.core import params
+from tandem.core.errors import ParamsError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return params.read(ROOT / "params.yaml")
+
+
+def test_the_default_params_are_right(content: dict[str, Any]) -> None:
+    params.check(content)
+
+
+def test_the_smoke_params_are_right(tmp_path: Path) -> None:
+    base = tmp_path / "params.yaml"
+    base.write_text((ROOT / "params.yaml").read_text())
+    params.overlay(ROOT / "params.smoke.yaml", base)
+    assert params.read(base) != params.read(ROOT / "params.yaml")
+    assert "# What pins the bits" in base.read_text()
+
+
+def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
+    content["sentiment"]["train"]["learnig_rate"] = 1e-4
+    content["intent"]["split"]["salt"] = 7
+    content["translation"]["clena"] = {}
+    del content["generation"]["augment"]
+    with pytest.raises(ParamsError) as caught:
+        params.check(content)
+    told = str(caught.value)
+    assert "unknown key sentiment.train.learnig_rate. Did you mean sentiment.train.learning" in told
+    assert "intent.split.salt: Input should be a valid string (found 7)" in told
+    assert "unknown key translation.clena. Did you mean translation.clean?" in told
+    assert "generation.augment is missing" in told
+    assert told.count("params.yaml: ") >= 4 and "\n" not in told
+
+
+def test_unknown_names(content: dict[str, Any]) -> None:
+    content["tasks"].append("sentimnet")
+    content["sentimnt"] = content["sentiment"]
+    content["methods"] = ["int9"]
+    with pytest.raises(ParamsError) as caught:
+        params.check(content)
+    told = str(caught.value)
+    assert "unknown task 'sentimnet'" in told and "Did you mean 'sentiment'?" in told
+    assert "unknown compression method 'int9'" in told and "Did you mean 'int8'?" in told
+    assert "unknown key sentimnt. Did you mean senti" in told
+
+
+def test_an_unknown_plugin_is_named(content: dict[str, Any]) -> None:
+    content["sentiment"]["fetch"]["source"]["kind"] = "packge"
+    with pytest.raises(ParamsError, match=r"sentiment\.fetch\.source.*Did you mean 'package'"):
+        params.check(content)
+
+
+def test_an_unknown_key_of_a_plugin_is_named(content: dict[str, Any]) -> None:
+    content["sentiment"]["fetch"]["source"]["sha"] = "00"
+    with pytest.raises(ParamsError, match=r"unknown key sentiment\.fetch\.source\.sha\b"):
+        params.check(content)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "just text", "a: \xff"])
+def test_a_file_that_is_no_mapping(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        params.read(path)
+
+
+def test_an_overlay_may_not_invent_keys(tmp_path: Path) -> None:
+    base = tmp_path / "params.yaml"
+    base.write_text((ROOT / "params.yaml").read_text())
+    top = tmp_path / "top.yaml"
+    top.write_text("sentiment:\n  trian: {}\n")
+    with pytest.raises(ParamsError, match=r"unknown key sentiment\.trian\. Did you mean sentiment\.train"):
+        params.overlay(top, base)
+    assert base.read_text() == (ROOT / "params.yaml").read_text()
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1e-4\nb: on\n")
+    assert params.read(path) == {"a": 0.0001, "b": "on"}

@@ -1,0 +1,56 @@
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tandem.core import records
+from tandem.core.errors import StageError
+from tandem.core.records import Row, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Everything(Row):
+    ratings: tuple[int, ...]
+    spans: tuple[Span, ...]
+    mean: float
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+ROWS = st.lists(
+    st.builds(
+        Everything,
+        id=TEXT,
+        group=TEXT,
+        domain=TEXT,
+        text=TEXT,
+        parent=st.none() | TEXT,
+        holdout=st.none() | TEXT,
+        ratings=st.lists(st.integers(-4, 4), max_size=3).map(tuple),
+        spans=st.lists(
+            st.builds(Span, start=st.integers(0, 9), end=st.integers(0, 9), label=TEXT), max_size=2
+        ).map(tuple),
+        mean=st.floats(allow_nan=False),
+    ),
+    max_size=5,
+)
+
+
+@given(ROWS)
+def test_rows_come_back_as_they_were(rows: list[Everything]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = Path(folder) / "one.parquet", Path(folder) / "two.parquet"
+        records.write(one, rows, Everything)
+        records.write(two, rows, Everything)
+        assert records.read(one, Everything) == rows
+        assert one.read_bytes() == two.read_bytes()
+
+
+def test_another_schema_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    path.write_text("no parquet")
+    with pytest.raises(StageError, match=r"rows\.parquet is not a table of Row"):
+        records.read(path, Row)

@@ -1,0 +1,128 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tandem import cli
+from tandem.core import registry
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["claen", "sentiment"], "unknown command 'claen'. Did you mean 'clean'?"),
+        (["clean", "sentimnt"], "unknown task 'sentimnt'. Did you mean 'sentiment'?"),
+        (["clean"], "clean takes 1 argument(s), not 0: tandem clean TASK"),
+        (
+            ["compress", "intent"],
+            "compress takes 2 argument(s), not 1: tandem compress TASK METHOD",
+        ),
+    ],
+)
+def test_a_wrong_command_is_one_line(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_away_from_the_root(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["clean", "sentiment"]) == 2
+    assert "params.yaml is missing: run from the project's root" in capsys.readouterr().err
+
+
+def test_an_input_that_was_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["clean", "sentiment"]) == 2
+    assert "is missing: run `dvc repro` or `snakemake`" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_every_stage_says_what_it_reads_and_writes_and_how_to_run_it() -> None:
+    for name in registry.names("stages"):
+        words = registry.load("stages", name).__doc__ or ""
+        command = name.replace("_", "-")
+        assert "reads" in words and "writes" in words and f"tandem {command}" in words, name
+
+
+@pytest.mark.parametrize("stage", ["fetch", "clean", "split", "augment", "report"])
+def test_data_stages_start_at_once_and_without_torch(stage: str) -> None:
+    code = f"import tandem.cli, tandem.stages.{stage}, sys; print('torch' in sys.modules)"
+    took = []
+    for _ in range(4):
+        start = time.perf_counter()
+        out = subprocess.check_output([sys.executable, "-c", code], text=True)
+        took.append(time.perf_counter() - start)
+        assert out == "False\n"
+    assert min(took) < 0.5, f"{stage} starts in {min(took):.2f} s"
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+from tandem import cli
+from tandem.core.io import writing
+def wait() -> None:
+    with writing(Path("out.json")) as (partial,):
+        partial.write_text("half")
+        print("ready", flush=True)
+        time.sleep(60)
+cli.TOOLS["check"] = wait
+sys.exit(cli.main(["check"]))
+"""
+
+
+def start(tmp_path: Path, *code: str) -> "subprocess.Popen[str]":
+    """A process that has told that it is in the middle of writing."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", *code],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout and process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_ctrl_c_is_130_and_leaves_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path, WAITING)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert error.startswith("tandem: interrupted") and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+ENGINE = """
+import subprocess, sys, time
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], stderr=subprocess.DEVNULL)
+time.sleep(60)
+"""
+
+
+def test_a_stage_ends_with_the_engine_that_started_it(tmp_path: Path) -> None:
+    process = start(tmp_path, ENGINE, WAITING)
+    assert list(tmp_path.iterdir())
+    os.kill(process.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not list(tmp_path.iterdir())
