@@ -1,0 +1,145 @@
+"""A Marian network that may copy: each next token is generated or taken from its input.
+
+The pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) = g · P_vocabulary +
+(1 − g) · attention over the input's tokens. The attention also compares the last token of the
+output with the token before each place of the input, and starts as just that comparison: an
+untrained network goes on copying where it copied last (an induction head, Olsson et al. 2022),
+from the token after the one that the output starts with. Training then is learning to edit.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import MarianConfig, MarianMTModel
+from transformers.modeling_outputs import Seq2SeqLMOutput
+from transformers.models.marian.modeling_marian import shift_tokens_right
+
+IGNORED = -100
+COPYING = -1.0
+"""Logit of generating rather than copying, before training."""
+LEAST = 1e-9
+"""Added to a probability before its logarithm."""
+
+
+class Pointer(nn.Module):
+    """Where to copy from, and whether to."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.after = nn.Linear(width, width, bias=False)
+        self.gate = nn.Linear(width, 1)
+
+    def start_copying(self) -> None:
+        """Before training: go on where the last token was copied from, and seldom generate."""
+        nn.init.eye_(self.after.weight)
+        nn.init.constant_(self.gate.bias, COPYING)
+
+    def forward(
+        self, states: Tensor, last: Tensor, encoded: Tensor, before: Tensor, padding: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Attention, (batch, target, source), and the chance to generate, (batch, target, 1).
+
+        `states` and the `last` tokens' embeddings are (batch, target, width); the `encoded` input
+        and the embeddings of the tokens `before` each place are (batch, source, width).
+        """
+        scores = self.query(states) @ self.key(encoded).transpose(1, 2)
+        scores = scores + last @ self.after(before).transpose(1, 2)
+        scores = (scores * states.shape[-1] ** -0.5).masked_fill(padding[:, None], -torch.inf)
+        return scores.softmax(-1), self.gate(states).sigmoid()
+
+
+class CopyingMarian(MarianMTModel):  # type: ignore[misc]
+    """MarianMTModel with a pointer; `decoder_copy_ids` is what may be copied, (batch, source)."""
+
+    def __init__(self, config: MarianConfig) -> None:
+        super().__init__(config)
+        self.pointer = Pointer(config.d_model)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        decoder_attention_mask: Tensor | None = None,
+        encoder_outputs: Any = None,
+        past_key_values: Any = None,
+        labels: Tensor | None = None,
+        use_cache: bool | None = None,
+        decoder_copy_ids: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        **kwargs: Any,
+    ) -> Seq2SeqLMOutput:
+        """The logits, (batch, target, vocabulary), are log-probabilities; with `labels`, the loss.
+
+        In generation the encoder has run already, and `decoder_copy_ids` stands for `input_ids`.
+        """
+        copied = decoder_copy_ids if input_ids is None else input_ids
+        if labels is not None:
+            start = self.config.decoder_start_token_id
+            decoder_input_ids = shift_tokens_right(labels, self.config.pad_token_id, start)
+        if copied is None or decoder_input_ids is None:
+            raise TypeError("needs input_ids or decoder_copy_ids, and labels or decoder_input_ids")
+        outputs = self.model(
+            input_ids,
+            attention_mask=attention_mask,
+            decoder_input_ids=decoder_input_ids,
+            decoder_attention_mask=decoder_attention_mask,
+            encoder_outputs=encoder_outputs,
+            past_key_values=past_key_values,
+            use_cache=use_cache and labels is None,
+            **kwargs,
+        )
+        states = outputs.last_hidden_state
+        generated = (self.lm_head(states) + self.final_logits_bias).log_softmax(-1)
+        pointed, gate = self.pointer(
+            states,
+            self._embed(decoder_input_ids),
+            outputs.encoder_last_hidden_state,
+            self._embed(copied.roll(1, dims=1)),
+            copied.eq(self.config.pad_token_id),
+        )
+        loss = logits = None
+        if labels is None:
+            mixed = (generated.exp() * gate).scatter_add(
+                -1, copied[:, None].expand_as(pointed), pointed * (1 - gate)
+            )
+            logits = (mixed + LEAST).log()
+        else:
+            loss = _loss(generated, pointed, gate.squeeze(-1), copied, labels, label_smoothing)
+        return Seq2SeqLMOutput(
+            loss=loss,
+            logits=logits,
+            past_key_values=outputs.past_key_values,
+            encoder_last_hidden_state=outputs.encoder_last_hidden_state,
+        )
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        """Embeddings as the encoder takes them, each of length √width about."""
+        found: Tensor = self.model.shared(ids) * self.model.encoder.embed_scale
+        return found
+
+
+def _loss(
+    generated: Tensor,
+    pointed: Tensor,
+    gate: Tensor,
+    copied: Tensor,
+    labels: Tensor,
+    smoothing: float,
+) -> Tensor:
+    """Mean negative log-probability of `labels`, smoothed over the generated part.
+
+    Only the labels' own probabilities are mixed, so the vocabulary is never scattered into.
+    """
+    known = labels.ne(IGNORED)
+    wanted = labels.masked_fill(~known, 0)
+    own = generated.gather(-1, wanted[..., None]).squeeze(-1).exp()
+    hits = (pointed * copied[:, None].eq(wanted[..., None])).sum(-1)
+    loss = -(gate * own + (1 - gate) * hits + LEAST).log()
+    if smoothing:
+        loss = (1 - smoothing) * loss - smoothing * generated.mean(-1)
+    return loss[known].mean()

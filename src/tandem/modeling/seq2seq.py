@@ -1,0 +1,193 @@
+"""Sequence to sequence: an encoder–decoder that edits a draft.
+
+From a few ten thousand short pairs and minutes of one CPU, an encoder–decoder alone loses to
+looking words up. So it is given what look-up knows: its input is the source text and a draft put
+together from phrases of the training rows (`_phrases`), and it may copy from both (`_copying`).
+That is neural fuzzy repair (Bulté & Tezcan 2019), with a draft in place of a memory's match.
+
+A folder holds, beside the network and the tokenizer, phrases.parquet.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from pydantic import Field
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from transformers import (
+    DataCollatorForSeq2Seq,
+    LogitsProcessorList,
+    MarianConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from tandem.core.params import Plugin
+from tandem.core.records import Row
+from tandem.core.task import BaseTask
+from tandem.modeling._copying import CopyingMarian
+from tandem.modeling._model import TextModel
+from tandem.modeling._phrases import PhraseTable
+from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
+from tandem.modeling._training import Training
+
+PHRASES = "phrases.parquet"
+PAD, END, BREAK = "<pad>", "</s>", "<sep>"
+
+
+class Params(Plugin):
+    """What the family has of its own, below `train.model`."""
+
+    package: ClassVar[str] = "modeling"
+    vocabulary: int = Field(ge=300)
+    """Tokens of the byte-level BPE vocabulary that source and target share."""
+    beams: int = Field(default=4, ge=1)
+    """Translations kept in view while decoding; 1 is greedy."""
+    length_penalty: float = 1.0
+    """Exponent of the length that a translation's log-probability is divided by."""
+
+
+class Model(TextModel):
+    """A `CopyingMarian` with a phrase table; rows have `text` and `target`."""
+
+    auto: ClassVar[type[Any]] = CopyingMarian
+
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        task: BaseTask,
+        phrases: PhraseTable,
+    ) -> None:
+        super().__init__(network, tokenizer, task)
+        self.phrases = phrases
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        task: BaseTask,
+        rows: Sequence[Row],
+        training: Training,
+        settings: Params,
+    ) -> Self:
+        """An untrained network of the shape in `folder`, vocabulary and phrases from `rows`."""
+        texts = [masked(row) for row in rows]
+        tokenizer = _tokenizer([side for pair in texts for side in pair], settings.vocabulary)
+        tokenizer.model_max_length = training.max_length
+        config = MarianConfig.from_pretrained(folder)
+        config.vocab_size = config.decoder_vocab_size = len(tokenizer)
+        config.pad_token_id = tokenizer.pad_token_id
+        # a translation starts as the draft does: after the mark between source and draft
+        config.decoder_start_token_id = tokenizer.sep_token_id
+        config.eos_token_id = config.forced_eos_token_id = tokenizer.eos_token_id
+        # embeddings of length one, times √width as the config says: what is alike stands out
+        config.init_std = config.d_model**-0.5
+        network = CopyingMarian(config)
+        network.pointer.start_copying()
+        network.generation_config.update(
+            num_beams=settings.beams, length_penalty=settings.length_penalty
+        )
+        known = [
+            (*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent
+        ]
+        return cls(network, tokenizer, task, PhraseTable.learn(known))
+
+    @classmethod
+    def load(cls, folder: Path, task: BaseTask) -> Self:
+        """The model that `save` or a compression method wrote, in evaluation mode."""
+        network, tokenizer = cls.parts(folder)
+        return cls(network, tokenizer, task, PhraseTable.load(folder / PHRASES))
+
+    def save(self, folder: Path) -> None:
+        """Write safetensors and JSON, and the phrase table as Parquet."""
+        super().save(folder)
+        self.phrases.save(folder / PHRASES)
+
+    def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """One example a row: source, draft and target as token ids.
+
+        A draft is made of other groups' phrases only, so a training row's holds nothing of itself.
+        """
+        return [{**self._input(row), "labels": self._cut(masked(row)[1])} for row in rows]
+
+    def _input(self, row: Row) -> dict[str, list[int]]:
+        text = mask(row.text, names(row.text))
+        draft = self.phrases.draft(text, row.group)
+        ids = [*self._cut(text)[:-1], self.tokenizer.sep_token_id, *self._cut(draft)]
+        return {"input_ids": ids}
+
+    def _cut(self, text: str) -> list[int]:
+        """Token ids of a text, its end marked, no more than the model was trained for."""
+        ids: list[int] = self.tokenizer(text)["input_ids"]
+        return [*ids[: self.tokenizer.model_max_length - 1], self.tokenizer.eos_token_id]
+
+    def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+        """Pads `input_ids`, `attention_mask` and `labels`, each (batch, length)."""
+        collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
+        collate = DataCollatorForSeq2Seq(self.tokenizer)
+        return collate
+
+    def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        """Mean negative log-probability of the target's tokens."""
+        found: Tensor = network(**batch, label_smoothing=smoothing).loss
+        return found
+
+    def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
+        """{"target": translation} a row; each placeholder of a source stands in its translation."""
+        examples = [self._input(row) for row in rows]
+        order = sorted(range(len(rows)), key=lambda i: len(examples[i]["input_ids"]))
+        found: list[dict[str, Any]] = [{} for _ in rows]
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = self.tokenizer.pad([examples[i] for i in chosen], return_tensors="pt")
+            for i, text in zip(chosen, self._generate(batch), strict=True):
+                found[i] = {"target": unmask(text, names(rows[i].text)).strip()}
+        return found
+
+    @torch.inference_mode()
+    def _generate(self, batch: Any) -> list[str]:
+        """Masked translations of a batch."""
+        source = batch["input_ids"]
+        marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
+        keep = KeepPlaceholders(marks, source, self.tokenizer.eos_token_id)
+        answers = self.network.generate(
+            **batch,
+            decoder_copy_ids=source,
+            logits_processor=LogitsProcessorList([keep]),
+            max_new_tokens=source.shape[1] + 8,
+        )
+        texts: list[str] = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return texts
+
+
+def masked(row: Any) -> tuple[str, str]:
+    """Both sides of a row, with the source's placeholders numbered."""
+    known = names(row.text)
+    return mask(row.text, known), mask(row.target, known)
+
+
+def _tokenizer(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of `size` tokens, placeholders' numbers whole among them."""
+    cutter = Tokenizer(models.BPE())
+    cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    cutter.decoder = decoders.ByteLevel()
+    cutter.add_special_tokens([PAD, END, BREAK])
+    cutter.add_tokens([AddedToken(mark, normalized=False) for mark in MARKS])
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[PAD, END, BREAK],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    cutter.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=cutter,
+        pad_token=PAD,
+        eos_token=END,
+        sep_token=BREAK,
+        clean_up_tokenization_spaces=False,
+    )
