@@ -39,9 +39,12 @@ class Runtime(Strict):
 
 
 class Preference(Strict):
-    """A task whose model is moved toward human preferences; `encoder` starts its reward model."""
+    """A task whose model is moved toward human preferences."""
 
+    ratings: str
+    """The other task from whose rated rows the preferences are formed; it shares the source."""
     encoder: str
+    """The model folder that the reward model starts from."""
 
 
 class Project(Strict):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tandem.core.errors import DataError, StageError
+from tandem.core.errors import StageError
 from tandem.core.io import require
 
 
@@ -55,7 +55,6 @@ class Dropped:
 
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Row)
 
 SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),
@@ -117,19 +116,6 @@ def _value(value: Any, hint: Any) -> Any:
         nested = dataclasses.is_dataclass(inner)
         return tuple(inner(**v) if nested else v for v in value)
     return value
-
-
-def of_domains(rows: Sequence[R], domains: Sequence[str] | None) -> list[R]:
-    """The rows of these domains, in their order; None takes all.
-
-    Raises:
-        DataError: a domain has no row.
-    """
-    known = sorted({row.domain for row in rows})
-    for domain in domains or []:
-        if domain not in known:
-            raise DataError(f"no row of domain {domain!r}. Domains with rows: {', '.join(known)}")
-    return [row for row in rows if domains is None or row.domain in domains]
 
 
 def ids(rows: Sequence[Row]) -> list[str]:
