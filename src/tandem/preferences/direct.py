@@ -1,0 +1,75 @@
+"""Direct preference optimisation: raise what the reward model likes of a generator's own samples.
+
+Rafailov et al., Direct Preference Optimization: Your Language Model is Secretly a Reward Model
+(NeurIPS 2023), equation 7. The samples are the generator's own, so its log-probabilities at
+sampling time are those of the reference, and no second network is needed in training.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tandem.modeling.causal import log_likelihood, padded
+from tandem.preferences.reward_model import preference_loss
+from tandem.preferences.sampling import Sample
+
+SIDES = ("chosen", "rejected")
+
+
+def ranked(
+    samples: Sequence[Sample], rewards: Sequence[float], per_prompt: int
+) -> list[dict[str, Any]]:
+    """Pairs of each prompt's samples, which stand together, `per_prompt` at a time.
+
+    Each prompt's samples are ranked by reward and its upper half paired with its lower half, the
+    first with the first of each, so that all pairs have a margin and every sample is used once.
+    """
+    half = per_prompt // 2
+    pairs = []
+    for at in range(0, len(samples), per_prompt):
+        order = sorted(range(at, at + per_prompt), key=lambda place: -rewards[place])
+        better, worse = order[:half], order[-half:]
+        pairs += [
+            _pair(samples[chosen], samples[rejected])
+            for chosen, rejected in zip(better, worse, strict=True)
+            if rewards[chosen] > rewards[rejected]
+        ]
+    return pairs
+
+
+def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:
+    longer = max(chosen, rejected, key=lambda sample: len(sample.drawn))
+    return {"chosen": chosen, "rejected": rejected, "input_ids": longer.prompt + longer.drawn}
+
+
+def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
+    """All chosen samples, then all rejected ones, of (2 × pairs) rows.
+
+    `input_ids` and `attention_mask` (rows, length), `drawn` (rows, length − 1) is true where the
+    next token was drawn, `reference` (rows,) the log-probabilities before training.
+    """
+    samples = [pair[side] for side in SIDES for pair in pairs]
+    reference = torch.tensor([sample.log_probability for sample in samples])
+    return {**batch(samples), "reference": reference}
+
+
+def batch(samples: Sequence[Sample]) -> dict[str, Tensor]:
+    """`input_ids`, `attention_mask`, and `drawn`, which is false for prompts and padding."""
+    tensors = padded([sample.prompt + sample.drawn for sample in samples])
+    drawn = tensors["attention_mask"][:, 1:].bool()
+    for row, sample in enumerate(samples):
+        drawn[row, : len(sample.prompt) - 1] = False
+    return {**tensors, "drawn": drawn}
+
+
+def loss(beta: float) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
+    """The DPO loss with `beta`, the weight of staying close to the reference."""
+
+    def of_batch(network: Any, tensors: dict[str, Tensor], smoothing: float) -> Tensor:
+        policy = log_likelihood(network, tensors, tensors["drawn"])
+        chosen, rejected = (beta * (policy - tensors["reference"])).chunk(2)
+        return preference_loss(chosen - rejected, smoothing)
+
+    return of_batch

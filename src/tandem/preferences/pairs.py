@@ -1,0 +1,135 @@
+"""Preference pairs from ratings: two texts of one domain, one clearly rated above the other.
+
+Pairs are formed within one split, after the split, and no text is in two of them; so no pair of
+a test holds a text of training, and the pairs are independent draws for the bootstrap.
+"""
+
+import math
+import random
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from tandem.core import params, paths, records
+from tandem.core import task as tasks
+from tandem.core.determinism import generator
+from tandem.core.errors import DataError, ParamsError
+from tandem.core.params import Preference, Runtime, Strict
+from tandem.core.records import Row
+
+
+class Rule(Strict):
+    """When one text counts as preferred to another."""
+
+    gap: float = Field(gt=0)
+    """Smallest difference of the two mean ratings, in steps of the rating scale."""
+    z: float = Field(ge=0)
+    """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two texts of one domain; people rated `chosen` above `rejected` by `gap`."""
+
+    id: str
+    group: str
+    domain: str
+    chosen: str
+    rejected: str
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Opinion:
+    row: Row
+    mean: float
+    error: float
+
+
+def preference_of(task: str) -> Preference:
+    """What params.yaml says of the preferences of `task`.
+
+    Raises:
+        ParamsError: it says nothing.
+    """
+    known = params.project().preferences
+    if task not in known:
+        told = ", ".join(known) or "none"
+        raise ParamsError(f"{paths.PARAMS}: preferences.{task} is missing. Tasks there: {told}")
+    return known[task]
+
+
+def pairs_of(task: str, split: str, rule: Rule, most: int | None, runtime: Runtime) -> list[Pair]:
+    """Pairs of the rated rows of one split of `task`, the same ones for every stage that asks."""
+    rows = records.read(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
+    return form(rows, rule, most, generator(runtime, task, "pairs", split))
+
+
+def form(rows: Iterable[Row], rule: Rule, most: int | None, stream: random.Random) -> list[Pair]:
+    """Disjoint pairs of `rows` that `rule` accepts, `most` at the most, in random order.
+
+    Each domain's rows are shuffled; a row pairs with the first row waiting that the rule lets it
+    pair with, or waits itself. Rows with fewer than two ratings say nothing of their spread and
+    are left out. The chosen row's id and the rejected row's make a pair's id.
+
+    Raises:
+        DataError: no two rows can be told apart by their ratings.
+    """
+    opinions = _opinions(rows)
+    domains = sorted({opinion.row.domain for opinion in opinions})
+    pairs = []
+    for domain in domains:
+        own = [opinion for opinion in opinions if opinion.row.domain == domain]
+        stream.shuffle(own)
+        pairs += _match(own, rule)
+    if not pairs:
+        raise DataError(
+            f"no preference pair: no two rows of a domain have ratings {rule.gap} apart at z ≥ "
+            f"{rule.z}. Rows need `ratings` of several people"
+        )
+    stream.shuffle(pairs)
+    return pairs[:most]
+
+
+def _opinions(rows: Iterable[Row]) -> list[_Opinion]:
+    """The rows that several people rated, with the mean rating and its standard error."""
+    found = []
+    for row in rows:
+        ratings: tuple[int, ...] = getattr(row, "ratings", ())
+        if len(ratings) >= 2:
+            error = math.sqrt(statistics.variance(ratings) / len(ratings))
+            found.append(_Opinion(row, statistics.fmean(ratings), error))
+    return found
+
+
+def _match(opinions: Sequence[_Opinion], rule: Rule) -> list[Pair]:
+    waiting: list[_Opinion] = []
+    pairs = []
+    for one in opinions:
+        other = next((w for w in waiting if _apart(one, w, rule)), None)
+        if other is None:
+            waiting.append(one)
+        else:
+            waiting.remove(other)
+            pairs.append(_pair(*sorted((one, other), key=lambda o: o.mean)))
+    return pairs
+
+
+def _apart(one: _Opinion, other: _Opinion, rule: Rule) -> bool:
+    """Whether the means differ by `gap`, and by `z` standard errors of their difference."""
+    gap = abs(one.mean - other.mean)
+    return gap >= rule.gap and gap >= rule.z * math.hypot(one.error, other.error)
+
+
+def _pair(worse: _Opinion, better: _Opinion) -> Pair:
+    name = f"{better.row.id}>{worse.row.id}"
+    return Pair(
+        id=name,
+        group=name,
+        domain=better.row.domain,
+        chosen=better.row.text,
+        rejected=worse.row.text,
+        gap=better.mean - worse.mean,
+    )

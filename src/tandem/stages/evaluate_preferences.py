@@ -1,0 +1,193 @@
+"""Score the reward model on test pairs, and the aligned generator against what it was.
+
+Two judges compare what both generators write after the same test prompts: the reward model, which
+alignment worked for, and VADER, which had no part in it.
+
+Reads   data/split/TASK/test.parquet, for prompts; data/split/RATINGS/test.parquet, for pairs,
+        RATINGS being the task that `preferences.TASK` names; models/TASK/{base,reward,aligned};
+        the params `runtime` and `TASK.evaluate_preferences`
+Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair with its scores
+        reports/predictions/TASK/preferences/samples.parquet   each prompt with both texts
+        reports/metrics/evaluate-preferences/TASK.json         by variant (reward, vader, base,
+                                                               aligned), each metric's interval
+
+    tandem evaluate-preferences generation
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from tandem.baselines import vader
+from tandem.core import io, params, paths, records
+from tandem.core import task as tasks
+from tandem.core.determinism import derived_seed, pin_torch
+from tandem.core.params import Runtime, Strict
+from tandem.preferences.divergence import divergence
+from tandem.preferences.estimates import mean, pair_accuracies, rate, win_rate
+from tandem.preferences.pairs import Pair, Rule, pairs_of, preference_of
+from tandem.preferences.reward_model import RewardModel
+from tandem.preferences.sampling import Prompting, Sample, decode, draw, generator_of
+from tandem.preferences.variety import distinct
+
+
+class Params(Strict):
+    """Which pairs and prompts of the test rows are used."""
+
+    pairs: Rule
+    """Which texts count as preferred to which; the same as in `reward`."""
+    max_pairs: int | None = Field(ge=1)
+    """Test pairs at the most; null takes all."""
+    prompting: Prompting
+    """What both generators go on from, and how far."""
+    max_prompts: int = Field(ge=1)
+    """Test prompts at the most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredPair(Pair):
+    """A test pair with what the reward model and VADER say of its texts."""
+
+    reward_chosen: float
+    reward_rejected: float
+    vader_chosen: float
+    vader_rejected: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """What one generator wrote after one row's first words, and how it was judged."""
+
+    id: str
+    group: str
+    variant: str
+    text: str
+    tokens: int
+    reward: float
+    vader: float
+
+
+def main(task: str) -> None:
+    """Evaluate the preferences of one task."""
+    runtime = params.project().runtime
+    settings = params.load(Params, task, "evaluate_preferences")
+    rows = records.read(paths.split(task) / "test.parquet", tasks.load(task).row)
+    reward = RewardModel.load(paths.model(task, "reward"))
+    models = {variant: generator_of(task, variant) for variant in ("base", "aligned")}
+    prompts = settings.prompting.rows(rows, settings.max_prompts)
+
+    pin_torch(runtime)
+    ratings = preference_of(task).ratings
+    pairs = _score(pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime), reward)
+    drawn = {
+        variant: draw(model, settings.prompting, prompts, derived_seed(runtime.seed, task, variant))
+        for variant, model in models.items()
+    }
+    texts = {
+        variant: _judge(variant, prompts, samples, decode(models[variant], samples), reward)
+        for variant, samples in drawn.items()
+    }
+    moved = divergence(
+        models["aligned"], models["base"], drawn["aligned"], settings.prompting.batch_size
+    )
+
+    found = _judges(pairs, runtime)
+    found |= {variant: _figures(texts[variant], runtime) for variant in texts}
+    found["aligned"] |= _wins(texts["aligned"], texts["base"], runtime)
+    groups = [row.group for row in prompts]
+    found["aligned"]["kl_per_token"] = rate(moved, groups, runtime, "kl_per_token")
+    found["aligned"]["kl_per_text"] = mean(moved[:, 0], groups, runtime, "kl_per_text")
+    folder = paths.predictions(task, "preferences").with_suffix("")
+    with io.writing(folder, paths.metrics("evaluate-preferences", task)) as (partial, scores):
+        _write(partial, pairs, [*texts["base"], *texts["aligned"]])
+        io.write_json(scores, found)
+
+
+def _score(pairs: Sequence[Pair], reward: RewardModel) -> list[ScoredPair]:
+    sides = [[pair.chosen for pair in pairs], [pair.rejected for pair in pairs]]
+    rewards = [reward.score(texts) for texts in sides]
+    lexicon = [[vader.compound(text) for text in texts] for texts in sides]
+    return [
+        ScoredPair(
+            **{name: getattr(pair, name) for name in Pair.__slots__},
+            reward_chosen=scores[0],
+            reward_rejected=scores[1],
+            vader_chosen=scores[2],
+            vader_rejected=scores[3],
+        )
+        for pair, *scores in zip(pairs, *rewards, *lexicon, strict=True)
+    ]
+
+
+def _judges(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str, Any]:
+    """The pair accuracy of the reward model and of VADER, on the same pairs."""
+    return {
+        judge: pair_accuracies(
+            pairs,
+            [getattr(pair, f"{judge}_chosen") for pair in pairs],
+            [getattr(pair, f"{judge}_rejected") for pair in pairs],
+            runtime,
+        )
+        for judge in ("reward", "vader")
+    }
+
+
+def _judge(
+    variant: str,
+    prompts: Sequence[records.Row],
+    samples: Sequence[Sample],
+    texts: Sequence[str],
+    reward: RewardModel,
+) -> list[Text]:
+    return [
+        Text(
+            id=row.id,
+            group=row.group,
+            variant=variant,
+            text=text,
+            tokens=len(sample.drawn),
+            reward=score,
+            vader=vader.compound(text),
+        )
+        for row, sample, text, score in zip(
+            prompts, samples, texts, reward.score(texts), strict=True
+        )
+    ]
+
+
+def _figures(texts: Sequence[Text], runtime: Runtime) -> dict[str, Any]:
+    """Mean reward, VADER score and length in tokens, and how varied the texts are."""
+    groups = [text.group for text in texts]
+    found = {
+        "reward": mean([text.reward for text in texts], groups, runtime, "reward"),
+        "vader": mean([text.vader for text in texts], groups, runtime, "vader"),
+        "length": mean([text.tokens for text in texts], groups, runtime, "length"),
+    }
+    for n in (1, 2):
+        table = distinct([text.text for text in texts], n)
+        blocks = [str(block) for block in range(len(table))]
+        found[f"distinct_{n}"] = rate(table, blocks, runtime, f"distinct_{n}")
+    return found
+
+
+def _wins(aligned: Sequence[Text], base: Sequence[Text], runtime: Runtime) -> dict[str, Any]:
+    """The share of prompts after which a judge likes the aligned text better."""
+    groups = [text.group for text in aligned]
+    return {
+        f"win_rate/{judge}": win_rate(
+            [getattr(text, judge) for text in aligned],
+            [getattr(text, judge) for text in base],
+            groups,
+            runtime,
+            judge,
+        )
+        for judge in ("reward", "vader")
+    }
+
+
+def _write(folder: Path, pairs: Sequence[ScoredPair], texts: Sequence[Text]) -> None:
+    records.write(folder / "pairs.parquet", pairs, ScoredPair)
+    records.write(folder / "samples.parquet", texts, Text)

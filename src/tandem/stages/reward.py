@@ -1,0 +1,71 @@
+"""Fit a reward model on preferences that are formed from ratings after the split.
+
+Reads   data/split/RATINGS/{train,validation}.parquet, RATINGS being the task with rated rows
+        that `preferences.TASK` names; the model folder `encoder` that it names;
+        the params `runtime` and `TASK.reward`
+Writes  models/TASK/reward                 what `from_pretrained` of Hugging Face reads
+        reports/metrics/reward/TASK.json   pair accuracy on validation pairs, steps, pairs
+        reports/plots/reward/TASK.csv      the loss curve
+
+Tasks of one source share its split: the encoder has seen no text of a validation or test pair,
+nor have the pairs' texts been left to the generator's test rows.
+
+    tandem reward generation
+"""
+
+from pathlib import Path
+from typing import Any
+
+from tandem.core import io, params, paths
+from tandem.core.determinism import pin_torch
+from tandem.modeling import Training, fit, write_curve
+from tandem.preferences.estimates import pair_accuracies
+from tandem.preferences.pairs import Rule, pairs_of, preference_of
+from tandem.preferences.reward_model import RewardModel
+
+
+class Params(Training):
+    """How the reward model is fitted; `max_rows` and `max_validation_rows` count pairs."""
+
+    pairs: Rule
+    """Which texts count as preferred to which."""
+
+
+def main(task: str) -> None:
+    """Fit the reward model of one task."""
+    runtime = params.project().runtime
+    preference = preference_of(task)
+    training = params.load(Params, task, "reward")
+    limits = {"train": training.max_rows, "validation": training.max_validation_rows}
+    pairs, validation = (
+        pairs_of(preference.ratings, split, training.pairs, most, runtime)
+        for split, most in limits.items()
+    )
+
+    pin_torch(runtime)
+    model = RewardModel.start(Path(preference.encoder))
+    curve = fit(
+        model.network,
+        model.loss,
+        model.encode(pairs, training.max_length),
+        model.encode(validation, training.max_length),
+        model.collate,
+        training,
+        runtime,
+    )
+    chosen = model.score([pair.chosen for pair in validation])
+    rejected = model.score([pair.rejected for pair in validation])
+
+    found: dict[str, Any] = {
+        "parameters": model.network.num_parameters(),
+        "pairs": len(pairs),
+        "steps": curve[-1]["step"],
+        "validation": pair_accuracies(validation, chosen, rejected, runtime),
+        "validation_loss": min(look["validation_loss"] for look in curve),
+    }
+    with io.writing(
+        paths.model(task, "reward"), paths.metrics("reward", task), paths.plots("reward", task)
+    ) as (folder, scores, plot):
+        model.save(folder)
+        io.write_json(scores, found)
+        write_curve(plot, curve)

@@ -1,0 +1,76 @@
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tandem.core.errors import DataError
+from tandem.preferences.pairs import Rule, form
+from tandem.tasks.generation import GenerationRow
+
+RULE = Rule(gap=1.0, z=3.0)
+
+
+def row(name: str, *ratings: int, domain: str = "movie") -> GenerationRow:
+    return GenerationRow(id=name, group=name, domain=domain, text=f"text {name}", ratings=ratings)
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["movie", "tweets"]),
+        st.lists(st.integers(-4, 4), min_size=0, max_size=8).map(tuple),
+    ),
+    max_size=30,
+).map(lambda found: [row(str(i), *r, domain=d) for i, (d, r) in enumerate(found)])
+
+
+@given(ROWS)
+def test_pairs_are_disjoint_and_keep_the_rule(rows: list[GenerationRow]) -> None:
+    try:
+        pairs = form(rows, RULE, None, random.Random(1))
+    except DataError:
+        return
+    by_text = {r.text: r for r in rows}
+    used = [text for pair in pairs for text in (pair.chosen, pair.rejected)]
+    assert len(used) == len(set(used))
+    for pair in pairs:
+        better, worse = by_text[pair.chosen], by_text[pair.rejected]
+        assert better.domain == worse.domain == pair.domain
+        means = [sum(r.ratings) / len(r.ratings) for r in (better, worse)]
+        assert pair.gap == pytest.approx(means[0] - means[1])
+        assert pair.gap >= 1 - 1e-9
+        variance = sum(
+            sum((x - mean) ** 2 for x in r.ratings) / (len(r.ratings) - 1) / len(r.ratings)
+            for r, mean in zip((better, worse), means, strict=True)
+        )
+        assert pair.gap >= 3 * math.sqrt(variance) - 1e-9
+
+
+def test_what_is_not_clearly_apart_makes_no_pair() -> None:
+    close = [row("a", 1, 1, 1), row("b", 1, 2, 1)]
+    noisy = [row("a", 4, -4, 4), row("b", 4, -4, -4)]
+    for rows in (close, noisy):
+        with pytest.raises(DataError, match="no preference pair"):
+            form(rows, RULE, None, random.Random(1))
+
+
+def test_rows_without_ratings_are_told_of() -> None:
+    with pytest.raises(DataError, match="ratings"):
+        form([row("a"), row("b", 3)], RULE, None, random.Random(1))
+
+
+def test_domains_do_not_mix() -> None:
+    rows = [row("a", 3, 3, 2), row("b", -3, -3, -2, domain="tweets")]
+    with pytest.raises(DataError):
+        form(rows, RULE, None, random.Random(1))
+
+
+def test_the_higher_rated_is_chosen_and_the_seed_decides(rated: list[GenerationRow]) -> None:
+    pairs = form(rated, RULE, None, random.Random(1))
+    assert len(pairs) >= 10
+    means = {r.text: sum(r.ratings) / len(r.ratings) for r in rated}
+    assert all(means[pair.chosen] > means[pair.rejected] + 1 for pair in pairs)
+    assert pairs == form(rated, RULE, None, random.Random(1))
+    assert pairs != form(rated, RULE, None, random.Random(2))
+    assert form(rated, RULE, 3, random.Random(1)) == pairs[:3]

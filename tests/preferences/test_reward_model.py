@@ -1,0 +1,55 @@
+import math
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from tandem.core.errors import StageError
+from tandem.preferences.pairs import Rule, form
+from tandem.preferences.reward_model import RewardModel, preference_loss
+from tandem.tasks.generation import GenerationRow
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path) -> RewardModel:
+    torch.manual_seed(1)
+    found = RewardModel.start(tiny / "encoder")
+    found.network.eval()
+    return found
+
+
+def test_preference_loss_by_hand() -> None:
+    margin = torch.tensor([0.0, math.log(3)])
+    # σ(0) = 1/2 and σ(ln 3) = 3/4
+    assert preference_loss(margin, 0.0).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+    assert preference_loss(margin, 0.1).item() == pytest.approx(
+        (math.log(2) + 0.9 * math.log(4 / 3) + 0.1 * math.log(4)) / 2
+    )
+
+
+def test_loss_of_pairs_is_that_of_their_scores(
+    model: RewardModel, rated: list[GenerationRow]
+) -> None:
+    pairs = form(rated, Rule(gap=1.0, z=3.0), 5, random.Random(1))
+    batch = model.collate(model.encode(pairs, 32))
+    chosen = torch.tensor(model.score([pair.chosen for pair in pairs]))
+    rejected = torch.tensor(model.score([pair.rejected for pair in pairs]))
+    with torch.no_grad():
+        loss = model.loss(model.network, batch, 0.0)
+    assert loss.item() == pytest.approx(preference_loss(chosen - rejected, 0.0).item(), rel=1e-5)
+
+
+def test_a_saved_model_scores_the_same(
+    model: RewardModel, rated: list[GenerationRow], tmp_path: Path
+) -> None:
+    texts = [row.text for row in rated]
+    model.save(tmp_path / "reward")
+    assert RewardModel.load(tmp_path / "reward").score(texts) == model.score(texts)
+    assert model.score(texts, batch_size=3) == pytest.approx(model.score(texts), abs=1e-5)
+    assert model.score([]) == []
+
+
+def test_the_folder_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="missing"):
+        RewardModel.load(tmp_path / "none")

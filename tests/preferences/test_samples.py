@@ -1,0 +1,139 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tandem import modeling
+from tandem.core import task as tasks
+from tandem.core.errors import DataError
+from tandem.modeling.causal import Model, log_likelihood
+from tandem.preferences import direct
+from tandem.preferences.divergence import divergence
+from tandem.preferences.sampling import Prompting, Sample, decode, draw
+from tandem.preferences.variety import distinct
+from tandem.tasks.generation import GenerationRow
+
+PROMPTING = Prompting(words=2, new_tokens=6, batch_size=5)
+
+
+def load(tiny: Path) -> Model:
+    found = modeling.load(tiny / "generator", tasks.load("generation"))
+    assert isinstance(found, Model)
+    return found
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path) -> Model:
+    return load(tiny)
+
+
+@pytest.fixture(scope="module")
+def moved(tiny: Path) -> Model:
+    """The same generator, another output: its last norm is twice as large."""
+    found = load(tiny)
+    found.network.model.norm.weight.data.mul_(2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def samples(model: Model, rated: list[GenerationRow]) -> list[Sample]:
+    return draw(model, PROMPTING, PROMPTING.rows(rated, None), 1)
+
+
+def test_the_seed_decides_the_samples(
+    model: Model, rated: list[GenerationRow], samples: list[Sample]
+) -> None:
+    rows = PROMPTING.rows(rated, None)
+    assert draw(model, PROMPTING, rows, 1) == samples
+    assert draw(model, PROMPTING, rows, 2) != samples
+
+
+def test_samples_go_on_from_the_prompts_and_end_at_eos(
+    model: Model, rated: list[GenerationRow], samples: list[Sample]
+) -> None:
+    rows = PROMPTING.rows(rated, None)
+    assert len(rows) == 24
+    for row, sample, text in zip(rows, samples, decode(model, samples), strict=True):
+        assert text.startswith(" ".join(row.text.split()[:2]))
+        assert 1 <= len(sample.drawn) <= 6
+        assert model.tokenizer.eos_token_id not in sample.drawn[:-1]
+        assert len(sample.drawn) == 6 or sample.drawn[-1] == model.tokenizer.eos_token_id
+
+
+def test_log_probability_is_that_of_what_was_drawn(model: Model, samples: list[Sample]) -> None:
+    """Cache, left padding and cut-out rows change nothing of a row's probabilities."""
+    tensors = direct.batch(samples)
+    with torch.no_grad():
+        found = log_likelihood(model.network, tensors, tensors["drawn"]).tolist()
+    assert found == pytest.approx([sample.log_probability for sample in samples], rel=1e-4)
+
+
+def test_samples_follow_the_models_probabilities(model: Model) -> None:
+    row = GenerationRow(id="x", group="x", domain="movie", text="A gem of")
+    prompting = Prompting(words=1, new_tokens=1, batch_size=2000)
+    drawn = draw(model, prompting, [row] * 2000, 3)
+    with torch.no_grad():
+        ids = torch.tensor([prompting.starts(model, [row])[0]])
+        wanted = model.network(ids).logits[0, -1].softmax(-1).numpy()
+    counts = np.bincount([sample.drawn[0] for sample in drawn], minlength=len(wanted))
+    assert np.abs(counts / 2000 - wanted).max() < 4 * math.sqrt(wanted.max() / 2000)
+
+
+def test_no_prompt_is_told_of(rated: list[GenerationRow]) -> None:
+    with pytest.raises(DataError, match="shorter prompts"):
+        PROMPTING.model_copy(update={"words": 50}).rows(rated, None)
+
+
+def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) -> None:
+    found = divergence(model, model, samples, 4)
+    assert found[:, 0] == pytest.approx(np.zeros(len(samples)), abs=1e-6)
+    assert found[:, 1].tolist() == [len(sample.drawn) for sample in samples]
+
+
+def test_kl_is_the_mean_log_ratio(model: Model, moved: Model, rated: list[GenerationRow]) -> None:
+    """Two unbiased estimates of one number agree; the exact steps are never negative."""
+    rows = PROMPTING.rows(rated, None) * 40
+    prompting = PROMPTING.model_copy(update={"batch_size": 500})
+    drawn = draw(moved, prompting, rows, 4)
+    exact = divergence(moved, model, drawn, 500)
+    assert (exact[:, 0] > 0).all()
+    tensors = direct.batch(drawn)
+    with torch.no_grad():
+        base = log_likelihood(model.network, tensors, tensors["drawn"]).numpy()
+    ratios = np.array([sample.log_probability for sample in drawn]) - base
+    error = ratios.std() / math.sqrt(len(ratios))
+    assert abs(ratios.mean() - exact[:, 0].mean()) < 4 * error
+    assert ratios.std() > exact[:, 0].std()
+
+
+def test_dpo_loss_by_hand() -> None:
+    """β 0.5; chosen gained ln 9 and rejected lost ln 9: margin 0.5 · 2 ln 9 = ln 9, σ = 9/10."""
+    tensors = {"reference": torch.tensor([-5.0, -4.0]), "drawn": torch.ones(2, 1)}
+    gained = torch.tensor([-5.0 + math.log(9), -4.0 - math.log(9)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direct, "log_likelihood", lambda *_: gained)
+        found = direct.loss(0.5)(None, tensors, 0.0)
+    assert found.item() == pytest.approx(-math.log(0.9))
+
+
+def test_dpo_loss_before_training_is_ln_2(model: Model, samples: list[Sample]) -> None:
+    pairs = direct.ranked(samples, list(range(24)), 4)
+    with torch.no_grad():
+        found = direct.loss(0.1)(model.network, direct.collate(pairs), 0.0)
+    assert found.item() == pytest.approx(math.log(2), abs=1e-4)
+
+
+def test_the_upper_half_is_set_against_the_lower(samples: list[Sample]) -> None:
+    rewards = [0.0, 3.0, 1.0, 2.0] + [1.0] * 4
+    pairs = direct.ranked(samples[:8], rewards, 4)
+    found = [(pair["chosen"], pair["rejected"]) for pair in pairs]
+    assert found == [(samples[1], samples[2]), (samples[3], samples[0])]
+
+
+def test_distinct_by_hand() -> None:
+    assert distinct(["a b a", "A b"], 1).tolist() == [[2, 5]]
+    assert distinct(["a b a", "A b"], 2).tolist() == [[2, 3]]
+    assert len(distinct(["a b"] * 40, 1)) == 2
+    assert distinct([], 1).shape == (0, 2)

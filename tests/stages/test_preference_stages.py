@@ -1,0 +1,153 @@
+"""reward, align and evaluate-preferences: one chain, on real rated rows and tiny models."""
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from ruamel.yaml import YAML
+
+from tandem import cli
+from tandem.core import params, paths
+from tandem.core.errors import ParamsError
+from tandem.preferences.pairs import form
+from tandem.stages import align, evaluate_preferences, reward
+from tandem.tasks.generation import GenerationRow
+
+TRAINING = {
+    "steps": 3,
+    "evaluate_every": 2,
+    "patience": 2,
+    "batch_size": 2,
+    "learning_rate": 0.01,
+    "max_length": 16,
+    "max_rows": None,
+    "max_validation_rows": 2,
+}
+RULE = {"gap": 1.0, "z": 3.0}
+PROMPTING = {"words": 2, "new_tokens": 4, "batch_size": 8}
+PARAMS: dict[str, Any] = {
+    "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
+    "tasks": ["generation"],
+    "methods": [],
+    "preferences": {"generation": {"ratings": "sentiment", "encoder": "models/sentiment/base"}},
+    "generation": {
+        "reward": TRAINING | {"pairs": RULE},
+        "align": TRAINING
+        | {"prompting": PROMPTING, "samples_per_prompt": 2, "beta": 0.1, "trainable_layers": 1},
+        "evaluate_preferences": {
+            "pairs": RULE,
+            "max_pairs": None,
+            "prompting": PROMPTING,
+            "max_prompts": 4,
+        },
+    },
+}
+STAGES = ("reward", "align", "evaluate-preferences")
+
+
+@pytest.fixture
+def project(rated_project: Path, tiny: Path) -> Path:
+    YAML().dump(PARAMS, rated_project / "params.yaml")
+    shutil.copytree(tiny / "encoder", "models/sentiment/base")
+    shutil.copytree(tiny / "generator", "models/generation/base")
+    return rated_project
+
+
+def run(*arguments: str) -> int:
+    return cli.run(list(arguments))
+
+
+def artifacts() -> dict[str, bytes]:
+    folders = [Path("models/generation"), Path("reports")]
+    files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
+    return {str(file): file.read_bytes() for file in files}
+
+
+def metrics(stage: str) -> Any:
+    return json.loads(paths.metrics(stage, "generation").read_text())
+
+
+def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) -> None:
+    for stage in STAGES:
+        run(stage, "generation")
+    first = artifacts()
+    for stage in STAGES:
+        run(stage, "generation")
+    assert artifacts() == first
+
+    accuracy = metrics("reward")["validation"]["pair_accuracy"]
+    assert accuracy["n"] == 2
+    assert 0 <= accuracy["value"] <= 1
+    aligned = metrics("align")["aligned"]
+    assert aligned["kl_per_text"]["value"] > aligned["kl_per_token"]["value"] > 0
+    curve = paths.plots("align", "generation").read_text().splitlines()
+    assert curve[0] == "step,train_loss,validation_loss,learning_rate"
+    assert len(curve) == 3
+
+    found = metrics("evaluate-preferences")
+    assert set(found) == {"reward", "vader", "base", "aligned"}
+    assert set(found["vader"]) == {
+        "pair_accuracy",
+        "pair_accuracy/movie",
+        "pair_accuracy/tweets",
+    }
+    assert set(found["aligned"]) - set(found["base"]) == {
+        "win_rate/reward",
+        "win_rate/vader",
+        "kl_per_token",
+        "kl_per_text",
+    }
+    folder = Path("reports/predictions/generation/preferences")
+    pairs = pq.read_table(folder / "pairs.parquet").to_pylist()
+    assert found["vader"]["pair_accuracy"]["value"] == sum(
+        0.5
+        + 0.5
+        * ((p["vader_chosen"] > p["vader_rejected"]) - (p["vader_chosen"] < p["vader_rejected"]))
+        for p in pairs
+    ) / len(pairs)
+    samples = pq.read_table(folder / "samples.parquet").to_pylist()
+    assert [s["variant"] for s in samples] == ["base"] * 4 + ["aligned"] * 4
+    assert [s["id"] for s in samples[:4]] == [s["id"] for s in samples[4:]]
+
+
+def test_no_test_text_is_in_a_training_pair(
+    project: Path, splits: dict[str, list[GenerationRow]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+
+    def spy(*arguments: Any) -> Any:
+        pairs = form(*arguments)
+        used.extend(text for pair in pairs for text in (pair.chosen, pair.rejected))
+        return pairs
+
+    monkeypatch.setattr("tandem.preferences.pairs.form", spy)
+    reward.main("generation")
+    assert used
+    assert not set(used) & {row.text for row in splits["test"]}
+
+
+def test_a_missing_model_is_one_clear_line(project: Path, capsys: Any) -> None:
+    assert cli.main(["align", "generation"]) == 2
+    assert "models/generation/reward is missing" in capsys.readouterr().err
+    shutil.rmtree("models/sentiment")
+    assert cli.main(["reward", "generation"]) == 2
+    assert "models/sentiment/base is missing" in capsys.readouterr().err
+    assert not Path("reports").exists()
+
+
+def test_params_are_strict() -> None:
+    content = copy.deepcopy(PARAMS)
+    content["generation"]["align"]["samples_per_prompt"] = 3
+    content["generation"]["reward"]["pairs"]["gab"] = 1.0
+    content["generation"]["evaluate_preferences"]["prompting"]["words"] = -1
+    for stage, model, told in (
+        ("align", align.Params, "generation.align.samples_per_prompt.*even"),
+        ("reward", reward.Params, "unknown key generation.reward.pairs.gab.*Did you mean .*gap"),
+        ("evaluate_preferences", evaluate_preferences.Params, "prompting.words"),
+    ):
+        with pytest.raises(ParamsError, match=told):
+            params.load(model, "generation", stage, content=content)
