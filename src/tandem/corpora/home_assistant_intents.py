@@ -1,8 +1,8 @@
 """Requests to a home, with their intent and slots, from Home Assistant's grammars (its package).
 
-A record: id "en/HassTurnOn/4/1/test/0", group "en/HassTurnOn/4/1" (the template), domain
-"homeassistant", text "turn on the lights in the attic", label "HassTurnOn", spans
-[{"start": 26, "end": 31, "label": "area"}], holdout "test".
+A record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the template), domain
+"homeassistant", text "switch the wine cellar lights on", label "HassTurnOn", spans
+[{"start": 11, "end": 22, "label": "area"}], holdout "test".
 
 Every template gives rows for each split, filled with that split's own values: the split stage
 assigns the template to one split and keeps there the rows made for it.

@@ -1,7 +1,7 @@
 """Interface texts of Home Assistant's components, in pairs of two languages (its wheel).
 
-A record: id "zwave_js/options/error/invalid_ws_url", group and domain "zwave_js", text "Invalid
-websocket URL", target "Ungültige WebSocket-URL". One text in nine holds {placeholders}.
+A record: id "zwave_js/config/error/invalid_ws_url", group and domain "zwave_js", text "Invalid
+websocket URL", target "Ungültige Websocket-URL". One text in nine holds {placeholders}.
 """
 
 import json

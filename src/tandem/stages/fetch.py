@@ -78,13 +78,14 @@ def sort_out(
         try:
             if isinstance(record, Unreadable):
                 raise BadRow(record.reason)
-            if raw["id"] in ids:
-                raise BadRow("duplicate_id", raw["id"])
-            rows.append(_encodable(work.parse(raw)))
-            ids.add(raw["id"])
+            row = _encodable(work.parse(raw))
+            if row.id in ids:
+                raise BadRow("duplicate_id", row.id)
+            ids.add(row.id)
+            rows.append(row)
         except BadRow as error:
             said = json.dumps(content, ensure_ascii=False, default=str)
-            known = [text.encode("utf-8", "replace").decode() for text in (raw["id"], said)]
+            known = [text.encode("utf-8", "replace").decode() for text in (str(raw["id"]), said)]
             unreadable.append(Dropped(id=known[0], reason=error.reason, text=known[1]))
     return rows, unreadable
 

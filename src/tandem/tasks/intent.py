@@ -3,9 +3,9 @@
 An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_intents`):
 
     IntentRow(
-        id="en/HassTurnOn/3f9c…", group="en/HassTurnOn/0/2", domain="light",
-        text="turn on the lights in the attic", label="HassTurnOn",
-        spans=(Span(start=26, end=31, label="area"),), holdout="test",
+        id="en/HassTurnOn/1/5/test/1", group="en/HassTurnOn/1/5", domain="homeassistant",
+        text="switch the wine cellar lights on", label="HassTurnOn",
+        spans=(Span(start=11, end=22, label="area"),), holdout="test",
     )
 
 A user's own rows need `text` and `label`; `spans` is a list of {start, end, label}, in characters.

@@ -3,8 +3,8 @@
 An example row, from Home Assistant's interface texts (`tandem.corpora.home_assistant_strings`):
 
     TranslationRow(
-        id="zwave_js/options/error/invalid_ws_url", group="zwave_js", domain="zwave_js",
-        text="Invalid websocket URL", target="Ungültige WebSocket-URL",
+        id="zwave_js/config/error/invalid_ws_url", group="zwave_js", domain="zwave_js",
+        text="Invalid websocket URL", target="Ungültige Websocket-URL",
     )
 
 A user's own rows need `text` (the source side) and `target`.

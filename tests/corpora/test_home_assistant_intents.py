@@ -1,0 +1,126 @@
+import itertools
+import json
+import random
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hassil.intents import Intents, TextSlotList
+from hassil.recognize import recognize_all
+
+from tandem.core.params import Plugin
+from tandem.core.paths import SPLITS
+from tandem.corpora._grammar import Piece, join
+from tandem.corpora._values import authored, reserve
+from tandem.corpora.home_assistant_intents import FOLDER
+from tandem.sources import package
+from tandem.sources._pinned import archive
+
+VALUES = Path("src/tandem/corpora/values")
+
+
+@pytest.fixture(scope="module")
+def rows(sources: dict[str, Plugin]) -> list[dict[str, Any]]:
+    return list(package.rows(sources["intent"]))  # type: ignore[arg-type]
+
+
+def value(row: dict[str, Any], span: dict[str, Any]) -> str:
+    text: str = row["text"][span["start"] : span["end"]]
+    return text
+
+
+def test_every_intent_and_template_gives_rows(rows: list[dict[str, Any]]) -> None:
+    assert len({row["label"] for row in rows}) == 42
+    assert len({row["group"] for row in rows}) > 850
+    assert len({row["id"] for row in rows}) == len(rows)
+
+
+def test_no_template_gives_more_than_params_say(rows: list[dict[str, Any]]) -> None:
+    most = {"train": 12, "validation": 6, "test": 6, None: 12}
+    sizes = Counter((row["group"], row["holdout"]) for row in rows)
+    assert all(size <= most[holdout] for (_, holdout), size in sizes.items())
+
+
+def test_a_text_means_one_intent(rows: list[dict[str, Any]]) -> None:
+    labels = defaultdict(set)
+    for row in rows:
+        labels[row["text"].casefold()].add(row["label"])
+    assert all(len(some) == 1 for some in labels.values())
+
+
+def test_spans_are_in_order_and_hold_whole_values(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        edges = [edge for span in row["spans"] for edge in (span["start"], span["end"])]
+        assert edges == sorted(set(edges)), row
+        for span in row["spans"]:
+            assert value(row, span) == value(row, span).strip() != ""
+        assert row["text"] == " ".join(row["text"].split())
+
+
+def test_the_grammar_itself_understands_the_texts(
+    rows: list[dict[str, Any]], sources: dict[str, Plugin]
+) -> None:
+    """hassil, which knows nothing of our spans, finds the same intent and slots."""
+    content = archive(sources["intent"]).read(f"{FOLDER}/data/en.json")  # type: ignore[arg-type]
+    grammar = json.loads(content)
+    for block in itertools.chain.from_iterable(i["data"] for i in grammar["intents"].values()):
+        block.pop("requires_context", None)  # where a device is, is not in the text
+    known = authored("en")
+    names = known["name"]
+    assert isinstance(names, dict)
+    lists = {
+        "area": TextSlotList.from_strings(known["area"]),
+        "floor": TextSlotList.from_strings(known["floor"]),
+        "name": TextSlotList.from_strings(itertools.chain.from_iterable(names.values())),
+    }
+    intents = Intents.from_dict(grammar)
+    for row in random.Random(0).sample(rows, 60):
+        ours = {span["label"]: value(row, span) for span in row["spans"]}
+        found = [
+            {name: entity.text.strip() for name, entity in result.entities.items()}
+            for result in recognize_all(row["text"], intents, slot_lists=lists, language="en")
+            if result.intent.name == row["label"]
+        ]
+        assert any(ours.items() <= slots.items() for slots in found), (row, found)
+
+
+def test_values_of_open_lists_belong_to_one_split(rows: list[dict[str, Any]]) -> None:
+    places = defaultdict(set)
+    for row in rows:
+        for span in row["spans"]:
+            if row["holdout"] and span["label"] in ("area", "floor", "item", "message"):
+                places[value(row, span)].add(row["holdout"])
+    assert len(places) > 100
+    assert all(len(splits) == 1 for splits in places.values())
+    assert {split for splits in places.values() for split in splits} == set(SPLITS)
+
+
+def test_only_rows_without_reserved_values_have_no_split(rows: list[dict[str, Any]]) -> None:
+    open_labels = {"area", "floor", "item", "message", "search_query", "conversation_command"}
+    for row in rows:
+        if row["holdout"] is None:
+            assert not open_labels & {span["label"] for span in row["spans"]}, row
+
+
+@pytest.mark.parametrize("path", sorted(VALUES.glob("*.json")), ids=lambda path: path.stem)
+def test_authored_values_are_many_and_each_stands_in_one_list(path: Path) -> None:
+    lists = authored(path.stem)
+    flat: dict[tuple[str, str], list[str]] = {
+        (name, domain): some
+        for name, values in lists.items()
+        for domain, some in (values.items() if isinstance(values, dict) else [("", values)])
+    }
+    everything = Counter(itertools.chain.from_iterable(flat.values()))
+    assert [text for text, times in everything.items() if times > 1] == []
+    assert sum(len(some) for (name, _), some in flat.items() if name == "name") >= 60
+    assert len(flat["area", ""]) >= 40
+    assert all(all(reserve(some).values()) for some in flat.values()), "a split has no value"
+
+
+def test_join_keeps_one_space_and_moves_the_spans() -> None:
+    pieces = [Piece(" dim  the "), Piece(" "), Piece("attic", "area", True), Piece(" , please ")]
+    sample = join(pieces)
+    assert sample.text == "dim the attic , please"
+    assert [sample.text[s.start : s.end] for s in sample.spans] == ["attic"]
+    assert sample.reserved
