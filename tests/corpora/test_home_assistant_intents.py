@@ -13,7 +13,7 @@ from tandem.core.params import Plugin
 from tandem.core.paths import SPLITS
 from tandem.corpora._grammar import Piece, join
 from tandem.corpora._values import authored, reserve
-from tandem.corpora.home_assistant_intents import FOLDER
+from tandem.corpora.home_assistant_intents import FOLDER, Params
 from tandem.sources import package
 from tandem.sources._pinned import archive
 
@@ -67,12 +67,11 @@ def test_the_grammar_itself_understands_the_texts(
     for block in itertools.chain.from_iterable(i["data"] for i in grammar["intents"].values()):
         block.pop("requires_context", None)  # where a device is, is not in the text
     known = authored("en")
-    names = known["name"]
-    assert isinstance(names, dict)
+    names = (values for (name, _), values in known.items() if name == "name")
     lists = {
-        "area": TextSlotList.from_strings(known["area"]),
-        "floor": TextSlotList.from_strings(known["floor"]),
-        "name": TextSlotList.from_strings(itertools.chain.from_iterable(names.values())),
+        "area": TextSlotList.from_strings(known["area", ""]),
+        "floor": TextSlotList.from_strings(known["floor", ""]),
+        "name": TextSlotList.from_strings(itertools.chain.from_iterable(names)),
     }
     intents = Intents.from_dict(grammar)
     for row in random.Random(0).sample(rows, 60):
@@ -106,16 +105,24 @@ def test_only_rows_without_reserved_values_have_no_split(rows: list[dict[str, An
 @pytest.mark.parametrize("path", sorted(VALUES.glob("*.json")), ids=lambda path: path.stem)
 def test_authored_values_are_many_and_each_stands_in_one_list(path: Path) -> None:
     lists = authored(path.stem)
-    flat: dict[tuple[str, str], list[str]] = {
-        (name, domain): some
-        for name, values in lists.items()
-        for domain, some in (values.items() if isinstance(values, dict) else [("", values)])
-    }
-    everything = Counter(itertools.chain.from_iterable(flat.values()))
+    everything = Counter(itertools.chain.from_iterable(lists.values()))
     assert [text for text, times in everything.items() if times > 1] == []
-    assert sum(len(some) for (name, _), some in flat.items() if name == "name") >= 60
-    assert len(flat["area", ""]) >= 40
-    assert all(all(reserve(some).values()) for some in flat.values()), "a split has no value"
+    assert sum(len(some) for (name, _), some in lists.items() if name == "name") >= 60
+    assert len(lists["area", ""]) >= 40
+    assert all(all(reserve(some).values()) for some in lists.values()), "a split has no value"
+
+
+@pytest.mark.parametrize("language", [path.stem for path in sorted(VALUES.glob("*.json"))])
+def test_every_slot_of_a_language_with_values_can_be_filled(
+    language: str, sources: dict[str, Plugin]
+) -> None:
+    source = sources["intent"]
+    assert isinstance(source, package.Params)
+    few = {"train": 1, "validation": 1, "test": 1}
+    corpus = source.corpus.model_dump() | {"language": language, "per_template": few}
+    found = list(package.rows(source.model_copy(update={"corpus": Params.model_validate(corpus)})))
+    assert len(found) > 1_000
+    assert not any("{" in row["text"] for row in found if isinstance(row, dict))
 
 
 def test_join_keeps_one_space_and_moves_the_spans() -> None:

@@ -27,11 +27,9 @@ OPEN = 30
 # How often a number is spelt out; people speak to a home, and speech is written either way.
 SPELT = 1 / 3
 
-Authored = Mapping[str, list[str] | Mapping[str, list[str]]]
 
-
-def authored(language: str) -> Authored:
-    """The authored values of a language: list → values, or list → domain → values.
+def authored(language: str) -> dict[tuple[str, str], list[str]]:
+    """The authored values of a language, by list and, where a list has them, by domain.
 
     Raises:
         UnknownName: nobody has authored any for this language.
@@ -40,7 +38,12 @@ def authored(language: str) -> Authored:
     known = [file.name.removesuffix(".json") for file in folder.iterdir()]
     if language not in known:
         raise UnknownName("language of intents", language, known)
-    return json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+    lists = json.loads((folder / f"{language}.json").read_text(encoding="utf-8"))
+    return {
+        (name, domain): some
+        for name, values in lists.items()
+        for domain, some in (values if isinstance(values, dict) else {"": values}).items()
+    }
 
 
 def reserve(values: Sequence[str]) -> dict[str, list[str]]:
@@ -54,11 +57,7 @@ def reserve(values: Sequence[str]) -> dict[str, list[str]]:
 @functools.cache
 def reserved(language: str) -> dict[tuple[str, str], dict[str, list[str]]]:
     """(list, domain or "") → split → the authored values that are that split's own."""
-    return {
-        (name, domain): reserve(some)
-        for name, values in authored(language).items()
-        for domain, some in (values.items() if isinstance(values, Mapping) else [("", values)])
-    }
+    return {key: reserve(values) for key, values in authored(language).items()}
 
 
 class Values:
