@@ -59,7 +59,8 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Piece]:
 
     end = 0
     found = {
-        (match.start, match.end)
+        # A bracket that is not closed inside the number belongs to the sentence.
+        (match.start + (match.raw_string[0] == "(" and ")" not in match.raw_string), match.end)
         for region in regions or INTERNATIONAL
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING)
         if not SIZE.search(match.raw_string)

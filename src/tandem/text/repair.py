@@ -1,7 +1,6 @@
 """Repairs of a text, each `str → str`, done in the order in which REPAIRS names them.
 
-Every repair leaves alone what `tandem.text.frozen` has hidden, and a repaired text stays as it is
-when repaired again.
+Every repair leaves alone what `tandem.text.frozen` has hidden.
 """
 
 import re

@@ -1,0 +1,35 @@
+"""Real rows of every task, and an empty project that holds the default params."""
+
+from pathlib import Path
+
+import pytest
+
+from tandem.core import params, paths
+from tandem.core import task as tasks
+from tandem.core.records import Row
+from tandem.sources import package
+from tandem.stages import fetch
+
+ROOT = Path(__file__).parents[2]
+TASKS = ("generation", "translation", "intent", "sentiment")
+
+
+@pytest.fixture(scope="session")
+def real() -> dict[str, list[Row]]:
+    """Two thousand rows of each task, from all over its source."""
+    content = params.read(ROOT / paths.PARAMS)
+    rows = {}
+    for task in TASKS:
+        source = params.load(fetch.Params, task, "fetch", content=content).source
+        found = [record for record in package.rows(source) if isinstance(record, dict)]
+        step = max(1, len(found) // 2000)
+        rows[task] = [tasks.load(task).parse(record) for record in found[::step]]
+    return rows
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, which the test stands in, with params.yaml alone."""
+    (tmp_path / paths.PARAMS).write_bytes((ROOT / paths.PARAMS).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,30 @@
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tandem.text.words import free, recored, touched, vocabulary
+
+
+@given(st.lists(st.sampled_from(["on", "--", "it's", "x\U000f0001"])), st.floats(0.01, 1))
+def test_only_free_words_are_touched_and_as_many_as_asked_for(
+    words: list[str], rate: float
+) -> None:
+    drawn = touched(words, rate, Random(1))
+    assert set(drawn) <= set(free(words))
+    assert len(drawn) == len(set(drawn)) == round(rate * len(free(words)))
+
+
+def test_signs_around_a_word_stay() -> None:
+    assert recored("(Wow)!", "film") == "(film)!"
+    assert recored("it's,", "film") == "film,"
+
+
+def test_the_vocabulary_holds_plain_words_as_often_as_they_occur() -> None:
+    assert vocabulary(["A good, good film 3 :)", "it's <EMAIL>"]) == [
+        "A",
+        "good",
+        "good",
+        "film",
+        "EMAIL",
+    ]
