@@ -1,5 +1,7 @@
+import io
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from pathlib import Path
@@ -66,6 +68,20 @@ def test_a_cache_that_cannot_be_written_is_one_line(
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "file"))
     with pytest.raises(SourceError, match="TANDEM_CACHE"):
         fetch(pin)
+
+
+def test_an_sdists_set_up_code_never_runs(index: Path, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    code = f"open({str(ran)!r}, 'w').close()".encode()
+    file = index / "tiny-corpus-1.0.tar.gz"
+    with tarfile.open(file, "w:gz") as sdist:
+        for name, content in {"setup.py": code, "PKG-INFO": b"", "rows.txt": b"one"}.items():
+            info = tarfile.TarInfo(f"tiny-corpus-1.0/{name}")
+            info.size = len(content)
+            sdist.addfile(info, io.BytesIO(content))
+    pin = Pin(name="tiny-corpus", version="1.0", sha256=sha256(file), sdist=True)
+    assert archive(pin).read("tiny-corpus-1.0/rows.txt") == b"one"
+    assert not ran.exists()
 
 
 def test_two_at_once_download_once(pin: Pin, monkeypatch: pytest.MonkeyPatch) -> None:

