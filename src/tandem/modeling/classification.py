@@ -54,6 +54,7 @@ class Model(TextModel):
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
+            ignore_mismatched_sizes=True,  # a head that is there already is another task's
         )
         network.config.rating_edges = settings.rating_edges
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)

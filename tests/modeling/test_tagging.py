@@ -1,0 +1,179 @@
+"""The tagging family, on real requests and a random encoder."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import (
+    AutoModelForTokenClassification,
+    BertConfig,
+    BertForTokenClassification,
+    BertTokenizer,
+)
+
+from tandem.core import task as tasks
+from tandem.core.params import Runtime
+from tandem.core.records import Span
+from tandem.modeling import Training, fit
+from tandem.modeling.tagging import IGNORED, Model, Params, Word, spans_of, tags_of
+from tandem.tasks.intent import IntentRow
+
+RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
+TRAINING = Training(
+    steps=60,
+    evaluate_every=30,
+    patience=5,
+    batch_size=4,
+    learning_rate=1e-2,
+    dropout=0.0,
+    max_length=64,
+)
+# From Home Assistant's intents, Apache-2.0; * marks a span's ends.
+ASKED = [
+    ("HassTurnOn", "turn on the lights in the *attic*", "area"),
+    ("HassTurnOn", "turn on the lights in the *wine cellar*", "area"),
+    ("HassTurnOn", "open the *garage door*", "name"),
+    ("HassLightSet", "set *kitchen* to 40 percent", "area"),
+    ("HassLightSet", "set *wine cellar* to 40 percent", "area"),
+    ("HassGetCurrentTime", "what time is it", ""),
+    ("HassGetCurrentTime", "what's the time", ""),
+    ("HassCancelAllTimers", "cancel all *attic* timers", "area"),
+]
+
+
+def _row(number: int) -> IntentRow:
+    label, marked, kind = ASKED[number]
+    start, end = marked.find("*"), marked.rfind("*") - 1
+    spans = (Span(start=start, end=end, label=kind),) if kind else ()
+    text = marked.replace("*", "")
+    return IntentRow(id=str(number), group="g", domain="d", text=text, label=label, spans=spans)
+
+
+ROWS = [_row(number) for number in range(len(ASKED))]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT whose words are cut into pieces of a letter or two."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789'"
+    pieces = [a + b for a in "aeiost" for b in "nrtlds"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary += [*letters, *pieces, *("##" + piece for piece in [*letters, *pieces])]
+    folder = tmp_path_factory.mktemp("encoder")
+    BertTokenizer(vocab={piece: n for n, piece in enumerate(vocabulary)}).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+    )
+    BertForTokenClassification(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model(encoder: Path) -> Model:
+    torch.manual_seed(1)
+    settings = Params(kind="tagging", span_weight=1.0)
+    return Model.start(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
+
+
+def test_outputs_are_tags_then_intents(model: Model) -> None:
+    labels = list(model.network.config.id2label.values())
+    assert labels[: model.tags] == ["O", "B-area", "I-area", "B-name", "I-name"]
+    assert labels[model.tags :] == [
+        f"intent:{name}"
+        for name in ("HassCancelAllTimers", "HassGetCurrentTime", "HassLightSet", "HassTurnOn")
+    ]
+
+
+def test_learns_saves_and_loads(model: Model, tmp_path: Path) -> None:
+    examples = model.encode(ROWS)
+    fit(model.network, model.loss, examples, examples, model.collate(), TRAINING, RUNTIME)
+    answers = model.predict(ROWS, 3)
+    wanted = [
+        {"label": row.label, "spans": [[s.start, s.end, s.label] for s in row.spans]}
+        for row in ROWS
+    ]
+    assert answers == wanted
+
+    model.save(tmp_path)
+    assert Model.load(tmp_path, model.task).predict(ROWS, 3) == answers
+    plain = AutoModelForTokenClassification.from_pretrained(tmp_path)
+    batch = model.tokenizer(ROWS[0].text, return_tensors="pt")
+    with torch.no_grad():
+        first = plain(**batch).logits[0, 0, model.tags :].argmax().item() + model.tags
+    assert plain.config.id2label[first] == "intent:HassTurnOn"
+
+
+def test_first_pieces_carry_the_tags(model: Model) -> None:
+    example = model.encode(ROWS[3:4])[0]  # set *kitchen* to 40 percent
+    names = model.network.config.id2label
+    carried = [names[n] for n in example["labels"] if n != IGNORED]
+    assert carried == ["intent:HassLightSet", "O", "B-area", "O", "O", "O"]
+    assert len(example["labels"]) == len(example["input_ids"]) > len(carried)
+
+
+def test_only_its_own_outputs_meet_a_loss(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    model.network.eval()
+    head = model.network.classifier.bias
+    for span_weight, quiet in ((0.0, slice(0, model.tags)), (1.0, slice(0, 0))):
+        model.network.config.span_weight = span_weight
+        model.network.zero_grad()
+        torch.autograd.backward(model.loss(model.network, batch, 0.0))
+        assert head.grad is not None
+        assert not head.grad[quiet].any()
+        assert head.grad[model.tags :].any()
+
+
+def test_what_training_did_not_see_is_ignored(model: Model) -> None:
+    odd = IntentRow(
+        id="x",
+        group="x",
+        domain="d",
+        text="play jazz",
+        label="HassPlay",
+        spans=(Span(start=5, end=9, label="music"),),
+    )
+    example = model.encode([odd])[0]
+    assert [model.network.config.id2label[n] for n in example["labels"] if n != IGNORED] == ["O"]
+    loss = model.loss(model.network, model.collate()([example]), 0.1)
+    assert torch.isfinite(loss)
+
+
+def test_a_long_text_is_cut_not_lost(model: Model) -> None:
+    long = IntentRow(id="x", group="x", domain="d", text="turn on " * 40, label="HassTurnOn")
+    answer = model.predict([long], 4)[0]
+    assert answer["label"].startswith("Hass")
+    assert all(end <= len(long.text) for _, end, _ in answer["spans"])
+
+
+WORDS: list[Word] = [(1, 0, 3), (2, 4, 9), (4, 9, 10), (5, 12, 20)]
+
+
+@given(st.lists(st.sampled_from(["O", "B-a", "I-a", "B-b", "I-b"]), min_size=4, max_size=4))
+def test_spans_are_whole_words_in_order(tags: list[str]) -> None:
+    spans = spans_of(tags, WORDS)
+    starts, ends = {w[1] for w in WORDS}, {w[2] for w in WORDS}
+    assert all(start in starts and end in ends and start < end for start, end, _ in spans)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    again = tags_of([Span(start=s, end=e, label=k) for s, e, k in spans], WORDS)
+    assert spans_of(again, WORDS) == spans
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        (["O", "I-a", "I-a", "O"], [[4, 10, "a"]]),
+        (["B-a", "I-b", "O", "O"], [[0, 3, "a"], [4, 9, "b"]]),
+        (["B-a", "B-a", "O", "I-a"], [[0, 3, "a"], [4, 9, "a"], [12, 20, "a"]]),
+    ],
+)
+def test_ill_formed_tags(tags: list[str], spans: list[list[object]]) -> None:
+    assert spans_of(tags, WORDS) == spans
