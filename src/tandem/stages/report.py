@@ -1,0 +1,77 @@
+"""Gather the metrics into a summary, cards and a page; nothing is measured here.
+
+Reads   reports/metrics/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
+        `tasks`, `methods` and `preferences`
+Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed}
+        reports/html/index.html   the page, one file
+        reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model
+
+    tandem report
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tandem.core import io, params
+from tandem.core.errors import StageError
+from tandem.core.params import Project
+from tandem.report import charts, figures, render, views
+from tandem.report.figures import Figure, Metrics
+from tandem.report.views import View
+
+METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
+LATENCY = Path("benchmarks/latency.json")
+SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
+
+
+def main() -> None:
+    """Write summary, page and cards.
+
+    Raises:
+        StageError: there are no metrics yet.
+    """
+    project = params.project()
+    metrics = figures.load(METRICS)
+    found = figures.gather(metrics, project)
+    if not found:
+        raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
+    latencies = io.read_json(LATENCY) if LATENCY.exists() else {}
+    speeds = figures.speeds(latencies, metrics, project.tasks)
+    shown = [view(task, found, metrics, speeds) for task in project.tasks]
+    with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
+        io.write_json(summary, figures.summary(found))
+        (html / "index.html").write_text(render.page(shown, latencies.get("machine", {})), "utf-8")
+        for name, text in sorted(written(shown, metrics, project).items()):
+            (cards / name).write_text(text, "utf-8")
+
+
+def view(
+    task: str, found: Sequence[Figure], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
+) -> View:
+    """A task's view with its charts."""
+    bare = views.view(task, found, metrics, speeds)
+    curves = {path.parent.name: path for path in sorted(PLOTS.glob(f"*/{task}.csv"), key=_flow)}
+    drawn = {stage: charts.losses(path) for stage, path in curves.items()}
+    if len(bare.sizes) > 1:
+        drawn["sizes"] = charts.sizes(bare.sizes, bare.panels[0].name.title)
+    return views.with_charts(bare, {name: svg for name, svg in drawn.items() if svg})
+
+
+def _flow(path: Path) -> tuple[bool, bool, str]:
+    """Training first, then what feeds alignment, then the rest by name."""
+    stage = path.parent.name
+    return (stage != "train", stage != "reward", stage)
+
+
+def written(shown: Sequence[View], metrics: Metrics, project: Project) -> dict[str, str]:
+    """File name → card, for each task's data and each scored model."""
+    cards = {}
+    for each in shown:
+        fetched = metrics.get("fetch", {}).get(each.task, {})
+        trained = metrics.get("train", {}).get(each.task, {})
+        cards[f"data-{each.task}.md"] = render.data_card(each, fetched)
+        for size in each.sizes:
+            own = trained if size.variant == "base" else {}
+            cards[f"{each.task}-{size.variant}.md"] = render.model_card(each, size, own)
+    return cards

@@ -1,0 +1,122 @@
+"""The evaluate and baseline stages on real rows and a tiny model: whole, stable, or an error."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tandem.core import paths, records, registry
+from tandem.core.errors import DataError, StageError
+from tandem.stages import baseline, evaluate
+from tandem.tasks.generation import GenerationRow
+
+PARAMS = {
+    "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
+    "tasks": ["generation", "sentiment"],
+    "methods": [],
+    "preferences": {},
+    "generation": {
+        "baseline": {"max_train_rows": None},
+        "evaluate": {"max_rows": 3, "batch_size": 2},
+    },
+    "sentiment": {
+        "baseline": {"max_train_rows": 10},
+        "evaluate": {"max_rows": None, "batch_size": 2},
+    },
+}
+
+
+@pytest.fixture
+def scored(rated_project: Path, tiny: Path) -> Path:
+    """A project with splits, and a tiny generator as both pretrained and trained model."""
+    (rated_project / paths.PARAMS).write_text(json.dumps(PARAMS))
+    for variant in ("pretrained", "base"):
+        shutil.copytree(tiny / "generator", paths.model("generation", variant))
+    return rated_project
+
+
+def read(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
+    evaluate.main("generation", "base")
+    found = read(paths.metrics("evaluate", "generation-base"))
+    weights = paths.model("generation", "base") / "model.safetensors"
+    assert found["size_bytes"] == weights.stat().st_size
+    assert found["weights_sha256"] == evaluate.weights(weights.parent)["weights_sha256"]
+    assert found["parameters"] > 1000
+    score = found["bits_per_byte"]
+    assert score["n"] == 3
+    assert score["low"] <= score["value"] <= score["high"]
+
+    table = pq.read_table(paths.predictions("generation", "base"))
+    assert table.column_names == ["id", "group", "domain", "prediction", "bits_per_byte"]
+    sums = np.array(table["bits_per_byte"].to_pylist()).sum(axis=0)
+    value = registry.load("metrics", "bits_per_byte").value(sums)
+    assert value == pytest.approx(score["value"], abs=1e-6)
+    answers = [json.loads(answer) for answer in table["prediction"].to_pylist()]
+    rows = records.read(paths.split("generation") / "test.parquet", GenerationRow)
+    length = {row.id: len(row.text.encode()) for row in rows}
+    assert [a["bytes"] for a in answers] == [length[key] for key in table["id"].to_pylist()]
+
+
+def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
+    outputs = [
+        paths.predictions("generation", "base"),
+        paths.metrics("evaluate", "generation-base"),
+    ]
+    evaluate.main("generation", "base")
+    first = [path.read_bytes() for path in outputs]
+    evaluate.main("generation", "base")
+    assert [path.read_bytes() for path in outputs] == first
+
+
+def test_baselines_answer_the_rows_that_variants_do(scored: Path) -> None:
+    evaluate.main("generation", "base")
+    baseline.main("generation")
+    found = read(paths.metrics("baseline", "generation"))
+    assert set(found) == {"ngram", "unadapted"}
+    # the same weights, so the same score
+    assert found["unadapted"] == {
+        "bits_per_byte": read(paths.metrics("evaluate", "generation-base"))["bits_per_byte"]
+    }
+    folder = Path("reports/predictions/generation/baseline")
+    ids = pq.read_table(paths.predictions("generation", "base"))["id"]
+    for name in found:
+        assert pq.read_table(folder / f"{name}.parquet")["id"] == ids
+
+
+def test_human_stands_beside_the_baselines(scored: Path) -> None:
+    baseline.main("sentiment")
+    found = read(paths.metrics("baseline", "sentiment"))
+    assert set(found) == {"human", "majority", "tfidf", "vader"}
+    assert found["human"]["accuracy"]["n"] > 15 * found["vader"]["accuracy"]["n"]
+    assert found["human"]["accuracy"]["value"] > found["majority"]["accuracy"]["value"]
+    assert {"accuracy/movie", "accuracy/tweets"} <= set(found["vader"])
+
+
+def test_no_test_rows_and_no_model_are_one_line(scored: Path) -> None:
+    with pytest.raises(StageError, match="int8"):
+        evaluate.main("generation", "int8")
+    source = paths.split("generation") / "test.parquet"
+    records.write(source, [], GenerationRow)
+    for stage, names in ((evaluate, ["generation", "base"]), (baseline, ["generation"])):
+        with pytest.raises(DataError, match=r"test\.parquet is empty"):
+            stage.main(*names)
+    assert not Path("reports").exists()
+
+
+def test_diverged_weights_are_one_line(scored: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    path = paths.model("generation", "base") / "model.safetensors"
+    weights = load_file(path)
+    save_file({k: v * float("nan") for k, v in weights.items()}, path, {"format": "pt"})
+    with pytest.raises(DataError, match="bits_per_byte is not a number"):
+        evaluate.main("generation", "base")
+    assert not paths.metrics("evaluate", "generation-base").exists()
