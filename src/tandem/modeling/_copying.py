@@ -4,7 +4,8 @@ The pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) =
 (1 − g) · attention over the input's tokens. The attention also compares the last token of the
 output with the token before each place of the input, and starts as just that comparison: an
 untrained network goes on copying where it copied last (an induction head, Olsson et al. 2022),
-from the token after the one that the output starts with. Training then is learning to edit.
+from the token after the one that the output starts with. Of like places it takes the one that
+stands in the draft where the output is. Training then is learning to edit.
 """
 
 from typing import Any
@@ -18,6 +19,10 @@ from transformers.models.marian.modeling_marian import shift_tokens_right
 IGNORED = -100
 COPYING = -1.0
 """Logit of generating rather than copying, before training."""
+FAR = 16
+"""Tokens ahead or behind, at which a draft's place counts as far; the source is one place more."""
+SLOPE = 0.5
+"""What a token's distance takes off its logit before training."""
 LEAST = 1e-9
 """Added to a probability before its logarithm."""
 
@@ -31,24 +36,35 @@ class Pointer(nn.Module):
         self.key = nn.Linear(width, width, bias=False)
         self.after = nn.Linear(width, width, bias=False)
         self.gate = nn.Linear(width, 1)
+        self.offset = nn.Embedding(2 * FAR + 2, 1)
 
     def start_copying(self) -> None:
         """Before training: go on where the last token was copied from, and seldom generate."""
         nn.init.eye_(self.after.weight)
         nn.init.constant_(self.gate.bias, COPYING)
+        distances = torch.arange(2 * FAR + 1).sub(FAR).abs()
+        self.offset.weight.data[:, 0] = -SLOPE * torch.cat([distances, torch.tensor([FAR])])
 
     def forward(
-        self, states: Tensor, last: Tensor, encoded: Tensor, before: Tensor, padding: Tensor
+        self,
+        states: Tensor,
+        last: Tensor,
+        encoded: Tensor,
+        before: Tensor,
+        padding: Tensor,
+        offsets: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Attention, (batch, target, source), and the chance to generate, (batch, target, 1).
 
         `states` and the `last` tokens' embeddings are (batch, target, width); the `encoded` input
-        and the embeddings of the tokens `before` each place are (batch, source, width).
+        and the embeddings of the tokens `before` each place are (batch, source, width); `padding`
+        is (batch, source) and `offsets` (batch, target, source).
         """
         scores = self.query(states) @ self.key(encoded).transpose(1, 2)
         scores = scores + last @ self.after(before).transpose(1, 2)
-        scores = (scores * states.shape[-1] ** -0.5).masked_fill(padding[:, None], -torch.inf)
-        return scores.softmax(-1), self.gate(states).sigmoid()
+        scores = scores * states.shape[-1] ** -0.5 + self.offset(offsets).squeeze(-1)
+        attention = scores.masked_fill(padding[:, None], -torch.inf).softmax(-1)
+        return attention, self.gate(states).sigmoid()
 
 
 class CopyingMarian(MarianMTModel):  # type: ignore[misc]
@@ -83,6 +99,7 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
             decoder_input_ids = shift_tokens_right(labels, self.config.pad_token_id, start)
         if copied is None or decoder_input_ids is None:
             raise TypeError("needs input_ids or decoder_copy_ids, and labels or decoder_input_ids")
+        done = past_key_values.get_seq_length() if past_key_values is not None else 0
         outputs = self.model(
             input_ids,
             attention_mask=attention_mask,
@@ -101,6 +118,7 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
             outputs.encoder_last_hidden_state,
             self._embed(copied.roll(1, dims=1)),
             copied.eq(self.config.pad_token_id),
+            self._offsets(copied, decoder_input_ids.shape[1], done),
         )
         loss = logits = None
         if labels is None:
@@ -116,6 +134,17 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
             past_key_values=outputs.past_key_values,
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
         )
+
+    def _offsets(self, copied: Tensor, length: int, done: int) -> Tensor:
+        """How far each place of the draft is ahead of each of the output's, as `offset` counts.
+
+        The draft begins after the token that the output starts with. (batch, `length`, source).
+        """
+        begin = copied.eq(self.config.decoder_start_token_id).int().argmax(1, keepdim=True) + 1
+        places = torch.arange(copied.shape[1], device=copied.device) - begin
+        now = torch.arange(done, done + length, device=copied.device)[:, None]
+        ahead = (places[:, None] - now).clamp(-FAR, FAR) + FAR
+        return ahead.masked_fill(places[:, None] < 0, 2 * FAR + 1)
 
     def _embed(self, ids: Tensor) -> Tensor:
         """Embeddings as the encoder takes them, each of length √width about."""

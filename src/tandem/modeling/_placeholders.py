@@ -6,6 +6,7 @@ other, and each one of a source can be counted in its translation.
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
@@ -38,27 +39,37 @@ def unmask(text: str, known: Sequence[str]) -> str:
 
 
 class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
-    """Let a translation end only when each placeholder of its source stands in it.
+    """Let a translation end when each placeholder of its source stands in it, and in time.
 
     Where one is missing, what would end the text goes to it instead; one that the source does not
-    have cannot be generated. `marks` are the placeholders' token ids, `source` the input's,
-    (batch, length), and `end` is the token that ends a text.
+    have cannot be generated. Once only `longest` leaves room for the missing ones and the end,
+    these are all that may follow.
     """
 
-    def __init__(self, marks: Sequence[int], source: Tensor, end: int) -> None:
-        self.marks = list(marks)
-        self.source = source
+    def __init__(self, marks: Sequence[int], source: Tensor, longest: Tensor, end: int) -> None:
+        """`marks`: the placeholders' tokens, `end`: what ends a text; `source`: (batch, length).
+
+        `longest`: tokens of each translation, its first and its end counted, (batch,).
+        """
+        self.marks = torch.tensor(marks, device=source.device)
+        self.wanted = source[:, None].eq(self.marks[:, None]).any(-1)
+        self.longest = longest
         self.end = end
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores of the next token, (batch · beams, vocabulary), with what may not be at −inf."""
-        beams = len(input_ids) // len(self.source)
-        scores = scores.clone()
-        endings = scores[:, self.end].clone()
-        for mark in self.marks:
-            wanted = self.source.eq(mark).any(-1).repeat_interleave(beams)
-            missing = wanted & ~input_ids.eq(mark).any(-1)
-            column = scores[:, mark].maximum(endings.where(missing, scores[:, mark]))
-            scores[:, mark] = column.masked_fill(~wanted, -float("inf"))
-            scores[:, self.end] = scores[:, self.end].masked_fill(missing, -float("inf"))
-        return scores
+        """Scores of the next token, (batch · beams, vocabulary), with what may not be at −∞."""
+        beams = len(input_ids) // len(self.wanted)
+        wanted = self.wanted.repeat_interleave(beams, 0)
+        missing = wanted & ~input_ids[:, None].eq(self.marks[:, None]).any(-1)
+        never = torch.full_like(scores, -torch.inf)
+
+        ending = scores[:, self.end, None]
+        marked = scores[:, self.marks]
+        marked = marked.maximum(ending).where(missing, marked).where(wanted, never[:, self.marks])
+        free = scores.index_copy(1, self.marks, marked)
+        free[:, self.end] = never[:, 0].where(missing.any(1), ending.squeeze(1))
+
+        last = never.index_copy(1, self.marks, marked.where(missing, never[:, self.marks]))
+        last[:, self.end] = never[:, 0].where(missing.any(1), 0.0)
+        room = self.longest.repeat_interleave(beams) - input_ids.shape[1]
+        return last.where((room <= missing.sum(1) + 1)[:, None], free)

@@ -8,6 +8,7 @@ That is neural fuzzy repair (Bulté & Tezcan 2019), with a draft in place of a m
 A folder holds, beside the network and the tokenizer, phrases.parquet.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -35,6 +36,13 @@ from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, 
 from tandem.modeling._training import Training
 
 PHRASES = "phrases.parquet"
+SPARE = len(MARKS) + 8
+"""Tokens that a translation may have beyond those of its source and draft together."""
+LOOP = 6
+"""Tokens that no translation has twice in the same order: what repeats for longer is a loop."""
+HYPHEN = "@-@"
+INNER_HYPHEN = re.compile(r"(?<=[\w}])-(?=[\w{])")
+SPACED_HYPHEN = re.compile(rf" *{HYPHEN} *")
 PAD, END, BREAK = "<pad>", "</s>", "<sep>"
 
 
@@ -83,13 +91,15 @@ class Model(TextModel):
         config.pad_token_id = tokenizer.pad_token_id
         # a translation starts as the draft does: after the mark between source and draft
         config.decoder_start_token_id = tokenizer.sep_token_id
-        config.eos_token_id = config.forced_eos_token_id = tokenizer.eos_token_id
+        config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
         # embeddings of length one, times √width as the config says: what is alike stands out
         config.init_std = config.d_model**-0.5
         network = CopyingMarian(config)
         network.pointer.start_copying()
         network.generation_config.update(
-            num_beams=settings.beams, length_penalty=settings.length_penalty
+            num_beams=settings.beams,
+            length_penalty=settings.length_penalty,
+            no_repeat_ngram_size=LOOP,
         )
         known = [
             (*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent
@@ -122,7 +132,7 @@ class Model(TextModel):
 
     def _cut(self, text: str) -> list[int]:
         """Token ids of a text, its end marked, no more than the model was trained for."""
-        ids: list[int] = self.tokenizer(text)["input_ids"]
+        ids: list[int] = self.tokenizer(spaced(text))["input_ids"]
         return [*ids[: self.tokenizer.model_max_length - 1], self.tokenizer.eos_token_id]
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
@@ -145,7 +155,7 @@ class Model(TextModel):
             chosen = order[start : start + batch_size]
             batch = self.tokenizer.pad([examples[i] for i in chosen], return_tensors="pt")
             for i, text in zip(chosen, self._generate(batch), strict=True):
-                found[i] = {"target": unmask(text, names(rows[i].text)).strip()}
+                found[i] = {"target": unmask(text, names(rows[i].text))}
         return found
 
     @torch.inference_mode()
@@ -153,15 +163,18 @@ class Model(TextModel):
         """Masked translations of a batch."""
         source = batch["input_ids"]
         marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
-        keep = KeepPlaceholders(marks, source, self.tokenizer.eos_token_id)
+        longest = batch["attention_mask"].sum(1) + SPARE
+        keep = KeepPlaceholders(marks, source, longest, self.tokenizer.eos_token_id)
         answers = self.network.generate(
             **batch,
             decoder_copy_ids=source,
             logits_processor=LogitsProcessorList([keep]),
-            max_new_tokens=source.shape[1] + 8,
+            max_length=int(longest.max()),
         )
-        texts: list[str] = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
-        return texts
+        return [
+            unspaced(text)
+            for text in self.tokenizer.batch_decode(answers, skip_special_tokens=True)
+        ]
 
 
 def masked(row: Any) -> tuple[str, str]:
@@ -170,20 +183,38 @@ def masked(row: Any) -> tuple[str, str]:
     return mask(row.text, known), mask(row.target, known)
 
 
+def spaced(text: str) -> str:
+    """`text` led by a space, each hyphen between its words as a token of its own.
+
+    A second part is so written with the same tokens as the word alone, and can be copied: German
+    joins with a hyphen what English only puts side by side.
+
+    >>> spaced("WebDAV-Server")
+    ' WebDAV @-@ Server'
+    """
+    return " " + INNER_HYPHEN.sub(f" {HYPHEN} ", text)
+
+
+def unspaced(text: str) -> str:
+    """The inverse of `spaced`."""
+    return SPACED_HYPHEN.sub("-", text).strip()
+
+
 def _tokenizer(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of `size` tokens, placeholders' numbers whole among them."""
     cutter = Tokenizer(models.BPE())
-    cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     cutter.decoder = decoders.ByteLevel()
     cutter.add_special_tokens([PAD, END, BREAK])
     cutter.add_tokens([AddedToken(mark, normalized=False) for mark in MARKS])
+    cutter.add_tokens([AddedToken(HYPHEN, normalized=False, lstrip=True)])
     trainer = trainers.BpeTrainer(
         vocab_size=size,
         special_tokens=[PAD, END, BREAK],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    cutter.train_from_iterator(texts, trainer)
+    cutter.train_from_iterator(map(spaced, texts), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=cutter,
         pad_token=PAD,
