@@ -44,12 +44,17 @@ def read(path: Path) -> Any:
 
 
 def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     evaluate.main("generation", "base")
     found = read(paths.metrics("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
     assert found["size_bytes"] == weights.stat().st_size
     assert found["weights_sha256"] == evaluate.weights(weights.parent)["weights_sha256"]
-    assert found["parameters"] > 1000
+    with torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(weights.parent))
+    assert found["parameters"] == network.num_parameters()
     score = found["bits_per_byte"]
     assert score["n"] == 3
     assert score["low"] <= score["value"] <= score["high"]
@@ -109,6 +114,24 @@ def test_no_test_rows_and_no_model_are_one_line(scored: Path) -> None:
         with pytest.raises(DataError, match=r"test\.parquet is empty"):
             stage.main(*names)
     assert not Path("reports").exists()
+
+
+def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
+    from tandem import modeling
+    from tandem.compression import int8
+    from tandem.core import params
+    from tandem.core import task as tasks
+
+    runtime, folder = params.project().runtime, paths.model("generation", "int8")
+    model = modeling.load(paths.model("generation", "base"), tasks.load("generation"))
+    folder.mkdir()
+    int8.compress(model, [], [], int8.Params(), runtime, folder)
+    for variant in ("base", "int8"):
+        evaluate.main("generation", variant)
+    base, small = (read(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8"))
+    assert small["size_bytes"] < 0.5 * base["size_bytes"]
+    assert base["parameters"] < small["parameters"] < 1.2 * base["parameters"]
+    assert small["bits_per_byte"]["value"] == pytest.approx(base["bits_per_byte"]["value"], rel=0.1)
 
 
 def test_diverged_weights_are_one_line(scored: Path) -> None:

@@ -9,6 +9,7 @@ Writes  reports/predictions/TASK/VARIANT.parquet     each test row's answer, and
 """
 
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def main(task: str, variant: str) -> None:
     answers = model.predict(rows, settings.batch_size)
     scores, tables = metrics.score(known, rows, answers, runtime)
 
-    found = scores | weights(folder) | {"parameters": model.network.num_parameters()}
+    found = scores | weights(folder)
     with io.writing(
         paths.predictions(task, variant), paths.metrics("evaluate", f"{task}-{variant}")
     ) as (table, figures):
@@ -47,15 +48,21 @@ def main(task: str, variant: str) -> None:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    """Size in bytes and SHA-256 of a model folder's weights, its *.safetensors in name order.
+    """Of a model folder's weights, its *.safetensors in name order: bytes, numbers and SHA-256.
 
-    `benchmarks/latency.json` names weights by this hash, so that the report can tell whether a
-    latency was measured on these.
+    What is counted is what lies there, so integer weights count as well as others, with their
+    scales, and tied ones once. `benchmarks/latency.json` names weights by this hash, so that the
+    report can tell whether a latency was measured on these.
     """
-    digest, size = hashlib.sha256(), 0
+    from safetensors import safe_open
+
+    digest, size, numbers = hashlib.sha256(), 0, 0
     for path in sorted(folder.rglob("*.safetensors")):
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += len(block)
-    return {"size_bytes": size, "weights_sha256": digest.hexdigest()}
+        with safe_open(path, "numpy") as tensors:
+            shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
+        numbers += sum(math.prod(shape) for shape in shapes)
+    return {"size_bytes": size, "parameters": numbers, "weights_sha256": digest.hexdigest()}
