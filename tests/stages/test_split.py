@@ -17,8 +17,10 @@ from tandem.core import task as tasks
 from tandem.core.errors import DataError, ParamsError, StageError
 from tandem.core.paths import SPLITS
 from tandem.core.records import Dropped, Row
+from tandem.core.task import BaseTask
 from tandem.sources import package
 from tandem.stages import fetch, split
+from tandem.stages._assign import assign
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
@@ -56,6 +58,10 @@ def grams(text: str) -> set[str]:
     """Five characters each, of the lower-case letters alone; written again, on purpose."""
     words = " ".join(re.sub(r"\{[^{}\s]*\}|[^a-z]", " ", text.lower()).split())
     return {f" {words} "[at : at + 5] for at in range(max(1, len(words) - 2))}
+
+
+def assigned(rows: Sequence[Row], task: BaseTask, chosen: split.Params) -> dict[str, str]:
+    return assign(rows, task, chosen.ratios, chosen.salt)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -120,7 +126,7 @@ def test_tasks_of_one_source_have_the_same_params() -> None:
 
 def test_each_stratum_keeps_its_share(real: Rows) -> None:
     task = tasks.load("sentiment")
-    place = split.assign(real["sentiment"], task, settings())
+    place = assigned(real["sentiment"], task, settings())
     strata = Counter(task.stratum(row) for row in real["sentiment"])
     shares = Counter((task.stratum(row), place[row.group]) for row in real["sentiment"])
     assert len(strata) == 12
@@ -149,10 +155,10 @@ def test_every_group_has_one_split_whatever_the_order_of_rows(
     rows: list[SentimentRow], random: Any
 ) -> None:
     task = tasks.load("sentiment")
-    place = split.assign(rows, task, DEFAULT)
+    place = assigned(rows, task, DEFAULT)
     assert place.keys() == {row.group for row in rows}
     random.shuffle(rows)
-    assert split.assign(rows, task, DEFAULT) == place
+    assert assigned(rows, task, DEFAULT) == place
     trained = {row.label for row in rows if place[row.group] == "train"}
     assert trained == {row.label for row in rows}
 
@@ -170,21 +176,21 @@ def test_strata_of_few_groups_are_seated_train_first_then_test(
     groups: int, places: dict[str, int]
 ) -> None:
     rows = [row(f"{g}/{n}", str(g)) for g in range(groups) for n in range(4)]
-    place = split.assign(rows, tasks.load("generation"), settings())
+    place = assigned(rows, tasks.load("generation"), settings())
     assert Counter(place.values()) == places
 
 
 def test_a_group_too_large_for_a_small_split_goes_to_train() -> None:
     rows = [row(f"big/{n}", "big") for n in range(60)]
     rows += [row(f"{g}", str(g)) for g in range(40)]
-    place = split.assign(rows, tasks.load("generation"), settings())
+    place = assigned(rows, tasks.load("generation"), settings())
     assert place["big"] == "train"
     assert Counter(place.values())["test"] == 10
 
 
 def test_another_salt_gives_another_split() -> None:
     rows = [row(str(g), str(g)) for g in range(100)]
-    one, other = (split.assign(rows, tasks.load("generation"), settings(salt=s)) for s in "ab")
+    one, other = (assigned(rows, tasks.load("generation"), settings(salt=s)) for s in "ab")
     assert one != other
     assert Counter(one.values()) == Counter(other.values())
 
@@ -233,7 +239,7 @@ def test_planted_leaks_go_from_the_side_that_params_name(
     assert "on_leak: drop_train" in content
     Path(paths.PARAMS).write_text(content.replace("on_leak: drop_train", f"on_leak: {on_leak}"))
     base = real["generation"][:400]
-    place = split.assign(base, tasks.load("generation"), settings("generation"))
+    place = assigned(base, tasks.load("generation"), settings("generation"))
     hosts = {name: [row for row in base if place[row.group] == name] for name in ("train", "test")}
     texts = {}
     for at, (one, other, _) in enumerate(TWINS):
