@@ -1,0 +1,148 @@
+"""int8: what is stored, what comes back, and that no instruction set changes the bits."""
+
+import ctypes
+import hashlib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tandem.compression import int8
+from tandem.core import io
+from tandem.core.params import Runtime
+from tandem.core.records import Row
+from tandem.modeling._model import METHOD_FILE
+
+RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
+
+
+def compressed(probe: Any, folder: Path, keep: list[str] | None = None) -> Any:
+    int8.compress(probe, [], [], int8.Params(keep=keep or []), RUNTIME, folder)
+    return type(probe).load(folder, probe.task).network
+
+
+def test_answers_like_its_base(probe: Any, tmp_path: Path) -> None:
+    small = compressed(probe, tmp_path)
+    ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before, after = probe.logits(probe.network, ids), probe.logits(small, ids)
+    assert (after - before).abs().max() < 0.05 * before.abs().max()
+    assert not torch.equal(after, before)
+
+
+def test_is_four_times_smaller_and_ties_are_stored_once(
+    probe: Any, tmp_path: Path, rows: list[Row]
+) -> None:
+    probe.save(tmp_path / "base")
+    compressed(probe, tmp_path / "int8")
+    whole, small = (
+        sum(t.nbytes for t in load_file(tmp_path / part / int8.WEIGHTS).values())
+        for part in ("base", "int8")
+    )
+    assert whole > 3.4 * small  # of width 64; the scales weigh less in wider ones
+    tensors = load_file(tmp_path / "int8" / int8.WEIGHTS)
+    assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
+
+
+def test_no_float_layer_is_left(probe: Any, tmp_path: Path) -> None:
+    small = compressed(probe, tmp_path)
+    left = {type(m) for m in small.modules() if isinstance(m, nn.Linear | nn.Embedding)}
+    assert {kind.__name__ for kind in left} <= {"MarianSinusoidalPositionalEmbedding"}
+    assert any(isinstance(m, int8.Int8Linear) for m in small.modules())
+    assert any(isinstance(m, int8.Int8Embedding) for m in small.modules())
+
+
+def test_kept_layers_stay_as_they_are(probe: Any, tmp_path: Path) -> None:
+    ends = {"bert": "classifier", "llama": "down_proj", "marian": "fc2"}
+    end = ends[probe.network.config.model_type]
+    small = compressed(probe, tmp_path, [end])
+    kept = {n: m for n, m in small.named_modules() if n.endswith(end)}
+    assert kept
+    for name, module in kept.items():
+        assert torch.equal(module.weight, probe.network.get_submodule(name).weight)
+
+
+def test_generates(probe: Any, tmp_path: Path) -> None:
+    small = compressed(probe, tmp_path)
+    if not small.can_generate():
+        pytest.skip("a classifier")
+    ids = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
+    asked = {"max_new_tokens": 5, "do_sample": False, "num_beams": 2}
+    wanted = probe.network.generate(ids, **asked)
+    assert torch.equal(small.generate(ids, **asked), wanted)
+    assert small.generation_config.to_dict() == probe.network.generation_config.to_dict()
+
+
+def test_plain_transformers_refuses_it(probe: Any, tmp_path: Path) -> None:
+    compressed(probe, tmp_path)
+    assert io.read_json(tmp_path / METHOD_FILE) == {"method": "int8"}
+    with pytest.raises(RuntimeError, match="mismatched"):
+        probe.auto.from_pretrained(tmp_path)
+
+
+def test_same_bytes_again(probe: Any, tmp_path: Path) -> None:
+    compressed(probe, tmp_path / "a")
+    compressed(probe, tmp_path / "b")
+    names = sorted(file.name for file in (tmp_path / "a").iterdir())
+    assert names == sorted(file.name for file in (tmp_path / "b").iterdir())
+    assert all(
+        (tmp_path / "a" / n).read_bytes() == (tmp_path / "b" / n).read_bytes() for n in names
+    )
+
+
+def test_warns_of_nothing(probe: Any, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compressed(probe, tmp_path)
+
+
+def test_rows_are_within_half_a_step() -> None:
+    weight = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
+    weight[7] = 0
+    integers, scale = int8.quantise(weight)
+    assert integers.dtype == torch.int8
+    assert integers.abs().max() == 127
+    error = (weight - integers * scale[:, None]).abs()
+    assert (error <= scale[:, None] * 0.501).all()
+    assert not integers[7].any()
+
+
+def test_the_largest_sums_do_not_overflow() -> None:
+    """All products at their largest: without the seventh bit, AVX2's 16-bit sums would clip."""
+    weight = torch.full((16, 512), 127, dtype=torch.int8)
+    layer = int8.Int8Linear(weight, torch.ones(16), None)
+    x = torch.ones(2, 512)
+    assert torch.allclose(layer(x), torch.full((2, 16), 127.0 * 512), rtol=0.01)
+
+
+def digest_of_layers() -> str:
+    draw = torch.Generator().manual_seed(0)
+    digest = hashlib.sha256()
+    for width, units, count in ((384, 1536, 70), (33, 17, 5), (1536, 384, 1)):
+        weight, scale = int8.quantise(torch.randn(units, width, generator=draw))
+        layer = int8.Int8Linear(weight, scale, torch.ones(units))
+        digest.update(layer(4 * torch.randn(count, width, generator=draw)).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def test_avx2_and_avx512_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """fbgemm chooses its kernel by the machine; here it is told to (its enum `inst_set_t`)."""
+    library = ctypes.CDLL(str(Path(torch.__path__[0]) / "lib/libtorch_cpu.so"))
+    force = getattr(library, "_ZN6fbgemm14fbgemmForceIsaENS_10inst_set_tE", None)
+    chosen = getattr(library, "_ZN6fbgemm20fbgemmInstructionSetEv", None)
+    if force is None or chosen is None:
+        pytest.skip("a torch without fbgemm")
+    monkeypatch.setattr(torch.backends.quantized, "engine", "fbgemm")
+    machine = chosen()
+    digests = {digest_of_layers()}
+    try:
+        for isa in range(1, machine + 1):  # AVX2, then AVX-512 and its kinds, as far as they go
+            force(isa)
+            digests.add(digest_of_layers())
+    finally:
+        force(machine)
+    assert len(digests) == 1
