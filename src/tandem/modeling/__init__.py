@@ -11,9 +11,10 @@ from pathlib import Path
 from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
+from tandem.core.training import Training
 from tandem.modeling._batching import first_rows
 from tandem.modeling._model import TextModel
-from tandem.modeling._training import Training, fit, write_curve
+from tandem.modeling._training import fit, write_curve
 
 __all__ = ["TextModel", "Training", "family", "first_rows", "fit", "load", "write_curve"]
 

@@ -18,7 +18,7 @@ from tandem.core import registry
 from tandem.core.io import read_json
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
-from tandem.modeling._training import Training
+from tandem.core.training import Training
 
 METHOD_FILE = "tandem.json"
 

@@ -18,8 +18,8 @@ from transformers import AutoModelForCausalLM
 from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
+from tandem.core.training import Training
 from tandem.modeling._model import TextModel
-from tandem.modeling._training import Training
 
 POSITIONS = 512
 """Positions whose logits are held at once in scoring: 512 × 49,152 × 4 bytes = 100 MB."""

@@ -29,11 +29,11 @@ from transformers import (
 from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
+from tandem.core.training import Training
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._model import TextModel
 from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
-from tandem.modeling._training import Training
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8

@@ -25,8 +25,8 @@ from transformers import (
 from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
+from tandem.core.training import Training
 from tandem.modeling._model import TextModel
-from tandem.modeling._training import Training
 
 OUTSIDE = "O"
 INTENT = "intent:"
