@@ -8,8 +8,9 @@ Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the cle
     $ tandem split sentiment
 
 Who goes where is a function of the raw rows and of params alone, not of what cleaning kept: tasks
-that share a source have the same raw rows, so what is test for one is train for none. What is
-written is then checked by other code, and the stage stops if anything crosses.
+that share a source have the same raw rows, so what is test for one is train for none. (So it is
+where one takes some domains of the source only: strata are of one domain.) What is written is
+then checked by other code, and the stage stops if anything crosses.
 """
 
 from collections import Counter
