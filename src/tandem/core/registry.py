@@ -20,6 +20,7 @@ KINDS = {
     "compression": "compression method",
     "metrics": "metric",
     "baselines": "baseline",
+    "families": "model family",
     "modeling": "model family",
     "text.filters": "filter",
 }

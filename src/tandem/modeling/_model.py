@@ -34,6 +34,7 @@ class TextModel(ABC):
     """
 
     auto: ClassVar[type[Any]]
+    max_length: int | None = None
 
     def __init__(
         self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, task: BaseTask
@@ -80,7 +81,7 @@ class TextModel(ABC):
 
     def limit(self, tokens: int) -> None:
         """Cut examples at `tokens` tokens; the tokenizer's files remember it."""
-        self.tokenizer.model_max_length = tokens
+        self.max_length = self.tokenizer.model_max_length = tokens
 
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -8,14 +8,13 @@ scoring a few hundred positions at a time: they, not the weights, would fill the
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
-from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
@@ -23,13 +22,6 @@ from tandem.modeling._model import TextModel
 
 POSITIONS = 512
 """Positions whose logits are held at once in scoring: 512 × 49,152 × 4 bytes = 100 MB."""
-
-
-class Params(Plugin):
-    """Nothing to set: the weights that are adapted say what the network is."""
-
-    package: ClassVar[str] = "modeling"
-    kind: Literal["causal"]
 
 
 class Model(TextModel):

@@ -17,25 +17,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
-from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
+from tandem.families.classification import Params
 from tandem.modeling._model import TextModel
-
-
-class Params(Plugin):
-    """What a classifier is trained on."""
-
-    package: ClassVar[str] = "modeling"
-
-    rating_edges: list[float] | None = Field(default=None)
-    """Mean ratings between neighbouring classes, rising, one fewer than classes; null: labels."""
 
 
 class Model(TextModel):

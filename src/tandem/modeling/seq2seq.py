@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from pydantic import Field
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import (
@@ -26,10 +25,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
+from tandem.families.seq2seq import Params
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._model import TextModel
 from tandem.modeling._phrases import PhraseTable
@@ -44,18 +43,6 @@ HYPHEN = "@-@"
 INNER_HYPHEN = re.compile(r"(?<=[\w}])-(?=[\w{])")
 SPACED_HYPHEN = re.compile(rf" *{HYPHEN} *")
 PAD, END, BREAK = "<pad>", "</s>", "<sep>"
-
-
-class Params(Plugin):
-    """What the family has of its own, below `train.model`."""
-
-    package: ClassVar[str] = "modeling"
-    vocabulary: int = Field(ge=300)
-    """Tokens of the byte-level BPE vocabulary that source and target share."""
-    beams: int = Field(default=4, ge=1)
-    """Translations kept in view while decoding; 1 is greedy."""
-    length_penalty: float = 1.0
-    """Exponent of the length that a translation's log-probability is divided by."""
 
 
 class Model(TextModel):

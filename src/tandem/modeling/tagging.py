@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import (
@@ -22,10 +21,10 @@ from transformers import (
     DataCollatorForTokenClassification,
 )
 
-from tandem.core.params import Plugin
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
+from tandem.families.tagging import Params
 from tandem.modeling._model import TextModel
 
 OUTSIDE = "O"
@@ -34,15 +33,6 @@ IGNORED = -100  # what cross_entropy leaves out
 
 Word = tuple[int, int, int]
 """The number of a word's first token, and where the word starts and ends in the text."""
-
-
-class Params(Plugin):
-    """What a tagger is trained on."""
-
-    package: ClassVar[str] = "modeling"
-
-    span_weight: float = Field(gt=0)
-    """Weight of the tags' loss beside the label's."""
 
 
 class Model(TextModel):

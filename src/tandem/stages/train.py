@@ -22,7 +22,7 @@ from tandem.modeling import Training, family, first_rows, fit, write_curve
 class Params(Training):
     """How a task's model is trained: what every family has, and the family's own settings."""
 
-    model: params.plugin("modeling")  # type: ignore[valid-type]
+    model: params.plugin("families")  # type: ignore[valid-type]
     """`kind` is the task's family; the rest is that family's `Params`."""
 
 
