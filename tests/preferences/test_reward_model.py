@@ -4,17 +4,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForSequenceClassification
 
-from tandem.core.errors import StageError
+from tandem.core.errors import StageError, UnknownName
 from tandem.preferences.pairs import Rule, form
-from tandem.preferences.reward_model import RewardModel, preference_loss
+from tandem.preferences.reward_model import Contrast, RewardModel, preference_loss
 from tandem.tasks.generation import GenerationRow
 
 
 @pytest.fixture(scope="module")
 def model(tiny: Path) -> RewardModel:
     torch.manual_seed(1)
-    found = RewardModel.start(tiny / "encoder")
+    found = RewardModel.start(tiny / "encoder", None)
     found.network.eval()
     return found
 
@@ -48,6 +49,27 @@ def test_a_saved_model_scores_the_same(
     assert RewardModel.load(tmp_path / "reward").score(texts) == model.score(texts)
     assert model.score(texts, batch_size=3) == pytest.approx(model.score(texts), abs=1e-5)
     assert model.score([]) == []
+
+
+def test_a_contrast_starts_from_the_encoders_classes(
+    tiny: Path, rated: list[GenerationRow], tmp_path: Path
+) -> None:
+    texts = [row.text for row in rated]
+    contrast = Contrast(better="LABEL_2", worse="LABEL_0")
+    model = RewardModel.start(tiny / "encoder", contrast)
+    model.network.eval()
+    classifier = AutoModelForSequenceClassification.from_pretrained(tiny / "encoder").eval()
+    batch = model.tokenizer(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        logits = classifier(**batch).logits
+    assert model.score(texts) == pytest.approx((logits[:, 2] - logits[:, 0]).tolist(), abs=1e-5)
+    model.save(tmp_path / "reward")
+    assert RewardModel.load(tmp_path / "reward").score(texts) == model.score(texts)
+
+
+def test_an_unknown_class_is_told_with_those_there_are(tiny: Path) -> None:
+    with pytest.raises(UnknownName, match="LABEL_2"):
+        RewardModel.start(tiny / "encoder", Contrast(better="LABEL_9", worse="LABEL_0"))
 
 
 def test_the_folder_must_be_there(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ PARAMS: dict[str, Any] = {
     "methods": [],
     "preferences": {"generation": {"ratings": "sentiment", "encoder": "models/sentiment/base"}},
     "generation": {
-        "reward": TRAINING | {"pairs": RULE},
+        "reward": TRAINING | {"pairs": RULE, "contrast": None},
         "align": TRAINING
         | {"prompting": PROMPTING, "samples_per_prompt": 2, "beta": 0.1, "trainable_layers": 1},
         "evaluate_preferences": {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
     AutoModelForSequenceClassification,
@@ -18,10 +18,19 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from tandem.core.errors import UnknownName
 from tandem.core.io import require
+from tandem.core.params import Strict
 from tandem.preferences.pairs import Pair
 
 MAX_LENGTH = 512
+
+
+class Contrast(Strict):
+    """Two classes of the encoder whose logits' difference the reward starts as."""
+
+    better: str
+    worse: str
 
 
 class RewardModel:
@@ -32,16 +41,21 @@ class RewardModel:
         self.tokenizer = tokenizer
 
     @classmethod
-    def start(cls, folder: Path) -> Self:
-        """The encoder in `folder` under a new head with one output; seed torch before.
+    def start(cls, folder: Path, contrast: Contrast | None) -> Self:
+        """The encoder in `folder` under a head with one output; without `contrast` seed torch.
 
         Raises:
             StageError: the folder is missing.
+            UnknownName: the encoder has no class that `contrast` names.
         """
         require(folder)
-        network = AutoModelForSequenceClassification.from_pretrained(
-            folder, num_labels=1, problem_type=None, ignore_mismatched_sizes=True
-        )
+        if contrast is None:
+            network = AutoModelForSequenceClassification.from_pretrained(
+                folder, num_labels=1, problem_type=None, ignore_mismatched_sizes=True
+            )
+        else:
+            network = AutoModelForSequenceClassification.from_pretrained(folder)
+            _subtract(network, contrast, folder)
         return cls(network, AutoTokenizer.from_pretrained(folder))
 
     @classmethod
@@ -101,6 +115,21 @@ class RewardModel:
             for place, reward in zip(places, self.network(**batch).logits[:, 0], strict=True):
                 rewards[place] = reward.item()
         return rewards
+
+
+def _subtract(network: Any, contrast: Contrast, folder: Path) -> None:
+    """Put one output in the place of the classes' outputs: that of `better` less `worse`."""
+    places = {label: place for place, label in network.config.id2label.items()}
+    for label in (contrast.better, contrast.worse):
+        if label not in places:
+            raise UnknownName("class", label, places, str(folder))
+    *_, (name, old) = ((n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear))
+    head = nn.Linear(old.in_features, 1)
+    better, worse = places[contrast.better], places[contrast.worse]
+    head.weight.data = (old.weight[better] - old.weight[worse]).detach()[None]
+    head.bias.data = (old.bias[better] - old.bias[worse]).detach()[None]
+    network.set_submodule(name, head)
+    network.config.num_labels = network.num_labels = 1
 
 
 def preference_loss(margin: Tensor, smoothing: float) -> Tensor:

@@ -21,7 +21,7 @@ from tandem.core.determinism import pin_torch
 from tandem.modeling import Training, fit, write_curve
 from tandem.preferences.estimates import pair_accuracies
 from tandem.preferences.pairs import Rule, pairs_of, preference_of
-from tandem.preferences.reward_model import RewardModel
+from tandem.preferences.reward_model import Contrast, RewardModel
 
 
 class Params(Training):
@@ -29,6 +29,8 @@ class Params(Training):
 
     pairs: Rule
     """Which texts count as preferred to which."""
+    contrast: Contrast | None
+    """Classes of the encoder to start from, where it was trained to classify; null starts anew."""
 
 
 def main(task: str) -> None:
@@ -43,7 +45,7 @@ def main(task: str) -> None:
     )
 
     pin_torch(runtime)
-    model = RewardModel.start(Path(preference.encoder))
+    model = RewardModel.start(Path(preference.encoder), training.contrast)
     curve = fit(
         model.network,
         model.loss,
