@@ -54,9 +54,9 @@ def remove(name: str) -> Callable[[Path], None]:
 
 EDITS = {
     "param of one task": (
-        replace("params.yaml", "seed: 13", "seed: 14"),
-        "clean@sentiment",
-        None,
+        replace("params.yaml", "max_ratio: 3.0", "max_ratio: 2.9"),
+        "clean@translation",
+        ("sentiment", "intent", "generation"),
     ),
     "file of one task": (
         append("src/tandem/tasks/intent.py"),

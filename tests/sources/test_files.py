@@ -20,7 +20,9 @@ ROWS = [
 
 
 def read(path: Path, form: str, sha256: str | None = None, **more: Any) -> list[Any]:
-    raw = {"kind": "files", "format": form, "files": [{"path": str(path), "sha256": sha256}]}
+    content = path.read_bytes() if path.is_file() else b""
+    pin = sha256 or hashlib.sha256(content).hexdigest()
+    raw = {"kind": "files", "format": form, "files": [{"path": str(path), "sha256": pin}]}
     return list(files.rows(files.Params.model_validate(raw | more)))
 
 

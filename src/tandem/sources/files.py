@@ -26,10 +26,13 @@ from tandem.sources._pinned import mismatch, sha256
 
 
 class File(Strict):
-    """A path from the project's root; its pin makes DVC fetch again when the file changes."""
+    """A path from the project's root, and its pin: `sha256sum FILE` prints it.
+
+    The pin is what DVC sees of the file. It is not optional, else a changed file would go unseen.
+    """
 
     path: str
-    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Params(Plugin):
@@ -75,8 +78,8 @@ def rows(params: Params) -> Records:
 
 
 def origin(params: Params) -> Origin:
-    """What params.yaml says of the files, and the hash of each, pinned or not."""
-    return Origin(params.about, {file.path: f"sha256 {_found(file)}" for file in params.files})
+    """What params.yaml says of the files, and the hash of each."""
+    return Origin(params.about, {file.path: f"sha256 {file.sha256}" for file in params.files})
 
 
 def rename(records: Records, columns: dict[str, str]) -> Iterator[Record | Unreadable]:
@@ -106,12 +109,8 @@ def _check(path: Path, file: File) -> None:
         raise DataError(f"{path} is missing, or is no file; paths start at the project's root")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
-    if file.sha256 and (found := _found(file)) != file.sha256:
+    if (found := sha256(path)) != file.sha256:
         raise mismatch(str(path), file.sha256, found)
-
-
-def _found(file: File) -> str:
-    return sha256(Path(file.path))
 
 
 def _open(path: Path, params: Params) -> TextIO:
