@@ -33,6 +33,9 @@ class Project:
         }
 
     def run(self) -> int:
+        if self.fetch["source"]["kind"] == "files" and self.file.exists():
+            pin = hashlib.sha256(self.file.read_bytes()).hexdigest()
+            self.fetch["source"]["files"][0].setdefault("sha256", pin)
         content = {
             "runtime": {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"},
             "tasks": ["sentiment"],
