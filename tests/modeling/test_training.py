@@ -263,7 +263,7 @@ def test_a_loss_that_is_no_number_is_told() -> None:
 
 
 def test_nothing_to_train_on_is_told() -> None:
-    with pytest.raises(StageError, match="no training"):
+    with pytest.raises(StageError, match="no training rows"):
         fit(network(), cross_entropy, [], examples(4, 1), collate, Training(**TRAINING), RUNTIME)
 
 

@@ -102,6 +102,8 @@ class TextModel(ABC):
 
     def encode_texts(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """The tokenizer's answer for each text, cut at the model's `max_length`."""
+        if not texts:
+            return []
         encoded = self.tokenizer(list(texts), truncation=True)
         return [{name: encoded[name][i] for name in encoded} for i in range(len(texts))]
 

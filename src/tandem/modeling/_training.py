@@ -45,7 +45,8 @@ def fit(
         StageError: there is nothing to train or validate on, or the loss is not a number.
     """
     if not examples or not validation:
-        raise StageError("no training or no validation rows: the split needs more rows")
+        part = "validation" if examples else "training"
+        raise StageError(f"there are no {part} rows: give the task more, or another split")
     set_dropout(network, training.dropout)
     if training.trainable_layers is not None:
         freeze(network, training.trainable_layers)

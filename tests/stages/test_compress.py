@@ -1,0 +1,70 @@
+"""compress: each method's folder is a model that answers, made from base and nothing else."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tandem import cli, modeling
+from tandem.core import paths, records, registry
+from tandem.core import task as tasks
+from tandem.tasks.sentiment import SentimentRow
+
+PARAMS: dict[str, Any] = {
+    "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
+    "tasks": ["sentiment"],
+    "methods": ["int8", "pruned"],
+    "preferences": {},
+    "sentiment": {
+        "int8": {},
+        "pruned": {
+            "units": 0.5,
+            "blocks": 1.0,
+            "rows": 8,
+            "healing": {
+                "steps": 2,
+                "evaluate_every": 2,
+                "patience": 1,
+                "batch_size": 4,
+                "learning_rate": 0.001,
+                "max_length": 16,
+            },
+        },
+    },
+}
+
+
+@pytest.fixture
+def project(rated_project: Path, tiny: Path) -> Path:
+    YAML().dump(PARAMS, Path("params.yaml"))
+    shutil.copytree(tiny / "encoder", paths.model("sentiment", "base"))
+    paths.augmented("sentiment").mkdir(parents=True)
+    shutil.copy(paths.split("sentiment") / "train.parquet", paths.augmented("sentiment"))
+    return rated_project
+
+
+def size(variant: str) -> int:
+    return (paths.model("sentiment", variant) / "model.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("method", registry.names("compression"))
+def test_a_method_gives_a_smaller_model_that_answers(project: Path, method: str) -> None:
+    assert cli.main(["compress", "sentiment", method]) == 0
+    assert size(method) < size("base")
+    rows = records.read(paths.split("sentiment") / "test.parquet", SentimentRow)
+    model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))
+    assert len(model.predict(rows, 4)) == len(rows)
+
+
+def test_an_unknown_method_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["compress", "sentiment", "int9"]) == 2
+    assert "Did you mean 'int8'?" in capsys.readouterr().err
+
+
+def test_without_a_base_nothing_is_made(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(paths.model("sentiment", "base"))
+    assert cli.main(["compress", "sentiment", "int8"]) == 2
+    assert "models/sentiment/base is missing" in capsys.readouterr().err
+    assert not paths.model("sentiment", "int8").exists()
