@@ -7,8 +7,9 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from tandem.core.errors import StageError, UnknownName
-from tandem.preferences.pairs import Rule, form
-from tandem.preferences.reward_model import Contrast, RewardModel, preference_loss
+from tandem.preferences.pairs import form
+from tandem.preferences.reward_model import RewardModel, preference_loss
+from tandem.preferences.settings import Contrast, Rule
 from tandem.tasks.generation import GenerationRow
 
 

@@ -11,7 +11,8 @@ from tandem.core.errors import DataError
 from tandem.modeling.causal import Model, log_likelihood
 from tandem.preferences import direct
 from tandem.preferences.divergence import divergence
-from tandem.preferences.sampling import Prompting, Sample, decode, draw
+from tandem.preferences.sampling import Sample, decode, draw, prompts, starts_of
+from tandem.preferences.settings import Prompting
 from tandem.preferences.variety import distinct
 from tandem.tasks.generation import GenerationRow
 
@@ -39,13 +40,13 @@ def moved(tiny: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def samples(model: Model, rated: list[GenerationRow]) -> list[Sample]:
-    return draw(model, PROMPTING, PROMPTING.rows(rated, None), 1)
+    return draw(model, PROMPTING, prompts(rated, PROMPTING, 99), 1)
 
 
 def test_the_seed_decides_the_samples(
     model: Model, rated: list[GenerationRow], samples: list[Sample]
 ) -> None:
-    rows = PROMPTING.rows(rated, None)
+    rows = prompts(rated, PROMPTING, 99)
     assert draw(model, PROMPTING, rows, 1) == samples
     assert draw(model, PROMPTING, rows, 2) != samples
 
@@ -53,7 +54,7 @@ def test_the_seed_decides_the_samples(
 def test_samples_go_on_from_the_prompts_and_end_at_eos(
     model: Model, rated: list[GenerationRow], samples: list[Sample]
 ) -> None:
-    rows = PROMPTING.rows(rated, None)
+    rows = prompts(rated, PROMPTING, 99)
     assert len(rows) == 24
     for row, sample, text in zip(rows, samples, decode(model, samples), strict=True):
         assert text.startswith(" ".join(row.text.split()[:2]))
@@ -75,7 +76,7 @@ def test_samples_follow_the_models_probabilities(model: Model) -> None:
     prompting = Prompting(words=1, new_tokens=1, batch_size=2000)
     drawn = draw(model, prompting, [row] * 2000, 3)
     with torch.no_grad():
-        ids = torch.tensor([prompting.starts(model, [row])[0]])
+        ids = torch.tensor([starts_of(model, [row], prompting)[0]])
         wanted = model.network(ids).logits[0, -1].softmax(-1).numpy()
     counts = np.bincount([sample.drawn[0] for sample in drawn], minlength=len(wanted))
     assert np.abs(counts / 2000 - wanted).max() < 4 * math.sqrt(wanted.max() / 2000)
@@ -83,7 +84,7 @@ def test_samples_follow_the_models_probabilities(model: Model) -> None:
 
 def test_no_prompt_is_told_of(rated: list[GenerationRow]) -> None:
     with pytest.raises(DataError, match="shorter prompts"):
-        PROMPTING.model_copy(update={"words": 50}).rows(rated, None)
+        prompts(rated, PROMPTING.model_copy(update={"words": 50}), 99)
 
 
 def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) -> None:
@@ -94,7 +95,7 @@ def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) 
 
 def test_kl_is_the_mean_log_ratio(model: Model, moved: Model, rated: list[GenerationRow]) -> None:
     """Two unbiased estimates of one number agree; the exact steps are never negative."""
-    rows = PROMPTING.rows(rated, None) * 40
+    rows = prompts(rated, PROMPTING, 99) * 40
     prompting = PROMPTING.model_copy(update={"batch_size": 500})
     drawn = draw(moved, prompting, rows, 4)
     exact = divergence(moved, model, drawn, 500)

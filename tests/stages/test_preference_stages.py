@@ -3,6 +3,8 @@
 import copy
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +153,12 @@ def test_params_are_strict() -> None:
     ):
         with pytest.raises(ParamsError, match=told):
             params.load(model, "generation", stage, content=content)
+
+
+def test_params_are_read_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from tandem.stages import align, evaluate_preferences, reward\n"
+        "sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

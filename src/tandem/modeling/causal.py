@@ -28,7 +28,6 @@ class Model(TextModel):
     """Predicts `{"bits": …, "bytes": …}`: −log₂ p(text, EOS | BOS), and the text's UTF-8 bytes."""
 
     auto: ClassVar[type[Any]] = AutoModelForCausalLM
-    max_length: int | None = None
 
     @classmethod
     def start(

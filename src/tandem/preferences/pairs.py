@@ -10,23 +10,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pydantic import Field
-
 from tandem.core import params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import generator
 from tandem.core.errors import DataError, ParamsError
-from tandem.core.params import Preference, Runtime, Strict
+from tandem.core.params import Preference, Runtime
 from tandem.core.records import Row
-
-
-class Rule(Strict):
-    """When one text counts as preferred to another."""
-
-    gap: float = Field(gt=0)
-    """Smallest difference of the two mean ratings, in steps of the rating scale."""
-    z: float = Field(ge=0)
-    """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
+from tandem.preferences.settings import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,17 +20,10 @@ from transformers import (
 
 from tandem.core.errors import UnknownName
 from tandem.core.io import require
-from tandem.core.params import Strict
 from tandem.preferences.pairs import Pair
+from tandem.preferences.settings import Contrast
 
 MAX_LENGTH = 512
-
-
-class Contrast(Strict):
-    """Two classes of the encoder whose logits' difference the reward starts as."""
-
-    better: str
-    worse: str
 
 
 class RewardModel:

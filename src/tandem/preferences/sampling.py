@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -17,39 +16,12 @@ from tandem import modeling
 from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, StageError
-from tandem.core.params import Strict
 from tandem.core.records import Row
 from tandem.modeling import first_rows
 from tandem.modeling.causal import Model, by_length
+from tandem.preferences.settings import Prompting
 
 R = TypeVar("R", bound=Row)
-
-
-class Prompting(Strict):
-    """What a generator goes on from, and how far."""
-
-    words: int = Field(ge=0)
-    """Words of a text that make its prompt; with 0 the generator starts from nothing."""
-    new_tokens: int = Field(ge=1)
-    """Tokens drawn at the most."""
-    batch_size: int = Field(ge=1)
-    """Continuations drawn at once."""
-
-    def rows(self, rows: Sequence[R], most: int | None) -> list[R]:
-        """At the most `most` of `rows` that have words left after the prompt, hashed order.
-
-        Raises:
-            DataError: there is none.
-        """
-        found = first_rows([row for row in rows if len(row.text.split()) > self.words], most)
-        if not found:
-            raise DataError(f"no text has more than {self.words} words: take shorter prompts")
-        return found
-
-    def starts(self, model: Model, rows: Sequence[Row]) -> list[list[int]]:
-        """BOS and the first words of each row's text, as tokens."""
-        texts = [" ".join(row.text.split()[: self.words]) for row in rows]
-        return [[model.tokenizer.bos_token_id, *tokens] for tokens in model.tokens(texts)]
 
 
 def generator_of(task: str, variant: str) -> Model:
@@ -74,6 +46,24 @@ class Sample:
     """Natural log of the probability of `drawn` under the model that drew it."""
 
 
+def prompts(rows: Sequence[R], prompting: Prompting, most: int | None) -> list[R]:
+    """At the most `most` of `rows` that have words left after the prompt, in hashed order.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = first_rows([row for row in rows if len(row.text.split()) > prompting.words], most)
+    if not found:
+        raise DataError(f"no text has more than {prompting.words} words: take shorter prompts")
+    return found
+
+
+def starts_of(model: Model, rows: Sequence[Row], prompting: Prompting) -> list[list[int]]:
+    """BOS and the first words of each row's text, as tokens."""
+    texts = [" ".join(row.text.split()[: prompting.words]) for row in rows]
+    return [[model.tokenizer.bos_token_id, *tokens] for tokens in model.tokens(texts)]
+
+
 def decode(model: Model, samples: Sequence[Sample]) -> list[str]:
     """Each sample's whole text, prompt and continuation, without special tokens."""
     return [
@@ -85,7 +75,7 @@ def decode(model: Model, samples: Sequence[Sample]) -> list[str]:
 @torch.inference_mode()
 def draw(model: Model, prompting: Prompting, rows: Sequence[Row], seed: int) -> list[Sample]:
     """One sample a row, in the order of `rows`; the same row twice gives two samples."""
-    starts = prompting.starts(model, rows)
+    starts = starts_of(model, rows, prompting)
     stream = torch.Generator().manual_seed(seed)
     found: dict[int, Sample] = {}
     for places in by_length(starts, prompting.batch_size):

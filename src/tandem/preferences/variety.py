@@ -1,4 +1,4 @@
-"""Length and variety of texts, to see a generator that wins by repeating itself."""
+"""Variety of texts, to see a generator that wins by repeating itself."""
 
 from collections.abc import Sequence
 

@@ -13,26 +13,18 @@ Writes  models/TASK/aligned                what `from_pretrained` of Hugging Fac
     tandem align generation
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from tandem import modeling
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_torch
-from tandem.core.params import Runtime
-from tandem.modeling.causal import Model
-from tandem.preferences import direct
-from tandem.preferences.divergence import divergence
-from tandem.preferences.estimates import mean, rate
-from tandem.preferences.reward_model import RewardModel
-from tandem.preferences.sampling import Prompting, Sample, decode, draw, generator_of
+from tandem.core.training import Training
+from tandem.preferences.settings import Prompting
 
 
-class Params(modeling.Training):
+class Params(Training):
     """How the generator is aligned; `max_rows` and `max_validation_rows` count prompts."""
 
     prompting: Prompting
@@ -50,38 +42,35 @@ class Params(modeling.Training):
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """Samples, those of one prompt together, with their rewards and the groups of their rows."""
-
-    samples: list[Sample]
-    rewards: list[float]
-    groups: list[str]
-
-
 def main(task: str) -> None:
     """Align the generator of one task."""
+    from tandem.modeling import fit, write_curve
+    from tandem.preferences import direct, judging
+    from tandem.preferences.reward_model import RewardModel
+    from tandem.preferences.sampling import generator_of, prompts
+
     runtime = params.project().runtime
     settings = params.load(Params, task, "align")
-    known = tasks.load(task)
     reward = RewardModel.load(paths.model(task, "reward"))
-    base = generator_of(task, "base")
+    base, aligned = (generator_of(task, "base") for _ in range(2))
     limits = {"train": settings.max_rows, "validation": settings.max_validation_rows}
     rows = {
-        split: settings.prompting.rows(
-            records.read(paths.split(task) / f"{split}.parquet", known.row), most
-        )
+        split: prompts(_rows(task, split), settings.prompting, most)
         for split, most in limits.items()
     }
 
+    def write(model: Any, split: str, name: str) -> judging.Written:
+        repeated = [row for row in rows[split] for _ in range(settings.samples_per_prompt)]
+        seed = derived_seed(runtime.seed, task, "align", name)
+        return judging.write(model, repeated, settings.prompting, reward, seed)
+
     pin_torch(runtime)
-    judged = {s: _judge(base, reward, rows[s], settings, runtime, s) for s in limits}
-    aligned = generator_of(task, "base")
+    written = {split: write(base, split, split) for split in limits}
     pairs = {
         split: direct.ranked(found.samples, found.rewards, settings.samples_per_prompt)
-        for split, found in judged.items()
+        for split, found in written.items()
     }
-    curve = modeling.fit(
+    curve = fit(
         aligned.network,
         direct.loss(settings.beta),
         pairs["train"],
@@ -90,47 +79,24 @@ def main(task: str) -> None:
         settings,
         runtime,
     )
-    fresh = _judge(aligned, reward, rows["validation"], settings, runtime, "aligned")
-    moved = divergence(aligned, base, fresh.samples, settings.prompting.batch_size)
+    fresh = write(aligned, "validation", "aligned")
 
-    report: dict[str, Any] = {
+    found: dict[str, Any] = {
         "prompts": len(rows["train"]),
         "pairs": len(pairs["train"]),
         "steps": curve[-1]["step"],
         "validation_loss": min(look["validation_loss"] for look in curve),
-        "base": _figures(judged["validation"], runtime),
-        "aligned": _figures(fresh, runtime)
-        | {
-            "kl_per_token": rate(moved, fresh.groups, runtime, "kl_per_token"),
-            "kl_per_text": mean(moved[:, 0], fresh.groups, runtime, "kl_per_text"),
-        },
+        "base": judging.figures(written["validation"], runtime),
+        "aligned": judging.figures(fresh, runtime)
+        | judging.moved(aligned, base, fresh, settings.prompting.batch_size, runtime),
     }
     with io.writing(
         paths.model(task, "aligned"), paths.metrics("align", task), paths.plots("align", task)
     ) as (folder, scores, plot):
         aligned.save(folder)
-        io.write_json(scores, report)
-        modeling.write_curve(plot, curve)
+        io.write_json(scores, found)
+        write_curve(plot, curve)
 
 
-def _judge(
-    model: Model,
-    reward: RewardModel,
-    rows: Sequence[records.Row],
-    settings: Params,
-    runtime: Runtime,
-    name: str,
-) -> _Judged:
-    """Samples of `model` from the prompts of `rows`, judged by `reward`."""
-    repeated = [row for row in rows for _ in range(settings.samples_per_prompt)]
-    seed = derived_seed(runtime.seed, "align", name)
-    samples = draw(model, settings.prompting, repeated, seed)
-    return _Judged(samples, reward.score(decode(model, samples)), [row.group for row in repeated])
-
-
-def _figures(judged: _Judged, runtime: Runtime) -> dict[str, Any]:
-    lengths = [len(sample.drawn) for sample in judged.samples]
-    return {
-        "reward": mean(judged.rewards, judged.groups, runtime, "reward"),
-        "length": mean(lengths, judged.groups, runtime, "length"),
-    }
+def _rows(task: str, split: str) -> list[records.Row]:
+    return records.read(paths.split(task) / f"{split}.parquet", tasks.load(task).row)

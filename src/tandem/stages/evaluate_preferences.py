@@ -17,7 +17,7 @@ Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair wi
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -26,12 +26,13 @@ from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_torch
 from tandem.core.params import Runtime, Strict
-from tandem.preferences.divergence import divergence
-from tandem.preferences.estimates import mean, pair_accuracies, rate, win_rate
-from tandem.preferences.pairs import Pair, Rule, pairs_of, preference_of
-from tandem.preferences.reward_model import RewardModel
-from tandem.preferences.sampling import Prompting, Sample, decode, draw, generator_of
-from tandem.preferences.variety import distinct
+from tandem.preferences.estimates import mean, pair_accuracies, win_rate
+from tandem.preferences.pairs import Pair, pairs_of, preference_of
+from tandem.preferences.settings import Prompting, Rule
+
+if TYPE_CHECKING:
+    from tandem.preferences.judging import Written
+    from tandem.preferences.reward_model import RewardModel
 
 
 class Params(Strict):
@@ -72,41 +73,44 @@ class Text:
 
 def main(task: str) -> None:
     """Evaluate the preferences of one task."""
+    from tandem.preferences import judging
+    from tandem.preferences.reward_model import RewardModel
+    from tandem.preferences.sampling import generator_of, prompts
+
     runtime = params.project().runtime
     settings = params.load(Params, task, "evaluate_preferences")
-    rows = records.read(paths.split(task) / "test.parquet", tasks.load(task).row)
     reward = RewardModel.load(paths.model(task, "reward"))
-    models = {variant: generator_of(task, variant) for variant in ("base", "aligned")}
-    prompts = settings.prompting.rows(rows, settings.max_prompts)
+    base, aligned = (generator_of(task, variant) for variant in ("base", "aligned"))
+    ratings = preference_of(task).ratings
+    pairs = pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime)
+    everything = records.read(paths.split(task) / "test.parquet", tasks.load(task).row)
+    rows = prompts(everything, settings.prompting, settings.max_prompts)
 
     pin_torch(runtime)
-    ratings = preference_of(task).ratings
-    pairs = _score(pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime), reward)
-    drawn = {
-        variant: draw(model, settings.prompting, prompts, derived_seed(runtime.seed, task, variant))
-        for variant, model in models.items()
+    scored = _score(pairs, reward)
+    written = {
+        variant: judging.write(
+            model, rows, settings.prompting, reward, derived_seed(runtime.seed, task, variant)
+        )
+        for variant, model in (("base", base), ("aligned", aligned))
     }
-    texts = {
-        variant: _judge(variant, prompts, samples, decode(models[variant], samples), reward)
-        for variant, samples in drawn.items()
-    }
-    moved = divergence(
-        models["aligned"], models["base"], drawn["aligned"], settings.prompting.batch_size
-    )
+    texts = {variant: _judged(variant, found) for variant, found in written.items()}
 
-    found = _judges(pairs, runtime)
-    found |= {variant: _figures(texts[variant], runtime) for variant in texts}
+    found = _judges(scored, runtime)
+    for variant in written:
+        found[variant] = judging.figures(written[variant], runtime)
+        found[variant]["vader"] = _vader(texts[variant], runtime)
     found["aligned"] |= _wins(texts["aligned"], texts["base"], runtime)
-    groups = [row.group for row in prompts]
-    found["aligned"]["kl_per_token"] = rate(moved, groups, runtime, "kl_per_token")
-    found["aligned"]["kl_per_text"] = mean(moved[:, 0], groups, runtime, "kl_per_text")
+    found["aligned"] |= judging.moved(
+        aligned, base, written["aligned"], settings.prompting.batch_size, runtime
+    )
     folder = paths.predictions(task, "preferences").with_suffix("")
     with io.writing(folder, paths.metrics("evaluate-preferences", task)) as (partial, scores):
-        _write(partial, pairs, [*texts["base"], *texts["aligned"]])
+        _write(partial, scored, [*texts["base"], *texts["aligned"]])
         io.write_json(scores, found)
 
 
-def _score(pairs: Sequence[Pair], reward: RewardModel) -> list[ScoredPair]:
+def _score(pairs: Sequence[Pair], reward: "RewardModel") -> list[ScoredPair]:
     sides = [[pair.chosen for pair in pairs], [pair.rejected for pair in pairs]]
     rewards = [reward.score(texts) for texts in sides]
     lexicon = [[vader.compound(text) for text in texts] for texts in sides]
@@ -135,13 +139,7 @@ def _judges(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _judge(
-    variant: str,
-    prompts: Sequence[records.Row],
-    samples: Sequence[Sample],
-    texts: Sequence[str],
-    reward: RewardModel,
-) -> list[Text]:
+def _judged(variant: str, written: "Written") -> list[Text]:
     return [
         Text(
             id=row.id,
@@ -153,24 +151,13 @@ def _judge(
             vader=vader.compound(text),
         )
         for row, sample, text, score in zip(
-            prompts, samples, texts, reward.score(texts), strict=True
+            written.rows, written.samples, written.texts, written.rewards, strict=True
         )
     ]
 
 
-def _figures(texts: Sequence[Text], runtime: Runtime) -> dict[str, Any]:
-    """Mean reward, VADER score and length in tokens, and how varied the texts are."""
-    groups = [text.group for text in texts]
-    found = {
-        "reward": mean([text.reward for text in texts], groups, runtime, "reward"),
-        "vader": mean([text.vader for text in texts], groups, runtime, "vader"),
-        "length": mean([text.tokens for text in texts], groups, runtime, "length"),
-    }
-    for n in (1, 2):
-        table = distinct([text.text for text in texts], n)
-        blocks = [str(block) for block in range(len(table))]
-        found[f"distinct_{n}"] = rate(table, blocks, runtime, f"distinct_{n}")
-    return found
+def _vader(texts: Sequence[Text], runtime: Runtime) -> dict[str, Any]:
+    return mean([text.vader for text in texts], [text.group for text in texts], runtime, "vader")
 
 
 def _wins(aligned: Sequence[Text], base: Sequence[Text], runtime: Runtime) -> dict[str, Any]:

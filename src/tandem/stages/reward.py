@@ -18,10 +18,8 @@ from typing import Any
 
 from tandem.core import io, params, paths
 from tandem.core.determinism import pin_torch
-from tandem.modeling import Training, fit, write_curve
-from tandem.preferences.estimates import pair_accuracies
-from tandem.preferences.pairs import Rule, pairs_of, preference_of
-from tandem.preferences.reward_model import Contrast, RewardModel
+from tandem.core.training import Training
+from tandem.preferences.settings import Contrast, Rule
 
 
 class Params(Training):
@@ -35,6 +33,11 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the reward model of one task."""
+    from tandem.modeling import fit, write_curve
+    from tandem.preferences.estimates import pair_accuracies
+    from tandem.preferences.pairs import pairs_of, preference_of
+    from tandem.preferences.reward_model import RewardModel
+
     runtime = params.project().runtime
     preference = preference_of(task)
     training = params.load(Params, task, "reward")

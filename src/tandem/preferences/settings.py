@@ -1,0 +1,32 @@
+"""What the preference stages share of their params; apart from what needs torch."""
+
+from pydantic import Field
+
+from tandem.core.params import Strict
+
+
+class Rule(Strict):
+    """When one text counts as preferred to another."""
+
+    gap: float = Field(gt=0)
+    """Smallest difference of the two mean ratings, in steps of the rating scale."""
+    z: float = Field(ge=0)
+    """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
+
+
+class Contrast(Strict):
+    """Two classes of the encoder whose logits' difference the reward starts as."""
+
+    better: str
+    worse: str
+
+
+class Prompting(Strict):
+    """What a generator goes on from, and how far."""
+
+    words: int = Field(ge=0)
+    """Words of a text that make its prompt; with 0 the generator starts from nothing."""
+    new_tokens: int = Field(ge=1)
+    """Tokens drawn at the most."""
+    batch_size: int = Field(ge=1)
+    """Continuations drawn at once."""
