@@ -9,11 +9,12 @@ from tandem import modeling
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
 from tandem.core.params import Runtime
+from tandem.families.seq2seq import Params
 from tandem.modeling import Training, fit
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
-from tandem.modeling.seq2seq import Model, Params, spaced, unspaced
+from tandem.modeling.seq2seq import Model, spaced, unspaced
 from tandem.tasks.translation import TranslationRow
 
 # From Home Assistant's interface texts (Apache-2.0): component, English, German.
@@ -128,7 +129,14 @@ def test_a_saved_model_answers_as_before(model: Model, tmp_path: Path) -> None:
 @pytest.mark.parametrize("beams", [1, 3])
 def test_each_placeholder_of_a_source_stands_in_its_translation(model: Model, beams: int) -> None:
     model.network.generation_config.num_beams = beams
-    texts = [*NEW, "{x}", "{0} and {1}", "{1} and {0}", " ".join(f"{{p{i}}}" for i in range(10))]
+    texts = [
+        *NEW,
+        "{x}",
+        "temperature " * 100 + "{x}",
+        "{0} and {1}",
+        "{1} and {0}",
+        " ".join(f"{{p{i}}}" for i in range(10)),
+    ]
     for text, target in zip(texts, targets(model, texts), strict=True):
         assert set(re.findall(r"\{\w+\}", target)) == set(re.findall(r"\{\w+\}", text))
 
@@ -196,13 +204,13 @@ def test_a_word_is_the_same_tokens_after_a_hyphen(model: Model) -> None:
 
 
 def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
-    source = torch.tensor([[5, 9, 6], [5, 9, 9]])
+    marks, wanted = torch.tensor([5, 6, 7]), torch.tensor([2, 1])
     scores = torch.tensor([[0.0, -1.0, 0.0, 0.0, 0.0, -3.0, -3.0, 2.0]]).repeat(2, 1)
     so_far = torch.tensor([[2, 5], [2, 5]])
     no = -torch.inf
-    free, ended = KeepPlaceholders([5, 6, 7], source, torch.tensor([9, 9]), 1)(so_far, scores)
+    free, ended = KeepPlaceholders(marks, wanted, torch.tensor([9, 9]), 1)(so_far, scores)
     assert free.tolist() == [0, no, 0, 0, 0, -3, -1, no]
     assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
-    late, last = KeepPlaceholders([5, 6, 7], source, torch.tensor([4, 3]), 1)(so_far, scores)
+    late, last = KeepPlaceholders(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
     assert late.tolist() == [no, no, no, no, no, no, -1, no]
     assert last.tolist() == [no, 0, no, no, no, no, no, no]

@@ -46,13 +46,14 @@ class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
     these are all that may follow.
     """
 
-    def __init__(self, marks: Sequence[int], source: Tensor, longest: Tensor, end: int) -> None:
-        """`marks`: the placeholders' tokens, `end`: what ends a text; `source`: (batch, length).
+    def __init__(self, marks: Tensor, wanted: Tensor, longest: Tensor, end: int) -> None:
+        """`marks`: the placeholders' tokens, (marks,); `end`: the token that ends a text.
 
-        `longest`: tokens of each translation, its first and its end counted, (batch,).
+        `wanted`: how many of them, from the first on, a translation has, (batch,); `longest`: how
+        many tokens it may have, its first and its end counted, (batch,).
         """
-        self.marks = torch.tensor(marks, device=source.device)
-        self.wanted = source[:, None].eq(self.marks[:, None]).any(-1)
+        self.marks = marks
+        self.wanted = torch.arange(len(marks), device=marks.device) < wanted[:, None]
         self.longest = longest
         self.end = end
 

@@ -141,20 +141,21 @@ class Model(TextModel):
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             batch = self.tokenizer.pad([examples[i] for i in chosen], return_tensors="pt")
-            for i, text in zip(chosen, self._generate(batch), strict=True):
-                found[i] = {"target": unmask(text, names(rows[i].text))}
+            known = [names(rows[i].text) for i in chosen]
+            answers = self._generate(batch, torch.tensor([len(one) for one in known]))
+            for i, text, one in zip(chosen, answers, known, strict=True):
+                found[i] = {"target": unmask(text, one)}
         return found
 
     @torch.inference_mode()
-    def _generate(self, batch: Any) -> list[str]:
-        """Masked translations of a batch."""
-        source = batch["input_ids"]
-        marks = self.tokenizer.convert_tokens_to_ids(list(MARKS))
+    def _generate(self, batch: Any, placeholders: Tensor) -> list[str]:
+        """Masked translations of a batch, each with its number of `placeholders`, (batch,)."""
+        marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         longest = batch["attention_mask"].sum(1) + SPARE
-        keep = KeepPlaceholders(marks, source, longest, self.tokenizer.eos_token_id)
+        keep = KeepPlaceholders(marks, placeholders, longest, self.tokenizer.eos_token_id)
         answers = self.network.generate(
             **batch,
-            decoder_copy_ids=source,
+            decoder_copy_ids=batch["input_ids"],
             logits_processor=LogitsProcessorList([keep]),
             max_length=int(longest.max()),
         )
