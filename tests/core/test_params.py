@@ -73,7 +73,7 @@ def test_a_file_that_is_no_mapping(text: str, tmp_path: Path) -> None:
         params.read(path)
 
 
-def test_an_overlay_may_not_invent_keys(tmp_path: Path) -> None:
+def test_an_overlay_is_checked_before_it_is_written(tmp_path: Path) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
     top = tmp_path / "top.yaml"

@@ -129,23 +129,20 @@ def overlay(top: Path, base: Path) -> None:
     """Lay the values of `top` over those of `base`, and write `base`, comments kept.
 
     Raises:
-        ParamsError: `top` sets a key that `base` does not have, or the result is not valid.
+        ParamsError: the result is not valid; `base` stays as it was.
     """
     yaml = YAML()
     below = yaml.load(base.read_text(encoding="utf-8"))
-    _lay(read(top), below, top, ())
+    _lay(read(top), below)
     check(below)
     with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
         yaml.dump(below, file)
 
 
-def _lay(top: dict[str, Any], below: Any, where: Path, at: tuple[str, ...]) -> None:
+def _lay(top: dict[str, Any], below: Any) -> None:
     for key, value in top.items():
-        if key not in below:
-            name = ".".join([*at, key])
-            raise ParamsError(f"{where}: unknown key {name}.{_nearest(key, list(below))}")
-        if isinstance(value, dict) and isinstance(below[key], dict):
-            _lay(value, below[key], where, (*at, key))
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _lay(value, below[key])
         else:
             below[key] = value
 
