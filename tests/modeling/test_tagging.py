@@ -1,5 +1,7 @@
 """The tagging family, on real requests and a random encoder."""
 
+import itertools
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from transformers import (
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.records import Span
+from tandem.families.tagging import Params
 from tandem.modeling import Training, fit
-from tandem.modeling.tagging import IGNORED, Model, Params, Word, spans_of, tags_of
+from tandem.modeling._spans import Word, best_path, spans_of, tags_of, touching
+from tandem.modeling.tagging import IGNORED, Model
 from tandem.tasks.intent import IntentRow
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
@@ -79,7 +83,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(encoder: Path) -> Model:
     torch.manual_seed(1)
-    settings = Params(kind="tagging", span_weight=1.0)
+    settings = Params(kind="tagging", span_weight=1.0, hidden=0.0)
     return Model.start(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
 
 
@@ -177,3 +181,47 @@ def test_spans_are_whole_words_in_order(tags: list[str]) -> None:
 )
 def test_ill_formed_tags(tags: list[str], spans: list[list[object]]) -> None:
     assert spans_of(tags, WORDS) == spans
+
+
+TAGS = ["O", "B-a", "I-a", "B-b", "I-b"]
+
+
+@given(
+    st.lists(st.lists(st.floats(-9, 0), min_size=5, max_size=5), max_size=4),
+    st.floats(-5, 0),
+)
+def test_best_path_is_the_best_of_all(scores: list[list[float]], cost: float) -> None:
+    def total(path: tuple[str, ...]) -> float:
+        found = sum(row[TAGS.index(tag)] for row, tag in zip(scores, path, strict=True))
+        for before, tag in zip(("O", *path), path, strict=False):
+            if tag[0] == "I" and before[2:] != tag[2:]:
+                return -math.inf
+            found += cost if tag[0] == "B" and before != "O" else 0
+        return found
+
+    path = best_path(torch.tensor(scores), TAGS, cost)
+    best = max(map(total, itertools.product(TAGS, repeat=len(scores))))
+    assert total(tuple(path)) == pytest.approx(best, abs=1e-4)
+
+
+def test_a_new_word_does_not_fall_apart() -> None:
+    """Each word alone looks like a beginning; together they are one span."""
+    scores = torch.tensor([[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]).log()
+    assert best_path(scores, TAGS, 0.0) == ["B-a", "B-b"]
+    assert best_path(scores, TAGS, -3.0) == ["B-a", "I-a"]
+
+
+def test_touching_is_counted_in_training(model: Model) -> None:
+    assert touching([["B-a", "B-b"]] * 9) == 0
+    assert math.exp(model.network.config.touching) < 0.3
+
+
+def test_hidden_rows_lose_the_words_of_their_spans(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    ids, labels = batch["input_ids"], batch["labels"]
+    torch.manual_seed(0)
+    changed = model._hide(ids, labels, 0.999) != ids
+    spans = (labels > 0) & (labels < model.tags)
+    assert changed.any()
+    assert not changed[~spans].any()
+    assert not (model._hide(ids, labels, 0.0) != ids).any()

@@ -14,3 +14,6 @@ class Params(Plugin):
 
     span_weight: float = Field(gt=0)
     """Weight of the tags' loss beside the label's."""
+    hidden: float = Field(ge=0, lt=1)
+    """Share of the rows of a batch whose spans' words are replaced at random in training, so that
+    what stands around a span tells its label too."""

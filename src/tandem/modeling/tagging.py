@@ -8,7 +8,7 @@ BIO tag on its first piece. All tags are those of one standard head, so a folder
     id2label: O, B-area, I-area, …, intent:HassTurnOn, intent:HassTurnOff, …
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,13 +26,10 @@ from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.tagging import Params
 from tandem.modeling._model import TextModel
+from tandem.modeling._spans import OUTSIDE, Word, best_path, spans_of, tags_of, touching
 
-OUTSIDE = "O"
 INTENT = "intent:"
 IGNORED = -100  # what cross_entropy leaves out
-
-Word = tuple[int, int, int]
-"""The number of a word's first token, and where the word starts and ends in the text."""
 
 
 class Model(TextModel):
@@ -56,9 +53,12 @@ class Model(TextModel):
             label2id={label: number for number, label in enumerate(labels)},
             ignore_mismatched_sizes=True,  # a head that is there already is another task's
         )
-        network.config.span_weight = settings.span_weight
+        network.config.span_weight, network.config.hidden = settings.span_weight, settings.hidden
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
-        return cls(network, tokenizer, task)
+        model = cls(network, tokenizer, task)
+        known = (tags_of(row.spans, model.words(row.text)) for row in rows_)
+        network.config.touching = round(touching(known), 4)
+        return model
 
     @property
     def tags(self) -> int:
@@ -104,7 +104,10 @@ class Model(TextModel):
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         """Cross-entropy over intents at the first token, and over tags at the words."""
         inputs = {name: value for name, value in batch.items() if name != "labels"}
-        logits, labels, tags = network(**inputs).logits, batch["labels"], self.tags
+        labels, tags = batch["labels"], self.tags
+        if network.training:
+            inputs["input_ids"] = self._hide(inputs["input_ids"], labels, network.config.hidden)
+        logits = network(**inputs).logits
         intents = labels[:, 0]
         intents = intents.where(intents == IGNORED, intents - tags)
         whole = _mean_loss(logits[:, 0, tags:], intents, smoothing)
@@ -112,21 +115,29 @@ class Model(TextModel):
         weight: float = network.config.span_weight
         return whole + weight * spans
 
+    def _hide(self, ids: Tensor, labels: Tensor, share: float) -> Tensor:
+        """Token ids (batch, length) with other tokens for the spans' in a `share` of the rows."""
+        chosen = torch.rand(len(ids), 1, device=ids.device) < share
+        spans = (labels > 0) & (labels < self.tags)  # 0 is OUTSIDE
+        return torch.where(chosen & spans, torch.randint_like(ids, len(self.tokenizer)), ids)
+
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """`{"label": str, "spans": [[start, end, label], …]}` a row, in characters."""
         answers: list[dict[str, Any]] = [{}] * len(rows)
         labels, tags = self.network.config.id2label, self.tags
-        for places, batch in self.batches(
-            self.encode_texts([row.text for row in rows]), batch_size
-        ):
+        names = [labels[number] for number in range(tags)]
+        for places, batch in self.batches(self.encode_texts([r.text for r in rows]), batch_size):
             logits = self.network(**batch).logits.cpu()
             intents = (logits[:, 0, tags:].argmax(dim=1) + tags).tolist()
-            best = logits[:, :, :tags].argmax(dim=2).tolist()
-            for place, intent, numbers in zip(places, intents, best, strict=True):
+            scores = logits[:, :, :tags].log_softmax(dim=2)
+            for place, intent, score in zip(places, intents, scores, strict=True):
                 words = self.words(rows[place].text)
-                spans = spans_of((labels[numbers[first]] for first, *_ in words), words)
-                answers[place] = {"label": labels[intent].removeprefix(INTENT), "spans": spans}
+                path = best_path(
+                    score[[first for first, *_ in words]], names, self.network.config.touching
+                )
+                label = labels[intent].removeprefix(INTENT)
+                answers[place] = {"label": label, "spans": spans_of(path, words)}
         return answers
 
 
@@ -137,40 +148,3 @@ def _mean_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         logits, labels, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
     )
     return total / counted
-
-
-def tags_of(spans: Iterable[Any], words: Sequence[Word]) -> list[str]:
-    """The BIO tag of each word; a word is in a span if they overlap.
-
-    >>> from tandem.core.records import Span
-    >>> tags_of([Span(start=8, end=19, label="area")], [(1, 0, 7), (2, 8, 14), (3, 15, 19)])
-    ['O', 'B-area', 'I-area']
-    """
-    tags = [OUTSIDE] * len(words)
-    for span in spans:
-        edge = "B"
-        for number, (_, start, end) in enumerate(words):
-            if start < span.end and end > span.start:
-                tags[number] = f"{edge}-{span.label}"
-                edge = "I"
-    return tags
-
-
-def spans_of(tags: Iterable[str], words: Sequence[Word]) -> list[list[Any]]:
-    """The spans that BIO tags tell of: whole words, disjoint, in order.
-
-    An I without a span of its label before it begins one, as in the evaluation of CoNLL-2000.
-
-    >>> spans_of(["O", "I-area", "I-area"], [(1, 0, 7), (2, 8, 14), (3, 15, 19)])
-    [[8, 19, 'area']]
-    """
-    spans: list[list[Any]] = []
-    before = OUTSIDE
-    for tag, (_, start, end) in zip(tags, words, strict=True):
-        edge, _, label = tag.partition("-")
-        if edge == "I" and before.partition("-")[2] == label:
-            spans[-1][1] = end
-        elif tag != OUTSIDE:
-            spans.append([start, end, label])
-        before = tag
-    return spans

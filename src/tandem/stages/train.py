@@ -11,12 +11,11 @@ Writes  models/TASK/base                   what `from_pretrained` of Hugging Fac
 
 from typing import Any
 
-from tandem import metrics
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
 from tandem.core.errors import ParamsError
-from tandem.modeling import Training, family, first_rows, fit, write_curve
+from tandem.core.training import Training
 
 
 class Params(Training):
@@ -28,6 +27,9 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Train the model of one task."""
+    from tandem import metrics  # these take seconds, and a check of params needs none
+    from tandem.modeling import family, first_rows, fit, write_curve
+
     runtime = params.project().runtime
     training = params.load(Params, task, "train")
     known = tasks.load(task)
