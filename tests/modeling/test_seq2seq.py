@@ -14,7 +14,8 @@ from tandem.modeling import Training, fit
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
-from tandem.modeling.seq2seq import Model, spaced, unspaced
+from tandem.modeling._subwords import spaced, unspaced
+from tandem.modeling.seq2seq import Model
 from tandem.tasks.translation import TranslationRow
 
 # From Home Assistant's interface texts (Apache-2.0): component, English, German.
@@ -98,8 +99,9 @@ def targets(model: Model, texts: list[str]) -> list[str]:
 
 
 def test_an_untrained_model_copies_the_draft(model: Model) -> None:
-    text = "Low temperature"
-    assert targets(model, [text]) == [model.phrases.draft(text)]
+    text = "High temperature"
+    assert model.phrases.draft(text) == "hoch Temperatur"
+    assert targets(model, [text]) == ["Hoch Temperatur"]
 
 
 def test_training_lowers_the_loss_and_repeats_bit_for_bit(scratch: Path) -> None:
@@ -174,6 +176,8 @@ def test_a_draft_holds_nothing_that_only_its_own_group_says() -> None:
     table = PhraseTable.learn([(text, target, group) for group, text, target in TEXTS])
     assert table.draft("Setpoint temperature") == "Soll-Temperatur"
     assert table.draft("Setpoint temperature", "iron_os") == "Setpoint Temperatur"
+    assert table.inside("Hoch hinaus") == "hoch hinaus"
+    assert table.inside("Temperatur hoch") == "Temperatur hoch"
     assert table.draft("Quux") == "Quux"
     assert table.draft("") == ""
 

@@ -20,7 +20,6 @@ from tandem.modeling._lexicon import (
     align,
     join,
     key,
-    like,
     symmetrise,
     words,
 )
@@ -54,6 +53,8 @@ class PhraseTable:
         self.choices: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
         for phrase in phrases:
             self.choices[phrase.source].append((phrase.target, frozenset(phrase.groups)))
+        # one empty word before each, for a phrase stands inside a sentence
+        self.cases = Cases([["", *words(phrase.target)] for phrase in phrases])
 
     @classmethod
     def learn(cls, texts: Sequence[tuple[str, str, str]]) -> Self:
@@ -81,7 +82,10 @@ class PhraseTable:
         records.write(path, self.phrases, Phrase)
 
     def draft(self, text: str, group: str = "") -> str:
-        """The likeliest monotone translation of `text` by phrases of other groups than `group`."""
+        """The likeliest monotone translation of `text` by phrases of other groups than `group`.
+
+        Its first word is written as inside a sentence, for it may not stay the first.
+        """
         pieces = words(text)
         keys = [key(piece) for piece in pieces]
         best: list[tuple[float, list[str]]] = [(0.0, [])]
@@ -93,7 +97,11 @@ class PhraseTable:
                     score, target = choice
                     options.append((best[start][0] + score + STEP, [*best[start][1], target]))
             best.append(max(options, key=lambda option: option[0]))
-        return like(text, join(best[-1][1]))
+        return join(best[-1][1])
+
+    def inside(self, text: str) -> str:
+        """`text` with its first word as the table's phrases write it."""
+        return join(self.cases.inside(words(text)))
 
     def _choose(self, source: str, group: str) -> tuple[float, str] | None:
         """The translation of a phrase that most other groups have, with its log-probability."""

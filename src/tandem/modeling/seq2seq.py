@@ -8,13 +8,11 @@ That is neural fuzzy repair (Bulté & Tezcan 2019), with a draft in place of a m
 A folder holds, beside the network and the tokenizer, phrases.parquet.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -22,7 +20,6 @@ from transformers import (
     MarianConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
 )
 
 from tandem.core.records import Row
@@ -30,19 +27,18 @@ from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.seq2seq import Params
 from tandem.modeling._copying import CopyingMarian
+from tandem.modeling._lexicon import like
 from tandem.modeling._model import TextModel
 from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
+from tandem.modeling._related import relate
+from tandem.modeling._subwords import learn, spaced, unspaced
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8
 """Tokens that a translation may have beyond those of its source and draft together."""
 LOOP = 6
 """Tokens that no translation has twice in the same order: what repeats for longer is a loop."""
-HYPHEN = "@-@"
-INNER_HYPHEN = re.compile(r"(?<=[\w}])-(?=[\w{])")
-SPACED_HYPHEN = re.compile(rf" *{HYPHEN} *")
-PAD, END, BREAK = "<pad>", "</s>", "<sep>"
 
 
 class Model(TextModel):
@@ -71,7 +67,7 @@ class Model(TextModel):
     ) -> Self:
         """An untrained network of the shape in `folder`, vocabulary and phrases from `rows`."""
         texts = [masked(row) for row in rows]
-        tokenizer = _tokenizer([side for pair in texts for side in pair], settings.vocabulary)
+        tokenizer = learn([side for pair in texts for side in pair], settings.vocabulary)
         tokenizer.model_max_length = training.max_length
         config = MarianConfig.from_pretrained(folder)
         config.vocab_size = config.decoder_vocab_size = len(tokenizer)
@@ -88,10 +84,11 @@ class Model(TextModel):
             length_penalty=settings.length_penalty,
             no_repeat_ngram_size=LOOP,
         )
-        known = [
-            (*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent
-        ]
-        return cls(network, tokenizer, task, PhraseTable.learn(known))
+        own = [(*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent]
+        model = cls(network, tokenizer, task, PhraseTable.learn(own))
+        tokens = [{*model._cut(source), *model._cut(target)} for source, target, _ in own]
+        relate(network.get_input_embeddings().weight, tokens)
+        return model
 
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
@@ -107,9 +104,15 @@ class Model(TextModel):
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """One example a row: source, draft and target as token ids.
 
+        The target's first word is written as inside a sentence, so that it can be copied from
+        any place of the draft; `predict` gives it its capital.
+
         A draft is made of other groups' phrases only, so a training row's holds nothing of itself.
         """
-        return [{**self._input(row), "labels": self._cut(masked(row)[1])} for row in rows]
+        return [
+            {**self._input(row), "labels": self._cut(self.phrases.inside(masked(row)[1]))}
+            for row in rows
+        ]
 
     def _input(self, row: Row) -> dict[str, list[int]]:
         text = mask(row.text, names(row.text))
@@ -144,7 +147,7 @@ class Model(TextModel):
             known = [names(rows[i].text) for i in chosen]
             answers = self._generate(batch, torch.tensor([len(one) for one in known]))
             for i, text, one in zip(chosen, answers, known, strict=True):
-                found[i] = {"target": unmask(text, one)}
+                found[i] = {"target": like(rows[i].text, unmask(text, one))}
         return found
 
     @torch.inference_mode()
@@ -169,44 +172,3 @@ def masked(row: Any) -> tuple[str, str]:
     """Both sides of a row, with the source's placeholders numbered."""
     known = names(row.text)
     return mask(row.text, known), mask(row.target, known)
-
-
-def spaced(text: str) -> str:
-    """`text` led by a space, each hyphen between its words as a token of its own.
-
-    A second part is so written with the same tokens as the word alone, and can be copied: German
-    joins with a hyphen what English only puts side by side.
-
-    >>> spaced("WebDAV-Server")
-    ' WebDAV @-@ Server'
-    """
-    return " " + INNER_HYPHEN.sub(f" {HYPHEN} ", text)
-
-
-def unspaced(text: str) -> str:
-    """The inverse of `spaced`."""
-    return SPACED_HYPHEN.sub("-", text).strip()
-
-
-def _tokenizer(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of `size` tokens, placeholders' numbers whole among them."""
-    cutter = Tokenizer(models.BPE())
-    cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    cutter.decoder = decoders.ByteLevel()
-    cutter.add_special_tokens([PAD, END, BREAK])
-    cutter.add_tokens([AddedToken(mark, normalized=False) for mark in MARKS])
-    cutter.add_tokens([AddedToken(HYPHEN, normalized=False, lstrip=True)])
-    trainer = trainers.BpeTrainer(
-        vocab_size=size,
-        special_tokens=[PAD, END, BREAK],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    cutter.train_from_iterator(map(spaced, texts), trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=cutter,
-        pad_token=PAD,
-        eos_token=END,
-        sep_token=BREAK,
-        clean_up_tokenization_spaces=False,
-    )
