@@ -145,9 +145,9 @@ def test_params_are_strict() -> None:
     content = copy.deepcopy(PARAMS)
     content["generation"]["align"]["samples_per_prompt"] = 3
     content["generation"]["reward"]["pairs"]["gab"] = 1.0
-    content["generation"]["evaluate_preferences"]["prompting"]["words"] = -1
+    content["generation"]["evaluate_preferences"]["prompting"] = PROMPTING | {"words": -1}
     for stage, model, told in (
-        ("align", align.Params, "generation.align.samples_per_prompt.*even"),
+        ("align", align.Params, "generation.align: .*samples_per_prompt must be even"),
         ("reward", reward.Params, "unknown key generation.reward.pairs.gab.*Did you mean .*gap"),
         ("evaluate_preferences", evaluate_preferences.Params, "prompting.words"),
     ):

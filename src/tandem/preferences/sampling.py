@@ -59,9 +59,10 @@ def prompts(rows: Sequence[R], prompting: Prompting, most: int | None) -> list[R
 
 
 def starts_of(model: Model, rows: Sequence[Row], prompting: Prompting) -> list[list[int]]:
-    """BOS and the first words of each row's text, as tokens."""
+    """BOS and the first words of each row's text, as tokens, `model.max_length` at the most."""
     texts = [" ".join(row.text.split()[: prompting.words]) for row in rows]
-    return [[model.tokenizer.bos_token_id, *tokens] for tokens in model.tokens(texts)]
+    bos = model.tokenizer.bos_token_id
+    return [[bos, *tokens][: model.max_length] for tokens in model.tokens(texts)]
 
 
 def decode(model: Model, samples: Sequence[Sample]) -> list[str]:

@@ -13,9 +13,9 @@ Writes  models/TASK/aligned                what `from_pretrained` of Hugging Fac
     tandem align generation
 """
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
@@ -34,12 +34,13 @@ class Params(Training):
     beta: float = Field(gt=0)
     """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
 
-    @field_validator("samples_per_prompt")
-    @classmethod
-    def _even(cls, value: int) -> int:
-        if value % 2:
-            raise ValueError("must be even")
-        return value
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.samples_per_prompt % 2:
+            raise ValueError("samples_per_prompt must be even")
+        if self.max_length <= self.prompting.new_tokens:
+            raise ValueError("max_length must leave room for a prompt before new_tokens")
+        return self
 
 
 def main(task: str) -> None:
@@ -53,6 +54,7 @@ def main(task: str) -> None:
     settings = params.load(Params, task, "align")
     reward = RewardModel.load(paths.model(task, "reward"))
     base, aligned = (generator_of(task, "base") for _ in range(2))
+    base.max_length = aligned.max_length = settings.max_length - settings.prompting.new_tokens
     limits = {"train": settings.max_rows, "validation": settings.max_validation_rows}
     rows = {
         split: prompts(_rows(task, split), settings.prompting, most)
