@@ -11,6 +11,7 @@ Jobs, which read the Snakefile again in processes of their own, read the plan th
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -69,7 +70,7 @@ def plan() -> list[Stage]:
         ParamsError: params.yaml holds mistakes; all are named.
         StageError: dvc.yaml or dvc.lock cannot be read.
     """
-    params.check()
+    check_params()
     restore_lock()
     stages = ask_dvc()
     keep_lock()
@@ -82,6 +83,23 @@ def plan() -> list[Stage]:
     PLAN.parent.mkdir(parents=True, exist_ok=True)
     PLAN.write_text(json.dumps([asdict(stage) for stage in stages]), encoding="utf-8")
     return stages
+
+
+def check_params() -> None:
+    """Check params.yaml, unless neither it nor the code has changed since it was found right.
+
+    Some plug-ins import torch beside their params, which takes seconds, and planning may not.
+    """
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    digest = hashlib.sha256()
+    for path in [*sources, paths.PARAMS]:
+        digest.update(path.read_bytes() if path.exists() else b"")
+    checked = STATE / "checked"
+    if checked.exists() and checked.read_text() == digest.hexdigest():
+        return
+    params.check()
+    STATE.mkdir(parents=True, exist_ok=True)
+    checked.write_text(digest.hexdigest())
 
 
 def read_plan() -> list[Stage]:
