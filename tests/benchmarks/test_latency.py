@@ -20,7 +20,7 @@ PARAMS: dict[str, Any] = {
     "tasks": ["sentiment"],
     "methods": ["int8"],
     "preferences": {},
-    "sentiment": {"int8": {}, "evaluate": {"max_rows": None, "batch_size": 4}},
+    "sentiment": {"int8": {"per_token": False}, "evaluate": {"max_rows": None, "batch_size": 4}},
 }
 
 

@@ -20,13 +20,16 @@ from tandem.modeling._model import METHOD_FILE
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 
-def compressed(probe: Any, folder: Path, keep: list[str] | None = None) -> Any:
-    int8.compress(probe, [], [], int8.Params(keep=keep or []), RUNTIME, folder)
+def compressed(
+    probe: Any, folder: Path, keep: list[str] | None = None, per_token: bool = False
+) -> Any:
+    int8.compress(probe, [], [], int8.Params(keep=keep or [], per_token=per_token), RUNTIME, folder)
     return type(probe).load(folder, probe.task).network
 
 
-def test_answers_like_its_base(probe: Any, tmp_path: Path) -> None:
-    small = compressed(probe, tmp_path)
+@pytest.mark.parametrize("per_token", [False, True])
+def test_answers_like_its_base(probe: Any, tmp_path: Path, per_token: bool) -> None:
+    small = compressed(probe, tmp_path, per_token=per_token)
     ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before, after = probe.logits(probe.network, ids), probe.logits(small, ids)
@@ -79,7 +82,7 @@ def test_generates(probe: Any, tmp_path: Path) -> None:
 
 def test_plain_transformers_refuses_it(probe: Any, tmp_path: Path) -> None:
     compressed(probe, tmp_path)
-    assert io.read_json(tmp_path / METHOD_FILE) == {"method": "int8"}
+    assert io.read_json(tmp_path / METHOD_FILE) == {"method": "int8", "per_token": False}
     with pytest.raises(RuntimeError, match="mismatched"):
         probe.auto.from_pretrained(tmp_path)
 
@@ -117,6 +120,20 @@ def test_the_largest_sums_do_not_overflow() -> None:
     layer = int8.Int8Linear(weight, torch.ones(16), None)
     x = torch.ones(2, 512)
     assert torch.allclose(layer(x), torch.full((2, 16), 127.0 * 512), rtol=0.01)
+
+
+def test_one_massive_token_leaves_the_others_alone() -> None:
+    draw = torch.Generator().manual_seed(0)
+    weight, scale = int8.quantise(torch.randn(24, 48, generator=draw))
+    bias = torch.randn(24, generator=draw)
+    x = torch.randn(10, 48, generator=draw)
+    x[0] *= 1000
+    wanted = x @ (weight * scale[:, None]).T + bias
+    errors = [
+        (int8.Int8Linear(weight, scale, bias, per_token)(x) - wanted)[1:].abs().max()
+        for per_token in (False, True)
+    ]
+    assert errors[1] < 0.5 < 10 * errors[1] < errors[0]
 
 
 def digest_of_layers() -> str:

@@ -18,7 +18,7 @@ PARAMS: dict[str, Any] = {
     "methods": ["int8", "pruned"],
     "preferences": {},
     "sentiment": {
-        "int8": {},
+        "int8": {"per_token": False},
         "pruned": {
             "units": 0.5,
             "blocks": 1.0,

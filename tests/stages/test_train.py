@@ -30,7 +30,7 @@ PARAMS: dict[str, Any] = {
     "preferences": {},
     "sentiment": {
         "train": TRAINING | {"model": {"kind": "classification", "rating_edges": [-0.5, 0.5]}},
-        "int8": {},
+        "int8": {"per_token": False},
         "pruned": {"units": 0.5, "blocks": 0.5, "rows": 8, "healing": TRAINING},
     },
 }

@@ -7,6 +7,10 @@ Integer-Arithmetic-Only Inference"). Activations are quantised as they come (dyn
 quantisation), to 7 bits: two products of 8 by 8 bits overflow the 16-bit sums of CPUs without
 VNNI, two of 8 by 7 do not, so all instruction sets give the same bits.
 
+A batch has one range of activations. Decoders such as Llama have tokens whose values are hundreds
+of times the others' (Sun et al. 2024, "Massive Activations in Large Language Models"), which one
+range wipes out; `per_token` first divides each token's values by their largest.
+
 model.safetensors holds int8 under a weight's own name and fp32 under NAME_scale; a tied weight
 lies there once. What is neither linear nor embedding stays fp32. The integers lie there flat, so
 that `from_pretrained`, which would take them for weights, refuses their shape.
@@ -32,11 +36,14 @@ from tandem.modeling._model import METHOD_FILE
 
 WEIGHTS = "model.safetensors"
 SCALE = "_scale"
+LEAST = 1e-8  # a token of zeros stays one
 
 
 class Params(Strict):
     """What stays as it is."""
 
+    per_token: bool
+    """Give each token's activations a range of their own: closer to fp32, a little slower."""
     keep: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
 
@@ -61,7 +68,7 @@ def compress(
         else:
             tensors[name] = tensor
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    io.write_json(folder / METHOD_FILE, {"method": "int8"})
+    io.write_json(folder / METHOD_FILE, {"method": "int8", "per_token": settings.per_token})
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -71,7 +78,7 @@ def restore(folder: Path, auto: Any) -> Any:
     with no_init_weights():  # memory that is not written to is not taken
         network = (getattr(auto, "from_config", None) or auto._from_config)(config)
     network.tie_weights()
-    _fill(network, tensors)
+    _fill(network, tensors, io.read_json(folder / METHOD_FILE)["per_token"])
     if network.can_generate():
         network.generation_config = GenerationConfig.from_pretrained(folder)
     return network.eval()
@@ -87,18 +94,29 @@ def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
 class Int8Linear(nn.Module):
     """A linear layer of integers: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
 
-    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+    def __init__(
+        self, weight: Tensor, scale: Tensor, bias: Tensor | None, per_token: bool = False
+    ) -> None:
         super().__init__()
+        self.per_token = per_token
+        self.bias = bias if per_token else None
         self.out_features, self.in_features = weight.shape
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
             # the packing kernel takes no other tensor; issue 184982 of pytorch will replace it
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", append=False)
             packable = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
-        self.packed = torch.ops.quantized.linear_prepack(packable, bias)
+        self.packed = torch.ops.quantized.linear_prepack(packable, None if per_token else bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, in) to (…, out), both fp32."""
+        if not self.per_token:
+            return self._product(x)
+        largest = x.abs().amax(dim=-1, keepdim=True).clamp(min=LEAST)
+        found = self._product(x / largest) * largest
+        return found if self.bias is None else found + self.bias
+
+    def _product(self, x: Tensor) -> Tensor:
         found: Tensor = torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)
         return found
 
@@ -133,7 +151,7 @@ def _first_names(network: nn.Module) -> dict[str, str]:
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
 
 
-def _fill(network: Any, tensors: Mapping[str, Tensor]) -> None:
+def _fill(network: Any, tensors: Mapping[str, Tensor], per_token: bool) -> None:
     """Put `tensors` in their places, and integer layers in the places of those quantised."""
     torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
     tied = _first_names(network)

@@ -154,6 +154,8 @@ def drop_units(
     model: TextModel, examples: Sequence[dict[str, Any]], share: float, batch_size: int
 ) -> None:
     """Keep the `share` of each feed-forward layer's units that the loss needs most."""
+    if share == 1:
+        return
     network: Any = model.network
     layers = [found for _, s in stacks(network) for b in s if (found := feed_forward(b))]
     weights = [layer.out.weight for layer in layers]
