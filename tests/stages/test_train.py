@@ -100,7 +100,10 @@ def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"model": {"kind": "tagging", "span_weight": 1.0}}, "must be 'classification'"),
+        (
+            {"model": {"kind": "tagging", "span_weight": 1.0, "hidden": 0.0}},
+            "must be 'classification'",
+        ),
         ({"model": {"kind": "clasification"}}, "Did you mean 'classification'?"),
         ({"model": {"kind": "classification", "rating_edge": [0.0]}}, "rating_edge"),
         ({"learning_rte": 1.0}, "did you mean sentiment.train.learning_rate?"),
