@@ -45,6 +45,8 @@ class Stage:
     threads: int
     mem_mb: int
     gpu: int
+    below: int
+    """Stages on the longest way from here to the end: what holds up most should start first."""
     stale: bool
 
     @property
@@ -121,7 +123,8 @@ def ask_dvc() -> list[Stage]:
             # An edge runs from a stage to what it depends on: dependents are ancestors.
             stale = changed.union(*(nx.ancestors(graph, stage) for stage in changed))
             ordered = nx.lexicographical_topological_sort(graph.reverse(), key=position(repo))
-            return [_stage(stage, graph, stage in stale) for stage in ordered]
+            below = longest_ways(graph)
+            return [_stage(stage, graph, below[stage], stage in stale) for stage in ordered]
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {' '.join(str(error).split())}") from error
 
@@ -132,7 +135,17 @@ def position(repo: Any) -> Any:
     return lambda stage: places[stage.addressing]
 
 
-def _stage(stage: Any, graph: Any, stale: bool) -> Stage:
+def longest_ways(graph: Any) -> dict[Any, int]:
+    """For each stage the length of the longest chain of stages below it."""
+    import networkx as nx
+
+    below: dict[Any, int] = {}
+    for stage in nx.topological_sort(graph):  # dependents come first
+        below[stage] = max((below[other] + 1 for other in graph.predecessors(stage)), default=0)
+    return below
+
+
+def _stage(stage: Any, graph: Any, below: int, stale: bool) -> Stage:
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
     theirs = [out.def_path for other in upstream for out in other.outs]
     inputs: list[str] = []
@@ -153,6 +166,7 @@ def _stage(stage: Any, graph: Any, stale: bool) -> Stage:
         threads=int(meta.get("threads", 1)),
         mem_mb=int(meta.get("mem_mb", 1000)),
         gpu=int(meta.get("gpu", 0)),
+        below=below,
         stale=stale,
     )
 

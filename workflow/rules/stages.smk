@@ -30,6 +30,7 @@ for stage in STAGES:
             ],
         log:
             str(stage.log),
+        priority: stage.below
         conda:
             "../envs/tandem.yaml"
         threads: stage.threads
