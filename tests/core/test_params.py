@@ -78,7 +78,9 @@ def test_an_overlay_is_checked_before_it_is_written(tmp_path: Path) -> None:
     base.write_text((ROOT / "params.yaml").read_text())
     top = tmp_path / "top.yaml"
     top.write_text("sentiment:\n  trian: {}\n")
-    with pytest.raises(ParamsError, match=r"unknown key sentiment\.trian\. Did you mean sentiment\.train"):
+    with pytest.raises(
+        ParamsError, match=r"unknown key sentiment\.trian\. Did you mean sentiment\.train"
+    ):
         params.overlay(top, base)
     assert base.read_text() == (ROOT / "params.yaml").read_text()
 

@@ -117,7 +117,7 @@ def speeds(
 ) -> dict[tuple[str, str], Any]:
     """Measured latencies by task and variant, each with whether it is of the evaluated weights.
 
-    `measured` holds `{TASK: {VARIANT: {weights_sha256, milliseconds_per_row, ratio}}}`.
+    `measured` holds `{TASK: {VARIANT: {weights_sha256, milliseconds_per_row, speedup, …}}}`.
     """
     found = {}
     for task in tasks:
