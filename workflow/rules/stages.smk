@@ -31,6 +31,8 @@ for stage in STAGES:
         log:
             str(stage.log),
         priority: stage.below
+        benchmark:
+            str(stage.cost)
         conda:
             "../envs/tandem.yaml"
         threads: stage.threads
