@@ -30,9 +30,9 @@ for stage in STAGES:
             ],
         log:
             str(stage.log),
-        priority: stage.below
         benchmark:
             str(stage.cost)
+        priority: stage.below
         conda:
             "../envs/tandem.yaml"
         threads: stage.threads
