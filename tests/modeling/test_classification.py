@@ -13,8 +13,9 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
+from tandem.families.classification import Params
 from tandem.modeling import Training, fit
-from tandem.modeling.classification import Model, Params, expected_shares
+from tandem.modeling.classification import Model, expected_shares
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 

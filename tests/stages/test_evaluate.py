@@ -125,7 +125,7 @@ def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
     runtime, folder = params.project().runtime, paths.model("generation", "int8")
     model = modeling.load(paths.model("generation", "base"), tasks.load("generation"))
     folder.mkdir()
-    int8.compress(model, [], [], int8.Params(), runtime, folder)
+    int8.compress(model, [], [], int8.Params(per_token=False), runtime, folder)
     for variant in ("base", "int8"):
         evaluate.main("generation", variant)
     base, small = (read(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8"))
