@@ -13,6 +13,9 @@ import pytest
 from engines.workspace import Workspace, clone
 
 
+pytestmark = pytest.mark.xdist_group("edits")  # they share one clone
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A clone in which everything has been run once, by snakemake."""
