@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from engines.workspace import Workspace, clone
 
-
 pytestmark = pytest.mark.xdist_group("edits")  # they share one clone
 
 
