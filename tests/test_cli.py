@@ -57,7 +57,7 @@ def test_an_input_that_was_not_made(
 
 def test_every_stage_says_what_it_reads_and_writes_and_how_to_run_it() -> None:
     for name in registry.names("stages"):
-        words = registry.load("stages", name).__doc__ or ""
+        words = (registry.load("stages", name).__doc__ or "").lower()
         command = name.replace("_", "-")
         assert "reads" in words and "writes" in words and f"tandem {command}" in words, name
 
