@@ -1,14 +1,11 @@
 """The whole DAG, with its own commands on tiny params, gives the same bytes under both engines."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from engines.workspace import Workspace, clone
-from ruamel.yaml import YAML
 
 ENGINES = {
     "dvc repro": ["dvc", "repro", "--quiet"],
@@ -51,102 +48,3 @@ def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace
             if path.is_file():
                 assert str(root).encode() not in path.read_bytes(), path
                 assert path.suffix not in {".pkl", ".pt", ".bin", ".joblib", ".pickle"}, path
-
-
-TASK = '''
-"""What a film review is about: an example task, in one file."""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from tandem.core.records import Row
-from tandem.core.task import BaseTask, row_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicRow(Row):
-    label: str
-
-
-class Task(BaseTask):
-    name = "topic"
-    row = TopicRow
-    family = "classification"
-    metrics = ("accuracy", "macro_f1")
-    baselines = ("majority", "tfidf")
-    labels = ("plot", "acting")
-
-    def parse(self, raw: Mapping[str, Any]) -> TopicRow:
-        return row_of(TopicRow, raw)
-
-    def stratum(self, row: Row) -> str:
-        return row.label
-'''
-
-
-def test_a_fifth_task_is_one_file_and_its_params(runs: dict[str, Workspace]) -> None:
-    workspace = runs["dvc repro"]
-    before = workspace.lock()
-    (workspace.path / "src/tandem/tasks/topic.py").write_text(TASK)
-    words = {"plot": "the story turns and ends", "acting": "the actor plays and speaks"}
-    numbers = [
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-    ]
-    lines = ["text,label"]
-    for first in numbers:
-        for second in numbers:
-            label = ("plot", "acting")[len(first + second) % 2]
-            lines.append(f"{first} {words[label]} like {second},{label}")
-    (workspace.path / "topics.csv").write_text("\n".join(lines) + "\n")
-    add_task(workspace.path / "params.yaml")
-    workspace.run("tandem", "check")
-    planned = workspace.planned()
-    new = {stage for stage in planned if "@topic" in stage}
-    assert planned == new | {"report"} and len(new) > 10
-    workspace.snakemake("--cores", "2", check=True)
-    assert workspace.changed() == set()
-    assert "topic" in (workspace.path / "reports/summary.json").read_text()
-    old, now = YAML(typ="safe").load(before), YAML(typ="safe").load(workspace.lock())
-    for name, entry in old["stages"].items():
-        assert name == "report" or now["stages"][name] == entry
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def add_task(path: Path) -> None:
-    """The section that the fifth task needs: sentiment's, with a source of its own."""
-    yaml = YAML()
-    content = yaml.load(path.read_text())
-    content["tasks"].append("topic")
-    content["topic"] = content["sentiment"]
-    text = path.with_suffix(".new")
-    with text.open("w") as file:
-        yaml.dump(content, file)
-    content = yaml.load(text.read_text())
-    content["topic"]["fetch"] = {
-        "source": {
-            "kind": "files",
-            "files": [{"path": "topics.csv", "sha256": sha256(path.with_name("topics.csv"))}],
-            "format": "csv",
-            "columns": {"text": "text", "label": "label"},
-        },
-        "unreadable": "stop",
-    }
-    content["topic"]["train"]["model"] = {"kind": "classification"}
-    with path.open("w") as file:
-        yaml.dump(content, file)
-    text.unlink()
