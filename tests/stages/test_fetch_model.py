@@ -53,7 +53,10 @@ def own(project: Path) -> Path:
     config = BertConfig(vocab_size=40, intermediate_size=16, **sizes)
     BertModel(config).save_pretrained(folder)
     path = folder / "config.json"
-    marked = json.loads(path.read_text()) | {"_name_or_path": "/home/me", "auto_map": {"A": "b.C"}}
+    marked = json.loads(path.read_text()) | {
+        "_name_or_path": "/elsewhere",
+        "auto_map": {"A": "b.C"},
+    }
     path.write_text(json.dumps(marked))
     for name in ("pytorch_model.bin", "modeling_own.py", "training_args.pkl"):
         (folder / name).write_text("code")
