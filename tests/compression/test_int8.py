@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tandem.compression import int8
+from tandem.compression import Given, int8
 from tandem.core import io
 from tandem.core.params import Runtime
 from tandem.core.records import Row
@@ -23,13 +23,16 @@ RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 def compressed(
     probe: Any, folder: Path, keep: list[str] | None = None, per_token: bool = False
 ) -> Any:
-    int8.compress(probe, [], [], int8.Params(keep=keep or [], per_token=per_token), RUNTIME, folder)
+    given = Given(probe, [], [], RUNTIME, folder)
+    int8.compress(given, int8.Params(keep=keep or [], per_token=per_token))
     return type(probe).load(folder, probe.task).network
 
 
 @pytest.mark.parametrize("per_token", [False, True])
 def test_answers_like_its_base(probe: Any, tmp_path: Path, per_token: bool) -> None:
     small = compressed(probe, tmp_path, per_token=per_token)
+    layers = [module for module in small.modules() if isinstance(module, int8.Int8Linear)]
+    assert {layer.per_token for layer in layers} == {per_token}
     ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before, after = probe.logits(probe.network, ids), probe.logits(small, ids)

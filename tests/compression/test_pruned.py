@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import pruned
+from tandem.compression import Given, pruned
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
@@ -25,7 +25,7 @@ def settings(units: float = 0.5, blocks: float = 1.0, healing: Training = HEALIN
 
 def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     before = probe.network.num_parameters()
-    pruned.compress(probe, rows, rows, settings(blocks=0.6), RUNTIME, tmp_path)
+    pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings(blocks=0.6))
     plain = probe.auto.from_pretrained(tmp_path).eval()
     assert plain.num_parameters() < before
     ids = torch.tensor([[5, 6, 7, 8]])
@@ -44,7 +44,7 @@ def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -
 def test_generates_with_a_cache(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     if not probe.network.can_generate():
         pytest.skip("a classifier")
-    pruned.compress(probe, rows, rows, settings(blocks=0.6), RUNTIME, tmp_path)
+    pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings(blocks=0.6))
     ids = torch.tensor([[5, 6, 7, 8]])
     asked = {"max_new_tokens": 5, "do_sample": False}
     cached = probe.network.generate(ids, **asked)
@@ -92,7 +92,9 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
     pruned.drop_units(probe, probe.encode(rows), 0.5, 8)
     wounded = loss()
     healing = HEALING.model_copy(update={"steps": 20, "evaluate_every": 5, "dropout": 0.0})
-    pruned.compress(probe, rows, rows, settings(units=1.0, healing=healing), RUNTIME, tmp_path)
+    pruned.compress(
+        Given(probe, rows, rows, RUNTIME, tmp_path), settings(units=1.0, healing=healing)
+    )
     assert loss() < wounded
 
 
@@ -106,4 +108,4 @@ def test_everything_kept_is_nothing_changed(probe: Any, rows: list[Row]) -> None
 def test_an_unknown_architecture_is_told(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     probe.network = nn.Sequential(nn.Linear(4, 4))
     with pytest.raises(StageError, match="no block"):
-        pruned.compress(probe, rows, rows, settings(), RUNTIME, tmp_path)
+        pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings())

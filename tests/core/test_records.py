@@ -54,3 +54,10 @@ def test_another_schema_is_one_line(tmp_path: Path) -> None:
     path.write_text("no parquet")
     with pytest.raises(StageError, match=r"rows\.parquet is not a table of Row"):
         records.read(path, Row)
+
+
+def test_the_first_rows_are_a_growing_sample() -> None:
+    rows = [Row(id=f"r{n}", group="g", domain="d", text="t") for n in range(50)]
+    assert records.first(rows, 10) == records.first(rows[::-1], 20)[:10]
+    assert records.first(rows, 10) != rows[:10]
+    assert len(records.first(rows, None)) == 50

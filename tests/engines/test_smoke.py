@@ -1,11 +1,17 @@
 """The whole DAG, with its own commands on tiny params, gives the same bytes under both engines."""
 
+import copy
+import csv
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow.parquet as pq
 import pytest
 from engines.workspace import Workspace, clone
+from ruamel.yaml import YAML
 
 ENGINES = {
     "dvc repro": ["dvc", "repro", "--quiet"],
@@ -48,3 +54,93 @@ def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace
             if path.is_file():
                 assert str(root).encode() not in path.read_bytes(), path
                 assert path.suffix not in {".pkl", ".pt", ".bin", ".joblib", ".pickle"}, path
+
+
+TASK = '''"""topic: where a text comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tandem.core.records import Row
+from tandem.core.task import BaseTask, row_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRow(Row):
+    """A text and where it comes from."""
+
+    label: str
+
+
+class Task(BaseTask):
+    """One topic a text."""
+
+    name = "topic"
+    row = TopicRow
+    family = "classification"
+    metrics = ("accuracy",)
+    baselines = ("majority",)
+
+    def parse(self, raw: Mapping[str, Any]) -> TopicRow:
+        return row_of(TopicRow, raw)
+'''
+
+METHOD = '''"""half: weights in bfloat16."""
+
+from tandem.compression import Given
+from tandem.core.params import Strict
+
+
+class Params(Strict):
+    """Nothing to set."""
+
+
+def compress(given: Given, settings: Params) -> None:
+    """Write the model in half the bytes."""
+    given.model.network.bfloat16()
+    given.model.save(given.folder)
+'''
+
+
+def test_a_fifth_task_and_a_method_are_a_file_and_params_each(runs: dict[str, Workspace]) -> None:
+    workspace = runs["snakemake -c1"]
+    root = workspace.path
+    (root / "src/tandem/tasks/topic.py").write_text(TASK)
+    (root / "src/tandem/compression/half.py").write_text(METHOD)
+    rows = pq.read_table(root / "data/raw/sentiment/rows.parquet").to_pylist()
+    with (root / "topic.csv").open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, ["text", "place", "document"])
+        table.writeheader()
+        for row in rows[:: max(1, len(rows) // 400)]:
+            found = {"text": row["text"], "place": row["domain"], "document": row["group"]}
+            table.writerow(found)
+    pin = hashlib.sha256((root / "topic.csv").read_bytes()).hexdigest()
+    yaml = YAML()
+    params = yaml.load(root / "params.yaml")
+    params["topic"] = topic = copy.deepcopy(params["sentiment"])
+    topic["fetch"]["source"] = {
+        "kind": "files",
+        "format": "csv",
+        "files": [{"path": "topic.csv", "sha256": pin}],
+        "columns": {"text": "text", "label": "place", "group": "document"},
+    }
+    topic["train"]["model"] = {"kind": "classification"}
+    params["tasks"].append("topic")
+    params["methods"].append("half")
+    for task in params["tasks"]:
+        params[task]["half"] = {}
+    yaml.dump(params, root / "params.yaml")
+
+    workspace.run("tandem", "check")
+    planned = workspace.planned()
+    assert {"fetch@topic", "compress@topic-half", "compress@sentiment-half"} <= planned
+    assert all("topic" in stage or "half" in stage or stage == "report" for stage in planned)
+    scores = "reports/metrics/evaluate/topic-half.json"
+    workspace.snakemake("--cores", "2", scores, "reports/metrics/evaluate/intent-half.json")
+    found = json.loads((root / scores).read_text())
+    assert 0 <= found["accuracy"]["low"] <= found["accuracy"]["high"] <= 1
+    base = json.loads((root / "reports/metrics/evaluate/intent-base.json").read_text())
+    half = json.loads((root / "reports/metrics/evaluate/intent-half.json").read_text())
+    assert half["size_bytes"] < 0.51 * base["size_bytes"]
+    assert "compress@topic-half" not in workspace.planned()

@@ -22,9 +22,9 @@ from transformers import (
 
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
-from tandem.core.records import Row
-from tandem.modeling import Training, first_rows, fit, write_curve
+from tandem.modeling import Training, fit
 from tandem.modeling._batching import ByLength
+from tandem.modeling._fitted import write_curve
 from tandem.modeling._network import freeze, set_dropout
 
 gc.freeze()  # the Trainer collects garbage at each start: half a second among transformers' objects
@@ -278,12 +278,6 @@ def test_batches_have_like_lengths_in_mixed_order() -> None:
     assert spread < 10
     assert [b[0] for b in batches] != sorted(b[0] for b in batches)
     assert list(sampler) != order
-
-
-def test_first_rows_are_a_growing_sample() -> None:
-    rows = [Row(id=f"r{n}", group="g", domain="d", text="t") for n in range(50)]
-    assert first_rows(rows, 10) == first_rows(rows[::-1], 20)[:10]
-    assert len(first_rows(rows, None)) == 50
 
 
 def test_curve_is_a_table(tmp_path: Path) -> None:

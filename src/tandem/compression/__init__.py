@@ -3,9 +3,35 @@
 A method's module has
 
     Params      its settings, the part of a task's section that bears the method's name
-    compress    writes the smaller model into a folder
+    compress    `compress(given, settings)` writes the smaller model into `given.folder`
     restore     reads that folder, where `from_pretrained` of Hugging Face cannot; such a folder
                 holds tandem.json, which names the method
 
 A new method is one such file, its name under `methods` in params.yaml and a part a task.
 """
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tandem.core.params import Runtime
+from tandem.core.records import Row
+
+if TYPE_CHECKING:
+    from tandem.modeling import TextModel
+
+
+@dataclass(frozen=True)
+class Given:
+    """What every method is given: it changes `model` as it likes."""
+
+    model: TextModel
+    rows: Sequence[Row]
+    """Training rows, augmented ones too."""
+    validation: Sequence[Row]
+    runtime: Runtime
+    folder: Path
+    """Where the smaller model goes: there and empty."""

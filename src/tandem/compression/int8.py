@@ -28,10 +28,9 @@ from torch import Tensor, nn
 from transformers import AutoConfig, GenerationConfig
 from transformers.initialization import no_init_weights
 
+from tandem.compression import Given
 from tandem.core import io
-from tandem.core.params import Runtime, Strict
-from tandem.core.records import Row
-from tandem.modeling import TextModel
+from tandem.core.params import Strict
 from tandem.modeling._model import METHOD_FILE
 
 WEIGHTS = "model.safetensors"
@@ -48,15 +47,9 @@ class Params(Strict):
     """Linear layers and embeddings left in fp32, by the ends of their names."""
 
 
-def compress(
-    model: TextModel,
-    rows: Sequence[Row],
-    validation: Sequence[Row],
-    settings: Params,
-    runtime: Runtime,
-    folder: Path,
-) -> None:
-    """Write `model` with integer weights into `folder`; needs no rows."""
+def compress(given: Given, settings: Params) -> None:
+    """Write the model with integer weights; needs no rows."""
+    model, folder = given.model, given.folder
     model.save(folder)
     network = model.network
     quantised = {f"{name}.weight" for name, _ in _layers(network, settings.keep)}
@@ -164,7 +157,7 @@ def _fill(network: Any, tensors: Mapping[str, Tensor], per_token: bool) -> None:
         pair = tensors[weight].view(module.weight.shape), tensors[weight + SCALE]
         if isinstance(module, nn.Linear):
             network.set_submodule(
-                name, Int8Linear(*pair, tensors.get(tied.get(f"{name}.bias", "")))
+                name, Int8Linear(*pair, tensors.get(tied.get(f"{name}.bias", "")), per_token)
             )
         elif type(module) is nn.Embedding:
             network.set_submodule(name, Int8Embedding(*pair))

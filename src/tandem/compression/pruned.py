@@ -14,17 +14,17 @@ Layers").
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from tandem.compression import Given
+from tandem.core import records
 from tandem.core.errors import StageError
-from tandem.core.params import Runtime, Strict
-from tandem.core.records import Row
-from tandem.modeling import TextModel, Training, first_rows, fit
+from tandem.core.params import Strict
+from tandem.modeling import TextModel, Training, fit
 
 # A block's feed-forward layer: the linear layers into its units, and the one out of them.
 SHAPES = (
@@ -48,22 +48,15 @@ class Params(Strict):
     healing: Training
 
 
-def compress(
-    model: TextModel,
-    rows: Sequence[Row],
-    validation: Sequence[Row],
-    settings: Params,
-    runtime: Runtime,
-    folder: Path,
-) -> None:
-    """Prune `model`, heal it on `rows`, write it into `folder`.
+def compress(given: Given, settings: Params) -> None:
+    """Prune the model, heal it on the training rows, write it.
 
     Raises:
         StageError: no feed-forward layer of a known shape is found, or healing fails.
     """
-    healing = settings.healing
+    model, healing = given.model, settings.healing
     model.limit(healing.max_length)
-    examples = model.encode(first_rows(rows, healing.max_rows))
+    examples = model.encode(records.first(given.rows, healing.max_rows))
     judged = examples[: settings.rows]
     if not list(stacks(model.network)):
         raise StageError(f"{type(model.network).__name__} has no block that `pruned` knows")
@@ -73,12 +66,12 @@ def compress(
         model.network,
         model.loss,
         examples,
-        model.encode(first_rows(validation, healing.max_validation_rows)),
+        model.encode(records.first(given.validation, healing.max_validation_rows)),
         model.collate(),
         healing,
-        runtime,
+        given.runtime,
     )
-    model.save(folder)
+    model.save(given.folder)
 
 
 class FeedForward(NamedTuple):

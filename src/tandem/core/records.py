@@ -6,6 +6,7 @@ row has an id of its own and names the row it came from in `parent`.
 """
 
 import dataclasses
+import hashlib
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -55,6 +56,7 @@ class Dropped:
 
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Row)
 
 SCALARS: dict[Any, pa.DataType] = {
     str: pa.string(),
@@ -116,6 +118,14 @@ def _value(value: Any, hint: Any) -> Any:
         nested = dataclasses.is_dataclass(inner)
         return tuple(inner(**v) if nested else v for v in value)
     return value
+
+
+def first(rows: Sequence[R], most: int | None) -> list[R]:
+    """At the most `most` of `rows`, the first in the order of their hashed ids; None takes all.
+
+    A sample that depends on neither the order of rows nor a seed, and that grows with `most`.
+    """
+    return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())[:most]
 
 
 def ids(rows: Sequence[Row]) -> list[str]:

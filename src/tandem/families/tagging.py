@@ -1,6 +1,6 @@
 """Settings of the tagging family; the model is `tandem.modeling.tagging`."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ class Params(Plugin):
 
     package: ClassVar[str] = "families"
 
+    pooling: Literal["first", "mean"] = "first"
+    """What the text's label is read from: its first token, or the mean of all."""
     span_weight: float = Field(gt=0)
     """Weight of the tags' loss beside the label's."""
     hidden: float = Field(ge=0, lt=1)

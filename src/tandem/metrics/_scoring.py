@@ -1,6 +1,5 @@
 """Score predictions by all metrics of a task, in one way for models and baselines."""
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from tandem.core import registry
+from tandem.core import records, registry
 from tandem.core.determinism import derived_seed
 from tandem.core.errors import DataError
 from tandem.core.params import Runtime, Strict
@@ -42,8 +41,7 @@ def sample(rows: Sequence[Row], most: int | None, where: str = "the test rows") 
     """
     if not rows:
         raise DataError(f"{where} is empty: there is nothing to score. Give the task more rows")
-    hashed = sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())
-    chosen = {row.id for row in hashed[:most]}
+    chosen = set(records.ids(records.first(rows, most)))
     return [row for row in rows if row.id in chosen]
 
 

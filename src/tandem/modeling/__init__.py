@@ -12,11 +12,11 @@ from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
-from tandem.modeling._batching import first_rows
+from tandem.modeling._fitted import write_fitted
 from tandem.modeling._model import TextModel
-from tandem.modeling._training import fit, write_curve
+from tandem.modeling._training import fit
 
-__all__ = ["TextModel", "Training", "family", "first_rows", "fit", "load", "write_curve"]
+__all__ = ["TextModel", "Training", "family", "fit", "load", "write_fitted"]
 
 
 def family(task: BaseTask) -> type[TextModel]:

@@ -1,23 +1,8 @@
-"""Which rows a model is fitted on, and how they form batches."""
+"""How the rows that a model is fitted on form batches."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 import torch
-
-from tandem.core.records import Row
-
-R = TypeVar("R", bound=Row)
-
-
-def first_rows(rows: Sequence[R], limit: int | None) -> list[R]:
-    """At the most `limit` of `rows`, the first in the order of their hashed ids.
-
-    A sample that depends on neither the order of rows nor a seed, and that grows with `limit`.
-    """
-    hashed = sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())
-    return hashed[:limit]
 
 
 class ByLength(torch.utils.data.Sampler[int]):

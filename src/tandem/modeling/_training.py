@@ -5,12 +5,10 @@ L1, L2, dropout, label smoothing, frozen layers, and early stopping on the valid
 best weights are kept. A run is a number of steps, never of seconds, so that its bits repeat.
 """
 
-import csv
 import math
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -173,12 +171,3 @@ def _curve(log: list[dict[str, float]]) -> list[dict[str, float]]:
         elif "loss" in entry:
             look |= {"train_loss": entry["loss"], "learning_rate": entry["learning_rate"]}
     return [look for look in looks.values() if set(CURVE) == set(look)]
-
-
-def write_curve(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
-    """The curve as the CSV table behind a DVC plot, six significant digits."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CURVE)
-        for look in curve:
-            writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in CURVE[1:])])

@@ -1,14 +1,15 @@
 """A label for the text and spans in it, by one token classifier.
 
-The label is the tag of the first token ([CLS]), where JointBERT reads the intent too (Chen et
-al. 2019, "BERT for Joint Intent Classification and Slot Filling"); every other word carries a
-BIO tag on its first piece. All tags are those of one standard head, so a folder is read by plain
+The label is read from the first token ([CLS]), as by JointBERT (Chen et al. 2019, "BERT for Joint
+Intent Classification and Slot Filling"), or from the mean of all tokens, as by sentence encoders
+(Reimers & Gurevych 2019, "Sentence-BERT"); every other word carries a BIO tag on its first piece.
+All are outputs of one standard head, so a folder is read by plain
 `AutoModelForTokenClassification.from_pretrained`:
 
     id2label: O, B-area, I-area, …, intent:HassTurnOn, intent:HassTurnOff, …
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -53,7 +54,8 @@ class Model(TextModel):
             label2id={label: number for number, label in enumerate(labels)},
             ignore_mismatched_sizes=True,  # a head that is there already is another task's
         )
-        network.config.span_weight, network.config.hidden = settings.span_weight, settings.hidden
+        for name in ("pooling", "span_weight", "hidden"):
+            setattr(network.config, name, getattr(settings, name))
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
         known = (tags_of(row.spans, model.words(row.text)) for row in rows_)
@@ -110,10 +112,19 @@ class Model(TextModel):
         logits = network(**inputs).logits
         intents = labels[:, 0]
         intents = intents.where(intents == IGNORED, intents - tags)
-        whole = _mean_loss(logits[:, 0, tags:], intents, smoothing)
+        whole = _mean_loss(self._pooled(logits, inputs), intents, smoothing)
         spans = _mean_loss(logits[:, 1:, :tags].flatten(0, 1), labels[:, 1:].flatten(), smoothing)
         weight: float = network.config.span_weight
         return whole + weight * spans
+
+    def _pooled(self, logits: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The outputs (batch, length, all) that are labels of the whole text, (batch, labels)."""
+        found = logits[:, :, self.tags :]
+        if self.network.config.pooling == "first":
+            return found[:, 0]
+        # the head is linear: the mean of its outputs is its output for the mean
+        mask = inputs["attention_mask"][:, :, None]
+        return (found * mask).sum(dim=1) / mask.sum(dim=1)
 
     def _hide(self, ids: Tensor, labels: Tensor, share: float) -> Tensor:
         """Token ids (batch, length) with other tokens for the spans' in a `share` of the rows."""
@@ -128,9 +139,9 @@ class Model(TextModel):
         labels, tags = self.network.config.id2label, self.tags
         names = [labels[number] for number in range(tags)]
         for places, batch in self.batches(self.encode_texts([r.text for r in rows]), batch_size):
-            logits = self.network(**batch).logits.cpu()
-            intents = (logits[:, 0, tags:].argmax(dim=1) + tags).tolist()
-            scores = logits[:, :, :tags].log_softmax(dim=2)
+            logits = self.network(**batch).logits
+            intents = (self._pooled(logits, batch).argmax(dim=1) + tags).tolist()
+            scores = logits[:, :, :tags].log_softmax(dim=2).cpu()
             for place, intent, score in zip(places, intents, scores, strict=True):
                 words = self.words(rows[place].text)
                 path = best_path(

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tandem.core import io, params, paths, records
+from tandem.core import params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_torch
 from tandem.core.training import Training
@@ -45,7 +45,7 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Align the generator of one task."""
-    from tandem.modeling import fit, write_curve
+    from tandem.modeling import fit, write_fitted
     from tandem.preferences import direct, judging
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
@@ -83,21 +83,14 @@ def main(task: str) -> None:
     )
     fresh = write(aligned, "validation", "aligned")
 
-    found: dict[str, Any] = {
+    found = {
         "prompts": len(rows["train"]),
         "pairs": len(pairs["train"]),
-        "steps": curve[-1]["step"],
-        "validation_loss": min(look["validation_loss"] for look in curve),
         "base": judging.figures(written["validation"], runtime),
         "aligned": judging.figures(fresh, runtime)
         | judging.moved(aligned, base, fresh, settings.prompting.batch_size, runtime),
     }
-    with io.writing(
-        paths.model(task, "aligned"), paths.metrics("align", task), paths.plots("align", task)
-    ) as (folder, scores, plot):
-        aligned.save(folder)
-        io.write_json(scores, found)
-        write_curve(plot, curve)
+    write_fitted("align", task, "aligned", aligned, curve, found)
 
 
 def _rows(task: str, split: str) -> list[records.Row]:

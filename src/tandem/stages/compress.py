@@ -8,6 +8,7 @@ Writes  models/TASK/METHOD
 """
 
 from tandem import modeling
+from tandem.compression import Given
 from tandem.core import io, params, paths, records, registry
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
@@ -27,4 +28,4 @@ def main(task: str, method: str) -> None:
     pin_torch(runtime)
     model = modeling.load(base, known)
     with io.writing(paths.model(task, method)) as (folder,):
-        module.compress(model, rows, validation, settings, runtime, folder)
+        module.compress(Given(model, rows, validation, runtime, folder), settings)

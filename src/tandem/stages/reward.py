@@ -14,9 +14,8 @@ nor have the pairs' texts been left to the generator's test rows.
 """
 
 from pathlib import Path
-from typing import Any
 
-from tandem.core import io, params, paths
+from tandem.core import params
 from tandem.core.determinism import pin_torch
 from tandem.core.training import Training
 from tandem.preferences.settings import Contrast, Rule
@@ -33,7 +32,7 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the reward model of one task."""
-    from tandem.modeling import fit, write_curve
+    from tandem.modeling import fit, write_fitted
     from tandem.preferences.estimates import pair_accuracies
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel
@@ -61,16 +60,8 @@ def main(task: str) -> None:
     chosen = model.score([pair.chosen for pair in validation])
     rejected = model.score([pair.rejected for pair in validation])
 
-    found: dict[str, Any] = {
-        "parameters": model.network.num_parameters(),
+    found = {
         "pairs": len(pairs),
-        "steps": curve[-1]["step"],
         "validation": pair_accuracies(validation, chosen, rejected, runtime),
-        "validation_loss": min(look["validation_loss"] for look in curve),
     }
-    with io.writing(
-        paths.model(task, "reward"), paths.metrics("reward", task), paths.plots("reward", task)
-    ) as (folder, scores, plot):
-        model.save(folder)
-        io.write_json(scores, found)
-        write_curve(plot, curve)
+    write_fitted("reward", task, "reward", model, curve, found)

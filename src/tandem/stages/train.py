@@ -9,8 +9,6 @@ Writes  models/TASK/base                   what `from_pretrained` of Hugging Fac
     tandem train sentiment
 """
 
-from typing import Any
-
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
@@ -28,7 +26,7 @@ class Params(Training):
 def main(task: str) -> None:
     """Train the model of one task."""
     from tandem import metrics  # these take seconds, and a check of params needs none
-    from tandem.modeling import family, first_rows, fit, write_curve
+    from tandem.modeling import family, fit, write_fitted
 
     runtime = params.project().runtime
     training = params.load(Params, task, "train")
@@ -37,8 +35,8 @@ def main(task: str) -> None:
         at = f"{paths.PARAMS}: {task}.train.model.kind"
         raise ParamsError(f"{at} must be {known.family!r}, the family of {task}")
     everything = records.read(paths.augmented(task) / "train.parquet", known.row)
-    rows = first_rows(everything, training.max_rows)
-    validation = first_rows(
+    rows = records.first(everything, training.max_rows)
+    validation = records.first(
         records.read(paths.split(task) / "validation.parquet", known.row),
         training.max_validation_rows,
     )
@@ -58,16 +56,8 @@ def main(task: str) -> None:
     )
     predictions = model.predict(validation, 2 * training.batch_size)
 
-    found: dict[str, Any] = {
-        "parameters": model.network.num_parameters(),
+    found = {
         "rows": len(rows),
-        "steps": curve[-1]["step"],
         "validation": metrics.score(known, validation, predictions, runtime)[0],
-        "validation_loss": min(look["validation_loss"] for look in curve),
     }
-    with io.writing(
-        paths.model(task, "base"), paths.metrics("train", task), paths.plots("train", task)
-    ) as (folder, scores, plot):
-        model.save(folder)
-        io.write_json(scores, found)
-        write_curve(plot, curve)
+    write_fitted("train", task, "base", model, curve, found)
