@@ -9,7 +9,7 @@
 from snakemake.settings.enums import RerunTrigger
 from snakemake.utils import min_version
 
-from tandem import dag
+from tandem import dag, warm
 
 min_version("9.0")
 
@@ -36,3 +36,4 @@ include: "workflow/rules/stages.smk"
 
 onstart:
     HEAD = dag.hold()
+    WARM = warm.start(sum(stage.stale for stage in STAGES))

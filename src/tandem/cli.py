@@ -8,24 +8,25 @@ import argparse
 import ctypes
 import functools
 import inspect
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tandem import __version__
+from tandem import __version__, cost, warm
 from tandem.core import determinism, params, registry
 from tandem.core.errors import TandemError, UnknownName
 
 PR_SET_PDEATHSIG = 1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
+    """Run one command, `in_child` of a warm process or wherever that is fastest; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         die_with_parent()
-        return run(arguments)
+        return run(arguments, in_child)
     except TandemError as error:
         print(f"tandem: {error}", file=sys.stderr)
         return 2
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def run(arguments: list[str]) -> int:
+def run(arguments: list[str], in_child: bool = False) -> int:
     """Find the command, bind its arguments, run it."""
     stages = [name.replace("_", "-") for name in registry.names("stages")]
     commands = sorted([*stages, *TOOLS])
@@ -50,9 +51,14 @@ def run(arguments: list[str]) -> int:
     if parsed.command in TOOLS:
         bind(TOOLS[parsed.command], parsed.command, parsed.arguments)()
         return 0
-    determinism.pin_environment(params.project().runtime)
+    pins = determinism.environment(params.project().runtime)
+    code = None if in_child else warm.run(arguments, pins)
+    if code is not None:
+        return code
+    os.environ.update(pins)
     stage = registry.load("stages", parsed.command.replace("-", "_"))
-    bind(stage.main, parsed.command, parsed.arguments)()
+    with cost.measured(*arguments):
+        bind(stage.main, parsed.command, parsed.arguments)()
     return 0
 
 
@@ -83,7 +89,11 @@ def overlay(top: str, base: str) -> None:
     params.overlay(Path(top), Path(base))
 
 
-TOOLS: dict[str, Callable[..., None]] = {"check": check, "overlay": overlay}
+TOOLS: dict[str, Callable[..., None]] = {
+    "check": check,
+    "cost": cost.show,
+    "overlay": overlay,
+}
 
 
 def die_with_parent() -> None:

@@ -64,11 +64,6 @@ class Stage:
         """What the stage's last job printed."""
         return STATE / "log" / f"{self.name}.log"
 
-    @property
-    def cost(self) -> Path:
-        """Seconds and peak memory of the stage's last job, as Snakemake measures them."""
-        return STATE / "cost" / f"{self.name}.tsv"
-
 
 def plan() -> list[Stage]:
     """Ask DVC for the stages and their state, write the plan and the reasons to run.

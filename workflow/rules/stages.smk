@@ -30,8 +30,6 @@ for stage in STAGES:
             ],
         log:
             str(stage.log),
-        benchmark:
-            str(stage.cost)
         priority: stage.below
         conda:
             "../envs/tandem.yaml"

@@ -1,0 +1,141 @@
+"""A stage in a child of the warm process: the same words, codes and bytes as anywhere."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem import warm
+
+SOURCE = Path(__file__).parents[1] / "src"
+CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negative\n"
+RUNTIME = {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"}
+SERVE = "from tandem import warm; warm.serve(['pyarrow'])"
+
+
+class Project:
+    """A project with its own copy of the code and a warm process."""
+
+    def __init__(self, root: Path) -> None:
+        shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        (root / "reviews.csv").write_text(CSV)
+        (root / warm.ADDRESS).parent.mkdir(parents=True)
+        self.root = root
+        self.env = os.environ | {"PYTHONPATH": str(root / "src")}
+        self.params(RUNTIME)
+        self.server = subprocess.Popen(
+            [sys.executable, "-c", SERVE], cwd=root, env=self.env, stdin=subprocess.PIPE
+        )
+        until((root / warm.ADDRESS).exists)
+
+    def params(self, runtime: dict[str, Any]) -> None:
+        pin = hashlib.sha256(CSV.encode()).hexdigest()
+        files = [{"path": "reviews.csv", "sha256": pin}]
+        source = {"kind": "files", "format": "csv", "files": files}
+        fetch = {"source": source, "unreadable": "keep"}
+        content = {
+            "runtime": runtime,
+            "tasks": ["sentiment"],
+            "methods": [],
+            "preferences": {},
+            "sentiment": {"fetch": fetch},
+        }
+        (self.root / "params.yaml").write_text(json.dumps(content))  # JSON is YAML
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.root / "src" / "tandem" / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new, 1))
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "tandem.cli", *arguments],
+            cwd=self.root, env=self.env, text=True, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        started = self.start(*arguments)
+        said = started.communicate(timeout=60)[1]
+        return started.returncode, said
+
+
+def until(there: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    made = Project(tmp_path)
+    yield made
+    made.server.stdin.close()  # type: ignore[union-attr]
+    assert made.server.wait(timeout=10) == 0
+    assert not (tmp_path / warm.ADDRESS).exists()
+
+
+WHO = 'sys.stderr.write(f"parent {os.getppid()}\\n");'
+
+
+def test_a_child_does_the_work_with_the_code_as_it_is_now(project: Project) -> None:
+    project.edit("stages/fetch.py", '    """Fetch', f'    import os, sys; {WHO}\n    """Fetch')
+    code, said = project.run("fetch", "sentiment")
+    assert (code, said) == (0, f"parent {project.server.pid}\n")
+    warmly = (project.root / "data/raw/sentiment/rows.parquet").read_bytes()
+    (project.root / warm.ADDRESS).rename(project.root / "away")
+    code, said = project.run("fetch", "sentiment")
+    assert code == 0 and f"parent {os.getpid()}" in said
+    assert (project.root / "data/raw/sentiment/rows.parquet").read_bytes() == warmly
+    (project.root / "away").rename(project.root / warm.ADDRESS)
+
+
+def test_a_mistake_is_the_same_line_and_code(project: Project) -> None:
+    code, said = project.run("clean", "sentiment")
+    assert code == 2 and said.startswith("tandem: ") and said.count("\n") == 1
+
+
+def test_other_pins_are_not_for_this_process(project: Project) -> None:
+    project.edit("stages/fetch.py", '    """Fetch', f'    import os, sys; {WHO}\n    """Fetch')
+    project.params(RUNTIME | {"isa": "default"})
+    code, said = project.run("fetch", "sentiment")
+    assert code == 0 and f"parent {os.getpid()}" in said
+
+
+WAIT = 'open("begun", "w").close(); time.sleep(30); open("ended", "w").close()'
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL])
+def test_a_child_stops_with_who_asked(project: Project, by: signal.Signals) -> None:
+    project.edit("stages/fetch.py", '    """Fetch', f'    import time; {WAIT}\n    """Fetch')
+    asked = project.start("fetch", "sentiment")
+    until((project.root / "begun").exists)
+    children = Path(f"/proc/{project.server.pid}/task/{project.server.pid}/children")
+    (child,) = children.read_text().split()
+    asked.send_signal(by)
+    said = asked.communicate(timeout=10)[1]
+    if by == signal.SIGINT:
+        assert asked.returncode == 130 and "run again to go on" in said
+    until(lambda: child not in children.read_text().split())
+    assert not (project.root / "ended").exists() and not (project.root / "data").exists()
+
+
+def test_a_killed_child_is_one_line(project: Project) -> None:
+    project.edit(
+        "stages/fetch.py", '    """Fetch', '    import os; os.kill(os.getpid(), 9)\n    """'
+    )
+    code, said = project.run("fetch", "sentiment")
+    assert code == 2 and "tandem fetch sentiment was killed" in said and said.count("\n") == 1
+
+
+def test_few_stages_start_none() -> None:
+    assert warm.start(warm.WORTH - 1) is None
