@@ -29,6 +29,7 @@ from transformers import AutoConfig, GenerationConfig
 from transformers.initialization import no_init_weights
 
 from tandem.compression import Given
+from tandem.compression._smoothing import smooth
 from tandem.core import io
 from tandem.core.params import Strict
 from tandem.modeling._model import METHOD_FILE
@@ -38,18 +39,35 @@ SCALE = "_scale"
 LEAST = 1e-8  # a token of zeros stays one
 
 
+class Smoothing(Strict):
+    """How outliers of activations are moved into the weights before; see `_smoothing`."""
+
+    alpha: float = Field(ge=0, le=1)
+    """How much of the range is moved: 0 leaves it in the activations, 1 moves all."""
+    rows: int = Field(ge=1)
+    """Training rows by which ranges are judged."""
+
+
 class Params(Strict):
-    """What stays as it is."""
+    """What stays as it is, and what is done to lose little."""
 
     per_token: bool
     """Give each token's activations a range of their own: closer to fp32, a little slower."""
     keep: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
+    smoothing: Smoothing | None = None
+    """Null smoothes nothing."""
 
 
 def compress(given: Given, settings: Params) -> None:
-    """Write the model with integer weights; needs no rows."""
+    """Write the model with integer weights; needs rows for smoothing alone.
+
+    Raises:
+        StageError: the network has no block that smoothing knows.
+    """
     model, folder = given.model, given.folder
+    if settings.smoothing:
+        smooth(model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
     model.save(folder)
     network = model.network
     quantised = {f"{name}.weight" for name, _ in _layers(network, settings.keep)}
