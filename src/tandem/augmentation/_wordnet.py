@@ -2,7 +2,7 @@
 
 The files are text, as described in wndb(5WN) and senseidx(5WN): `index.sense` says how often each
 sense of a lemma occurs in WordNet's own sense-tagged texts, `data.POS` holds the words of each
-sense. Senses that do not occur there are left out: they would give `in` as an inch.
+sense. Senses that do not occur there are left out: they would give `as` as arsenic.
 """
 
 import functools

@@ -57,25 +57,23 @@ def main(task: str) -> None:
     watched = records.first(validation, training.max_validation_rows)
     judged = metrics.sample(validation, settings.max_rows, "the validation rows")
 
+    arms: dict[str, list[Row]] = {NONE: []}
+    for operation in settings.operations:
+        alone = augment.Params(operations=[operation], share=settings.share)
+        lent = project.effects[task]
+        derived, _ = augment.derive(originals, held_out, known, alone, lent, project.runtime)
+        arms[operation.kind] = derived
     found: dict[str, Any] = {}
     without: dict[str, Any] = {}
-    for operation in (None, *settings.operations):
-        derived: list[Row] = []
-        if operation is not None:
-            one = augment.Params(operations=[operation], share=settings.share)
-            lent = project.effects[task]
-            derived, _ = augment.derive(originals, held_out, known, one, lent, project.runtime)
+    for name, derived in arms.items():
         rows = [*originals, *derived]
         model, _ = train.trained(known, rows, watched, training, project.runtime)
         answers = model.predict(judged, settings.batch_size)
         scores, tables = metrics.score(known, judged, answers, project.runtime)
-        own: dict[str, Any] = {"derived": len(derived)}
-        own |= {name: scores[name] for name in known.metrics}
-        if operation is None:
-            without = tables
-        else:
+        without = without or tables
+        found[name] = {"derived": len(derived)} | {key: scores[key] for key in known.metrics}
+        if name != NONE:
             gains = metrics.difference(known, judged, tables, without, project.runtime)
-            own |= {f"{name}/difference": gain for name, gain in gains.items()}
-        found[operation.kind if operation else NONE] = own
+            found[name] |= {f"{key}/difference": gain for key, gain in gains.items()}
     with io.writing(paths.metrics("augmentation-effect", task)) as (table,):
         io.write_json(table, found)
