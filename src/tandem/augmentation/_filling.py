@@ -16,7 +16,7 @@ from tandem.text.words import cased, core_of, recored
 STARTS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token that starts a word
 
 Weighed = dict[str, float]
-"""Words, the likeliest first, each with the natural log of its probability plus a constant."""
+"""Words, each with the natural log of its probability, plus a constant."""
 
 
 @dataclass(frozen=True, slots=True)
