@@ -2,12 +2,14 @@
 
 import ast
 import functools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dvc.repo import Repo
+from ruamel.yaml import YAML
 
 from tandem import dag
 from tandem.core import params, paths
@@ -18,12 +20,24 @@ SOURCE = ROOT / "src"
 # A plug-in of these is chosen by the stage's name, so the one file is a dependency, not the folder.
 ONE_FILE = {"tasks", "compression"}
 # What checks all of params.yaml looks at every stage; what a stage reads is its own part.
-CHECKS = {"stage_models", "check"}
+CHECKS = {"stage_models", "check", "_name_problems"}
 
 
 @pytest.fixture(scope="module")
 def stages() -> list[Any]:
     with Repo(str(ROOT)) as repo:
+        return list(repo.index.stages)
+
+
+@pytest.fixture(scope="module")
+def with_effects(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The stages where `effects`, empty by default, names every task."""
+    folder = tmp_path_factory.mktemp("effects")
+    content = params.read(ROOT / paths.PARAMS)
+    content["effects"] = content["augmenting"]
+    YAML().dump(content, folder / paths.PARAMS)
+    shutil.copy(ROOT / "dvc.yaml", folder)
+    with Repo.init(str(folder), no_scm=True) as repo:
         return list(repo.index.stages)
 
 
@@ -95,9 +109,9 @@ def says_nothing(path: Path) -> bool:
     )
 
 
-def test_deps_cover_the_import_closure(stages: list[Any]) -> None:
+def test_deps_cover_the_import_closure(with_effects: list[Any]) -> None:
     missing = []
-    for stage in stages:
+    for stage in with_effects:
         command = stage.cmd.split()
         deps = [ROOT / dep.def_path for dep in stage.deps]
         module = SOURCE / "tandem" / "stages" / f"{command[1].replace('-', '_')}.py"
@@ -112,8 +126,18 @@ def test_deps_cover_the_import_closure(stages: list[Any]) -> None:
                 if not wanted and not (needed.name == "compression" and "base" in stage.cmd):
                     continue
             elif not any(needed == dep or dep in needed.parents for dep in deps):
-                missing.append(f"{stage.addressing}: {needed.relative_to(ROOT)}")
+                missing.append(f"{stage.name}: {needed.relative_to(ROOT)}")
     assert not missing, "\n".join(sorted(missing))
+
+
+def test_effects_add_stages_of_their_own_and_are_none_by_default(
+    stages: list[Any], with_effects: list[Any]
+) -> None:
+    names, more = ({stage.name for stage in found} for found in (stages, with_effects))
+    tasks = params.project(params.read(ROOT / paths.PARAMS)).tasks
+    assert more - names == {f"augmentation-effect@{task}" for task in tasks}
+    assert names < more
+    assert {f"augment@{task}" for task in tasks} < names
 
 
 def test_outs_are_the_paths_of_the_code(stages: list[Any]) -> None:

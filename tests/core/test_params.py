@@ -53,6 +53,31 @@ def test_unknown_names(content: dict[str, Any]) -> None:
     assert "unknown key sentimnt. Did you mean senti" in told
 
 
+def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
+    del content["augmenting"]["intent"]
+    content["effects"] = {"sentimnt": {"model": "a", "back": "b"}}
+    with pytest.raises(ParamsError) as caught:
+        params.check(content)
+    assert "augmenting.intent is missing" in str(caught.value)
+    assert "key effects.sentimnt. Did you mean effects.sentiment?" in str(caught.value)
+    content["augmenting"]["intent"] = {"model": "models/intent/pretrained"}
+    with pytest.raises(ParamsError, match=r"augmenting\.intent\.back is missing"):
+        params.check(content)
+
+
+def test_effects_ask_for_a_part_of_their_own(content: dict[str, Any]) -> None:
+    content["effects"] = {"intent": content["augmenting"]["intent"]}
+    with pytest.raises(ParamsError, match=r"intent\.augmentation_effect is missing"):
+        params.check(content)
+    swap = {"kind": "swap", "rate": 0.1}
+    part = {"operations": [swap, swap], "share": 0.5, "max_rows": None, "batch_size": 8}
+    content["intent"]["augmentation_effect"] = part
+    with pytest.raises(ParamsError, match="named twice"):
+        params.check(content)
+    part["operations"] = [swap]
+    params.check(content)
+
+
 def test_an_unknown_plugin_is_named(content: dict[str, Any]) -> None:
     content["sentiment"]["fetch"]["source"]["kind"] = "packge"
     with pytest.raises(ParamsError, match=r"sentiment\.fetch\.source.*Did you mean 'package'"):

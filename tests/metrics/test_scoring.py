@@ -99,3 +99,23 @@ def test_sample_is_by_id_alone_and_keeps_order(sentiment_rows: Any) -> None:
     assert chosen == sorted(chosen, key=lambda row: int(row.id))
     assert {row.id for row in metrics.sample(sentiment_rows[::-1], 3)} == {r.id for r in chosen}
     assert metrics.sample(sentiment_rows, None) == sentiment_rows
+
+
+def test_a_difference_is_of_the_scores_and_paired(sentiment_rows: Any) -> None:
+    task = tasks.load("sentiment")
+    right = [{"label": row.label} for row in sentiment_rows]
+    half = [*right[:6], {"label": "neutral"}, {"label": "neutral"}]
+    worse = [*half[:5], {"label": "positive"}, *half[6:]]
+    scored = [metrics.score(task, sentiment_rows, answers, RUNTIME) for answers in (half, worse)]
+    (better, one), (lower, other) = scored
+    found = metrics.difference(task, sentiment_rows, one, other, RUNTIME)
+    assert set(found) == set(task.metrics)
+    for name, gain in found.items():
+        assert gain["value"] == pytest.approx(
+            better[name]["value"] - lower[name]["value"], abs=2e-6
+        )
+    # they differ in one row of eight, so the interval is that row's alone, not that of two scores
+    width = found["accuracy"]["high"] - found["accuracy"]["low"]
+    assert 0 < width < better["accuracy"]["high"] - better["accuracy"]["low"]
+    same = metrics.difference(task, sentiment_rows, one, one, RUNTIME)
+    assert all((gain["value"], gain["low"], gain["high"]) == (0, 0, 0) for gain in same.values())

@@ -10,7 +10,7 @@ import pytest
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
-from tandem.core.params import Runtime
+from tandem.core.params import Lent, Runtime
 from tandem.core.paths import SPLITS
 from tandem.core.records import Row
 from tandem.core.task import PLACEHOLDER
@@ -20,6 +20,7 @@ from tandem.tasks.intent import IntentRow
 from tandem.text.leaks import form
 
 TASKS = ["generation", "translation", "intent", "sentiment"]
+LENT = Lent(model="models/none", back="models/none")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ALL = ["deletion", "insertion", "replacement", "swap"]
 Rows = dict[str, list[Row]]
@@ -81,7 +82,7 @@ CHANGED = {"id", "text", "parent", "spans"}
 def test_spans_of_derived_rows_say_what_they_said(real: Rows) -> None:
     task = tasks.load("intent")
     rows = [row for row in real["intent"] if isinstance(row, IntentRow)]
-    derived, counts = augment.derive(rows, set(), task, settings(rate=0.4), RUNTIME)
+    derived, counts = augment.derive(rows, set(), task, settings(rate=0.4), LENT, RUNTIME)
     parents = {row.id: row for row in rows}
     assert len(derived) > 0.8 * len(rows)
     assert set(ALL) <= set(counts)
@@ -99,7 +100,12 @@ def test_no_held_out_text_comes_about() -> None:
     train = [movie("a", "one two"), movie("b", "red green")]
     held_out = {"one", "two"}
     rows, counts = augment.derive(
-        train, held_out, tasks.load("generation"), settings(rate=0.5, kinds=["deletion"]), RUNTIME
+        train,
+        held_out,
+        tasks.load("generation"),
+        settings(rate=0.5, kinds=["deletion"]),
+        LENT,
+        RUNTIME,
     )
     assert counts == {"held_out_text": 1, "deletion": 1}
     assert [row.parent for row in rows] == ["b"]
@@ -113,8 +119,8 @@ def movie(name: str, text: str) -> GenerationRow:
 def test_what_becomes_of_a_row_does_not_hang_on_the_others(real: Rows) -> None:
     """As long as the vocabulary is the same: deletion and swap use none."""
     task, chosen = tasks.load("sentiment"), settings(share=0.5, kinds=["deletion", "swap"])
-    whole, _ = augment.derive(real["sentiment"], set(), task, chosen, RUNTIME)
-    half, _ = augment.derive(real["sentiment"][::2], set(), task, chosen, RUNTIME)
+    whole, _ = augment.derive(real["sentiment"], set(), task, chosen, LENT, RUNTIME)
+    half, _ = augment.derive(real["sentiment"][::2], set(), task, chosen, LENT, RUNTIME)
     ids = {row.id for row in real["sentiment"][::2]}
     assert [row for row in whole if row.parent in ids] == half
 
@@ -123,7 +129,7 @@ def test_another_seed_gives_other_rows(real: Rows) -> None:
     task = tasks.load("sentiment")
     other = RUNTIME.model_copy(update={"seed": 14})
     one, two = (
-        augment.derive(real["sentiment"], set(), task, settings(share=0.3), runtime)[0]
+        augment.derive(real["sentiment"], set(), task, settings(share=0.3), LENT, runtime)[0]
         for runtime in (RUNTIME, other)
     )
     assert one != two
@@ -132,7 +138,7 @@ def test_another_seed_gives_other_rows(real: Rows) -> None:
 @pytest.mark.parametrize("chosen", [settings(share=0.0), settings(kinds=[])])
 def test_nothing_asked_for_gives_nothing(real: Rows, chosen: augment.Params) -> None:
     task = tasks.load("generation")
-    assert augment.derive(real["generation"], set(), task, chosen, RUNTIME) == ([], Counter())
+    assert augment.derive(real["generation"], set(), task, chosen, LENT, RUNTIME) == ([], Counter())
 
 
 def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows) -> None:

@@ -24,6 +24,7 @@ PROJECT = {
     "tasks": ["generation", "sentiment"],
     "methods": ["int8"],
     "preferences": {"generation": {"ratings": "sentiment", "encoder": "models/sentiment/base"}},
+    "effects": {"sentiment": {"model": "a", "back": "b"}},
 }
 
 
@@ -66,6 +67,11 @@ METRICS: dict[str, Any] = {
     "baseline/generation": {"ngram": {"bits_per_byte": entry(1.906, n=300)}},
     "evaluate/generation-base": weighed({"bits_per_byte": entry(1.455, n=300)}, 517_000_000, "ee"),
     "reward/generation": {"pairs": 3000, "validation": {"pair_accuracy": entry(0.89, n=500)}},
+    "augmentation-effect/sentiment": {
+        "none": {"derived": 0, "accuracy": entry(0.701)},
+        "swap": {"derived": 900, "accuracy": entry(0.713), "accuracy/difference": entry(0.012)},
+    },
+    "augmentation-effect/generation": {"none": {"bits_per_byte": entry(1.234)}},
     "align/generation": {"steps": 50, "base": {"reward": entry(0.1)},
                          "aligned": {"reward": entry(0.9)}},
     "evaluate-preferences/generation": {
@@ -172,6 +178,26 @@ def test_page_loads_nothing_and_holds_the_numbers(project: Path) -> None:
     ):
         assert shown in text, shown
     assert page.count("<figure") == 2  # the loss curve, and sizes against score
+
+
+def test_effects_of_augmentation_are_shown_where_params_ask_for_them(project: Path) -> None:
+    report.main()
+    found = {
+        (row["task"], row["variant"], row["metric"]): row["value"]
+        for row in json.loads(report.SUMMARY.read_text())
+    }
+    own = {key: value for key, value in found.items() if key[1].startswith("augmentation/")}
+    prefix = "augmentation-effect"
+    assert own == {
+        ("sentiment", "augmentation/none", f"{prefix}/accuracy"): 0.701,
+        ("sentiment", "augmentation/none", f"{prefix}/derived"): 0,
+        ("sentiment", "augmentation/swap", f"{prefix}/accuracy"): 0.713,
+        ("sentiment", "augmentation/swap", f"{prefix}/accuracy/difference"): 0.012,
+        ("sentiment", "augmentation/swap", f"{prefix}/derived"): 900,
+    }
+    text = re.sub(r"<[^>]+>", " ", (report.HTML / "index.html").read_text())
+    assert "Accuracy, difference" in text and "−0.008 – 0.032" in text
+    assert "1.234" not in text
 
 
 def test_model_card_is_the_hubs(project: Path) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Literal
 
-from tandem.augmentation import Operation
+from tandem.augmentation import WordOperation
 from tandem.text.words import free, touched
 
 
-class Params(Operation):
+class Params(WordOperation):
     """`rate` of the words change places with another."""
 
     kind: Literal["swap"]

@@ -1,7 +1,8 @@
 """params.yaml, strictly: every section has a typed model, and all mistakes are told at once.
 
-The top level of params.yaml holds `runtime`, `tasks`, `methods`, `preferences` and one section
-a task. A task's section holds one part a stage, each owned by that stage's module:
+The top level of params.yaml holds `runtime`, `tasks`, `methods`, `augmenting`, `effects`,
+`preferences` and one section a task. A task's section holds one part a stage, each owned by that
+stage's module:
 
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
@@ -47,6 +48,15 @@ class Preference(Strict):
     """The model folder that the reward model starts from."""
 
 
+class Lent(Strict):
+    """The model folders that the augmentation of a task may use, so that DVC watches them."""
+
+    model: str
+    """What `masked_lm` asks, or what `back_translation` translates with."""
+    back: str
+    """What translates back, where a text goes there and back."""
+
+
 class Project(Strict):
     """The keys of params.yaml that belong to no single task."""
 
@@ -54,6 +64,18 @@ class Project(Strict):
     tasks: list[str]
     methods: list[str]
     preferences: dict[str, Preference]
+    augmenting: dict[str, Lent] = {}
+    effects: dict[str, Lent] = {}
+
+    def lent(self, task: str) -> Lent:
+        """The entry of `task` under `augmenting`.
+
+        Raises:
+            ParamsError: it has none.
+        """
+        if task not in self.augmenting:
+            raise ParamsError(f"{paths.PARAMS}: augmenting.{task} is missing")
+        return self.augmenting[task]
 
 
 class Plugin(Strict):
@@ -162,25 +184,31 @@ def check(content: dict[str, Any] | None = None) -> None:
     """
     content = read() if content is None else content
     whole = project(content)
-    problems: list[str] = []
-    known_tasks = registry.names("tasks")
-    for task in whole.tasks:
-        if task not in known_tasks:
-            problems.append(str(UnknownName("task", task, known_tasks, f"{paths.PARAMS}: tasks")))
-    for method in whole.methods:
-        known = registry.names("compression")
-        if method not in known:
-            where = f"{paths.PARAMS}: methods"
-            problems.append(str(UnknownName("compression method", method, known, where)))
+    problems = list(_name_problems(whole))
     sections = [*Project.model_fields, *whole.tasks]
-    for key in content:
-        if key not in sections:
-            problems.append(_unknown(key, sections))
+    problems.extend(_unknown(key, sections) for key in content if key not in sections)
     if not problems:
         for task in whole.tasks:
             problems.extend(_task_problems(task, content.get(task), whole))
     if problems:
         raise ParamsError("; ".join(problems))
+
+
+def _name_problems(whole: Project) -> Iterator[str]:
+    """Tasks and methods that are named but do not exist, or exist but are not named."""
+    known_tasks, known = registry.names("tasks"), registry.names("compression")
+    for task in whole.tasks:
+        if task not in known_tasks:
+            yield str(UnknownName("task", task, known_tasks, f"{paths.PARAMS}: tasks"))
+        if task not in whole.augmenting:
+            yield f"{paths.PARAMS}: augmenting.{task} is missing"
+    for method in whole.methods:
+        if method not in known:
+            where = f"{paths.PARAMS}: methods"
+            yield str(UnknownName("compression method", method, known, where))
+    for key, named in (("augmenting", whole.augmenting), ("effects", whole.effects)):
+        for task in sorted(named.keys() - {*whole.tasks}):
+            yield _unknown(f"{key}.{task}", [f"{key}.{known}" for known in whole.tasks])
 
 
 def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:
@@ -204,6 +232,8 @@ def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
     stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
     if task in whole.preferences:
         stages += ["reward", "align", "evaluate_preferences"]
+    if task in whole.effects:
+        stages += ["augmentation_effect"]
     models = {stage: registry.load("stages", stage).Params for stage in stages}
     return models | {m: registry.load("compression", m).Params for m in whole.methods}
 

@@ -16,7 +16,15 @@ metric as an `evaluate.Metric`. Importing a metric costs numpy only: `evaluate` 
 from typing import TYPE_CHECKING
 
 from tandem.metrics._predictions import write_predictions
-from tandem.metrics._scoring import Scores, TestRows, digits, estimate, sample, score
+from tandem.metrics._scoring import (
+    Scores,
+    TestRows,
+    difference,
+    digits,
+    estimate,
+    sample,
+    score,
+)
 from tandem.metrics._statistics import RESAMPLES, interval
 
 if TYPE_CHECKING:
@@ -26,6 +34,7 @@ __all__ = [
     "RESAMPLES",
     "Scores",
     "TestRows",
+    "difference",
     "digits",
     "estimate",
     "evaluation",

@@ -1,7 +1,7 @@
 """Score predictions by all metrics of a task, in one way for models and baselines."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,36 @@ def score(
         if hasattr(metric, "signature"):
             scores[name]["signature"] = metric.signature(rows)
     return scores, tables
+
+
+def difference(
+    task: BaseTask,
+    rows: Sequence[Row],
+    tables: Mapping[str, Array],
+    others: Mapping[str, Array],
+    runtime: Runtime,
+) -> Scores:
+    """By how much each metric is higher with statistics `tables` than with `others` (rows, k).
+
+    Both are of the same `rows`, as `score` returns them, and are resampled together: what makes
+    rows hard for both does not widen the interval (paired bootstrap, Koehn 2004, section 4). 0 is
+    outside it where the two differ beyond chance.
+    """
+    found = {}
+    for name in task.metrics:
+        value, width = registry.load("metrics", name).value, tables[name].shape[1]
+        found[name] = (
+            estimate(
+                np.hstack([tables[name], others[name]]),
+                [row.group for row in rows],
+                lambda sums, value=value, width=width: (  # type: ignore[misc]
+                    value(sums[..., :width]) - value(sums[..., width:])
+                ),
+                derived_seed(runtime.seed, "interval", task.name, name),
+            )
+            | {"seed": runtime.seed}
+        )
+    return found
 
 
 def _parts(rows: Sequence[Row]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 from tandem.core.io import read_json
 from tandem.core.params import Project
 
-WAY = ("reward", "align")
+EFFECT = "augmentation-effect"
+WAY = ("reward", "align", EFFECT)
 KEYS = ("value", "low", "high", "n", "seed")
 
 Metrics = dict[str, dict[str, Any]]
@@ -89,6 +90,9 @@ def _sources(
         yield "evaluate", variant, metrics.get("evaluate", {}).get(f"{task}-{variant}", {})
     for name, content in metrics.get("baseline", {}).get(task, {}).items():
         yield "baseline", name if name == "human" else f"baseline/{name}", content
+    if task in project.effects:
+        for name, content in metrics.get(EFFECT, {}).get(task, {}).items():
+            yield EFFECT, f"augmentation/{name}", content
     if task in project.preferences:
         yield "reward", "reward", metrics.get("reward", {}).get(task, {})
         for stage in ("align", "evaluate-preferences"):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tandem.report import names
-from tandem.report.figures import Figure, Metrics
+from tandem.report.figures import EFFECT, Figure, Metrics
 
 MODELS, BASELINES, HUMAN = "model", "baseline", "human"
 
@@ -83,6 +83,7 @@ class View:
     task: str
     panels: list[Panel] = field(default_factory=list)
     domains: list[Panel] = field(default_factory=list)
+    effects: list[Panel] = field(default_factory=list)
     preferences: list[Panel] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
@@ -113,7 +114,7 @@ def panel(metric: str, figures: Sequence[Figure]) -> Panel:
     marks = [
         Mark(
             figure=f,
-            name=f.variant.removeprefix("baseline/"),
+            name=f.variant.removeprefix("baseline/").removeprefix("augmentation/"),
             about=names.VARIANTS.get(f.variant, ""),
             kind=kind(f.variant),
             text=names.number(f.value, name.decimals),
@@ -218,6 +219,7 @@ def view(
         task=task,
         panels=panels(whole),
         domains=panels([f for f in scored if f.metric.startswith(f"{metric}/")]),
+        effects=panels([f for f in own if f.stage == EFFECT and f.n is not None]),
         preferences=panels([f for f in own if f.stage == "evaluate-preferences"]),
         sizes=sizes(task, own, metric, latencies),
         steps=steps(metrics, task),

@@ -1,7 +1,7 @@
 """Gather the metrics into a summary, cards and a page; nothing is measured here.
 
 Reads   reports/metrics/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
-        `tasks`, `methods` and `preferences`
+        `tasks`, `methods`, `effects` and `preferences`
 Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed}
         reports/html/index.html   the page, one file
         reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model

@@ -9,11 +9,20 @@ Writes  models/TASK/base                   what `from_pretrained` of Hugging Fac
     tandem train sentiment
 """
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
 from tandem.core.errors import ParamsError
+from tandem.core.params import Runtime
+from tandem.core.records import Row
+from tandem.core.task import BaseTask
 from tandem.core.training import Training
+
+if TYPE_CHECKING:
+    from tandem.modeling import TextModel
 
 
 class Params(Training):
@@ -26,25 +35,58 @@ class Params(Training):
 def main(task: str) -> None:
     """Train the model of one task."""
     from tandem import metrics  # these take seconds, and a check of params needs none
-    from tandem.modeling import family, fit, write_fitted
+    from tandem.modeling import write_fitted
 
     runtime = params.project().runtime
-    training = params.load(Params, task, "train")
     known = tasks.load(task)
-    if training.model.kind != known.family:
-        at = f"{paths.PARAMS}: {task}.train.model.kind"
-        raise ParamsError(f"{at} must be {known.family!r}, the family of {task}")
+    training = settings_of(known)
     everything = records.read(paths.augmented(task) / "train.parquet", known.row)
     rows = records.first(everything, training.max_rows)
     validation = records.first(
         records.read(paths.split(task) / "validation.parquet", known.row),
         training.max_validation_rows,
     )
-    pretrained = paths.model(task, "pretrained")
-    io.require(pretrained)
+    model, curve = trained(known, rows, validation, training, runtime)
+    predictions = model.predict(validation, 2 * training.batch_size)
 
+    found = {
+        "rows": len(rows),
+        "validation": metrics.score(known, validation, predictions, runtime)[0],
+    }
+    write_fitted("train", task, "base", model, curve, found)
+
+
+def settings_of(task: BaseTask) -> Params:
+    """The part `train` of the section of `task`.
+
+    Raises:
+        ParamsError: it is not right, or is for a model of another family.
+    """
+    training = params.load(Params, task.name, "train")
+    if training.model.kind != task.family:
+        at = f"{paths.PARAMS}: {task.name}.train.model.kind"
+        raise ParamsError(f"{at} must be {task.family!r}, the family of {task.name}")
+    return training
+
+
+def trained(
+    task: BaseTask,
+    rows: Sequence[Row],
+    validation: Sequence[Row],
+    training: Params,
+    runtime: Runtime,
+) -> "tuple[TextModel, list[dict[str, float]]]":
+    """A model of `task` fitted on `rows`, from its pretrained weights, and its loss curve.
+
+    Raises:
+        StageError: the pretrained weights are missing, or see `tandem.modeling.fit`.
+    """
+    from tandem.modeling import family, fit
+
+    pretrained = paths.model(task.name, "pretrained")
+    io.require(pretrained)
     pin_torch(runtime)
-    model = family(known).start(pretrained, known, rows, training, training.model)
+    model = family(task).start(pretrained, task, rows, training, training.model)
     curve = fit(
         model.network,
         model.loss,
@@ -54,10 +96,4 @@ def main(task: str) -> None:
         training,
         runtime,
     )
-    predictions = model.predict(validation, 2 * training.batch_size)
-
-    found = {
-        "rows": len(rows),
-        "validation": metrics.score(known, validation, predictions, runtime)[0],
-    }
-    write_fitted("train", task, "base", model, curve, found)
+    return model, curve

@@ -89,6 +89,15 @@ def hide(text: str, pieces: Sequence[Piece]) -> str:
     return "".join(part for pair in zip(gaps, [*marks, ""], strict=True) for part in pair)
 
 
+def shown(text: str, pieces: Sequence[str]) -> str:
+    """`text` with each hidden piece's own text in its place.
+
+    >>> shown("turn on " + chr(FIRST), ["{name}"])
+    'turn on {name}'
+    """
+    return HIDDEN.sub(lambda match: pieces[ord(match.group()) - FIRST], text)
+
+
 def merged(pieces: Sequence[Piece]) -> list[Piece]:
     """The pieces sorted, with those that overlap joined; empty ones are left out.
 

@@ -28,6 +28,16 @@ def touched(words: Sequence[str], rate: float, rng: Random) -> list[int]:
     return sorted(rng.sample(among, round(rate * len(among))))
 
 
+def core_of(word: str) -> str:
+    """A free word without the signs that surround it.
+
+    >>> core_of('"great!"')
+    'great'
+    """
+    match = CORE.search(word)
+    return match.group() if match else word
+
+
 def recored(word: str, core: str) -> str:
     """`word` with `core` between the signs that surround it.
 
@@ -35,6 +45,17 @@ def recored(word: str, core: str) -> str:
     '"film!"'
     """
     return CORE.sub(lambda _: core, word, count=1)
+
+
+def cased(core: str, model: str) -> str:
+    """`core` with capitals where `model` has them: in all letters, or in the first.
+
+    >>> cased("movie", "Film"), cased("movie", "FILM"), cased("movie", "film"), cased("me", "I")
+    ('Movie', 'MOVIE', 'movie', 'Me')
+    """
+    if len(model) > 1 and model.isupper():
+        return core.upper()
+    return core[:1].upper() + core[1:] if model[:1].isupper() else core
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
