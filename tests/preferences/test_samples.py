@@ -116,7 +116,10 @@ def test_dpo_loss_by_hand() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(direct, "log_likelihood", lambda *_: gained)
         found = direct.loss(0.5)(None, tensors, 0.0)
+        anchored = direct.loss(0.5, anchor=2.0)(None, tensors, 0.0)
     assert found.item() == pytest.approx(-math.log(0.9))
+    # one token of the chosen sample was drawn, with log-likelihood ln 9 - 5
+    assert anchored.item() == pytest.approx(found.item() + 2.0 * (5.0 - math.log(9)), rel=1e-6)
 
 
 def test_dpo_loss_before_training_is_ln_2(model: Model, samples: list[Sample]) -> None:

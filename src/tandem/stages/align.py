@@ -33,6 +33,8 @@ class Params(Training):
     """Continuations of each prompt, an even number: the upper half is set against the lower."""
     beta: float = Field(gt=0)
     """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
+    anchor: float = Field(default=0.0, ge=0)
+    """Weight of the chosen samples' own likelihood; Pang et al. (2024) use 1."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -74,7 +76,7 @@ def main(task: str) -> None:
     }
     curve = fit(
         aligned.network,
-        direct.loss(settings.beta),
+        direct.loss(settings.beta, settings.anchor),
         pairs["train"],
         pairs["validation"],
         direct.collate,
