@@ -87,6 +87,18 @@ def model(encoder: Path) -> Model:
     return Model.start(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
 
 
+def test_the_loss_judges_the_logits(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    model.network.eval()
+    with torch.no_grad():
+        intents, words = model.logits_of(model.network, batch)
+        loss = model.loss(model.network, batch, 0.0)
+    labels = batch["labels"]
+    tags = labels[:, 1:][labels[:, 1:] != IGNORED]
+    losses = torch.nn.functional.cross_entropy(intents, labels[:, 0] - model.tags)
+    assert torch.allclose(losses + torch.nn.functional.cross_entropy(words, tags), loss)
+
+
 def test_outputs_are_tags_then_intents(model: Model) -> None:
     labels = list(model.network.config.id2label.values())
     assert labels[: model.tags] == ["O", "B-area", "I-area", "B-name", "I-name"]
