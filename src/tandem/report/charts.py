@@ -88,10 +88,12 @@ def trade(points: Sequence[Any], cost: str, title: str) -> str:
                 fmt="o",
                 color=FIRST if point.front else SECOND,
                 markerfacecolor=FIRST if point.front else "none",
+                elinewidth=1.0,
                 capsize=3,
             )
-            place = (point.cost, point.value)
-            axes.annotate(point.name, place, (7, 4), textcoords="offset points")
+            # above the front, below what it beats: near ones are told apart
+            offset = (7, 4 if point.front else -12)
+            axes.annotate(point.name, (point.cost, point.value), offset, textcoords="offset points")
         axes.set_xlim(0, 1.25 * max(point.cost for point in points))
         axes.set_xlabel(cost)
         axes.set_ylabel(title)
