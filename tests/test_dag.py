@@ -118,6 +118,8 @@ def test_deps_cover_the_import_closure(with_effects: list[Any]) -> None:
         starts = [module]
         if len(command) > 2:
             starts.append(SOURCE / "tandem" / "tasks" / f"{command[2]}.py")
+        method = SOURCE / "tandem" / "compression" / f"{command[-1]}.py"
+        starts += [method] if method.is_file() else []
         for needed in set().union(*map(closure, starts)):
             if says_nothing(needed):
                 continue
@@ -138,6 +140,16 @@ def test_effects_add_stages_of_their_own_and_are_none_by_default(
     assert more - names == {f"augmentation-effect@{task}" for task in tasks}
     assert names < more
     assert {f"augment@{task}" for task in tasks} < names
+
+
+def test_what_helps_any_method_is_a_dependency_of_all(stages: list[Any]) -> None:
+    helpers = {
+        f"src/tandem/compression/{path.name}"
+        for path in (SOURCE / "tandem" / "compression").glob("_*.py")
+    }
+    for stage in stages:
+        if stage.cmd.split()[1] == "compress":
+            assert helpers <= {dep.def_path for dep in stage.deps}, stage.addressing
 
 
 def test_outs_are_the_paths_of_the_code(stages: list[Any]) -> None:

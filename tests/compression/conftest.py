@@ -52,12 +52,15 @@ class Probe(TextModel):
         return found
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        ids = batch["input_ids"]
-        logits = self.logits(network, ids)
-        logits = logits if logits.ndim == 2 else logits[:, -1]
+        wanted = batch["input_ids"][:, 0]
+        (logits,) = self.logits_of(network, batch)
         return torch.nn.functional.cross_entropy(
-            logits, ids[:, 0] % logits.shape[-1], label_smoothing=smoothing
+            logits, wanted % logits.shape[-1], label_smoothing=smoothing
         )
+
+    def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
+        logits = self.logits(network, batch["input_ids"])
+        return [logits if logits.ndim == 2 else logits[:, -1]]
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         raise NotImplementedError

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tandem.compression import Given, int8
+from tandem.compression import Given, _layers, int8
 from tandem.core import io
+from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
 from tandem.modeling._model import METHOD_FILE
@@ -46,11 +47,11 @@ def test_is_four_times_smaller_and_ties_are_stored_once(
     probe.save(tmp_path / "base")
     compressed(probe, tmp_path / "int8")
     whole, small = (
-        sum(t.nbytes for t in load_file(tmp_path / part / int8.WEIGHTS).values())
+        sum(t.nbytes for t in load_file(tmp_path / part / _layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
     assert whole > 3.4 * small  # of width 64; the scales weigh less in wider ones
-    tensors = load_file(tmp_path / "int8" / int8.WEIGHTS)
+    tensors = load_file(tmp_path / "int8" / _layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 
 
@@ -81,6 +82,23 @@ def test_generates(probe: Any, tmp_path: Path) -> None:
     wanted = probe.network.generate(ids, **asked)
     assert torch.equal(small.generate(ids, **asked), wanted)
     assert small.generation_config.to_dict() == probe.network.generation_config.to_dict()
+
+
+def test_searches_with_as_many_beams_as_asked(probe: Any, tmp_path: Path) -> None:
+    settings = int8.Params(per_token=False, beams=1)
+    given = Given(probe, [], [], RUNTIME, tmp_path)
+    if not probe.network.can_generate():
+        with pytest.raises(StageError, match=r"int8\.beams: \w+ does not generate"):
+            int8.compress(given, settings)
+        return
+    probe.network.generation_config.update(num_beams=3, length_penalty=0.7)
+    int8.compress(given, settings)
+    small = type(probe).load(tmp_path, probe.task).network
+    assert small.generation_config.num_beams == 1
+    ids = torch.tensor([[5, 6, 7, 8]])
+    asked = {"max_new_tokens": 5, "do_sample": False}
+    wanted = probe.network.generate(ids, **asked, num_beams=1)
+    assert torch.equal(small.generate(ids, **asked), wanted)
 
 
 def test_plain_transformers_refuses_it(probe: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import Given, pruned
+from tandem.compression import Given, _blocks, pruned
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
@@ -33,9 +33,9 @@ def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -
         assert torch.allclose(probe.logits(plain, ids), probe.logits(probe.network, ids), atol=1e-5)
     sizes = {
         (len(stack), found.out.in_features)
-        for _, stack in pruned.stacks(plain)
+        for _, stack in _blocks.stacks(plain)
         for block in stack
-        if (found := pruned.feed_forward(block))
+        if (found := _blocks.feed_forward(block))
     }
     wanted = {"bert": {(2, 64)}, "llama": {(2, 64)}, "marian": {(2, 64), (1, 32)}}
     assert sizes == wanted[plain.config.model_type]
@@ -53,9 +53,9 @@ def test_generates_with_a_cache(probe: Any, rows: list[Row], tmp_path: Path) -> 
 
 def test_idle_units_go_first(probe: Any, rows: list[Row]) -> None:
     """Units whose way out is zero change nothing: taking them out changes no answer."""
-    for _, stack in pruned.stacks(probe.network):
+    for _, stack in _blocks.stacks(probe.network):
         for block in stack:
-            out = pruned.feed_forward(block).out  # type: ignore[union-attr]
+            out = _blocks.feed_forward(block).out  # type: ignore[union-attr]
             out.weight.data[:, 1::2] = 0
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
@@ -80,6 +80,56 @@ def test_idle_blocks_go_first(probe: Any, rows: list[Row]) -> None:
         after = probe.logits(probe.network, ids)
     assert len(probe.network.model.layers) == probe.network.config.num_hidden_layers == 2
     assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> None:
+    """Heads whose way out is zero change nothing: taking them out changes no answer."""
+    found = [
+        attention
+        for _, stack in _blocks.stacks(probe.network)
+        for block in stack
+        for attention in _blocks.attentions(block)
+    ]
+    assert (
+        len(found) == {"bert": 3, "llama": 3, "marian": 3 + 2 * 2}[probe.network.config.model_type]
+    )
+    for attention in found:
+        group = attention.shared * attention.width
+        attention.out.weight.data[:, :group] = 0
+    heads = found[0].groups * found[0].shared
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = probe.logits(probe.network, ids)
+    share = 1 - 1 / found[0].groups
+    plain = pruned.drop_heads(probe, probe.encode(rows), share, 8)
+    with torch.no_grad():
+        after = probe.logits(probe.network, ids)
+    assert torch.allclose(before, after, atol=1e-5)
+    assert plain == (probe.network.config.model_type == "llama")
+    if plain:
+        config = probe.network.config
+        assert (config.num_attention_heads, config.num_key_value_heads) == (heads // 2, 1)
+
+
+def test_fewer_heads_come_back(probe: Any, rows: list[Row], tmp_path: Path) -> None:
+    """As a plain model where the config can say it, else by the weights' shapes."""
+    before = probe.network.num_parameters()
+    asked = settings(1.0).model_copy(update={"heads": 0.5})
+    pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), asked)
+    back = type(probe).load(tmp_path, probe.task).network
+    assert back.num_parameters() == probe.network.num_parameters() < before
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        assert torch.allclose(probe.logits(back, ids), probe.logits(probe.network, ids), atol=1e-5)
+    if probe.network.config.model_type == "llama":
+        assert probe.auto.from_pretrained(tmp_path).num_parameters() == back.num_parameters()
+    else:
+        with pytest.raises(RuntimeError, match="mismatched"):
+            probe.auto.from_pretrained(tmp_path)
+    if back.can_generate():
+        how = {"max_new_tokens": 5, "do_sample": False}
+        cached = back.generate(ids, **how)
+        assert torch.equal(cached, back.generate(ids, use_cache=False, **how))
 
 
 def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) -> None:

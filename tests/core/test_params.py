@@ -18,10 +18,11 @@ def test_the_default_params_are_right(content: dict[str, Any]) -> None:
     params.check(content)
 
 
-def test_the_smoke_params_are_right(tmp_path: Path) -> None:
+@pytest.mark.parametrize("top", ["params.smoke.yaml", "params.full.yaml"])
+def test_what_is_laid_over_the_params_is_right(tmp_path: Path, top: str) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
-    params.overlay(ROOT / "params.smoke.yaml", base)
+    params.overlay(ROOT / top, base)
     assert params.read(base) != params.read(ROOT / "params.yaml")
     assert "# What pins the bits" in base.read_text()
 

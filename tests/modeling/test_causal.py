@@ -47,6 +47,15 @@ def test_bits_are_those_of_the_texts_tokens_one_by_one(
     assert answer["bytes"] == len(row.text.encode())
 
 
+def test_the_loss_judges_the_logits(model: Model, rated: list[GenerationRow]) -> None:
+    batch = model.collate()(model.encode(rated[:3]))
+    with torch.no_grad():
+        (logits,) = model.logits_of(model.network, batch)
+        loss = model.loss(model.network, batch, 0.0)
+    wanted = batch["input_ids"][:, 1:][batch["attention_mask"][:, 1:].bool()]
+    assert torch.allclose(torch.nn.functional.cross_entropy(logits, wanted), loss)
+
+
 def test_bytes_are_utf8_bytes(model: Model, rated: list[GenerationRow]) -> None:
     row = GenerationRow(id="x", group="x", domain="movie", text="Amélie ☺")
     assert model.predict([row], 1)[0]["bytes"] == 6 + 1 + 1 + 3

@@ -1,11 +1,14 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from transformers import AutoTokenizer, MarianConfig
 
 from tandem import modeling
+from tandem.compression import Given
+from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
 from tandem.core.params import Runtime
@@ -218,3 +221,36 @@ def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
     late, last = KeepPlaceholders(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
     assert late.tolist() == [no, no, no, no, no, no, -1, no]
     assert last.tolist() == [no, 0, no, no, no, no, no, no]
+
+
+def test_the_loss_judges_the_logits(scratch: Path) -> None:
+    model = start(scratch)
+    model.network.eval()
+    batch = model.collate()(model.encode(ROWS[:5]))
+    with torch.no_grad():
+        (logs,) = model.logits_of(model.network, batch)
+        loss = model.loss(model.network, batch, 0.0)
+    wanted = batch["labels"][batch["labels"] != -100]
+    assert len(logs) == len(wanted)
+    assert torch.allclose(-logs.gather(1, wanted[:, None]).mean(), loss, atol=1e-4)
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "int8": {"per_token": False, "beams": 1},
+    "weights": {"bits": 4, "group_size": 16},
+    "magnitude": {"share": 0.5, "scope": "network", "healing": TRAINING},
+    "pruned": {"units": 0.5, "heads": 0.5, "blocks": 1.0, "rows": 8, "healing": TRAINING},
+    "student": {"blocks": 0.5, "temperature": 2.0, "soft": 0.5, "training": TRAINING},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_compressed_translator_translates(scratch: Path, tmp_path: Path, method: str) -> None:
+    module = registry.load("compression", method)
+    settings = module.Params(**METHODS[method])
+    module.compress(Given(start(scratch), ROWS, ROWS, RUNTIME, tmp_path), settings)
+    model = modeling.load(tmp_path, TASK)
+    answers = model.predict([row(text) for text in NEW], 2)
+    for text, answer in zip(NEW, answers, strict=True):
+        assert set(names(text)) <= set(names(answer["target"]))
+    assert model.network.generation_config.num_beams == (1 if method == "int8" else 2)

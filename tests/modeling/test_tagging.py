@@ -16,6 +16,7 @@ from transformers import (
     BertTokenizer,
 )
 
+from tandem.compression import Given, onnx
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.records import Span
@@ -87,6 +88,18 @@ def model(encoder: Path) -> Model:
     return Model.start(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
 
 
+def test_the_loss_judges_the_logits(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    model.network.eval()
+    with torch.no_grad():
+        intents, words = model.logits_of(model.network, batch)
+        loss = model.loss(model.network, batch, 0.0)
+    labels = batch["labels"]
+    tags = labels[:, 1:][labels[:, 1:] != IGNORED]
+    losses = torch.nn.functional.cross_entropy(intents, labels[:, 0] - model.tags)
+    assert torch.allclose(losses + torch.nn.functional.cross_entropy(words, tags), loss)
+
+
 def test_outputs_are_tags_then_intents(model: Model) -> None:
     labels = list(model.network.config.id2label.values())
     assert labels[: model.tags] == ["O", "B-area", "I-area", "B-name", "I-name"]
@@ -94,6 +107,19 @@ def test_outputs_are_tags_then_intents(model: Model) -> None:
         f"intent:{name}"
         for name in ("HassCancelAllTimers", "HassGetCurrentTime", "HassLightSet", "HassTurnOn")
     ]
+
+
+def test_a_graph_tags_as_the_network_does(model: Model, tmp_path: Path) -> None:
+    model.network.eval()
+    onnx.compress(Given(model, [], [], RUNTIME, tmp_path), onnx.Params())
+    graph = Model.load(tmp_path, model.task)
+    assert graph.tags == model.tags
+    _, batch = next(model.batches(model.encode_texts([row.text for row in ROWS]), len(ROWS)))
+    with torch.inference_mode():
+        before, after = (each.network(**batch).logits for each in (model, graph))
+    words = batch["attention_mask"].bool()
+    assert (after - before)[words].abs().max() < 0.05 * before.abs().max()
+    assert [set(answer) for answer in graph.predict(ROWS, 3)] == [{"label", "spans"}] * len(ROWS)
 
 
 def test_learns_saves_and_loads(model: Model, tmp_path: Path) -> None:

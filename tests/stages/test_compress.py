@@ -10,28 +10,29 @@ from ruamel.yaml import YAML
 from tandem import cli, modeling
 from tandem.core import paths, records, registry
 from tandem.core import task as tasks
+from tandem.stages import evaluate
 from tandem.tasks.sentiment import SentimentRow
 
+TRAINING = {
+    "steps": 2,
+    "evaluate_every": 2,
+    "patience": 1,
+    "batch_size": 4,
+    "learning_rate": 0.001,
+    "max_length": 16,
+}
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["sentiment"],
-    "methods": ["int8", "pruned"],
+    "methods": ["int8", "pruned", "weights", "magnitude", "student", "onnx"],
     "preferences": {},
     "sentiment": {
         "int8": {"per_token": False},
-        "pruned": {
-            "units": 0.5,
-            "blocks": 1.0,
-            "rows": 8,
-            "healing": {
-                "steps": 2,
-                "evaluate_every": 2,
-                "patience": 1,
-                "batch_size": 4,
-                "learning_rate": 0.001,
-                "max_length": 16,
-            },
-        },
+        "pruned": {"units": 0.5, "heads": 0.5, "blocks": 1.0, "rows": 8, "healing": TRAINING},
+        "weights": {"bits": 4, "group_size": 16},
+        "magnitude": {"share": 0.5, "scope": "layer", "healing": TRAINING},
+        "student": {"blocks": 0.5, "temperature": 2.0, "soft": 0.5, "training": TRAINING},
+        "onnx": {},
     },
 }
 
@@ -46,7 +47,8 @@ def project(rated_project: Path, tiny: Path) -> Path:
 
 
 def size(variant: str) -> int:
-    return (paths.model("sentiment", variant) / "model.safetensors").stat().st_size
+    found: int = evaluate.weights(paths.model("sentiment", variant))["size_bytes"]
+    return found
 
 
 @pytest.mark.parametrize("method", registry.names("compression"))
@@ -56,6 +58,17 @@ def test_a_method_gives_a_smaller_model_that_answers(project: Path, method: str)
     rows = records.read(paths.split("sentiment") / "test.parquet", SentimentRow)
     model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))
     assert len(model.predict(rows, 4)) == len(rows)
+    kinds = {file.suffix for file in paths.model("sentiment", method).rglob("*")}
+    assert kinds <= {".json", ".safetensors", ".onnx"}  # nothing that holds code
+
+
+@pytest.mark.parametrize("method", registry.names("compression"))
+def test_a_method_gives_the_same_bytes_again(project: Path, method: str) -> None:
+    folder = paths.model("sentiment", method)
+    assert cli.main(["compress", "sentiment", method]) == 0
+    first = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert cli.main(["compress", "sentiment", method]) == 0
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
 
 
 def test_an_unknown_method_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,6 +134,15 @@ def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
     assert small["bits_per_byte"]["value"] == pytest.approx(base["bits_per_byte"]["value"], rel=0.1)
 
 
+def test_packed_weights_are_counted_by_what_they_hold(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    packed = {"w": torch.zeros(8, dtype=torch.uint8)}
+    save_file(packed, tmp_path / "model.safetensors", {"format": "pt", "numbers": "16"})
+    assert evaluate.weights(tmp_path)["parameters"] == 16
+
+
 def test_diverged_weights_are_one_line(scored: Path) -> None:
     from safetensors.torch import load_file, save_file
 

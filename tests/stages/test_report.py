@@ -200,6 +200,45 @@ def test_effects_of_augmentation_are_shown_where_params_ask_for_them(project: Pa
     assert "1.234" not in text
 
 
+def test_score_is_drawn_against_what_it_costs(project: Path) -> None:
+    measured = json.loads(report.LATENCY.read_text())
+    measured["sentiment"]["int8"]["weights_sha256"] = "bb"
+    io.write_json(report.LATENCY, measured)
+    report.main()
+    page = (report.HTML / "index.html").read_text()
+    assert page.count("<figure") == 3
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert sum("worse in none: int8, base" in caption for caption in captions) == 2
+    assert "milliseconds a row" in page
+    assert "megabytes of weights" in page
+
+
+def sized(variant: str, megabytes: float, value: float, ms: float | None = None) -> views.Size:
+    latency = None if ms is None else {"milliseconds_per_row": ms, "current": ms < 100}
+    return views.Size(
+        variant=variant, name=variant, megabytes=megabytes, parameters=None,
+        value=value, low=None, high=None, latency=latency,
+    )  # fmt: skip
+
+
+def test_the_front_is_what_no_other_variant_beats() -> None:
+    sizes = [
+        sized("base", 90, 0.80, 10), sized("int8", 23, 0.79, 4), sized("pruned", 60, 0.78, 5),
+        sized("twin", 23, 0.79, 4), sized("worse", 23, 0.70, 200),
+    ]  # fmt: skip
+    found = views.trades(sizes, 1)
+    assert [(p.name, p.front) for p in found["size"]] == [
+        ("int8", True), ("twin", True), ("worse", False), ("pruned", False), ("base", True),
+    ]  # fmt: skip
+    assert [p.name for p in found["latency"]] == ["int8", "twin", "pruned", "base"]
+    less = views.trades(sizes, -1)["size"]
+    assert [p.name for p in less if p.front] == ["worse"]
+
+
+def test_one_variant_is_not_compared() -> None:
+    assert views.trades([sized("base", 90, 0.8, 10)], 1) == {}
+
+
 def test_model_card_is_the_hubs(project: Path) -> None:
     report.main()
     card = ModelCard.load(report.CARDS / "sentiment-base.md")

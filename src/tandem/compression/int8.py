@@ -17,24 +17,20 @@ that `from_pretrained`, which would take them for weights, refuses their shape.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, GenerationConfig
-from transformers.initialization import no_init_weights
 
-from tandem.compression import Given
+from tandem.compression import Given, _layers
 from tandem.compression._smoothing import smooth
 from tandem.core import io
+from tandem.core.errors import StageError
 from tandem.core.params import Strict
 from tandem.modeling._model import METHOD_FILE
 
-WEIGHTS = "model.safetensors"
 SCALE = "_scale"
 LEAST = 1e-8  # a token of zeros stays one
 
@@ -57,42 +53,55 @@ class Params(Strict):
     """Linear layers and embeddings left in fp32, by the ends of their names."""
     smoothing: Smoothing | None = None
     """Null smoothes nothing."""
+    beams: int | None = Field(default=None, ge=1)
+    """Beams that the smaller model searches with, a part of what its answers cost; 1 is greedy,
+    null keeps the model's own."""
 
 
 def compress(given: Given, settings: Params) -> None:
     """Write the model with integer weights; needs rows for smoothing alone.
 
     Raises:
-        StageError: the network has no block that smoothing knows.
+        StageError: `beams` is set for a model that does not generate, or the network has no block
+            that smoothing knows.
     """
-    model, folder = given.model, given.folder
+    if settings.beams:
+        _search(given.model.network, settings.beams)
     if settings.smoothing:
-        smooth(model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
-    model.save(folder)
-    network = model.network
-    quantised = {f"{name}.weight" for name, _ in _layers(network, settings.keep)}
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in load_file(folder / WEIGHTS).items():
-        if name in quantised:
-            integers, tensors[name + SCALE] = quantise(tensor)
-            tensors[name] = integers.flatten()
-        else:
-            tensors[name] = tensor
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    io.write_json(folder / METHOD_FILE, {"method": "int8", "per_token": settings.per_token})
+        smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
+    marker = {"method": "int8", "per_token": settings.per_token}
+    _layers.write(given, settings.keep, _store, marker)
 
 
 def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, built by the class `auto` of transformers, with integer layers."""
-    tensors = load_file(folder / WEIGHTS)
-    config = AutoConfig.from_pretrained(folder)
-    with no_init_weights():  # memory that is not written to is not taken
-        network = (getattr(auto, "from_config", None) or auto._from_config)(config)
-    network.tie_weights()
-    _fill(network, tensors, io.read_json(folder / METHOD_FILE)["per_token"])
-    if network.can_generate():
-        network.generation_config = GenerationConfig.from_pretrained(folder)
-    return network.eval()
+    torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
+    per_token: bool = io.read_json(folder / METHOD_FILE)["per_token"]
+
+    def rebuild(layer: Any, parts: _layers.Parts, bias: Tensor | None) -> nn.Module | Tensor:
+        weight, scale = parts[""].view(layer.weight.shape), parts[SCALE]
+        if isinstance(layer, nn.Linear):
+            return Int8Linear(weight, scale, bias, per_token)
+        if type(layer) is nn.Embedding:
+            return Int8Embedding(weight, scale)
+        # a kind of its own, as of positions: small, and its forward is not ours to know
+        return weight.float() * scale[:, None]
+
+    return _layers.restore(folder, auto, ("", SCALE), rebuild)
+
+
+def _search(network: Any, beams: int) -> None:
+    """Have `network` generate with so many beams."""
+    if not network.can_generate():
+        raise StageError(f"int8.beams: {type(network).__name__} does not generate; leave it null")
+    network.generation_config.num_beams = beams
+    if beams == 1:  # what rules beams alone may not be said of none
+        network.generation_config.length_penalty = None
+
+
+def _store(weight: Tensor) -> _layers.Parts:
+    integers, scale = quantise(weight)
+    return {"": integers.flatten(), SCALE: scale}
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -146,43 +155,3 @@ class Int8Embedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Token ids (…) to fp32 rows (…, width)."""
         return self.weight[ids].float() * self.scale[ids].unsqueeze(-1)
-
-
-def _layers(network: nn.Module, keep: Sequence[str]) -> Iterator[tuple[str, nn.Module]]:
-    for name, module in network.named_modules():
-        wanted = isinstance(module, nn.Linear | nn.Embedding)
-        if wanted and not any(name.endswith(end) for end in keep):
-            yield name, module
-
-
-def _first_names(network: nn.Module) -> dict[str, str]:
-    """For each parameter the first name of the same tensor."""
-    first: dict[int, str] = {}
-    named = network.named_parameters(remove_duplicate=False)
-    return {name: first.setdefault(id(parameter), name) for name, parameter in named}
-
-
-def _fill(network: Any, tensors: Mapping[str, Tensor], per_token: bool) -> None:
-    """Put `tensors` in their places, and integer layers in the places of those quantised."""
-    torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
-    tied = _first_names(network)
-    for name, module in list(network.named_modules()):
-        if not isinstance(module, nn.Linear | nn.Embedding):
-            continue
-        weight = tied[f"{name}.weight"]
-        if weight + SCALE not in tensors:
-            continue
-        pair = tensors[weight].view(module.weight.shape), tensors[weight + SCALE]
-        if isinstance(module, nn.Linear):
-            network.set_submodule(
-                name, Int8Linear(*pair, tensors.get(tied.get(f"{name}.bias", "")), per_token)
-            )
-        elif type(module) is nn.Embedding:
-            network.set_submodule(name, Int8Embedding(*pair))
-        else:  # a kind of its own, as of positions: small, and its forward is not ours to know
-            module.weight.data = pair[0].float() * pair[1][:, None]
-    rest = {name: t for name, t in tensors.items() if t.is_floating_point() and SCALE not in name}
-    missing, _ = network.load_state_dict(rest, strict=False)
-    for name in missing:  # what is never saved, as sinusoids of positions, is made as it was
-        if tied[name] not in tensors:
-            network._init_weights(network.get_submodule(name.rpartition(".")[0]))

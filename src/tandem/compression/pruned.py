@@ -1,37 +1,40 @@
-"""Take out what a network needs least, whole blocks and feed-forward units, then heal it.
+"""Take out what a network needs least, blocks, attention heads and units, then heal it.
 
-Structured pruning: what is left is a plain smaller network, read by `from_pretrained`, and faster
-with any kernel. Both judgements are made on training rows of the task.
+Structured pruning: what is left is a plain smaller network, faster with any kernel. All
+judgements are made on training rows of the task.
 
 - Blocks, by how little they turn what passes through them: 1 - cos(in, out), Block Influence of
   Men et al. 2024 ("ShortGPT: Layers in Large Language Models are More Redundant Than You Expect").
 - Units, by the first-order change of the loss without them, (Σ w · ∂L/∂w)² over a unit's outgoing
   weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for Neural Network
   Pruning"). Each block keeps as many, for a config holds one number for all of a stack.
+- Attention heads, by the same sum over a head's outgoing weights, which is the loss's derivative
+  by a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better than One?"). Heads
+  that share keys and values stay or go together.
 
 A short fit then heals, as in Gromov et al. 2024 ("The Unreasonable Ineffectiveness of the Deeper
 Layers").
+
+`from_pretrained` reads the folder, but for one case: the configs of BERT and Marian cannot say
+that heads are fewer than their width asks for. Then tandem.json stands there, and `restore` takes
+the shapes from the weights.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tandem.compression import Given
-from tandem.core import records
+from tandem.compression import Given, _blocks, _healing, _layers
+from tandem.core import io
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
-from tandem.modeling import TextModel, Training, fit
+from tandem.modeling import TextModel, Training
+from tandem.modeling._model import METHOD_FILE
 
-# A block's feed-forward layer: the linear layers into its units, and the one out of them.
-SHAPES = (
-    (("intermediate.dense",), "output.dense"),  # BERT and its kin
-    (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # Llama and its kin
-    (("fc1",), "fc2"),  # Marian, BART
-)
 MULTIPLE = 8
 """Units are kept in this number's multiples, the width of a vector register in fp32 (AVX2)."""
 
@@ -41,10 +44,13 @@ class Params(Strict):
 
     units: float = Field(gt=0, le=1)
     """Share of each feed-forward layer's units that stays."""
+    heads: float = Field(default=1.0, gt=0, le=1)
+    """Share of each attention's heads that stays; of those of keys and values, if queries share
+    them."""
     blocks: float = Field(gt=0, le=1)
     """Share of each stack's blocks that stays."""
     rows: int = Field(ge=1)
-    """Training rows by which units and blocks are judged."""
+    """Training rows by which units, heads and blocks are judged."""
     healing: Training
 
 
@@ -52,50 +58,33 @@ def compress(given: Given, settings: Params) -> None:
     """Prune the model, heal it on the training rows, write it.
 
     Raises:
-        StageError: no feed-forward layer of a known shape is found, or healing fails.
+        StageError: no layer of a known shape is found, or healing fails.
     """
     model, healing = given.model, settings.healing
-    model.limit(healing.max_length)
-    examples = model.encode(records.first(given.rows, healing.max_rows))
+    examples = _healing.examples(given, healing)
     judged = examples[: settings.rows]
-    if not list(stacks(model.network)):
+    if not list(_blocks.stacks(model.network)):
         raise StageError(f"{type(model.network).__name__} has no block that `pruned` knows")
     drop_blocks(model, judged, settings.blocks, healing.batch_size)
+    plain = drop_heads(model, judged, settings.heads, healing.batch_size)
     drop_units(model, judged, settings.units, healing.batch_size)
-    fit(
-        model.network,
-        model.loss,
-        examples,
-        model.encode(records.first(given.validation, healing.max_validation_rows)),
-        model.collate(),
-        healing,
-        given.runtime,
-    )
+    _healing.heal(given, examples, healing)
     model.save(given.folder)
+    if not plain:
+        io.write_json(given.folder / METHOD_FILE, {"method": "pruned"})
 
 
-class FeedForward(NamedTuple):
-    """The linear layers (units, width) into a block's units, and the one (width, units) out."""
+def restore(folder: Path, auto: Any) -> Any:
+    """The network in `folder`, its linear layers as wide as their weights are."""
 
-    into: list[nn.Linear]
-    out: nn.Linear
+    def rebuild(layer: Any, parts: _layers.Parts, bias: Tensor | None) -> Tensor:
+        if isinstance(layer, nn.Linear):
+            layer.out_features, layer.in_features = parts[""].shape
+        if bias is not None:
+            layer.bias.data = bias.clone()
+        return parts[""].clone()
 
-
-def feed_forward(block: nn.Module) -> FeedForward | None:
-    """The feed-forward layer of `block`, if it has one of a known shape."""
-    modules = dict(block.named_modules())
-    for into, out in SHAPES:
-        found: list[Any] = [modules.get(name) for name in (*into, out)]
-        if all(isinstance(module, nn.Linear) for module in found):
-            return FeedForward(found[:-1], found[-1])
-    return None
-
-
-def stacks(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    """The lists of blocks with a feed-forward layer each: their names and themselves."""
-    for name, module in network.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) and all(map(feed_forward, module)):
-            yield name, module
+    return _layers.restore(folder, auto, ("",), rebuild)
 
 
 def drop_blocks(
@@ -103,18 +92,13 @@ def drop_blocks(
 ) -> None:
     """Keep the `share` of each stack's blocks that turn their input most, one at the least."""
     network: Any = model.network
-    kept = {name: max(1, round(share * len(stack))) for name, stack in stacks(network)}
-    if all(kept[name] == len(stack) for name, stack in stacks(network)):
+    kept = {name: max(1, round(share * len(stack))) for name, stack in _blocks.stacks(network)}
+    if all(kept[name] == len(stack) for name, stack in _blocks.stacks(network)):
         return
     influence = _influence(model, examples, batch_size)
-    for name, stack in list(stacks(network)):
+    for name in kept:
         chosen = sorted(influence[name].topk(kept[name]).indices.tolist())
-        network.set_submodule(name, nn.ModuleList(stack[number] for number in chosen))
-        for number, block in enumerate(network.get_submodule(name)):
-            for module in block.modules():
-                if hasattr(module, "layer_idx"):  # where a key–value cache keeps its states
-                    module.layer_idx = number
-        _tell(network.config, name, "layers", "num_hidden_layers", kept[name])
+        _blocks.keep_blocks(network, name, chosen)
 
 
 @torch.inference_mode()
@@ -122,7 +106,7 @@ def _influence(
     model: TextModel, examples: Sequence[dict[str, Any]], batch_size: int
 ) -> dict[str, Tensor]:
     """1 - cos(in, out) of each block of each stack, (blocks,), summed over tokens."""
-    found = {name: torch.zeros(len(stack)) for name, stack in stacks(model.network)}
+    found = {name: torch.zeros(len(stack)) for name, stack in _blocks.stacks(model.network)}
 
     def watch(name: str, number: int) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
@@ -133,7 +117,7 @@ def _influence(
 
     hooks = [
         block.register_forward_hook(watch(name, number))
-        for name, stack in stacks(model.network)
+        for name, stack in _blocks.stacks(model.network)
         for number, block in enumerate(stack)
     ]
     for batch in _batches(model, examples, batch_size):
@@ -143,6 +127,58 @@ def _influence(
     return found
 
 
+def drop_heads(
+    model: TextModel, examples: Sequence[dict[str, Any]], share: float, batch_size: int
+) -> bool:
+    """Keep the `share` of each attention's heads that the loss needs most, one at the least.
+
+    Returns:
+        Whether the model's config can say how many there are now.
+
+    Raises:
+        StageError: no attention of a known shape is found.
+    """
+    if share == 1:
+        return True
+    network: Any = model.network
+    found = [
+        attention
+        for _, stack in _blocks.stacks(network)
+        for block in stack
+        for attention in _blocks.attentions(block)
+    ]
+    if not found:
+        raise StageError(f"{type(network).__name__} has no attention that `pruned` knows")
+    outs = [(attention.out, attention.shared * attention.width) for attention in found]
+    scores = _importance(model, examples, outs, batch_size)
+    for score, attention in zip(scores, found, strict=True):
+        _keep_heads(attention, score.topk(max(1, round(share * len(score)))).indices.sort().values)
+    return _tell_heads(network.config, found[0])
+
+
+def _keep_heads(attention: _blocks.Attention, kept: Tensor) -> None:
+    """Leave of an attention only the groups of heads whose numbers are `kept`, (groups,)."""
+
+    def places(size: int) -> Tensor:
+        return (kept[:, None] * size + torch.arange(size)).flatten()
+
+    queries, one = places(attention.shared * attention.width), places(attention.width)
+    _blocks.narrow(attention.query, queries, out=True)
+    _blocks.narrow(attention.key, one, out=True)
+    _blocks.narrow(attention.value, one, out=True)
+    _blocks.narrow(attention.out, queries, out=False)
+
+
+def _tell_heads(config: Any, attention: _blocks.Attention) -> bool:
+    """Write the heads into `config`, if it has a word for a head's width and allows the number."""
+    heads = attention.groups * attention.shared
+    if not hasattr(config, "head_dim") or config.hidden_size % heads:
+        return False
+    config.head_dim = attention.width
+    config.num_attention_heads, config.num_key_value_heads = heads, attention.groups
+    return True
+
+
 def drop_units(
     model: TextModel, examples: Sequence[dict[str, Any]], share: float, batch_size: int
 ) -> None:
@@ -150,36 +186,39 @@ def drop_units(
     if share == 1:
         return
     network: Any = model.network
-    layers = [found for _, s in stacks(network) for b in s if (found := feed_forward(b))]
-    weights = [layer.out.weight for layer in layers]
-    scores = [torch.zeros(layer.out.in_features) for layer in layers]
-    for batch in _batches(model, examples, batch_size):
-        changes = torch.autograd.grad(model.loss(network, batch, 0.0), weights)
-        for score, weight, change in zip(scores, weights, changes, strict=True):
-            score += (weight.detach() * change).sum(dim=0) ** 2
+    layers = [
+        found
+        for _, stack in _blocks.stacks(network)
+        for block in stack
+        if (found := _blocks.feed_forward(block))
+    ]
+    scores = _importance(model, examples, [(layer.out, 1) for layer in layers], batch_size)
     for score, layer in zip(scores, layers, strict=True):
         kept = max(MULTIPLE, round(share * len(score) / MULTIPLE) * MULTIPLE)
-        _slice(layer, score.topk(min(kept, len(score))).indices.sort().values)
-    for name, stack in stacks(network):
-        units = feed_forward(stack[0]).out.in_features  # type: ignore[union-attr]
-        _tell(network.config, name, "ffn_dim", "intermediate_size", units)
+        chosen = score.topk(min(kept, len(score))).indices.sort().values
+        for linear in layer.into:
+            _blocks.narrow(linear, chosen, out=True)
+        _blocks.narrow(layer.out, chosen, out=False)
+    for name, stack in _blocks.stacks(network):
+        units = _blocks.feed_forward(stack[0]).out.in_features  # type: ignore[union-attr]
+        _blocks.tell(network.config, name, "ffn_dim", "intermediate_size", units)
 
 
-def _slice(layer: FeedForward, kept: Tensor) -> None:
-    """Leave only the units whose numbers are `kept`, (units,)."""
-    for linear in layer.into:
-        linear.weight = nn.Parameter(linear.weight.detach()[kept].clone())
-        if linear.bias is not None:
-            linear.bias = nn.Parameter(linear.bias.detach()[kept].clone())
-        linear.out_features = len(kept)
-    layer.out.weight = nn.Parameter(layer.out.weight.detach()[:, kept].clone())
-    layer.out.in_features = len(kept)
-
-
-def _tell(config: Any, stack: str, ending: str, single: str, value: int) -> None:
-    """Write a stack's new number into `config`, which names it by the half where there are two."""
-    half = f"{'decoder' if 'decoder' in stack.split('.') else 'encoder'}_{ending}"
-    setattr(config, half if hasattr(config, half) else single, value)
+def _importance(
+    model: TextModel,
+    examples: Sequence[dict[str, Any]],
+    outs: Sequence[tuple[nn.Linear, int]],
+    batch_size: int,
+) -> list[Tensor]:
+    """(Σ w · ∂L/∂w)² for so many inputs at a time of each layer, summed over batches."""
+    weights = [layer.weight for layer, _ in outs]
+    sizes = [size for _, size in outs]
+    scores = [torch.zeros(layer.in_features // size) for layer, size in outs]
+    for batch in _batches(model, examples, batch_size):
+        changes = torch.autograd.grad(model.loss(model.network, batch, 0.0), weights)
+        for score, weight, change, size in zip(scores, weights, changes, sizes, strict=True):
+            score += (weight.detach() * change).sum(dim=0).view(-1, size).sum(dim=1) ** 2
+    return scores
 
 
 def _batches(

@@ -96,6 +96,12 @@ class TextModel(ABC):
         found: Tensor = network(**batch).loss
         return found
 
+    def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
+        """The logits that `loss` judges, (answers, classes), one tensor a kind of answer."""
+        return [
+            network(**{name: value for name, value in batch.items() if name != "labels"}).logits
+        ]
+
     @abstractmethod
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """One answer a row, in the order of `rows`, as JSON-able values."""

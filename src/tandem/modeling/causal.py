@@ -69,6 +69,11 @@ class Model(TextModel):
         logits = network.get_output_embeddings()(hidden)
         return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
 
+    def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
+        """Logits of the next token, (tokens, vocabulary), for all that are not padding."""
+        hidden, _ = next_tokens(network, batch)
+        return [network.get_output_embeddings()(hidden)]
+
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """Bits and bytes of each row's whole text; `bits / bytes` is its bits per byte."""

@@ -21,12 +21,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.marian.modeling_marian import shift_tokens_right
 
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.seq2seq import Params
-from tandem.modeling._copying import CopyingMarian
+from tandem.modeling._copying import IGNORED, CopyingMarian
 from tandem.modeling._lexicon import like
 from tandem.modeling._model import TextModel
 from tandem.modeling._phrases import PhraseTable
@@ -135,6 +136,19 @@ class Model(TextModel):
         """Mean negative log-probability of the target's tokens."""
         found: Tensor = network(**batch, label_smoothing=smoothing).loss
         return found
+
+    def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
+        """Log-probabilities of the target's tokens, (tokens, vocabulary)."""
+        config, labels = network.config, batch["labels"]
+        found = network(
+            input_ids=batch["input_ids"],
+            attention_mask=batch["attention_mask"],
+            decoder_input_ids=shift_tokens_right(
+                labels, config.pad_token_id, config.decoder_start_token_id
+            ),
+            use_cache=False,
+        )
+        return [found.logits[labels != IGNORED]]
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """{"target": translation} a row; each placeholder of a source stands in its translation."""

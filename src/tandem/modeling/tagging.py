@@ -117,6 +117,13 @@ class Model(TextModel):
         weight: float = network.config.span_weight
         return whole + weight * spans
 
+    def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
+        """Logits of the intents, (texts, intents), and of the tags of words, (words, tags)."""
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        logits = network(**inputs).logits
+        words = batch["labels"][:, 1:] != IGNORED
+        return [self._pooled(logits, inputs), logits[:, 1:, : self.tags][words]]
+
     def _pooled(self, logits: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
         """The outputs (batch, length, all) that are labels of the whole text, (batch, labels)."""
         found = logits[:, :, self.tags :]

@@ -1,4 +1,4 @@
-"""Loss curves and sizes as SVG: the same numbers give the same bytes.
+"""Loss curves, and scores against what they cost, as SVG: the same numbers give the same bytes.
 
 Matplotlib draws with marker colours, which become the page's own, so that a chart follows light
 and dark; fonts are the page's too.
@@ -63,19 +63,39 @@ def losses(path: Path) -> str:
     return _svg(draw) if names else ""
 
 
-def sizes(points: Sequence[Any], title: str) -> str:
-    """Score against size: `points` have `name`, `megabytes`, `value`, `low`, `high`."""
+def trade(points: Sequence[Any], cost: str, title: str) -> str:
+    """Score against cost: `points` have `name`, `cost`, `value`, `low`, `high`, `front`.
+
+    The Pareto front is filled and joined by steps: what lies beside it costs more for no more.
+    """
 
     def draw(axes: "Axes") -> None:
+        front = [point for point in points if point.front]
+        axes.step(
+            [point.cost for point in front],
+            [point.value for point in front],
+            where="post",
+            color=FIRST,
+            linewidth=0.9,
+            linestyle="--",
+        )
         for point in points:
             ends = [[point.value - point.low], [point.high - point.value]] if point.low else None
             axes.errorbar(
-                [point.megabytes], [point.value], yerr=ends, fmt="o", color=FIRST, capsize=3
+                [point.cost],
+                [point.value],
+                yerr=ends,
+                fmt="o",
+                color=FIRST if point.front else SECOND,
+                markerfacecolor=FIRST if point.front else "none",
+                elinewidth=1.0,
+                capsize=3,
             )
-            place = (point.megabytes, point.value)
-            axes.annotate(point.name, place, (7, 4), textcoords="offset points")
-        axes.set_xlim(0, 1.25 * max(point.megabytes for point in points))
-        axes.set_xlabel("megabytes of weights")
+            # above the front, below what it beats: near ones are told apart
+            offset = (7, 4 if point.front else -12)
+            axes.annotate(point.name, (point.cost, point.value), offset, textcoords="offset points")
+        axes.set_xlim(0, 1.25 * max(point.cost for point in points))
+        axes.set_xlabel(cost)
         axes.set_ylabel(title)
 
     return _svg(draw) if points else ""

@@ -77,6 +77,18 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A variant's cost and score; `front` if no other variant is better in one, worse in none."""
+
+    name: str
+    cost: float
+    value: float
+    low: float | None
+    high: float | None
+    front: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Everything that is shown of a task."""
 
@@ -86,6 +98,7 @@ class View:
     effects: list[Panel] = field(default_factory=list)
     preferences: list[Panel] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
+    trades: dict[str, list[Point]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     charts: dict[str, str] = field(default_factory=dict)
@@ -174,6 +187,45 @@ def sizes(
     ]
 
 
+def trades(sizes: Sequence[Size], better: int) -> dict[str, list[Point]]:
+    """What a score costs in megabytes and in milliseconds a row, each if variants can be compared.
+
+    `better` is 1 where more is better, else -1. A latency of other weights is left out.
+    """
+    costs = {
+        "size": {size.variant: size.megabytes for size in sizes},
+        "latency": {
+            size.variant: size.latency["milliseconds_per_row"]
+            for size in sizes
+            if size.latency and size.latency["current"]
+        },
+    }
+    return {name: points(sizes, own, better) for name, own in costs.items() if len(own) > 1}
+
+
+def points(sizes: Sequence[Size], costs: Mapping[str, float], better: int) -> list[Point]:
+    """The variants that have a cost, the cheapest first, with the Pareto front marked."""
+    known = [
+        (costs[size.variant], better * size.value, size) for size in sizes if size.variant in costs
+    ]
+
+    def beaten(cost: float, score: float) -> bool:
+        rivals = [(c, s) for c, s, _ in known if (c, s) != (cost, score)]
+        return any(c <= cost and s >= score for c, s in rivals)
+
+    return [
+        Point(
+            name=size.name,
+            cost=cost,
+            value=size.value,
+            low=size.low,
+            high=size.high,
+            front=not beaten(cost, score),
+        )
+        for cost, score, size in sorted(known, key=lambda each: (each[0], -each[1], each[2].name))
+    ]
+
+
 def steps(metrics: Metrics, task: str) -> list[Step]:
     """The way of the task's rows from raw to augmented, as far as it was gone."""
     fetched, clean, split, augmented = (
@@ -215,20 +267,22 @@ def view(
     scored = [f for f in own if f.stage in ("evaluate", "baseline") and f.n is not None]
     whole = [figure for figure in scored if "/" not in figure.metric]
     metric = main_metric(whole)
+    sized = sizes(task, own, metric, latencies)
     return View(
         task=task,
         panels=panels(whole),
         domains=panels([f for f in scored if f.metric.startswith(f"{metric}/")]),
         effects=panels([f for f in own if f.stage == EFFECT and f.n is not None]),
         preferences=panels([f for f in own if f.stage == "evaluate-preferences"]),
-        sizes=sizes(task, own, metric, latencies),
+        sizes=sized,
+        trades=trades(sized, names.metric(metric).better),
         steps=steps(metrics, task),
         signatures=signatures(metrics, task),
     )
 
 
 def with_charts(bare: View, charts: Mapping[str, str]) -> View:
-    """`bare` with SVG by name: of the stages whose loss it shows, and "sizes"."""
+    """`bare` with SVG by name: of the stages whose loss it shows, and of its trades."""
     return replace(bare, charts=dict(charts))
 
 

@@ -48,21 +48,37 @@ def main(task: str, variant: str) -> None:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    """Of a model folder's weights, its *.safetensors in name order: bytes, numbers and SHA-256.
+    """Of a model folder's weights, its *.safetensors and *.onnx by name: bytes, numbers, SHA-256.
 
     What is counted is what lies there, so integer weights count as well as others, with their
-    scales, and tied ones once. `benchmarks/latency.json` names weights by this hash, so that the
+    scales, and tied ones once; a file that packs several numbers into a byte says in its metadata
+    how many they are. `benchmarks/latency.json` names weights by this hash, so that the
     report can tell whether a latency was measured on these.
     """
-    from safetensors import safe_open
-
     digest, size, numbers = hashlib.sha256(), 0, 0
-    for path in sorted(folder.rglob("*.safetensors")):
+    counts = {".safetensors": _tensors, ".onnx": _graph}
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in counts):
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += len(block)
-        with safe_open(path, "numpy") as tensors:
-            shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
-        numbers += sum(math.prod(shape) for shape in shapes)
+        numbers += counts[path.suffix](path)
     return {"size_bytes": size, "parameters": numbers, "weights_sha256": digest.hexdigest()}
+
+
+def _tensors(path: Path) -> int:
+    """How many numbers a safetensors file holds."""
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as tensors:
+        if packed := (tensors.metadata() or {}).get("numbers"):
+            return int(packed)
+        shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
+    return sum(math.prod(shape) for shape in shapes)
+
+
+def _graph(path: Path) -> int:
+    """How many numbers the constants of an ONNX graph hold."""
+    import onnx
+
+    return sum(math.prod(constant.dims) for constant in onnx.load(path).graph.initializer)

@@ -22,6 +22,7 @@ from tandem.report.views import View
 
 METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
 LATENCY = Path("benchmarks/latency.json")
+COSTS = {"size": "megabytes of weights", "latency": "milliseconds a row"}
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
 
 
@@ -53,8 +54,8 @@ def view(
     bare = views.view(task, found, metrics, speeds)
     curves = {path.parent.name: path for path in sorted(PLOTS.glob(f"*/{task}.csv"), key=_flow)}
     drawn = {stage: charts.losses(path) for stage, path in curves.items()}
-    if len(bare.sizes) > 1:
-        drawn["sizes"] = charts.sizes(bare.sizes, bare.panels[0].name.title)
+    for name, points in bare.trades.items():
+        drawn[name] = charts.trade(points, COSTS[name], bare.panels[0].name.title)
     return views.with_charts(bare, {name: svg for name, svg in drawn.items() if svg})
 
 

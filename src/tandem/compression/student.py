@@ -1,0 +1,95 @@
+"""A student of fewer blocks that learns to answer as its teacher does.
+
+Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
+Network"): the loss is (1 - w) · L + w · T² · KL(teacher ‖ student), both distributions taken at
+the temperature T, and L the family's own loss. For the families that write, that is word by word
+(Kim & Rush 2016, "Sequence-Level Knowledge Distillation").
+
+The student starts from the teacher's own blocks, evenly spaced, the first and the last among them
+(Sanh et al. 2019, "DistilBERT"; Shleifer & Rush 2020, "Pre-trained Summarization Distillation").
+It is a plain smaller network, read by `from_pretrained`.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from tandem.compression import Given, _blocks, _healing
+from tandem.core.errors import StageError
+from tandem.core.params import Strict
+from tandem.modeling import TextModel, Training
+
+
+class Params(Strict):
+    """How small the student is, and how it learns."""
+
+    blocks: float = Field(gt=0, lt=1)
+    """Share of each stack's blocks that the student has."""
+    temperature: float = Field(gt=0)
+    """What logits are divided by: the higher, the more unlikely answers count."""
+    soft: float = Field(gt=0, le=1)
+    """Weight of the teacher's answers in the loss; the rest is the labels'."""
+    training: Training
+
+
+def compress(given: Given, settings: Params) -> None:
+    """Teach a smaller copy of the model on the training rows, write it.
+
+    Raises:
+        StageError: no stack of a known shape is found, or training fails.
+    """
+    model = given.model
+    teacher: Any = model.network
+    student: Any = copy.deepcopy(teacher)
+    found = list(_blocks.stacks(student))
+    if not found:
+        raise StageError(f"{type(student).__name__} has no block that `student` knows")
+    for name, stack in found:
+        count = max(1, round(settings.blocks * len(stack)))
+        _blocks.keep_blocks(student, name, spaced(count, len(stack)))
+    model.network = student
+    examples = _healing.examples(given, settings.training)
+    _healing.heal(given, examples, settings.training, lesson(model, teacher, settings))
+    model.save(given.folder)
+
+
+def spaced(count: int, among: int) -> list[int]:
+    """`count` numbers below `among`, evenly spaced, the first and the last among them.
+
+    >>> spaced(3, 6)
+    [0, 2, 5]
+    """
+    return [round(number * (among - 1) / max(1, count - 1)) for number in range(count)]
+
+
+def lesson(
+    model: TextModel, teacher: Any, settings: Params
+) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
+    """The loss of a student whose family is that of `model`."""
+
+    def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        with torch.no_grad():
+            wanted = model.logits_of(teacher, batch)
+        given = model.logits_of(student, batch)
+        pairs = zip(given, wanted, strict=True)
+        total = torch.stack([divergence(*pair, settings.temperature) for pair in pairs]).sum()
+        if settings.soft == 1:
+            return total
+        return settings.soft * total + (1 - settings.soft) * model.loss(student, batch, smoothing)
+
+    return loss
+
+
+def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) of logits (answers, classes), in nats, the mean over answers.
+
+    No answers have none. T² keeps the gradient's size the same for all temperatures.
+    """
+    given, wanted = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
+    total = functional.kl_div(given, wanted, reduction="sum", log_target=True)
+    return temperature**2 * total / max(1, len(student))

@@ -1,0 +1,87 @@
+"""magnitude: the smallest weights are zero, stay zero, and are not stored."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tandem.compression import Given, _layers, magnitude
+from tandem.core.params import Runtime
+from tandem.core.records import Row
+from tandem.modeling import Training
+
+RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
+HEALING = Training(
+    steps=6, evaluate_every=3, patience=4, batch_size=8, learning_rate=1e-3, max_length=16
+)
+
+
+def settings(share: float = 0.5, scope: Any = "layer", **more: Any) -> magnitude.Params:
+    return magnitude.Params(share=share, scope=scope, **{"healing": None, **more})
+
+
+def weights(network: Any) -> list[torch.Tensor]:
+    layers: list[Any] = [layer for _, layer in _layers.layers(network)]
+    found = {id(layer.weight): layer.weight for layer in layers if layer.weight.requires_grad}
+    return [weight.detach() for weight in found.values()]
+
+
+def test_what_comes_back_is_what_was_pruned(probe: Any, tmp_path: Path) -> None:
+    magnitude.compress(Given(probe, [], [], RUNTIME, tmp_path), settings())
+    back = type(probe).load(tmp_path, probe.task).network
+    ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(probe.logits(back, ids), probe.logits(probe.network, ids))
+
+
+def test_half_the_weights_are_about_half_the_size(probe: Any, tmp_path: Path) -> None:
+    probe.save(tmp_path / "base")
+    magnitude.compress(Given(probe, [], [], RUNTIME, tmp_path / "half"), settings())
+    whole, half = (
+        sum(t.nbytes for t in load_file(tmp_path / part / _layers.WEIGHTS).values())
+        for part in ("base", "half")
+    )
+    assert half < 0.57 * whole
+
+
+def test_zeros_stay_zero_while_the_rest_heals(probe: Any, rows: list[Row], tmp_path: Path) -> None:
+    magnitude.prune(probe.network, 0.3, "layer", [])
+    before = [weight.clone() for weight in weights(probe.network)]
+    healing = HEALING.model_copy(update={"l2": 0.1})
+    given = Given(probe, rows, rows, RUNTIME, tmp_path)
+    magnitude.compress(given, settings(0.3, healing=healing))
+    after = weights(probe.network)
+    for old, new in zip(before, after, strict=True):
+        assert not new[old == 0].any()
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+def test_each_layer_or_all_together_keep_their_share(probe: Any) -> None:
+    magnitude.prune(probe.network, 0.6, "layer", [])
+    for weight in weights(probe.network):
+        assert float((weight != 0).float().mean()) == pytest.approx(0.6, abs=0.02)
+    for weight in weights(probe.network)[::2]:
+        weight *= 10
+    magnitude.prune(probe.network, 0.4, "network", [])
+    found = weights(probe.network)
+    shares = torch.tensor([float((weight != 0).float().mean()) for weight in found])
+    numbers = torch.tensor([weight.numel() for weight in found])
+    assert float((shares * numbers).sum() / numbers.sum()) == pytest.approx(0.4, abs=0.01)
+    assert shares[0] > shares[1] + 0.1
+
+
+def test_kept_layers_are_whole(probe: Any) -> None:
+    name = next(name for name, _ in _layers.layers(probe.network))
+    before = probe.network.get_submodule(name).weight.detach().clone()
+    magnitude.prune(probe.network, 0.5, "layer", [name, "lm_head"])
+    assert torch.equal(probe.network.get_submodule(name).weight, before)
+
+
+def test_a_matrix_is_stored_by_what_is_left() -> None:
+    weight = torch.tensor([[0.0, 1.5, 0.0], [-2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    parts = magnitude.store(weight)
+    assert parts[""].tolist() == [1.5, -2.0, 3.0]
+    assert parts["_mask"].tolist() == [0b01010000, 0b10000000]
+    assert torch.equal(magnitude.dense(parts, weight.shape), weight)
