@@ -83,7 +83,14 @@ def overlay(top: str, base: str) -> None:
     params.overlay(Path(top), Path(base))
 
 
-TOOLS: dict[str, Callable[..., None]] = {"check": check, "overlay": overlay}
+def tune(task: str, trials: str) -> None:
+    """Search for better training params of a task, and write them into params.yaml."""
+    from tandem import tuning  # it loads a stage, which no other tool needs
+
+    tuning.tune(task, trials)
+
+
+TOOLS: dict[str, Callable[..., None]] = {"check": check, "overlay": overlay, "tune": tune}
 
 
 def die_with_parent() -> None:

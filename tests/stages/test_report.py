@@ -27,6 +27,9 @@ PROJECT = {
 }
 
 
+SPREAD = {"mean": 0.7125, "deviation": 0.0125, "seeds": {"13": 0.7, "14": 0.725}}
+
+
 def entry(value: float, spread: float = 0.02, n: int = 2000) -> dict[str, Any]:
     return {"value": value, "low": value - spread, "high": value + spread, "n": n, "seed": 13}
 

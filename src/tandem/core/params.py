@@ -1,7 +1,7 @@
 """params.yaml, strictly: every section has a typed model, and all mistakes are told at once.
 
-The top level of params.yaml holds `runtime`, `tasks`, `methods`, `preferences` and one section
-a task. A task's section holds one part a stage, each owned by that stage's module:
+The top level of params.yaml holds `runtime`, `tasks`, `methods`, `preferences`, `seeds` and one
+section a task. A task's section holds one part a stage, each owned by that stage's module:
 
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
@@ -12,9 +12,17 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -36,6 +44,16 @@ class Runtime(Strict):
     threads: int = Field(ge=1)
     isa: Literal["avx2", "avx512", "default"]
     device: Literal["cpu", "auto"]
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """What training multiplies in; weights, validation scores and all other stages stay fp32."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that share a step of `train`, each with `threads` and `batch_size` rows."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError("precision fp16 needs device: auto and a GPU; a CPU has bf16")
+        return self
 
 
 class Preference(Strict):
@@ -47,6 +65,19 @@ class Preference(Strict):
     """The model folder that the reward model starts from."""
 
 
+class Seeds(Strict):
+    """How often a task's model is trained anew to see how far its scores spread."""
+
+    runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
+    """The seed of each run; two at the least, or there is no spread."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len(set(self.runs)) < len(self.runs):
+            raise ValueError("runs must differ: one seed twice gives one model twice")
+        return self
+
+
 class Project(Strict):
     """The keys of params.yaml that belong to no single task."""
 
@@ -54,6 +85,7 @@ class Project(Strict):
     tasks: list[str]
     methods: list[str]
     preferences: dict[str, Preference]
+    seeds: dict[str, Seeds] = {}
 
 
 class Plugin(Strict):
@@ -131,18 +163,31 @@ def overlay(top: Path, base: Path) -> None:
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
+    lay(read(top), base)
+
+
+def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
+    """Lay `values` over those of `base`, and write `base`, comments and layout kept.
+
+    Raises:
+        ParamsError: the result is not valid; `base` stays as it was.
+    """
     yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 100
+    yaml.preserve_quotes = True
     below = yaml.load(base.read_text(encoding="utf-8"))
-    _lay(read(top), below)
+    merge(values, below)
     check(below)
     with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
         yaml.dump(below, file)
 
 
-def _lay(top: dict[str, Any], below: Any) -> None:
+def merge(top: dict[str, Any], below: Any) -> None:
+    """Lay the values of `top` over those of `below`, in place."""
     for key, value in top.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay(value, below[key])
+            merge(value, below[key])
         else:
             below[key] = value
 
@@ -162,16 +207,16 @@ def check(content: dict[str, Any] | None = None) -> None:
     """
     content = read() if content is None else content
     whole = project(content)
-    problems: list[str] = []
-    known_tasks = registry.names("tasks")
-    for task in whole.tasks:
-        if task not in known_tasks:
-            problems.append(str(UnknownName("task", task, known_tasks, f"{paths.PARAMS}: tasks")))
-    for method in whole.methods:
-        known = registry.names("compression")
-        if method not in known:
-            where = f"{paths.PARAMS}: methods"
-            problems.append(str(UnknownName("compression method", method, known, where)))
+    problems = [
+        str(UnknownName(kind, name, known, f"{paths.PARAMS}: {key}"))
+        for key, kind, known in (
+            ("tasks", "task", registry.names("tasks")),
+            ("methods", "compression method", registry.names("compression")),
+            ("seeds", "task", whole.tasks),
+        )
+        for name in getattr(whole, key)
+        if name not in known
+    ]
     sections = [*Project.model_fields, *whole.tasks]
     for key in content:
         if key not in sections:
@@ -188,10 +233,13 @@ def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of stages"
         return
-    models = stage_models(task, whole)
+    models = stage_models(task, whole) | {
+        key: model for key, model in optional_models().items() if key in section
+    }
     for key in section:
         if key not in models:
-            yield _unknown(f"{task}.{key}", [f"{task}.{known}" for known in models])
+            known = [f"{task}.{name}" for name in (*models, *optional_models())]
+            yield _unknown(f"{task}.{key}", known)
     for key, model in models.items():
         if key not in section:
             yield f"{paths.PARAMS}: {task}.{key} is missing"
@@ -206,6 +254,13 @@ def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
         stages += ["reward", "align", "evaluate_preferences"]
     models = {stage: registry.load("stages", stage).Params for stage in stages}
     return models | {m: registry.load("compression", m).Params for m in whole.methods}
+
+
+def optional_models() -> dict[str, type[Strict]]:
+    """The sections that a task may have, for tools that no engine runs."""
+    from tandem.core.search import Search  # it is built on what stands here
+
+    return {"tune": Search}
 
 
 def _problems(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Iterator[str]:

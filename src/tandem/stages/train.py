@@ -9,10 +9,15 @@ Writes  models/TASK/base                   what `from_pretrained` of Hugging Fac
     tandem train sentiment
 """
 
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.determinism import pin_torch
 from tandem.core.errors import ParamsError
+from tandem.core.params import Runtime
+from tandem.core.records import Row
 from tandem.core.training import Training
 
 
@@ -23,13 +28,46 @@ class Params(Training):
     """`kind` is the task's family; the rest is that family's `Params`."""
 
 
+class Trained(NamedTuple):
+    """A model, and what it was trained with."""
+
+    model: Any
+    curve: list[dict[str, float]]
+    rows: int
+    validation: Sequence[Row]
+
+    @property
+    def validation_loss(self) -> float:
+        """The least of the curve, which is that of the model's weights."""
+        return min(look["validation_loss"] for look in self.curve)
+
+
 def main(task: str) -> None:
     """Train the model of one task."""
-    from tandem import metrics  # these take seconds, and a check of params needs none
-    from tandem.modeling import family, fit, write_fitted
+    from tandem.modeling import parallel  # this takes seconds, and a check of params needs none
+
+    parallel.run(write, params.project().runtime.processes, task)
+
+
+def write(task: str) -> None:
+    """Train the model of one task and write it; of several processes, the first writes."""
+    from tandem import metrics
+    from tandem.modeling import parallel, write_fitted
 
     runtime = params.project().runtime
     training = params.load(Params, task, "train")
+    found = trained(task, training, runtime)
+    if parallel.is_first():
+        predictions = found.model.predict(found.validation, 2 * training.batch_size)
+        scores = metrics.score(tasks.load(task), found.validation, predictions, runtime)[0]
+        facts = {"rows": found.rows, "validation": scores}
+        write_fitted("train", task, "base", found.model, found.curve, facts)
+
+
+def trained(task: str, training: Params, runtime: Runtime) -> Trained:
+    """The model of one task, trained with these params; nothing is written."""
+    from tandem.modeling import family, fit
+
     known = tasks.load(task)
     if training.model.kind != known.family:
         at = f"{paths.PARAMS}: {task}.train.model.kind"
@@ -54,10 +92,4 @@ def main(task: str) -> None:
         training,
         runtime,
     )
-    predictions = model.predict(validation, 2 * training.batch_size)
-
-    found = {
-        "rows": len(rows),
-        "validation": metrics.score(known, validation, predictions, runtime)[0],
-    }
-    write_fitted("train", task, "base", model, curve, found)
+    return Trained(model, curve, len(rows), validation)
