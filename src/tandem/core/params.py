@@ -45,7 +45,7 @@ class Runtime(Strict):
     isa: Literal["avx2", "avx512", "default"]
     device: Literal["cpu", "auto"]
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """What training multiplies in; weights, validation scores and all other stages stay fp32."""
+    """What training multiplies in; weights, scores and all other stages stay fp32."""
     processes: int = Field(default=1, ge=1)
     """Processes that share a step of `train`, each with `threads` and `batch_size` rows."""
 
