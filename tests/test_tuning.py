@@ -8,6 +8,7 @@ import pytest
 
 from tandem import cli
 from tandem.core import params, paths
+from tandem.core.errors import ParamsError
 
 ROOT = Path(__file__).parents[1]
 TINY = {
@@ -88,5 +89,5 @@ def test_mistakes_are_told_before_the_first_trial(
 def test_a_range_that_is_none_is_told(span: dict[str, Any]) -> None:
     content = params.read(ROOT / paths.PARAMS)
     content["sentiment"]["tune"] = {"ranges": {"dropout": span}}
-    with pytest.raises(params.ParamsError, match=r"sentiment\.tune\.ranges\.dropout"):
+    with pytest.raises(ParamsError, match=r"sentiment\.tune\.ranges\.dropout"):
         params.check(content)

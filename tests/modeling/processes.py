@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from modeling.test_training import TRAINING, collate, cross_entropy, examples, network
+from safetensors.torch import save_file
 from torch import Tensor, distributed
 
 from tandem.core.errors import DataError
+from tandem.core.io import write_json
 from tandem.core.params import Runtime
 from tandem.modeling import Training, fit, parallel
 
@@ -37,9 +39,8 @@ def train(folder: Path, settings: dict[str, Any]) -> None:
     curve = fit(net, loss, rows, examples(32, 2), numbered, training, RUNTIME)
     rank = distributed.get_rank() if distributed.is_initialized() else 0
     assert parallel.is_first() == (rank == 0)
-    torch.save(
-        {"weights": net.state_dict(), "curve": curve, "seen": seen}, folder / f"{rank}.saved"
-    )
+    save_file(net.state_dict(), folder / f"{rank}.safetensors")
+    write_json(folder / f"{rank}.json", {"curve": curve, "seen": seen})
 
 
 def mistake() -> None:

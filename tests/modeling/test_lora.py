@@ -85,7 +85,7 @@ def test_a_decoder_is_trained_and_aligned_and_saved_as_it_was(
 ) -> None:
     model = Model.load(tiny / "generator", tasks.load("generation"))
     model.max_length = 24
-    training = Training(**TRAINING, lora=LORA)
+    training = Training(**(TRAINING | {"lora": LORA}))
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     examples = model.encode(splits["train"])
     fit(model.network, model.loss, examples, examples, model.collate(), training, RUNTIME)

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 import torch
 from modeling import processes
+from safetensors.torch import load_file
 
 from tandem.core.errors import DataError, StageError, TandemError
+from tandem.core.io import read_json
 from tandem.modeling import parallel
 
 
 def saved(folder: Path) -> list[dict[str, Any]]:
-    return [torch.load(path, weights_only=True) for path in sorted(folder.iterdir())]
+    return [
+        read_json(path) | {"weights": load_file(path.with_suffix(".safetensors"))}
+        for path in sorted(folder.glob("*.json"))
+    ]
 
 
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
@@ -30,7 +35,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 
 def test_one_process_is_this_one(tmp_path: Path) -> None:
     parallel.run(processes.train, 1, tmp_path, {"steps": 1})
-    assert [path.name for path in tmp_path.iterdir()] == ["0.saved"]
+    assert [path.name for path in tmp_path.glob("*.json")] == ["0.json"]
     with pytest.raises(DataError, match="row 7"):
         parallel.run(processes.mistake, 1)
 

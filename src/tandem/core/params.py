@@ -176,11 +176,16 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 100
     yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), _null)  # ruamel's own is an empty place
     below = yaml.load(base.read_text(encoding="utf-8"))
     merge(values, below)
     check(below)
     with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
         yaml.dump(below, file)
+
+
+def _null(representer: Any, _: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
 
 
 def merge(top: dict[str, Any], below: Any) -> None:
