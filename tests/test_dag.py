@@ -24,8 +24,13 @@ CHECKS = {"stage_models", "check", "_name_problems"}
 
 
 @pytest.fixture(scope="module")
-def stages() -> list[Any]:
-    with Repo(str(ROOT)) as repo:
+def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """Those of the default params and of a task with several seeds."""
+    folder = tmp_path_factory.mktemp("dag")
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, folder)
+    params.lay({"seeds": {"sentiment": {"runs": [13, 14]}}}, folder / "params.yaml")
+    with Repo.init(str(folder), no_scm=True) as repo:
         return list(repo.index.stages)
 
 
@@ -39,6 +44,13 @@ def with_effects(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     shutil.copy(ROOT / "dvc.yaml", folder)
     with Repo.init(str(folder), no_scm=True) as repo:
         return list(repo.index.stages)
+
+
+def test_a_task_has_a_stage_of_seeds_where_params_say_so(stages: list[Any]) -> None:
+    assert [s.name for s in stages if "seeds" in s.name] == ["seeds@sentiment"]
+    with Repo(str(ROOT)) as repo:
+        names = {stage.name for stage in repo.index.stages}
+    assert names and not [name for name in names if name.startswith("seeds")]
 
 
 def module_of(path: Path) -> str:

@@ -89,10 +89,18 @@ def overlay(top: str, base: str) -> None:
     params.overlay(Path(top), Path(base))
 
 
+def tune(task: str, trials: str) -> None:
+    """Search for better training params of a task, and write them into params.yaml."""
+    from tandem import tuning  # it loads a stage, which no other tool needs
+
+    tuning.tune(task, trials)
+
+
 TOOLS: dict[str, Callable[..., None]] = {
     "check": check,
     "cost": cost.show,
     "overlay": overlay,
+    "tune": tune,
 }
 
 

@@ -27,6 +27,25 @@ def test_what_is_laid_over_the_params_is_right(tmp_path: Path, top: str) -> None
     assert "# What pins the bits" in base.read_text()
 
 
+def test_one_value_laid_changes_one_line(tmp_path: Path) -> None:
+    base = tmp_path / "params.yaml"
+    base.write_text((ROOT / "params.yaml").read_text())
+    before = base.read_text().splitlines()
+    params.lay({"sentiment": {"train": {"learning_rate": 7.5e-05}}}, base)
+    after = base.read_text().splitlines()
+    changed = [new.strip() for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == ["learning_rate: 7.5e-05"]
+
+
+def test_fp16_on_a_cpu_and_seeds_of_no_task_are_told(content: dict[str, Any]) -> None:
+    content["seeds"] = {"sentimnt": {"runs": [1, 2]}}
+    with pytest.raises(ParamsError, match=r"seeds\. Did you mean 'sentiment'"):
+        params.check(content)
+    content["runtime"]["precision"] = "fp16"
+    with pytest.raises(ParamsError, match="fp16 needs device: auto and a GPU"):
+        params.check(content)
+
+
 def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
     content["sentiment"]["train"]["learnig_rate"] = 1e-4
     content["intent"]["split"]["salt"] = 7

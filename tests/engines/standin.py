@@ -13,8 +13,8 @@ from ruamel.yaml import YAML
 
 
 def main() -> None:
-    stages = json.loads(Path(".dvc/tmp/standin.json").read_text())
-    stage = stages["tandem " + " ".join(sys.argv[1:])]
+    declared, *command = sys.argv[1:]
+    stage = json.loads(Path(declared).read_text())["tandem " + " ".join(command)]
     digest = hashlib.sha256()
     for dep in stage["deps"]:
         for file in files(Path(dep)):

@@ -94,10 +94,12 @@ def _standin(path: Path) -> Path:
                 "params": [key for dep in params for key in dep.params],
                 "outs": [out.def_path for out in stage.outs],
             }
-    (path / ".dvc" / "tmp" / "standin.json").write_text(json.dumps(declared))
+    told = path / ".dvc" / "tmp" / "standin.json"
+    told.write_text(json.dumps(declared))
     folder = path / ".dvc" / "tmp" / "bin"
     folder.mkdir()
     script = folder / "tandem"
-    script.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent}/standin.py "$@"\n')
+    command = f"{sys.executable} {Path(__file__).parent}/standin.py {told}"
+    script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     script.chmod(0o755)
     return folder

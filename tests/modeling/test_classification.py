@@ -5,16 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.families.classification import Params
 from tandem.modeling import Training, fit
+from tandem.modeling._balance import ClassWeights, balanced
 from tandem.modeling.classification import Model, expected_shares
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
@@ -50,10 +53,52 @@ def rows(rated: list[GenerationRow]) -> list[SentimentRow]:
     ]
 
 
-def started(tiny: Path, rows: list[SentimentRow], edges: list[float] | None) -> Model:
+def started(
+    tiny: Path,
+    rows: list[SentimentRow],
+    edges: list[float] | None,
+    class_weights: ClassWeights = "none",
+) -> Model:
     torch.manual_seed(1)
-    settings = Params(kind="classification", rating_edges=edges)
+    settings = Params(kind="classification", rating_edges=edges, class_weights=class_weights)
     return Model.start(tiny / "encoder", tasks.load("sentiment"), rows, TRAINING, settings)
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    labels = [0] * 6 + [1] * 2 + [2] * 3
+    known = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    assert balanced([6, 2, 3]) == pytest.approx(known.tolist(), abs=1e-6)
+    assert balanced([6.0, 2.0, 0.0, 3.0])[2] == 1.0
+
+
+@pytest.mark.parametrize("edges", [None, EDGES])
+def test_class_weights_make_rare_classes_count_and_travel_in_the_config(
+    tiny: Path, rows: list[SentimentRow], edges: list[float] | None, tmp_path: Path
+) -> None:
+    few = [row for row in rows if row.label == "positive"][:2]
+    chosen = few + [row for row in rows if row.label == "negative"]
+    even = started(tiny, chosen, edges)
+    weighted = started(tiny, chosen, edges, "balanced")
+    weights = dict(
+        zip(
+            weighted.network.config.id2label.values(),
+            weighted.network.config.class_weights,
+            strict=True,
+        )
+    )
+    assert weights["positive"] > 2 > 1 > weights["negative"]
+    assert not hasattr(even.network.config, "class_weights")
+
+    def loss(model: Model) -> float:
+        return model.loss(model.network.eval(), model.collate()(model.encode(few)), 0.0).item()
+
+    assert loss(weighted) > 2 * loss(even)
+    weighted.save(tmp_path)
+    assert loss(Model.load(tmp_path, tasks.load("sentiment"))) == loss(weighted)
+    again = Model.start(
+        tmp_path, tasks.load("sentiment"), chosen, TRAINING, Params(kind="classification")
+    )
+    assert not hasattr(again.network.config, "class_weights")
 
 
 @pytest.mark.parametrize("edges", [None, EDGES])

@@ -100,6 +100,26 @@ def test_the_loss_judges_the_logits(model: Model) -> None:
     assert torch.allclose(losses + torch.nn.functional.cross_entropy(words, tags), loss)
 
 
+def test_balanced_weights_scale_the_intents_loss_alone(model: Model, encoder: Path) -> None:
+    torch.manual_seed(1)
+    settings = Params(kind="tagging", span_weight=1.0, hidden=0.0, class_weights="balanced")
+    rows = [*ROWS, ROWS[0], ROWS[0]]  # an intent that there is much of
+    weighted = Model.start(encoder, tasks.load("intent"), rows, TRAINING, settings)
+    names = list(weighted.network.config.id2label.values())[weighted.tags :]
+    weights = dict(zip(names, weighted.network.config.class_weights, strict=True))
+    often = weights[f"intent:{ROWS[0].label}"]
+    assert often == min(weights.values()) < 1
+
+    def losses(one: Model, span_weight: float) -> float:
+        one.network.config.span_weight = span_weight
+        batch = one.collate()(one.encode(ROWS[:1]))
+        return one.loss(one.network.eval(), batch, 0.0).item()
+
+    assert losses(weighted, 0.0) == pytest.approx(often * losses(model, 0.0), rel=1e-4)
+    tags = losses(model, 1.0) - losses(model, 0.0)
+    assert losses(weighted, 1.0) - losses(weighted, 0.0) == pytest.approx(tags, rel=1e-3)
+
+
 def test_outputs_are_tags_then_intents(model: Model) -> None:
     labels = list(model.network.config.id2label.values())
     assert labels[: model.tags] == ["O", "B-area", "I-area", "B-name", "I-name"]

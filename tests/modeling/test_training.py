@@ -20,7 +20,7 @@ from transformers import (
     MarianMTModel,
 )
 
-from tandem.core.errors import StageError
+from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
 from tandem.modeling import Training, fit
 from tandem.modeling._batching import ByLength
@@ -79,11 +79,11 @@ def cross_entropy(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tenso
 
 
 def trained(
-    loss: Callable[..., Tensor] = cross_entropy, **settings: Any
+    loss: Callable[..., Tensor] = cross_entropy, runtime: Runtime = RUNTIME, **settings: Any
 ) -> tuple[Any, list[dict[str, float]]]:
     net = network()
     training = Training(**(TRAINING | settings))
-    curve = fit(net, loss, examples(96, 1), examples(32, 2), collate, training, RUNTIME)
+    curve = fit(net, loss, examples(96, 1), examples(32, 2), collate, training, runtime)
     return net, curve
 
 
@@ -128,6 +128,38 @@ def test_l2_shrinks_the_weights(plain: tuple[Any, list[dict[str, float]]]) -> No
 def test_l1_is_no_part_of_the_validation_loss() -> None:
     _, curve = trained(l1=1.0, steps=1, evaluate_every=1)
     assert curve[0]["validation_loss"] < 1 < curve[0]["train_loss"]
+
+
+@pytest.mark.parametrize("optimizer", ["adafactor", "sgd"])
+def test_another_optimizer_gives_other_weights_and_learns(
+    optimizer: str, plain: tuple[Any, list[dict[str, float]]]
+) -> None:
+    net, curve = trained(optimizer=optimizer, learning_rate=3e-3 if optimizer != "sgd" else 0.5)
+    assert not torch.equal(net.classifier.weight, plain[0].classifier.weight)
+    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+
+
+def test_bf16_gives_other_bits_and_weights_in_fp32(
+    plain: tuple[Any, list[dict[str, float]]],
+) -> None:
+    seen: set[torch.dtype] = set()
+
+    def watched(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        inner = net.bert.pooler.dense(net.bert.embeddings.word_embeddings.weight[:1])
+        seen.add(inner.dtype)
+        return cross_entropy(net, batch, smoothing)
+
+    net, curve = trained(watched, runtime=RUNTIME.model_copy(update={"precision": "bf16"}))
+    assert seen == {torch.bfloat16}
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+    assert not torch.equal(net.classifier.weight, plain[0].classifier.weight)
+    assert curve[-1]["validation_loss"] == pytest.approx(plain[1][-1]["validation_loss"], abs=0.02)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_fp16_without_a_gpu_is_told() -> None:
+    with pytest.raises(ParamsError, match="fp16 needs a GPU"):
+        trained(runtime=RUNTIME.model_copy(update={"device": "auto", "precision": "fp16"}))
 
 
 @pytest.fixture

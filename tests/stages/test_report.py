@@ -28,6 +28,9 @@ PROJECT = {
 }
 
 
+SPREAD = {"mean": 0.7125, "deviation": 0.0125, "seeds": {"13": 0.7, "14": 0.725}}
+
+
 def entry(value: float, spread: float = 0.02, n: int = 2000) -> dict[str, Any]:
     return {"value": value, "low": value - spread, "high": value + spread, "n": n, "seed": 13}
 
@@ -122,6 +125,24 @@ def test_same_metrics_give_the_same_bytes(project: Path) -> None:
         "data-generation.md", "data-sentiment.md", "generation-base.md", "sentiment-base.md",
         "sentiment-int8.md",
     }  # fmt: skip
+
+
+def test_the_spread_across_seeds_is_shown_where_params_have_seeds(project: Path) -> None:
+    path = report.METRICS / "seeds" / "sentiment.json"
+    path.parent.mkdir()
+    io.write_json(path, {"macro_f1": SPREAD, "accuracy": SPREAD, "accuracy/movie": SPREAD})
+    report.main()
+    page = (report.HTML / "index.html").read_text()
+    assert "Spread across seeds" not in page
+    asked = {"seeds": {"sentiment": {"runs": [13, 14]}}}
+    Path("params.yaml").write_text(json.dumps(PROJECT | asked))
+    report.main()
+    page = (report.HTML / "index.html").read_text()
+    table = page.partition("Spread across seeds")[2].partition("</table>")[0]
+    assert re.findall(r'<th scope="row">([^<]+)', table) == ["Accuracy", "Macro F1"]
+    row = ["0.700", "0.725", "0.713", "0.013"]
+    assert re.findall(r'<td class="num">([^<]+)', table) == row * 2
+    assert 'class="num">13<' in table and 'class="num">14<' in table
 
 
 def test_summary_holds_every_figure_once_sorted(project: Path) -> None:

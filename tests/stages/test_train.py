@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from safetensors import safe_open
+from transformers import AutoModelForSequenceClassification
 
 from tandem import cli, modeling
 from tandem.core import paths, records
@@ -91,6 +93,33 @@ def test_same_bytes_in_another_folder(
         assert str(project).encode() not in content
 
 
+def test_adapters_leave_plain_models_in_training_and_in_healing(project: Path) -> None:
+    content = copy.deepcopy(PARAMS)
+    lora = {"rank": 2, "alpha": 4.0}
+    content["sentiment"]["pruned"]["healing"] |= {"lora": lora}
+    write_params(content, lora=lora)
+    assert cli.main(["train", "sentiment"]) == 0
+    assert cli.main(["compress", "sentiment", "pruned"]) == 0
+    for variant in ("base", "pruned"):
+        folder = paths.model("sentiment", variant)
+        with safe_open(folder / "model.safetensors", "numpy") as tensors:
+            assert not [name for name in tensors.keys() if "lora" in name]  # noqa: SIM118
+        network, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, output_loading_info=True
+        )
+        assert not info["missing_keys"] and not info["unexpected_keys"]
+        assert network.config.num_labels == 3
+
+
+def test_two_processes_train_and_one_writes(project: Path) -> None:
+    content = copy.deepcopy(PARAMS)
+    content["runtime"] |= {"processes": 2}
+    write_params(content)
+    assert cli.main(["train", "sentiment"]) == 0
+    assert json.loads(paths.metrics("train", "sentiment").read_text())["steps"] == 4
+    assert {"config.json", "model.safetensors"} <= set(files(paths.model("sentiment", "base")))
+
+
 def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
     write_params(PARAMS, max_rows=5)
     assert cli.main(["train", "sentiment"]) == 0
@@ -107,6 +136,8 @@ def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
         ({"model": {"kind": "clasification"}}, "Did you mean 'classification'?"),
         ({"model": {"kind": "classification", "rating_edge": [0.0]}}, "rating_edge"),
         ({"learning_rte": 1.0}, "did you mean sentiment.train.learning_rate?"),
+        ({"lora": {"rank": 0, "alpha": 1.0}}, "sentiment.train.lora.rank"),
+        ({"optimizer": "adam"}, "sentiment.train.optimizer"),
         ({"steps": 0}, "sentiment.train.steps"),
         ({"learning_rate": 1e30, "clip": 1e30}, "not a number"),
     ],

@@ -1,8 +1,8 @@
 """params.yaml, strictly: every section has a typed model, and all mistakes are told at once.
 
 The top level of params.yaml holds `runtime`, `tasks`, `methods`, `augmenting`, `effects`,
-`preferences` and one section a task. A task's section holds one part a stage, each owned by that
-stage's module:
+`preferences`, `seeds` and one section a task. A task's section holds one part a stage, each owned
+by that stage's module:
 
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
@@ -13,9 +13,17 @@ import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -37,6 +45,16 @@ class Runtime(Strict):
     threads: int = Field(ge=1)
     isa: Literal["avx2", "avx512", "default"]
     device: Literal["cpu", "auto"]
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """What training multiplies in; weights, scores and all other stages stay fp32."""
+    processes: int = Field(default=1, ge=1)
+    """Processes that share a step of `train`, each with `threads` and `batch_size` rows."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.precision == "fp16" and self.device == "cpu":
+            raise ValueError("precision fp16 needs device: auto and a GPU; a CPU has bf16")
+        return self
 
 
 class Preference(Strict):
@@ -57,6 +75,19 @@ class Lent(Strict):
     """What translates back, where a text goes there and back."""
 
 
+class Seeds(Strict):
+    """How often a task's model is trained anew to see how far its scores spread."""
+
+    runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
+    """The seed of each run; two at the least, or there is no spread."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len(set(self.runs)) < len(self.runs):
+            raise ValueError("runs must differ: one seed twice gives one model twice")
+        return self
+
+
 class Project(Strict):
     """The keys of params.yaml that belong to no single task."""
 
@@ -64,6 +95,7 @@ class Project(Strict):
     tasks: list[str]
     methods: list[str]
     preferences: dict[str, Preference]
+    seeds: dict[str, Seeds] = {}
     augmenting: dict[str, Lent] = {}
     effects: dict[str, Lent] = {}
 
@@ -153,18 +185,36 @@ def overlay(top: Path, base: Path) -> None:
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
+    lay(read(top), base)
+
+
+def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
+    """Lay `values` over those of `base`, and write `base`, comments and layout kept.
+
+    Raises:
+        ParamsError: the result is not valid; `base` stays as it was.
+    """
     yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 100
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(type(None), _null)  # ruamel's own is an empty place
     below = yaml.load(base.read_text(encoding="utf-8"))
-    _lay(read(top), below)
+    merge(values, below)
     check(below)
     with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
         yaml.dump(below, file)
 
 
-def _lay(top: dict[str, Any], below: Any) -> None:
+def _null(representer: Any, _: None) -> Any:
+    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+def merge(top: dict[str, Any], below: Any) -> None:
+    """Lay the values of `top` over those of `below`, in place."""
     for key, value in top.items():
         if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay(value, below[key])
+            merge(value, below[key])
         else:
             below[key] = value
 
@@ -206,7 +256,11 @@ def _name_problems(whole: Project) -> Iterator[str]:
         if method not in known:
             where = f"{paths.PARAMS}: methods"
             yield str(UnknownName("compression method", method, known, where))
-    for key, named in (("augmenting", whole.augmenting), ("effects", whole.effects)):
+    for key, named in (
+        ("augmenting", whole.augmenting),
+        ("effects", whole.effects),
+        ("seeds", whole.seeds),
+    ):
         for task in sorted(named.keys() - {*whole.tasks}):
             yield _unknown(f"{key}.{task}", [f"{key}.{known}" for known in whole.tasks])
 
@@ -216,10 +270,13 @@ def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of stages"
         return
-    models = stage_models(task, whole)
+    models = stage_models(task, whole) | {
+        key: model for key, model in optional_models().items() if key in section
+    }
     for key in section:
         if key not in models:
-            yield _unknown(f"{task}.{key}", [f"{task}.{known}" for known in models])
+            known = [f"{task}.{name}" for name in (*models, *optional_models())]
+            yield _unknown(f"{task}.{key}", known)
     for key, model in models.items():
         if key not in section:
             yield f"{paths.PARAMS}: {task}.{key} is missing"
@@ -236,6 +293,13 @@ def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
         stages += ["augmentation_effect"]
     models = {stage: registry.load("stages", stage).Params for stage in stages}
     return models | {m: registry.load("compression", m).Params for m in whole.methods}
+
+
+def optional_models() -> dict[str, type[Strict]]:
+    """The sections that a task may have, for tools that no engine runs."""
+    from tandem.core.search import Search  # it is built on what stands here
+
+    return {"tune": Search}
 
 
 def _problems(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Iterator[str]:

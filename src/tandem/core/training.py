@@ -10,6 +10,19 @@ from pydantic import Field
 from tandem.core.params import Strict
 
 
+class Lora(Strict):
+    """Low-rank adapters in place of the blocks' own weights (Hu et al. 2021, "LoRA")."""
+
+    rank: int = Field(ge=1)
+    """Rank of the matrices that are added to a linear layer's."""
+    alpha: float = Field(gt=0)
+    """What is added is scaled by `alpha / rank`."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of an adapter's inputs that is dropped in training."""
+    targets: list[str] | None = Field(default=None, min_length=1)
+    """Last parts of the names of the blocks' linear layers (`query`, `q_proj`); null: all."""
+
+
 class Training(Strict):
     """How a model is fitted; every family and every stage that trains uses the same names."""
 
@@ -22,6 +35,9 @@ class Training(Strict):
     batch_size: int = Field(ge=1)
     accumulation: int = Field(default=1, ge=1)
     """Batches whose gradients are added up for one step."""
+    optimizer: Literal["adamw", "adafactor", "sgd"] = "adamw"
+    """AdamW (Loshchilov & Hutter 2019), Adafactor, which keeps a row and a column in place of a
+    matrix of second moments (Shazeer & Stern 2018), or plain gradient descent."""
     learning_rate: float = Field(gt=0)
     schedule: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
     warmup: float = Field(default=0.1, ge=0, lt=1)
@@ -31,11 +47,13 @@ class Training(Strict):
     l1: float = Field(default=0.0, ge=0)
     """Weight of the sum of the trainable weights' absolute values, added to the loss."""
     l2: float = Field(default=0.01, ge=0)
-    """Decoupled weight decay (Loshchilov & Hutter 2019, AdamW)."""
+    """Weight decay, decoupled from the gradient except with sgd (Loshchilov & Hutter 2019)."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     trainable_layers: int | None = Field(default=None, ge=1)
     """Train only the last N blocks and the head; null trains all."""
+    lora: Lora | None = None
+    """Train adapters of the trainable blocks' linear layers, and what stands after the blocks."""
     max_length: int = Field(ge=4)
     """Tokens of an example at the most; longer ones are cut."""
     max_rows: int | None = Field(default=None, ge=1)

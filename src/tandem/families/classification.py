@@ -1,6 +1,6 @@
 """Settings of the classification family; the model is `tandem.modeling.classification`."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,3 +14,5 @@ class Params(Plugin):
 
     rating_edges: list[float] | None = Field(default=None)
     """Mean ratings between neighbouring classes, rising, one fewer than classes; null: labels."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` has all classes weigh the same in the loss, whatever their rows; soft ones too."""

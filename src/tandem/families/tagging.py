@@ -19,3 +19,5 @@ class Params(Plugin):
     hidden: float = Field(ge=0, lt=1)
     """Share of the rows of a batch whose spans' words are replaced at random in training, so that
     what stands around a span tells its label too."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` has all labels weigh the same in their loss, whatever their rows; not the tags."""

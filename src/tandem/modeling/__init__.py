@@ -12,11 +12,12 @@ from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
+from tandem.modeling import _parallel as parallel
 from tandem.modeling._fitted import write_fitted
 from tandem.modeling._model import TextModel
 from tandem.modeling._training import fit
 
-__all__ = ["TextModel", "Training", "family", "fit", "load", "write_fitted"]
+__all__ = ["TextModel", "Training", "family", "fit", "load", "parallel", "write_fitted"]
 
 
 def family(task: BaseTask) -> type[TextModel]:

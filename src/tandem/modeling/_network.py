@@ -4,6 +4,9 @@ import re
 
 from torch import nn
 
+BLOCK = re.compile(r"(.*?)\.(\d+)\.")
+"""Stack and number at the head of a name: `encoder.layer.5.…`, `layers.29.…`."""
+
 
 def set_dropout(network: nn.Module, share: float) -> None:
     """Set every kind of dropout in `network` and its config to `share`.
@@ -27,15 +30,14 @@ def freeze(network: nn.Module, last: int) -> None:
     A stack is what transformers keeps as a numbered list: `encoder.layer.5.…`, `layers.29.…`.
     Parameters come in the order in which the network uses them: embeddings, blocks, head.
     """
-    block = re.compile(r"(.*?)\.(\d+)\.")
     names = [name for name, _ in network.named_parameters()]
     depth: dict[str, int] = {}
     for name in names:
-        if found := block.match(name):
+        if found := BLOCK.match(name):
             depth[found[1]] = max(depth.get(found[1], 0), int(found[2]) + 1)
     trainable = False
     for name, parameter in network.named_parameters():
-        if found := block.match(name):
+        if found := BLOCK.match(name):
             trainable = int(found[2]) >= depth[found[1]] - last
         if not trainable:
             parameter.requires_grad_(False)

@@ -25,6 +25,7 @@ from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.classification import Params
+from tandem.modeling._balance import class_weights, set_class_weights
 from tandem.modeling._model import TextModel
 
 
@@ -48,7 +49,10 @@ class Model(TextModel):
         )
         network.config.rating_edges = settings.rating_edges
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
-        return cls(network, tokenizer, task)
+        model = cls(network, tokenizer, task)
+        shares = [sum(column) for column in zip(*map(model._target, rows), strict=True)]
+        set_class_weights(network.config, settings.class_weights, shares)
+        return model
 
     @classmethod
     def scorer(cls, folder: Path, task: BaseTask, max_length: int) -> Self:
@@ -79,10 +83,12 @@ class Model(TextModel):
         return collator
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        """Cross-entropy against the expected shares."""
+        """Cross-entropy against the expected shares, each class by its weight."""
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         logits = network(**inputs).logits
-        found: Tensor = cross_entropy(logits, batch["labels"], label_smoothing=smoothing)
+        found: Tensor = cross_entropy(
+            logits, batch["labels"], class_weights(self.network), label_smoothing=smoothing
+        )
         return found
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ All are outputs of one standard head, so a folder is read by plain
     id2label: O, B-area, I-area, …, intent:HassTurnOn, intent:HassTurnOff, …
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -26,6 +27,7 @@ from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.tagging import Params
+from tandem.modeling._balance import class_weights, set_class_weights
 from tandem.modeling._model import TextModel
 from tandem.modeling._spans import OUTSIDE, Word, best_path, spans_of, tags_of, touching
 
@@ -46,7 +48,8 @@ class Model(TextModel):
         rows_: Sequence[Any] = rows
         spans = sorted({span.label for row in rows_ for span in row.spans})
         tags = [OUTSIDE, *(f"{edge}-{span}" for span in spans for edge in "BI")]
-        labels = tags + [INTENT + label for label in sorted({row.label for row in rows_})]
+        counts = Counter(row.label for row in rows_)
+        labels = tags + [INTENT + label for label in sorted(counts)]
         network = cls.auto.from_pretrained(
             folder,
             num_labels=len(labels),
@@ -56,6 +59,9 @@ class Model(TextModel):
         )
         for name in ("pooling", "span_weight", "hidden"):
             setattr(network.config, name, getattr(settings, name))
+        set_class_weights(
+            network.config, settings.class_weights, [counts[label] for label in sorted(counts)]
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
         known = (tags_of(row.spans, model.words(row.text)) for row in rows_)
@@ -112,7 +118,8 @@ class Model(TextModel):
         logits = network(**inputs).logits
         intents = labels[:, 0]
         intents = intents.where(intents == IGNORED, intents - tags)
-        whole = _mean_loss(self._pooled(logits, inputs), intents, smoothing)
+        pooled = self._pooled(logits, inputs)
+        whole = _mean_loss(pooled, intents, smoothing, class_weights(self.network))
         spans = _mean_loss(logits[:, 1:, :tags].flatten(0, 1), labels[:, 1:].flatten(), smoothing)
         weight: float = network.config.span_weight
         return whole + weight * spans
@@ -159,10 +166,12 @@ class Model(TextModel):
         return answers
 
 
-def _mean_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Mean cross-entropy over the labels that count; zero where none does."""
+def _mean_loss(
+    logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
+    """Mean cross-entropy over the labels that count, each by its weight; zero where none does."""
     counted = (labels != IGNORED).sum().clamp(min=1)
     total = cross_entropy(
-        logits, labels, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
+        logits, labels, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing
     )
     return total / counted

@@ -89,6 +89,17 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a metric spreads when the model is trained anew with other seeds."""
+
+    title: str
+    decimals: int
+    mean: float
+    deviation: float
+    values: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """Everything that is shown of a task."""
 
@@ -99,6 +110,7 @@ class View:
     preferences: list[Panel] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     trades: dict[str, list[Point]] = field(default_factory=dict)
+    spreads: list[Spread] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     charts: dict[str, str] = field(default_factory=dict)
@@ -226,6 +238,22 @@ def points(sizes: Sequence[Size], costs: Mapping[str, float], better: int) -> li
     ]
 
 
+def spreads(metrics: Metrics, task: str) -> list[Spread]:
+    """Of each metric over all rows, in the page's order; empty where the task has no seeds."""
+    found = metrics.get("seeds", {}).get(task, {})
+    return [
+        Spread(
+            title=names.metric(metric).title,
+            decimals=names.metric(metric).decimals,
+            mean=found[metric]["mean"],
+            deviation=found[metric]["deviation"],
+            values=found[metric]["seeds"],
+        )
+        for metric in sorted(found, key=names.rank)
+        if "/" not in metric
+    ]
+
+
 def steps(metrics: Metrics, task: str) -> list[Step]:
     """The way of the task's rows from raw to augmented, as far as it was gone."""
     fetched, clean, split, augmented = (
@@ -276,6 +304,7 @@ def view(
         preferences=panels([f for f in own if f.stage == "evaluate-preferences"]),
         sizes=sized,
         trades=trades(sized, names.metric(metric).better),
+        spreads=spreads(metrics, task),
         steps=steps(metrics, task),
         signatures=signatures(metrics, task),
     )

@@ -1,7 +1,7 @@
 """Gather the metrics into a summary, cards and a page; nothing is measured here.
 
 Reads   reports/metrics/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
-        `tasks`, `methods`, `effects` and `preferences`
+        `tasks`, `methods`, `effects`, `preferences` and `seeds`
 Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed}
         reports/html/index.html   the page, one file
         reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model
@@ -34,6 +34,8 @@ def main() -> None:
     """
     project = params.project()
     metrics = figures.load(METRICS)
+    spreads = metrics.get("seeds", {})
+    metrics["seeds"] = {task: spreads[task] for task in project.seeds if task in spreads}
     found = figures.gather(metrics, project)
     if not found:
         raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")

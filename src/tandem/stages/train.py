@@ -10,7 +10,7 @@ Writes  models/TASK/base                   what `from_pretrained` of Hugging Fac
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
@@ -21,9 +21,6 @@ from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 
-if TYPE_CHECKING:
-    from tandem.modeling import TextModel
-
 
 class Params(Training):
     """How a task's model is trained: what every family has, and the family's own settings."""
@@ -32,41 +29,63 @@ class Params(Training):
     """`kind` is the task's family; the rest is that family's `Params`."""
 
 
+class Trained(NamedTuple):
+    """A model (a `TextModel`), and its loss curve."""
+
+    model: Any
+    curve: list[dict[str, float]]
+
+    @property
+    def validation_loss(self) -> float:
+        """The least of the curve, which is that of the model's weights."""
+        return min(look["validation_loss"] for look in self.curve)
+
+
 def main(task: str) -> None:
     """Train the model of one task."""
-    from tandem import metrics  # these take seconds, and a check of params needs none
-    from tandem.modeling import write_fitted
+    from tandem.modeling import parallel  # this takes seconds, and a check of params needs none
+
+    parallel.run(write, params.project().runtime.processes, task)
+
+
+def write(task: str) -> None:
+    """Train the model of one task and write it; of several processes, the first writes."""
+    from tandem import metrics
+    from tandem.modeling import parallel, write_fitted
 
     runtime = params.project().runtime
     known = tasks.load(task)
     training = settings_of(known)
-    everything = records.read(paths.augmented(task) / "train.parquet", known.row)
-    rows = records.first(everything, training.max_rows)
-    validation = records.first(
-        records.read(paths.split(task) / "validation.parquet", known.row),
-        training.max_validation_rows,
-    )
+    rows, validation = rows_of(known, training)
     model, curve = trained(known, rows, validation, training, runtime)
-    predictions = model.predict(validation, 2 * training.batch_size)
-
-    found = {
-        "rows": len(rows),
-        "validation": metrics.score(known, validation, predictions, runtime)[0],
-    }
-    write_fitted("train", task, "base", model, curve, found)
+    if parallel.is_first():
+        predictions = model.predict(validation, 2 * training.batch_size)
+        scores = metrics.score(known, validation, predictions, runtime)[0]
+        found = {"rows": len(rows), "validation": scores}
+        write_fitted("train", task, "base", model, curve, found)
 
 
-def settings_of(task: BaseTask) -> Params:
-    """The part `train` of the section of `task`.
+def settings_of(task: BaseTask, content: dict[str, Any] | None = None) -> Params:
+    """The part `train` of the section of `task`, in params.yaml or in `content`.
 
     Raises:
         ParamsError: it is not right, or is for a model of another family.
     """
-    training = params.load(Params, task.name, "train")
+    training = params.load(Params, task.name, "train", content=content)
     if training.model.kind != task.family:
         at = f"{paths.PARAMS}: {task.name}.train.model.kind"
         raise ParamsError(f"{at} must be {task.family!r}, the family of {task.name}")
     return training
+
+
+def rows_of(task: BaseTask, training: Params) -> tuple[list[Row], list[Row]]:
+    """The rows that the model of `task` is trained on, and those that tell when to stop."""
+    everything = records.read(paths.augmented(task.name) / "train.parquet", task.row)
+    validation = records.read(paths.split(task.name) / "validation.parquet", task.row)
+    return (
+        records.first(everything, training.max_rows),
+        records.first(validation, training.max_validation_rows),
+    )
 
 
 def trained(
@@ -75,8 +94,8 @@ def trained(
     validation: Sequence[Row],
     training: Params,
     runtime: Runtime,
-) -> "tuple[TextModel, list[dict[str, float]]]":
-    """A model of `task` fitted on `rows`, from its pretrained weights, and its loss curve.
+) -> Trained:
+    """A model of `task` fitted on `rows` from its pretrained weights; nothing is written.
 
     Raises:
         StageError: the pretrained weights are missing, or see `tandem.modeling.fit`.
@@ -96,4 +115,4 @@ def trained(
         training,
         runtime,
     )
-    return model, curve
+    return Trained(model, curve)

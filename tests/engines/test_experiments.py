@@ -1,0 +1,65 @@
+"""`dvc exp` tries settings as docs/training.md says; seeds are stages of either engine.
+
+The stages' commands are stand-ins, as in test_edits.py.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engines.workspace import Workspace, clone
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.xdist_group("experiments")  # they share one clone
+TARGET = "train@sentiment"
+MODEL = Path("models/sentiment/base/content.json")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A committed clone in which the model has been trained."""
+    workspace = clone(tmp_path_factory.mktemp("experiments"), standin=True)
+    for key, value in {"user.name": "test", "user.email": "test@example.org"}.items():
+        workspace.run("git", "config", key, value)
+    workspace.repro(TARGET)
+    workspace.run("git", "add", "--all")
+    workspace.run("git", "commit", "--quiet", "--message", "trained")
+    yield workspace
+
+
+def rates(workspace: Workspace) -> set[float]:
+    """The learning rates of all experiments that `dvc exp show` tells of and that have ended."""
+    table = json.loads(workspace.run("dvc", "exp", "show", "--json").stdout)
+    return {
+        revision["data"]["params"]["params.yaml"]["data"]["sentiment"]["train"]["learning_rate"]
+        for row in table
+        for experiment in row["experiments"] or []
+        for revision in experiment["revs"]
+    }
+
+
+def test_a_setting_is_tried_in_place(trained: Workspace) -> None:
+    before = (trained.path / MODEL).read_text()
+    trained.run("dvc", "exp", "run", "-S", "sentiment.train.learning_rate=5e-5", TARGET)
+    params = YAML(typ="safe", pure=True).load((trained.path / "params.yaml").read_text())
+    assert params["sentiment"]["train"]["learning_rate"] == 5e-5
+    assert (trained.path / MODEL).read_text() != before
+    assert rates(trained) == {5e-5}
+
+
+def test_settings_are_queued_and_run(trained: Workspace) -> None:
+    trained.run(
+        "dvc", "exp", "run", "--queue", "-S", "sentiment.train.learning_rate=1e-5,2e-5", TARGET
+    )
+    assert trained.run("dvc", "queue", "status").stdout.count("Queued") >= 2
+    trained.run("dvc", "exp", "run", "--run-all")
+    assert rates(trained) == {5e-5, 1e-5, 2e-5}
+
+
+def test_seeds_are_a_stage_of_either_engine(trained: Workspace) -> None:
+    path = trained.path / "params.yaml"
+    assert "seeds: {}" in path.read_text()
+    path.write_text(path.read_text().replace("seeds: {}", "seeds: {sentiment: {runs: [13, 14]}}"))
+    assert {"seeds@sentiment", "report"} <= trained.planned()
+    assert "seeds@sentiment" in trained.run("dvc", "stage", "list", "--name-only").stdout

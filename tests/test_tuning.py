@@ -1,0 +1,93 @@
+"""`tandem tune` on a tiny encoder: it finds what learns, by validation rows, and writes it down."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem import cli
+from tandem.core import params, paths
+from tandem.core.errors import ParamsError
+
+ROOT = Path(__file__).parents[1]
+TINY = {
+    "steps": 8,
+    "evaluate_every": 4,
+    "batch_size": 4,
+    "max_length": 16,
+    "learning_rate": 1e-9,
+    "trainable_layers": None,
+}
+
+
+@pytest.fixture
+def project(rated_project: Path, tiny: Path) -> Path:
+    """All of params.yaml, tiny, with a learning rate that learns nothing; no test rows."""
+    shutil.copy(ROOT / paths.PARAMS, paths.PARAMS)
+    shutil.copytree(tiny / "encoder", paths.model("sentiment", "pretrained"))
+    paths.augmented("sentiment").mkdir(parents=True)
+    shutil.copy(paths.split("sentiment") / "train.parquet", paths.augmented("sentiment"))
+    (paths.split("sentiment") / "test.parquet").unlink()
+    params.lay({"sentiment": {"train": TINY}})
+    return rated_project
+
+
+def search(ranges: dict[str, Any], objective: str = "validation_loss") -> None:
+    params.lay({"sentiment": {"tune": {"objective": objective, "ranges": ranges}}})
+
+
+def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search({"learning_rate": {"low": 1e-9, "high": 1e-2, "log": True}})
+    before = paths.PARAMS.read_text().splitlines()
+    assert cli.main(["tune", "sentiment", "3"]) == 0
+    said = capsys.readouterr().out
+    assert [f"trial {n} of 3: learning_rate" in said for n in (1, 2, 3)] == [True] * 3
+    assert "trial 1 of 3: learning_rate 1e-09" in said
+    after = paths.PARAMS.read_text().splitlines()
+    changed = [new for old, new in zip(before, after, strict=True) if old != new]
+    assert len(changed) == 1 and changed[0].strip().startswith("learning_rate: ")
+    assert params.read()["sentiment"]["train"]["learning_rate"] > 1e-6
+    assert sorted(path.name for path in Path("models/sentiment").iterdir()) == ["pretrained"]
+    assert not Path("reports").exists()
+
+
+def test_a_metric_can_be_sought_and_a_part_be_changed(project: Path) -> None:
+    search({"model.class_weights": {"choices": ["balanced"]}}, "macro_f1")
+    assert cli.main(["tune", "sentiment", "1"]) == 0
+    assert params.read()["sentiment"]["train"]["model"]["class_weights"] == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "objective", "trials", "told"),
+    [
+        ({"learnig_rate": {"choices": [1]}}, "accuracy", "1", "unknown key sentiment.train.learni"),
+        ({"dropout": {"low": 0.1, "high": 1.5}}, "accuracy", "1", "sentiment.train.dropout"),
+        ({"dropout": {"choices": [0.1]}}, "acuracy", "1", "Did you mean 'accuracy'?"),
+        ({"dropout": {"choices": [0.1]}}, "accuracy", "0", "TRIALS must be a number above 0"),
+    ],
+)
+def test_mistakes_are_told_before_the_first_trial(
+    project: Path,
+    ranges: dict[str, Any],
+    objective: str,
+    trials: str,
+    told: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    search(ranges, objective)
+    assert cli.main(["tune", "sentiment", trials]) == 2
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "span", [{"low": 1}, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True}, {}]
+)
+def test_a_range_that_is_none_is_told(span: dict[str, Any]) -> None:
+    content = params.read(ROOT / paths.PARAMS)
+    content["sentiment"]["tune"] = {"ranges": {"dropout": span}}
+    with pytest.raises(ParamsError, match=r"sentiment\.tune\.ranges\.dropout"):
+        params.check(content)
