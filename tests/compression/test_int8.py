@@ -12,11 +12,10 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tandem.compression import Given, _layers, int8
-from tandem.core import io
+from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
-from tandem.modeling._model import METHOD_FILE
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
@@ -103,7 +102,7 @@ def test_searches_with_as_many_beams_as_asked(probe: Any, tmp_path: Path) -> Non
 
 def test_plain_transformers_refuses_it(probe: Any, tmp_path: Path) -> None:
     compressed(probe, tmp_path)
-    assert io.read_json(tmp_path / METHOD_FILE) == {"method": "int8", "per_token": False}
+    assert io.read_json(tmp_path / paths.METHOD) == {"method": "int8", "per_token": False}
     with pytest.raises(RuntimeError, match="mismatched"):
         probe.auto.from_pretrained(tmp_path)
 

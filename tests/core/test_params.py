@@ -39,7 +39,7 @@ def test_one_value_laid_changes_one_line(tmp_path: Path) -> None:
 
 def test_fp16_on_a_cpu_and_seeds_of_no_task_are_told(content: dict[str, Any]) -> None:
     content["seeds"] = {"sentimnt": {"runs": [1, 2]}}
-    with pytest.raises(ParamsError, match=r"seeds\. Did you mean 'sentiment'"):
+    with pytest.raises(ParamsError, match=r"seeds\.sentimnt\. Did you mean seeds\.sentiment"):
         params.check(content)
     content["runtime"]["precision"] = "fp16"
     with pytest.raises(ParamsError, match="fp16 needs device: auto and a GPU"):

@@ -139,7 +139,9 @@ def test_packed_weights_are_counted_by_what_they_hold(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     packed = {"w": torch.zeros(8, dtype=torch.uint8)}
-    save_file(packed, tmp_path / "model.safetensors", {"format": "pt", "numbers": "16"})
+    save_file(packed, tmp_path / "model.safetensors", {"format": "pt"})
+    assert evaluate.weights(tmp_path)["parameters"] == 8
+    io.write_json(tmp_path / paths.METHOD, {"method": "weights", "numbers": 16})
     assert evaluate.weights(tmp_path)["parameters"] == 16
 
 

@@ -18,12 +18,12 @@ from transformers import AutoConfig, GenerationConfig
 from transformers.initialization import no_init_weights
 
 from tandem.compression import Given
-from tandem.core import io
-from tandem.modeling._model import METHOD_FILE
+from tandem.core import io, paths
 
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
-"""In the file's own metadata: how many numbers its tensors hold, where their shapes do not say."""
+"""In tandem.json: how many numbers the tensors hold, where their shapes do not say. Not in the
+file's own metadata, whose entries safetensors writes in no fixed order."""
 
 Parts = Mapping[str, Tensor]
 """A weight's stored form: tensors by the endings of their names."""
@@ -65,9 +65,8 @@ def write(
         stored = store(tensor) if name in names else {"": tensor}
         tensors |= {name + ending: part for ending, part in stored.items()}
         numbers += count(tensor) if count and name in names else tensor.numel()
-    counted = {NUMBERS: str(numbers)} if count else {}
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt", **counted})
-    io.write_json(folder / METHOD_FILE, marker)
+    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    io.write_json(folder / paths.METHOD, {**marker, **({NUMBERS: numbers} if count else {})})
 
 
 def restore(

@@ -26,10 +26,9 @@ from torch import Tensor, nn
 
 from tandem.compression import Given, _layers
 from tandem.compression._smoothing import smooth
-from tandem.core import io
+from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
-from tandem.modeling._model import METHOD_FILE
 
 SCALE = "_scale"
 LEAST = 1e-8  # a token of zeros stays one
@@ -76,7 +75,7 @@ def compress(given: Given, settings: Params) -> None:
 def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, built by the class `auto` of transformers, with integer layers."""
     torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
-    per_token: bool = io.read_json(folder / METHOD_FILE)["per_token"]
+    per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
     def rebuild(layer: Any, parts: _layers.Parts, bias: Tensor | None) -> nn.Module | Tensor:
         weight, scale = parts[""].view(layer.weight.shape), parts[SCALE]

@@ -30,10 +30,9 @@ from transformers import AutoConfig
 from transformers.modeling_outputs import ModelOutput
 
 from tandem.compression import Given
-from tandem.core import io
+from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
-from tandem.modeling._model import METHOD_FILE
 
 BODY, HEAD = "model.onnx", "head.onnx"
 OPSET = 20
@@ -71,7 +70,7 @@ def compress(given: Given, settings: Params) -> None:
         _write(_Head(head), {"states": states}, 1, given.folder / HEAD, settings.keep)
     network.config.save_pretrained(given.folder)
     given.model.tokenizer.save_pretrained(given.folder)
-    io.write_json(given.folder / METHOD_FILE, {"method": "onnx"})
+    io.write_json(given.folder / paths.METHOD, {"method": "onnx"})
 
 
 def restore(folder: Path, _: Any) -> Any:

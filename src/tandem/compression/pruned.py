@@ -29,11 +29,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tandem.compression import Given, _blocks, _healing, _layers
-from tandem.core import io
+from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
 from tandem.modeling import TextModel, Training
-from tandem.modeling._model import METHOD_FILE
 
 MULTIPLE = 8
 """Units are kept in this number's multiples, the width of a vector register in fp32 (AVX2)."""
@@ -71,7 +70,7 @@ def compress(given: Given, settings: Params) -> None:
     _healing.heal(given, examples, healing)
     model.save(given.folder)
     if not plain:
-        io.write_json(given.folder / METHOD_FILE, {"method": "pruned"})
+        io.write_json(given.folder / paths.METHOD, {"method": "pruned"})
 
 
 def restore(folder: Path, auto: Any) -> Any:

@@ -22,9 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tandem.compression import Given, _layers
-from tandem.core import io
+from tandem.core import io, paths
 from tandem.core.params import Strict
-from tandem.modeling._model import METHOD_FILE
 
 SCALE = "_scale"
 
@@ -56,7 +55,7 @@ def compress(given: Given, settings: Params) -> None:
 
 def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, built by the class `auto` of transformers, with grouped layers."""
-    marker = io.read_json(folder / METHOD_FILE)
+    marker = io.read_json(folder / paths.METHOD)
     bits, group_size = marker["bits"], marker["group_size"]
 
     def rebuild(layer: Any, parts: _layers.Parts, bias: Tensor | None) -> nn.Module | Tensor:

@@ -12,6 +12,8 @@ SPLITS = ("train", "validation", "test")
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
 CARD = "README.md"
+METHOD = "tandem.json"
+"""In a compressed model's folder: the method whose `restore` reads it."""
 
 
 def raw(task: str) -> Path:

@@ -14,13 +14,11 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from tandem.core import registry
+from tandem.core import paths, registry
 from tandem.core.io import read_json
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
-
-METHOD_FILE = "tandem.json"
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -66,7 +64,7 @@ class TextModel(ABC):
     @classmethod
     def parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The network in `folder`, in evaluation mode, and its tokenizer."""
-        marker = folder / METHOD_FILE
+        marker = folder / paths.METHOD
         if marker.exists():
             method = registry.load("compression", read_json(marker)["method"], str(marker))
             network = method.restore(folder, cls.auto)

@@ -51,8 +51,8 @@ def weights(folder: Path) -> dict[str, Any]:
     """Of a model folder's weights, its *.safetensors and *.onnx by name: bytes, numbers, SHA-256.
 
     What is counted is what lies there, so integer weights count as well as others, with their
-    scales, and tied ones once; a file that packs several numbers into a byte says in its metadata
-    how many they are. `benchmarks/latency.json` names weights by this hash, so that the
+    scales, and tied ones once; where several are packed into a byte, tandem.json says how many
+    they are. `benchmarks/latency.json` names weights by this hash, so that the
     report can tell whether a latency was measured on these.
     """
     digest, size, numbers = hashlib.sha256(), 0, 0
@@ -63,6 +63,8 @@ def weights(folder: Path) -> dict[str, Any]:
                 digest.update(block)
                 size += len(block)
         numbers += counts[path.suffix](path)
+    if (marker := folder / paths.METHOD).exists():
+        numbers = io.read_json(marker).get("numbers", numbers)
     return {"size_bytes": size, "parameters": numbers, "weights_sha256": digest.hexdigest()}
 
 
@@ -71,8 +73,6 @@ def _tensors(path: Path) -> int:
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as tensors:
-        if packed := (tensors.metadata() or {}).get("numbers"):
-            return int(packed)
         shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
     return sum(math.prod(shape) for shape in shapes)
 
