@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.core import paths, records, registry
+from tandem.core import io, paths, records, registry
 from tandem.core.errors import DataError, StageError
 from tandem.stages import baseline, evaluate
 from tandem.tasks.generation import GenerationRow
