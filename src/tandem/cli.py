@@ -11,7 +11,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from tandem import __version__, cost, warm
@@ -44,7 +44,7 @@ def run(arguments: list[str], in_child: bool = False) -> int:
     parser = argparse.ArgumentParser(prog="tandem", description="Run one stage of the pipeline.")
     parser.add_argument("--version", action="version", version=f"tandem {__version__}")
     parser.add_argument("command", metavar="COMMAND", help=", ".join(commands))
-    parser.add_argument("arguments", nargs="*", metavar="ARG", help="what it works on")
+    parser.add_argument("arguments", nargs="...", metavar="ARG", help="what it works on")
     parsed = parser.parse_args(arguments)
     if parsed.command not in commands:
         raise UnknownName("command", parsed.command, commands)
@@ -65,18 +65,46 @@ def run(arguments: list[str], in_child: bool = False) -> int:
 def bind(function: Callable[..., None], command: str, given: list[str]) -> Callable[[], None]:
     """`function` with the given arguments, checked against its parameters.
 
+    A parameter with a default is an option, `--NAME VALUE`.
+
     Raises:
         TandemError: too few or too many; the line shows the usage.
-        UnknownName: there is no such task; the nearest is offered.
+        UnknownName: there is no such task or option; the nearest is offered.
     """
-    wanted = inspect.signature(function).parameters
-    if len(given) != len(wanted):
-        usage = " ".join(["tandem", command, *(name.upper() for name in wanted)])
-        raise TandemError(f"{command} takes {len(wanted)} argument(s), not {len(given)}: {usage}")
-    named = dict(zip(wanted, given, strict=True))
+    known = inspect.signature(function).parameters.values()
+    wanted = [one.name for one in known if one.default is one.empty]
+    optional = {one.name: one.default for one in known if one.default is not one.empty}
+    usage = " ".join(
+        ["tandem", command, *(name.upper() for name in wanted)]
+        + [f"[--{name} {default}]" for name, default in optional.items()]
+    )
+    plain, options = _sorted_out(given, optional, usage)
+    if len(plain) != len(wanted):
+        raise TandemError(f"{command} takes {len(wanted)} argument(s), not {len(plain)}: {usage}")
+    named = dict(zip(wanted, plain, strict=True))
     if "task" in named:
         registry.load("tasks", named["task"])
-    return functools.partial(function, **named)
+    return functools.partial(function, **named, **options)
+
+
+def _sorted_out(
+    given: list[str], optional: Collection[str], usage: str
+) -> tuple[list[str], dict[str, str]]:
+    """The plain arguments, and the options `--NAME VALUE` or `--NAME=VALUE`."""
+    plain: list[str] = []
+    options: dict[str, str] = {}
+    words = iter(given)
+    for word in words:
+        if not word.startswith("--"):
+            plain.append(word)
+            continue
+        name, equals, value = word.removeprefix("--").partition("=")
+        if name not in optional:
+            raise UnknownName("option", name, optional, usage)
+        options[name] = value if equals else next(words, "")
+        if not options[name]:
+            raise TandemError(f"--{name} needs a value: {usage}")
+    return plain, options
 
 
 def check() -> None:
@@ -87,6 +115,13 @@ def check() -> None:
 def overlay(top: str, base: str) -> None:
     """Lay the values of one params file over another, which is rewritten."""
     params.overlay(Path(top), Path(base))
+
+
+def predict(task: str, variant: str = "base", batch: str = "1") -> None:
+    """Answer lines of text with a trained model, as JSON lines."""
+    from tandem import predict as module  # it loads a stage, which no other tool needs
+
+    module.predict(task, variant, batch)
 
 
 def tune(task: str, trials: str) -> None:
@@ -100,6 +135,7 @@ TOOLS: dict[str, Callable[..., None]] = {
     "check": check,
     "cost": cost.show,
     "overlay": overlay,
+    "predict": predict,
     "tune": tune,
 }
 

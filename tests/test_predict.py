@@ -1,0 +1,99 @@
+"""tandem predict: lines in, JSON lines out, as they come, by real folders of each family."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem import cli, predict
+from tandem.core import params, paths
+from tandem.core import task as tasks
+
+ROOT = Path(__file__).parents[1]
+LINES = "A  gem of a <b>movie</b>.\nmail me: jo@example.org\n\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(tiny / "encoder", paths.model("sentiment", "base"))
+    shutil.copytree(tiny / "generator", paths.model("generation", "aligned"))
+    return tmp_path
+
+
+def said(monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str, text: str = LINES) -> Any:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    code = cli.main(["predict", *arguments])
+    out, err = capsys.readouterr()
+    return code, [json.loads(line) for line in out.splitlines()], err
+
+
+def test_lines_are_prepared_as_for_training(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found, err = said(monkeypatch, capsys, "sentiment")
+    assert (code, err) == (0, "")
+    assert found[0]["text"] == "A gem of a movie."
+    assert "jo@example.org" not in found[1]["text"] and found[2:] == [{"text": ""}]
+    assert all(row["label"].startswith("LABEL_") for row in found[:2])  # the tiny model's own names
+    assert said(monkeypatch, capsys, "sentiment", "--batch", "2")[1] == found
+
+
+def test_a_generator_goes_on_and_repeats_itself(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, found, _ = said(monkeypatch, capsys, "generation", "--variant=aligned")
+    assert code == 0 and len(found) == 3
+    assert all(row["continuation"] for row in found[:2])
+    assert said(monkeypatch, capsys, "generation", "--variant", "aligned")[1] == found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["sentiment", "--variant", "pruend"], "models/sentiment/pruend is missing"),
+        (["sentiment", "--varaint", "base"], "Did you mean 'variant'?"),
+        (["sentiment", "--batch", "none"], "--batch must be a number above 0"),
+        (["sentiment", "--batch"], "--batch needs a value: tandem predict TASK"),
+        (["sentimnt"], "unknown task 'sentimnt'"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str],
+    line: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, found, err = said(monkeypatch, capsys, *arguments)
+    assert code == 2 and not found and line in err and err.count("\n") == 1
+
+
+def test_an_answer_comes_before_the_next_line_and_other_encodings_are_told(project: Path) -> None:
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "tandem.cli", "predict", "sentiment"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert asked.stdin and asked.stdout and asked.stderr
+    for text in ("Go see it.", "Größer."):
+        asked.stdin.write(f"{text}\n".encode())
+        asked.stdin.flush()
+        assert json.loads(asked.stdout.readline())["text"] == text
+    asked.stdin.write("Größer.\n".encode("latin-1"))
+    asked.stdin.close()
+    assert asked.wait(timeout=60) == 2
+    error = asked.stderr.read().decode()
+    assert "standard input is not UTF-8" in error and error.count("\n") == 1
+
+
+def test_every_task_has_a_row_of_a_text_alone() -> None:
+    for name in params.project(params.read(ROOT / paths.PARAMS)).tasks:
+        assert predict.row_of(tasks.load(name), "a text").text == "a text"
