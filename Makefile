@@ -20,7 +20,7 @@ repro: setup
 smoke: setup
 	rm -rf .smoke
 	git clone --quiet . .smoke
-	$(BIN)/tandem overlay params.smoke.yaml .smoke/params.yaml
+	cd .smoke && PYTHONPATH=src ../$(BIN)/tandem overlay params.smoke.yaml params.yaml
 	cd .smoke && PYTHONPATH=src ../$(BIN)/$(SNAKEMAKE)
 
 test: setup

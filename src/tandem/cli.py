@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from tandem import __version__, cost, warm
-from tandem.core import determinism, params, registry
+from tandem.core import determinism, params, paths, registry
 from tandem.core.errors import TandemError, UnknownName
 
 PR_SET_PDEATHSIG = 1
@@ -115,6 +115,10 @@ def check() -> None:
 def overlay(top: str, base: str) -> None:
     """Lay the values of one params file over another, which is rewritten."""
     params.overlay(Path(top), Path(base))
+    if Path(base) == paths.PARAMS:
+        from tandem import dag
+
+        dag.remember_check()  # the result has just been checked, which takes seconds
 
 
 def predict(task: str, variant: str = "base", batch: str = "1") -> None:

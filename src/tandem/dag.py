@@ -25,6 +25,7 @@ from tandem.core.errors import StageError
 
 STATE = Path(".snakemake/tandem")
 PLAN = STATE / "plan.json"
+CHECKED = STATE / "checked"
 LOCK = Path("dvc.lock")
 
 
@@ -92,16 +93,24 @@ def check_params() -> None:
 
     Some plug-ins import torch beside their params, which takes seconds, and planning may not.
     """
+    if CHECKED.exists() and CHECKED.read_text() == _state_of_params():
+        return
+    params.check()
+    remember_check()
+
+
+def remember_check() -> None:
+    """Note that params.yaml has just been found right, for the code as it is."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    CHECKED.write_text(_state_of_params())
+
+
+def _state_of_params() -> str:
     sources = sorted(Path(__file__).parent.rglob("*.py"))
     digest = hashlib.sha256()
     for path in [*sources, paths.PARAMS]:
         digest.update(path.read_bytes() if path.exists() else b"")
-    checked = STATE / "checked"
-    if checked.exists() and checked.read_text() == digest.hexdigest():
-        return
-    params.check()
-    STATE.mkdir(parents=True, exist_ok=True)
-    checked.write_text(digest.hexdigest())
+    return digest.hexdigest()
 
 
 def read_plan() -> list[Stage]:
