@@ -25,6 +25,8 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
     """Run one command, `in_child` of a warm process or wherever that is fastest; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
+        if not in_child:  # a shell's background job starts with SIGINT ignored
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         die_with_parent()
         return run(arguments, in_child)
     except TandemError as error:
