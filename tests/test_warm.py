@@ -19,6 +19,7 @@ from tandem import warm
 SOURCE = Path(__file__).parents[1] / "src"
 CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negative\n"
 RUNTIME = {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"}
+TANDEM = "import sys; from tandem import warm; sys.exit(warm.tandem())"
 SERVE = "from tandem import warm; warm.serve(['pyarrow'])"
 
 
@@ -30,7 +31,7 @@ class Project:
         (root / "reviews.csv").write_text(CSV)
         (root / warm.ADDRESS).parent.mkdir(parents=True)
         self.root = root
-        self.env = os.environ | {"PYTHONPATH": str(root / "src")}
+        self.env = os.environ | {"PYTHONPATH": str(root / "src"), "DVC_STAGE": "fetch@sentiment"}
         self.params(RUNTIME)
         self.server = subprocess.Popen(
             [sys.executable, "-c", SERVE], cwd=root, env=self.env, stdin=subprocess.PIPE
@@ -58,7 +59,7 @@ class Project:
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "tandem.cli", *arguments],
+            [sys.executable, "-c", TANDEM, *arguments],
             cwd=self.root, env=self.env, text=True, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -135,6 +136,24 @@ def test_a_killed_child_is_one_line(project: Project) -> None:
     )
     code, said = project.run("fetch", "sentiment")
     assert code == 2 and "tandem fetch sentiment was killed" in said and said.count("\n") == 1
+
+
+def test_dvc_runs_in_a_child_and_its_stages_too(project: Project) -> None:
+    project.edit("stages/fetch.py", '    """Fetch', f'    import os, sys; {WHO}\n    """Fetch')
+    stage = {"cmd": f'{sys.executable} -c "{TANDEM}" fetch sentiment', "deps": ["reviews.csv"]}
+    stage["outs"] = ["data/raw/sentiment"]
+    (project.root / "dvc.yaml").write_text(json.dumps({"stages": {"fetch": stage}}))
+    dvc = [sys.executable, "-m", "tandem.warm", "dvc"]
+    folders = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = project.env | {"DVC_NO_ANALYTICS": "1", "PATH": folders}
+    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=project.root, env=env, check=True)
+    done = subprocess.run(
+        [*dvc, "repro", "--quiet"], cwd=project.root, env=env, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, f"parent {project.server.pid}\n")
+    assert "data/raw/sentiment" in (project.root / "dvc.lock").read_text()
+    failed = subprocess.run([*dvc, "repro", "no"], cwd=project.root, env=env, capture_output=True)
+    assert failed.returncode == 255 and b"no" in failed.stderr
 
 
 def test_few_stages_start_none() -> None:

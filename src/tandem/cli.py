@@ -5,7 +5,6 @@ arguments. Errors become exit codes here: 2 for a user's mistake, 130 for Ctrl-C
 """
 
 import argparse
-import ctypes
 import functools
 import inspect
 import os
@@ -18,17 +17,15 @@ from tandem import __version__, cost, warm
 from tandem.core import determinism, params, paths, registry
 from tandem.core.errors import TandemError, UnknownName
 
-PR_SET_PDEATHSIG = 1
-
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
-    """Run one command, `in_child` of a warm process or wherever that is fastest; its exit code."""
+    """Run one command, maybe `in_child` of a warm process; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not in_child:  # a shell's background job starts with SIGINT ignored
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        die_with_parent()
-        return run(arguments, in_child)
+        warm.die_with_parent()
+        return run(arguments)
     except TandemError as error:
         print(f"tandem: {error}", file=sys.stderr)
         return 2
@@ -39,7 +36,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
         return 130
 
 
-def run(arguments: list[str], in_child: bool = False) -> int:
+def run(arguments: list[str]) -> int:
     """Find the command, bind its arguments, run it."""
     stages = [name.replace("_", "-") for name in registry.names("stages")]
     commands = sorted([*stages, *TOOLS])
@@ -53,11 +50,7 @@ def run(arguments: list[str], in_child: bool = False) -> int:
     if parsed.command in TOOLS:
         bind(TOOLS[parsed.command], parsed.command, parsed.arguments)()
         return 0
-    pins = determinism.environment(params.project().runtime)
-    code = None if in_child else warm.run(arguments, pins)
-    if code is not None:
-        return code
-    os.environ.update(pins)
+    os.environ.update(determinism.environment(params.project().runtime))
     stage = registry.load("stages", parsed.command.replace("-", "_"))
     with cost.measured(*arguments):
         bind(stage.main, parsed.command, parsed.arguments)()
@@ -144,15 +137,6 @@ TOOLS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "tune": tune,
 }
-
-
-def die_with_parent() -> None:
-    """Have Linux end this process when the engine that started it dies.
-
-    A killed engine would else leave an orphan that goes on writing (prctl(2), PR_SET_PDEATHSIG).
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 if __name__ == "__main__":

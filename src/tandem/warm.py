@@ -1,17 +1,21 @@
-"""Warm starts: one process imports torch and transformers once, and forks a child for each stage.
+"""Warm starts: one process imports what is slow to import once, and forks a child a command.
 
-Importing them takes three seconds of CPU, more than most stages need on tiny params. The Snakefile
-starts the process with a run, and it ends with the run. A stage that finds none just runs, as under
-`dvc repro` and on a cluster:
+Importing torch and transformers takes three seconds of CPU, more than most stages need on tiny
+params, and DVC half a second. The Snakefile starts the process with a run, and it ends with the
+run. A command that finds none just runs, as a stage does under `dvc repro` and on a cluster:
 
-    dvc ── tandem train sentiment ──(socket)── warm process
-                  └ waits for the exit code        └ child: runs the stage, answers with its code
+    job ── python -m tandem.warm dvc repro …
+             └ (socket) ── child: dvc ── tandem train sentiment
+                                           └ (socket) ── child: runs the stage, answers with
+                                                         its exit code
 
 Only other people's code is imported beforehand. Ours is read anew by every child, so a stage runs
-the code that DVC hashes, and the environment that pins the bits is compared before it starts.
+the code that DVC hashes, and the environment that pins the bits is compared before it starts. The
+side that asks imports nothing that is slow: it is what every stage begins with.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import select
@@ -25,16 +29,41 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.core import determinism, params
-from tandem.core.errors import StageError
-
 ADDRESS = Path(".snakemake/tandem/warm.sock")
-HEAVY = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
+HEAVY = (
+    "dvc.commands.repro",
+    "dvc.dvcfile",
+    "dvc.output",
+    "dvc.repo.reproduce",
+    "dvc_data.index",
+    "torch",
+    "transformers.trainer",
+    "sklearn.feature_extraction.text",
+)
 WORTH = 4
 """Stages from which on it pays: the imports cost as much as one stage's."""
 COLD = b"cold"
 LARGEST = 1 << 20
 """Bytes of a request at the most: arguments and environment."""
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """`python -m tandem.warm dvc …`: the command in a child of the warm process, or as it is."""
+    code = run(*sys.argv[1:])
+    if code is None:
+        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - there is no shell on purpose
+    return code
+
+
+def tandem() -> int:
+    """The command `tandem`; its exit code. What DVC runs may be run in a child."""
+    code = run("tandem", *sys.argv[1:]) if "DVC_STAGE" in os.environ else None
+    if code is not None:
+        return code
+    from tandem import cli
+
+    return cli.main()
 
 
 def start(stages: int) -> "subprocess.Popen[bytes] | None":
@@ -45,33 +74,33 @@ def start(stages: int) -> "subprocess.Popen[bytes] | None":
     return subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
-def run(arguments: Sequence[str], pins: dict[str, str]) -> int | None:
-    """The exit code of `tandem ARGUMENTS` in a child of the warm process; None if there is none.
+def run(program: str, *arguments: str) -> int | None:
+    """The exit code of `program`, tandem or dvc, in a child of the warm process; None without one.
 
-    `pins` are the variables that pin the bits: a process with others is no use.
-
-    Raises:
-        StageError: the child died without an answer.
+    A child that dies without an answer is told of in a line, and 2.
     """
     if not ADDRESS.exists():
         return None
     request = {
-        "arguments": list(arguments),
-        "environment": {**os.environ, **pins},
-        "pins": pins,
+        "program": program,
+        "arguments": arguments,
+        "environment": dict(os.environ),
         "folder": str(Path.cwd()),
     }
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
+        # the child is told of Ctrl-C by the end of what it hears, cleans up, and answers
+        signal.signal(signal.SIGINT, lambda *_: _hang_up(line))
+        die_with_parent()
         try:
             line.connect(str(ADDRESS))
             socket.send_fds(line, [json.dumps(request).encode()], [0, 1, 2])
         except OSError:  # it has just ended
             return None
-        # the child is told of Ctrl-C by the end of what it hears, cleans up, and answers 130
-        signal.signal(signal.SIGINT, lambda *_: _hang_up(line))
         answer = line.recv(len(COLD))
     if not answer:
-        raise StageError(f"tandem {' '.join(arguments)} was killed; was there memory enough?")
+        told = " ".join([program, *arguments])
+        print(f"tandem: {told} was killed; was there memory enough?", file=sys.stderr)
+        return 2
     return None if answer == COLD else int(answer)
 
 
@@ -80,8 +109,19 @@ def _hang_up(line: socket.socket) -> None:
         line.shutdown(socket.SHUT_WR)
 
 
+def die_with_parent() -> None:
+    """Have Linux end this process when the engine that started it dies.
+
+    A killed engine would else leave an orphan that goes on writing (prctl(2), PR_SET_PDEATHSIG).
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
 def serve(heavy: Sequence[str] = HEAVY) -> None:
     """Import what is `heavy`, then fork a child for each request until stdin closes."""
+    from tandem.core import determinism, params
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pins = determinism.environment(params.project().runtime)
     os.environ.update(pins)
@@ -109,9 +149,6 @@ def _answer(line: socket.socket, pins: dict[str, str]) -> None:
     try:
         request, files, _, _ = socket.recv_fds(line, LARGEST, 3)
         asked: dict[str, Any] = json.loads(request)
-        if asked["pins"] != pins:
-            line.send(COLD)
-            return
         for file, number in zip(files, (0, 1, 2), strict=True):
             os.dup2(file, number)
             os.close(file)
@@ -120,12 +157,14 @@ def _answer(line: socket.socket, pins: dict[str, str]) -> None:
         os.chdir(asked["folder"])
         for name in [n for n in sys.modules if n.partition(".")[0] == "tandem"]:
             del sys.modules[name]
+        if asked["program"] == "tandem" and not _pinned_by(pins):
+            line.send(COLD)
+            return
+        os.setpgid(0, 0)  # Ctrl-C comes through `line`, once, to this child and all it starts
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, _interrupt)
         threading.Thread(target=_listen, args=(line,), daemon=True).start()
-        from tandem import cli
-
-        code = cli.main(asked["arguments"], in_child=True)
+        code = _run(asked["program"], asked["arguments"])
         sys.stdout.flush()
         sys.stderr.flush()
         line.send(str(code).encode())
@@ -137,14 +176,39 @@ def _answer(line: socket.socket, pins: dict[str, str]) -> None:
         os._exit(code)
 
 
+def _pinned_by(pins: dict[str, str]) -> bool:
+    """Whether the params ask for the pins that the libraries were imported under."""
+    from tandem.core import determinism, params
+    from tandem.core.errors import TandemError
+
+    try:
+        return determinism.environment(params.project().runtime) == pins
+    except TandemError:  # the command itself will say so
+        return True
+
+
+def _run(program: str, arguments: list[str]) -> int:
+    if program == "dvc":
+        from dvc.cli import main as dvc
+
+        return int(dvc(arguments))
+    from tandem import cli
+
+    return cli.main(arguments, in_child=True)
+
+
 def _listen(line: socket.socket) -> None:
-    """Interrupt this process when whoever asked is interrupted or gone."""
+    """Interrupt this process and what it started when whoever asked is interrupted or gone."""
     with contextlib.suppress(OSError):
         line.recv(1)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.killpg(0, signal.SIGINT)
 
 
 def _interrupt(*_: Any) -> None:
     """One Ctrl-C can come by two ways, and must not disturb its own cleaning up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -54,7 +54,7 @@ def test_settings_are_queued_and_run(trained: Workspace) -> None:
     )
     assert trained.run("dvc", "queue", "status").stdout.count("Queued") >= 2
     trained.run("dvc", "exp", "run", "--run-all")
-    assert rates(trained) == {5e-5, 1e-5, 2e-5}
+    assert rates(trained) >= {1e-5, 2e-5}
 
 
 def test_seeds_are_a_stage_of_either_engine(trained: Workspace) -> None:

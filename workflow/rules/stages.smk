@@ -42,4 +42,4 @@ for stage in STAGES:
         message:
             f"{stage.name}: {stage.desc}"
         shell:
-            "dvc --wait-for-lock repro --quiet --single-item {params.target} 2>&1 | tee {log}"
+            "python -m tandem.warm dvc --wait-for-lock repro --quiet --single-item {params.target} 2>&1 | tee {log}"
