@@ -1,4 +1,4 @@
-"""reward, align and evaluate-preferences: one chain, on real rated rows and tiny models."""
+"""reward, judge, align and evaluate-preferences: one chain, on real rated rows and tiny models."""
 
 import copy
 import json
@@ -13,11 +13,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import params, paths
+from tandem.core import params, paths, records
 from tandem.core.errors import ParamsError
+from tandem.core.records import Row
 from tandem.preferences.pairs import form
 from tandem.stages import align, evaluate_preferences, reward
 from tandem.tasks.generation import GenerationRow
+from tandem.tasks.sentiment import SentimentRow
 
 TRAINING = {
     "steps": 3,
@@ -35,9 +37,16 @@ PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["generation"],
     "methods": [],
-    "preferences": {"generation": {"ratings": "sentiment", "encoder": "models/sentiment/base"}},
+    "preferences": {
+        "generation": {
+            "ratings": "sentiment",
+            "encoder": "models/sentiment/base",
+            "judge": "models/sentiment/base",
+        }
+    },
     "generation": {
         "reward": TRAINING | {"pairs": RULE, "contrast": None},
+        "judge": TRAINING | {"pairs": RULE, "rounds": 2},
         "align": TRAINING
         | {"prompting": PROMPTING, "samples_per_prompt": 2, "beta": 0.1, "trainable_layers": 1},
         "evaluate_preferences": {
@@ -48,12 +57,17 @@ PARAMS: dict[str, Any] = {
         },
     },
 }
-STAGES = ("reward", "align", "evaluate-preferences")
+STAGES = ("reward", "judge", "align", "evaluate-preferences")
 
 
 @pytest.fixture
-def project(rated_project: Path, tiny: Path) -> Path:
+def project(rated_project: Path, tiny: Path, real: dict[str, list[Row]]) -> Path:
     YAML().dump(PARAMS, rated_project / "params.yaml")
+    folder = paths.split("sentiment")
+    files = [folder / f"{split}.parquet" for split in paths.SPLITS]
+    known = {row.text for file in files for row in records.read(file, SentimentRow)}
+    others = [row for row in real["sentiment"] if row.text not in known]
+    records.write(folder / f"{paths.JUDGE}.parquet", others[:300], SentimentRow)
     shutil.copytree(tiny / "encoder", "models/sentiment/base")
     shutil.copytree(tiny / "generator", "models/generation/base")
     return rated_project
@@ -64,7 +78,7 @@ def run(*arguments: str) -> int:
 
 
 def artifacts() -> dict[str, bytes]:
-    folders = [Path("models/generation"), Path("reports")]
+    folders = [Path("models/generation"), Path("data/preferences"), Path("reports")]
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
     return {str(file): file.read_bytes() for file in files}
 
@@ -91,7 +105,7 @@ def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) ->
     assert len(curve) == 3
 
     found = metrics("evaluate-preferences")
-    assert set(found) == {"reward", "vader", "base", "aligned"}
+    assert set(found) == {"reward", "judge", "vader", "base", "aligned"}
     assert set(found["vader"]) == {
         "pair_accuracy",
         "pair_accuracy/movie",
@@ -99,6 +113,7 @@ def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) ->
     }
     assert set(found["aligned"]) - set(found["base"]) == {
         "win_rate/reward",
+        "win_rate/judge",
         "win_rate/vader",
         "kl_per_token",
         "kl_per_text",
@@ -114,6 +129,26 @@ def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) ->
     samples = pq.read_table(folder / "samples.parquet").to_pylist()
     assert [s["variant"] for s in samples] == ["base"] * 4 + ["aligned"] * 4
     assert [s["id"] for s in samples[:4]] == [s["id"] for s in samples[4:]]
+
+
+def test_the_judge_and_the_reward_model_learn_from_other_texts(
+    project: Path, splits: dict[str, list[GenerationRow]]
+) -> None:
+    learned = {}
+    for stage in ("reward", "judge"):
+        run(stage, "generation")
+        pairs = pq.read_table(paths.preferences("generation", stage)).to_pylist()
+        assert len(pairs) == metrics(stage)["pairs"] > 0
+        learned[stage] = {pair[side] for pair in pairs for side in ("chosen", "rejected")}
+    assert not learned["reward"] & learned["judge"]
+    held = {row.text for split in ("validation", "test") for row in splits[split]}
+    assert not learned["judge"] & held
+
+
+def test_a_judge_needs_a_jury(project: Path, capsys: Any) -> None:
+    (paths.split("sentiment") / "judge.parquet").unlink()
+    assert cli.main(["judge", "generation"]) == 2
+    assert "sentiment.split.jury sets nothing aside" in capsys.readouterr().err
 
 
 def test_no_test_text_is_in_a_training_pair(

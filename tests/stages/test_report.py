@@ -23,7 +23,13 @@ PROJECT = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["generation", "sentiment"],
     "methods": ["int8"],
-    "preferences": {"generation": {"ratings": "sentiment", "encoder": "models/sentiment/base"}},
+    "preferences": {
+        "generation": {
+            "ratings": "sentiment",
+            "encoder": "models/sentiment/base",
+            "judge": "models/sentiment/pretrained",
+        }
+    },
     "effects": {"sentiment": {"model": "a", "back": "b"}},
 }
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, ParamsError, StageError
-from tandem.core.paths import SPLITS
+from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.records import Dropped, Row
 from tandem.core.task import BaseTask
 from tandem.sources import package
@@ -38,9 +38,10 @@ def put(task: str, raw: Sequence[Row], clean: Sequence[Row] | None = None) -> No
 
 
 def got(task: str) -> tuple[Rows, dict[str, str], Any]:
-    """Each split's rows, dropped rows' reasons by id, and the metric."""
+    """Each part's rows, dropped rows' reasons by id, and the metric."""
     folder, row = paths.split(task), tasks.load(task).row
-    rows = {name: list(records.read(folder / f"{name}.parquet", row)) for name in SPLITS}
+    parts = [name for name in (*SPLITS, JUDGE) if (folder / f"{name}.parquet").exists()]
+    rows = {name: list(records.read(folder / f"{name}.parquet", row)) for name in parts}
     dropped = records.read(folder / paths.DROPPED, Dropped)
     metric = io.read_json(paths.metrics("split", task))
     return rows, {item.id: item.reason for item in dropped}, metric
@@ -69,17 +70,31 @@ def test_nothing_crosses_the_splits_of_real_rows(project: Path, real: Rows, task
     put(task, real[task])
     split.main(task)
     rows, dropped, metric = got(task)
-    names = [{row.id for row in rows[name]} for name in SPLITS]
+    names = [{row.id for row in part} for part in rows.values()]
     assert sum(map(len, names)) + len(dropped) == len(real[task])
     assert set.union(*names, set(dropped)) == {row.id for row in real[task]}
-    for one, other in itertools.combinations(SPLITS, 2):
+    for one, other in itertools.combinations(rows, 2):
         assert not {row.group for row in rows[one]} & {row.group for row in rows[other]}
         texts = [{form(row, tasks.load(task)) for row in rows[name]} for name in (one, other)]
         assert not texts[0] & texts[1]
     crossing = {key: n for key, n in metric["proof"].items() if key.endswith("crossing")}
     assert crossing == {"groups_crossing": 0, "texts_crossing": 0, "near_duplicates_crossing": 0}
-    assert metric["rows"] == {name: len(rows[name]) for name in SPLITS}
+    assert metric["rows"] == {name: len(part) for name, part in rows.items()}
     assert metric["dropped"] == Counter(dropped.values())
+
+
+def test_the_judge_has_ratings_that_no_other_part_knows(project: Path, real: Rows) -> None:
+    put("sentiment", real["sentiment"])
+    split.main("sentiment")
+    rows, _, _ = got("sentiment")
+    whole = {row.id: cast(SentimentRow, row).ratings for row in real["sentiment"]}
+    known = {part: [(r.id, cast(SentimentRow, r).ratings) for r in rows[part]] for part in rows}
+    assert len(rows[JUDGE]) > 100
+    assert all(ratings == whole[name][::4] for name, ratings in known[JUDGE])
+    for part in ("train", "validation"):
+        kept = [tuple(r for at, r in enumerate(whole[n]) if at % 4) for n, _ in known[part]]
+        assert kept == [ratings for _, ratings in known[part]]
+    assert all(ratings == whole[name] for name, ratings in known["test"])
 
 
 def test_the_proof_agrees_with_a_plain_comparison(project: Path, real: Rows) -> None:

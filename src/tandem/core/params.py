@@ -64,6 +64,8 @@ class Preference(Strict):
     """The other task from whose rated rows the preferences are formed; it shares the source."""
     encoder: str
     """The model folder that the reward model starts from."""
+    judge: str
+    """The model folder that the independent judge starts from; no rating has touched it."""
 
 
 class Lent(Strict):
@@ -288,7 +290,7 @@ def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
     """The sections that a task must have, each with the model that owns it."""
     stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
     if task in whole.preferences:
-        stages += ["reward", "align", "evaluate_preferences"]
+        stages += ["reward", "judge", "align", "evaluate_preferences"]
     if task in whole.effects:
         stages += ["augmentation_effect"]
     models = {stage: registry.load("stages", stage).Params for stage in stages}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 PARAMS = Path("params.yaml")
 SPLITS = ("train", "validation", "test")
+JUDGE = "judge"
+"""The part of a split that an independent judge learns from, where params set one aside."""
 
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
@@ -27,7 +29,7 @@ def clean(task: str) -> Path:
 
 
 def split(task: str) -> Path:
-    """train.parquet, validation.parquet, test.parquet, dropped.parquet."""
+    """train.parquet, validation.parquet, test.parquet, maybe judge.parquet; dropped.parquet."""
     return Path("data/split") / task
 
 
@@ -36,8 +38,13 @@ def augmented(task: str) -> Path:
     return Path("data/augmented") / task
 
 
+def preferences(task: str, judge: str) -> Path:
+    """The pairs of texts that a judge (reward, judge) was fitted to."""
+    return Path("data/preferences") / task / f"{judge}.parquet"
+
+
 def model(task: str, variant: str) -> Path:
-    """A model folder: pretrained, base, reward, aligned, or named after a compression method."""
+    """A model folder: pretrained, base, reward, judge, aligned, or named after a method."""
     return Path("models") / task / variant
 
 

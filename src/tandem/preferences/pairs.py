@@ -51,9 +51,14 @@ def preference_of(task: str) -> Preference:
     return known[task]
 
 
+def rated_rows(task: str, split: str) -> list[Row]:
+    """The rows of one split of `task`."""
+    return records.read(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
+
+
 def pairs_of(task: str, split: str, rule: Rule, most: int | None, runtime: Runtime) -> list[Pair]:
     """Pairs of the rated rows of one split of `task`, the same ones for every stage that asks."""
-    rows = records.read(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
+    rows = rated_rows(task, split)
     return form(rows, rule, most, generator(runtime, task, "pairs", split))
 
 

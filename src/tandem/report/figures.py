@@ -13,7 +13,7 @@ from tandem.core.io import read_json
 from tandem.core.params import Project
 
 EFFECT = "augmentation-effect"
-WAY = ("reward", "align", EFFECT)
+WAY = ("reward", "judge", "align", EFFECT)
 KEYS = ("value", "low", "high", "n", "seed")
 
 Metrics = dict[str, dict[str, Any]]
@@ -94,7 +94,8 @@ def _sources(
         for name, content in metrics.get(EFFECT, {}).get(task, {}).items():
             yield EFFECT, f"augmentation/{name}", content
     if task in project.preferences:
-        yield "reward", "reward", metrics.get("reward", {}).get(task, {})
+        for judge in ("reward", "judge"):
+            yield judge, judge, metrics.get(judge, {}).get(task, {})
         for stage in ("align", "evaluate-preferences"):
             for name, content in metrics.get(stage, {}).get(task, {}).items():
                 if isinstance(content, dict):

@@ -46,6 +46,7 @@ VARIANTS = {
     "student": "fewer blocks, taught by the trained model",
     "onnx": "eight-bit graph in ONNX Runtime",
     "reward": "reward model",
+    "judge": "judge with other raters and texts",
     "human": "one rater against the mean of the others",
     "baseline/majority": "the most frequent label",
     "baseline/tfidf": "linear machine over words",

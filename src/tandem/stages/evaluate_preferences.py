@@ -1,14 +1,16 @@
 """Score the reward model on test pairs, and the aligned generator against what it was.
 
-Two judges compare what both generators write after the same test prompts: the reward model, which
-alignment worked for, and VADER, which had no part in it.
+Three judges compare what both generators write after the same test prompts: the reward model,
+which alignment worked for; a judge that learned from other people's ratings of other texts; and
+VADER, a lexicon.
 
 Reads   data/split/TASK/test.parquet, for prompts; data/split/RATINGS/test.parquet, for pairs,
-        RATINGS being the task that `preferences.TASK` names; models/TASK/{base,reward,aligned};
-        the params `runtime` and `TASK.evaluate_preferences`
+        RATINGS being the task that `preferences.TASK` names;
+        models/TASK/{base,reward,judge,aligned}; the params `runtime` and
+        `TASK.evaluate_preferences`
 Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair with its scores
         reports/predictions/TASK/preferences/samples.parquet   each prompt with both texts
-        reports/metrics/evaluate-preferences/TASK.json         by variant (reward, vader, base,
+        reports/metrics/evaluate-preferences/TASK.json         by variant (the judges, base,
                                                                aligned), each metric's interval
 
     tandem evaluate-preferences generation
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from tandem.preferences.reward_model import RewardModel
 
 
+JUDGES = ("reward", "judge", "vader")
+
+
 class Params(Strict):
     """Which pairs and prompts of the test rows are used."""
 
@@ -50,10 +55,12 @@ class Params(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPair(Pair):
-    """A test pair with what the reward model and VADER say of its texts."""
+    """A test pair with what each judge says of its texts."""
 
     reward_chosen: float
     reward_rejected: float
+    judge_chosen: float
+    judge_rejected: float
     vader_chosen: float
     vader_rejected: float
 
@@ -68,6 +75,7 @@ class Text:
     text: str
     tokens: int
     reward: float
+    judge: float
     vader: float
 
 
@@ -79,7 +87,7 @@ def main(task: str) -> None:
 
     runtime = params.project().runtime
     settings = params.load(Params, task, "evaluate_preferences")
-    reward = RewardModel.load(paths.model(task, "reward"))
+    reward, judge = (RewardModel.load(paths.model(task, name)) for name in ("reward", "judge"))
     base, aligned = (generator_of(task, variant) for variant in ("base", "aligned"))
     ratings = preference_of(task).ratings
     pairs = pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime)
@@ -87,14 +95,14 @@ def main(task: str) -> None:
     rows = prompts(everything, settings.prompting, settings.max_prompts)
 
     pin_torch(runtime)
-    scored = _score(pairs, reward)
+    scored = _score(pairs, reward, judge)
     written = {
         variant: judging.write(
             model, rows, settings.prompting, reward, derived_seed(runtime.seed, task, variant)
         )
         for variant, model in (("base", base), ("aligned", aligned))
     }
-    texts = {variant: _judged(variant, found) for variant, found in written.items()}
+    texts = {variant: _judged(variant, found, judge) for variant, found in written.items()}
 
     found = _judges(scored, runtime)
     for variant in written:
@@ -110,24 +118,26 @@ def main(task: str) -> None:
         io.write_json(scores, found)
 
 
-def _score(pairs: Sequence[Pair], reward: "RewardModel") -> list[ScoredPair]:
+def _score(pairs: Sequence[Pair], reward: "RewardModel", judge: "RewardModel") -> list[ScoredPair]:
     sides = [[pair.chosen for pair in pairs], [pair.rejected for pair in pairs]]
-    rewards = [reward.score(texts) for texts in sides]
+    learned = [model.score(texts) for model in (reward, judge) for texts in sides]
     lexicon = [[vader.compound(text) for text in texts] for texts in sides]
     return [
         ScoredPair(
             **{name: getattr(pair, name) for name in Pair.__slots__},
             reward_chosen=scores[0],
             reward_rejected=scores[1],
-            vader_chosen=scores[2],
-            vader_rejected=scores[3],
+            judge_chosen=scores[2],
+            judge_rejected=scores[3],
+            vader_chosen=scores[4],
+            vader_rejected=scores[5],
         )
-        for pair, *scores in zip(pairs, *rewards, *lexicon, strict=True)
+        for pair, *scores in zip(pairs, *learned, *lexicon, strict=True)
     ]
 
 
 def _judges(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str, Any]:
-    """The pair accuracy of the reward model and of VADER, on the same pairs."""
+    """The pair accuracy of each judge, on the same pairs."""
     return {
         judge: pair_accuracies(
             pairs,
@@ -135,11 +145,11 @@ def _judges(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str, Any]:
             [getattr(pair, f"{judge}_rejected") for pair in pairs],
             runtime,
         )
-        for judge in ("reward", "vader")
+        for judge in JUDGES
     }
 
 
-def _judged(variant: str, written: "Written") -> list[Text]:
+def _judged(variant: str, written: "Written", judge: "RewardModel") -> list[Text]:
     return [
         Text(
             id=row.id,
@@ -148,10 +158,16 @@ def _judged(variant: str, written: "Written") -> list[Text]:
             text=text,
             tokens=len(sample.drawn),
             reward=score,
+            judge=opinion,
             vader=vader.compound(text),
         )
-        for row, sample, text, score in zip(
-            written.rows, written.samples, written.texts, written.rewards, strict=True
+        for row, sample, text, score, opinion in zip(
+            written.rows,
+            written.samples,
+            written.texts,
+            written.rewards,
+            judge.score(written.texts),
+            strict=True,
         )
     ]
 
@@ -171,7 +187,7 @@ def _wins(aligned: Sequence[Text], base: Sequence[Text], runtime: Runtime) -> di
             runtime,
             judge,
         )
-        for judge in ("reward", "vader")
+        for judge in JUDGES
     }
 
 

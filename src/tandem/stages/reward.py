@@ -4,6 +4,7 @@ Reads   data/split/RATINGS/{train,validation}.parquet, RATINGS being the task wi
         that `preferences.TASK` names; the model folder `encoder` that it names;
         the params `runtime` and `TASK.reward`
 Writes  models/TASK/reward                 what `from_pretrained` of Hugging Face reads
+        data/preferences/TASK/reward.parquet   the training pairs
         reports/metrics/reward/TASK.json   pair accuracy on validation pairs, steps, pairs
         reports/plots/reward/TASK.csv      the loss curve
 
@@ -32,8 +33,7 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the reward model of one task."""
-    from tandem.modeling import fit, write_fitted
-    from tandem.preferences.estimates import pair_accuracies
+    from tandem.preferences.fitting import fit_judge
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel
 
@@ -48,20 +48,4 @@ def main(task: str) -> None:
 
     pin_torch(runtime)
     model = RewardModel.start(Path(preference.encoder), training.contrast)
-    curve = fit(
-        model.network,
-        model.loss,
-        model.encode(pairs, training.max_length),
-        model.encode(validation, training.max_length),
-        model.collate,
-        training,
-        runtime,
-    )
-    chosen = model.score([pair.chosen for pair in validation])
-    rejected = model.score([pair.rejected for pair in validation])
-
-    found = {
-        "pairs": len(pairs),
-        "validation": pair_accuracies(validation, chosen, rejected, runtime),
-    }
-    write_fitted("reward", task, "reward", model, curve, found)
+    fit_judge("reward", task, model, pairs, validation, training, runtime)

@@ -2,6 +2,7 @@
 
 Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
+        data/split/TASK/judge.parquet                    where `jury` says so; see `_jury`
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
         reports/metrics/split/TASK.json                  counts, shares by stratum, leaks, proof
 
@@ -23,17 +24,18 @@ from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.core.params import Strict
-from tandem.core.paths import SPLITS
+from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.records import Dropped, Row
 from tandem.core.task import BaseTask
 from tandem.stages._assign import Ratios, assign
+from tandem.stages._jury import Jury, set_aside, with_ratings
 from tandem.text.leaks import form, leaks, proof
 from tandem.text.near import Likeness
 
 # Who stays when two splits hold one text: the first in the list.
 STAYS = {
-    "drop_train": ("test", "validation", "train"),
-    "drop_held_out": ("train", "test", "validation"),
+    "drop_train": ("test", "validation", JUDGE, "train"),
+    "drop_held_out": ("train", JUDGE, "test", "validation"),
 }
 
 
@@ -43,6 +45,7 @@ class Params(Strict):
     ratios: Ratios
     salt: str = Field(description="another salt, another split")
     likeness: Likeness = Field(description="when two texts count as one across splits")
+    jury: Jury | None = Field(default=None, description="what an independent judge learns from")
     on_leak: Literal["drop_train", "drop_held_out"] = Field(description="which of the two goes")
 
 
@@ -53,18 +56,24 @@ def main(task: str) -> None:
     raw = records.read(paths.raw(task) / paths.ROWS, spec.row)
     clean = records.read(paths.clean(task) / paths.ROWS, spec.row)
     place = assign(raw, spec, settings.ratios, settings.salt)
+    if settings.jury:
+        place = set_aside(place, settings.jury, settings.salt)
+    parts = (*SPLITS, JUDGE) if settings.jury else SPLITS
     unfit = unfits(raw, clean, place, spec, settings)
     splits = {
         name: [row for row in clean if place[row.group] == name and row.id not in unfit]
-        for name in SPLITS
+        for name in parts
     }
     for name, rows in splits.items():
         if not rows:
-            raise DataError(f"{task}: no row is left for {name}: raise {task}.split.ratios.{name}")
+            share = "jury.share" if name == JUDGE else f"ratios.{name}"
+            raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{share}")
     dropped = [Dropped(id=r.id, reason=unfit[r.id], text=r.text) for r in clean if r.id in unfit]
     figures = proven(task, proof(splits, spec, settings.likeness))
     with io.writing(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
         for name, rows in splits.items():
+            if settings.jury:
+                rows = [with_ratings(row, name, settings.jury.every) for row in rows]
             records.write(folder / f"{name}.parquet", rows, spec.row)
         records.write(folder / paths.DROPPED, dropped, Dropped)
         io.write_json(metrics, summary(splits, dropped, spec) | {"proof": figures})

@@ -1,0 +1,41 @@
+"""Fit a judge of texts to preference pairs, and write it with its figures and its pairs."""
+
+from collections.abc import Sequence
+
+from tandem.core import io, paths, records
+from tandem.core.params import Runtime
+from tandem.core.training import Training
+from tandem.modeling import fit, write_fitted
+from tandem.preferences.estimates import pair_accuracies
+from tandem.preferences.pairs import Pair
+from tandem.preferences.reward_model import RewardModel
+
+
+def fit_judge(
+    judge: str,
+    task: str,
+    model: RewardModel,
+    pairs: Sequence[Pair],
+    validation: Sequence[Pair],
+    training: Training,
+    runtime: Runtime,
+) -> None:
+    """Fit `model` to `pairs`, stop by `validation`; `judge` names the stage and what it writes."""
+    curve = fit(
+        model.network,
+        model.loss,
+        model.encode(pairs, training.max_length),
+        model.encode(validation, training.max_length),
+        model.collate,
+        training,
+        runtime,
+    )
+    chosen = model.score([pair.chosen for pair in validation])
+    rejected = model.score([pair.rejected for pair in validation])
+    found = {
+        "pairs": len(pairs),
+        "validation": pair_accuracies(validation, chosen, rejected, runtime),
+    }
+    write_fitted(judge, task, judge, model, curve, found)
+    with io.writing(paths.preferences(task, judge)) as (partial,):
+        records.write(partial, pairs, Pair)
