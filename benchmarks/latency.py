@@ -64,9 +64,10 @@ def measure(
 ) -> dict[str, Any]:
     """Each variant's milliseconds a row and its speed-up, with the hash of its weights."""
     from tandem import metrics, modeling
+    from tandem.pins import pin_torch
     from tandem.stages import evaluate
 
-    determinism.pin_torch(runtime)
+    pin_torch(runtime)
     known = tasks.load(task)
     rows = metrics.sample(records.read(paths.split(task) / "test.parquet", known.row), count)
     batch_size = params.load(evaluate.Params, task, "evaluate").batch_size

@@ -11,11 +11,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tandem import __version__, cost, warm
 from tandem.core import determinism, params, paths, registry
 from tandem.core.errors import TandemError, UnknownName
+from tandem.core.provenance import recorded
+from tandem.declared import stage_of
 
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
@@ -52,8 +55,10 @@ def run(arguments: list[str]) -> int:
         return 0
     os.environ.update(determinism.environment(params.project().runtime))
     stage = registry.load("stages", parsed.command.replace("-", "_"))
-    with cost.measured(*arguments):
-        bind(stage.main, parsed.command, parsed.arguments)()
+    work = bind(stage.main, parsed.command, parsed.arguments)
+    declared = stage_of(" ".join(["tandem", *arguments]), os.environ.get("DVC_STAGE"))
+    with cost.measured(*arguments), recorded(declared) if declared else nullcontext():
+        work()
     return 0
 
 
@@ -116,6 +121,13 @@ def overlay(top: str, base: str) -> None:
         dag.remember_check()  # the result has just been checked, which takes seconds
 
 
+def packages() -> None:
+    """Write workflow/packages anew, from requirements.lock and what each stage's code imports."""
+    from tandem import packages as module  # it asks for all that is installed
+
+    module.write()
+
+
 def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     """Answer lines of text with a trained model, as JSON lines."""
     from tandem import predict as module  # it loads a stage, which no other tool needs
@@ -134,6 +146,7 @@ TOOLS: dict[str, Callable[..., None]] = {
     "check": check,
     "cost": cost.show,
     "overlay": overlay,
+    "packages": packages,
     "predict": predict,
     "tune": tune,
 }

@@ -26,7 +26,6 @@ from tandem.core.errors import StageError
 STATE = Path(".snakemake/tandem")
 PLAN = STATE / "plan.json"
 CHECKED = STATE / "checked"
-LOCK = Path("dvc.lock")
 
 
 @dataclass(frozen=True)
@@ -217,9 +216,9 @@ def hold() -> IO[str]:
 
 def keep_lock() -> None:
     """Keep a copy of dvc.lock: DVC writes it in place, and a kill can leave it empty."""
-    if LOCK.exists():
+    if paths.LOCK.exists():
         STATE.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(LOCK, STATE / LOCK.name)
+        shutil.copyfile(paths.LOCK, STATE / paths.LOCK.name)
 
 
 def restore_lock() -> None:
@@ -230,17 +229,19 @@ def restore_lock() -> None:
     Raises:
         StageError: a merge has left its marks in dvc.lock.
     """
-    if not LOCK.exists():
+    if not paths.LOCK.exists():
         return
-    text = LOCK.read_text(encoding="utf-8", errors="replace")
+    text = paths.LOCK.read_text(encoding="utf-8", errors="replace")
     if "<<<<<<<" in text:
-        raise StageError(f"{LOCK} holds marks of a merge: take one side, then run again")
+        raise StageError(f"{paths.LOCK} holds marks of a merge: take one side, then run again")
     if is_whole(text):
         return
-    print(f"tandem: {LOCK} was cut short by a crash; restored, nothing is lost", file=sys.stderr)
-    LOCK.unlink()
-    if (STATE / LOCK.name).exists():
-        shutil.copyfile(STATE / LOCK.name, LOCK)
+    print(
+        f"tandem: {paths.LOCK} was cut short by a crash; restored, nothing is lost", file=sys.stderr
+    )
+    paths.LOCK.unlink()
+    if (STATE / paths.LOCK.name).exists():
+        shutil.copyfile(STATE / paths.LOCK.name, paths.LOCK)
 
 
 def is_whole(text: str) -> bool:

@@ -46,8 +46,9 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     settings = params.load(clean.Params, task, "clean")
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
+    from tandem.pins import pin_torch
 
-    determinism.pin_torch(runtime)
+    pin_torch(runtime)
     model = modeling.load(paths.model(task, variant), known)
     for texts in lines(sys.stdin.buffer, int(batch)):
         rows = [clean.tidied(row_of(known, text), known, settings, Counter()) for text in texts]

@@ -1,9 +1,9 @@
 import torch
 from torch.nn.functional import normalize
 
-from tandem.core.determinism import pin_torch
 from tandem.core.params import Runtime
 from tandem.modeling._related import relate
+from tandem.pins import pin_torch
 
 # Tokens 1 and 2 always stand together, 3 and 4 too; 0 is everywhere and 5 nowhere.
 TEXTS = [{0, 1, 2}, {0, 3, 4}, {0, 1, 2, 3, 4}, {0, 1, 2}, {0, 3, 4}]

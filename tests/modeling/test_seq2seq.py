@@ -10,7 +10,6 @@ from tandem import modeling
 from tandem.compression import Given
 from tandem.core import registry
 from tandem.core import task as tasks
-from tandem.core.determinism import pin_torch
 from tandem.core.params import Runtime
 from tandem.families.seq2seq import Params
 from tandem.modeling import Training, fit
@@ -19,6 +18,7 @@ from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
 from tandem.modeling._subwords import spaced, unspaced
 from tandem.modeling.seq2seq import Model
+from tandem.pins import pin_torch
 from tandem.tasks.translation import TranslationRow
 
 # From Home Assistant's interface texts (Apache-2.0): component, English, German.

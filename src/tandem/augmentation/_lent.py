@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tandem.augmentation import Given
 from tandem.core import io, paths
-from tandem.core.determinism import pin_torch
 from tandem.core.errors import ParamsError
+from tandem.pins import pin_torch
 
 
 def lend(given: Given, key: str, *endings: str) -> tuple[Path, str]:

@@ -1,4 +1,4 @@
-"""The only place that seeds or pins anything.
+"""What pins the bits: threads, instruction set, seeds; `tandem.pins` does the same for torch.
 
 Why these pins (measured with torch 2.13.0): one thread against two gives other bits, so the
 number of threads is a param and never the machine's; AVX-512 against AVX2 gives other bits, and
@@ -38,21 +38,6 @@ def environment(runtime: Runtime) -> dict[str, str]:
 def pin_environment(runtime: Runtime) -> None:
     """Pin threads and instruction set for this process; call before any numeric import."""
     os.environ.update(environment(runtime))
-
-
-def pin_torch(runtime: Runtime) -> None:
-    """Seed and pin everything that a model stage uses; call before the first weight is made."""
-    import numpy as np
-    import torch
-
-    torch.set_num_threads(runtime.threads)
-    torch.use_deterministic_algorithms(True)
-    # a guard for kernels that read what they never wrote; a tenth of the time of int8 inference
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
-    random.seed(runtime.seed)
-    np.random.seed(runtime.seed)
-    torch.manual_seed(runtime.seed)
 
 
 def generator(runtime: Runtime, *names: str) -> random.Random:

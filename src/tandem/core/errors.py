@@ -7,7 +7,8 @@
     │   └── HashMismatch        … or are not the bytes that were pinned
     ├── DataError               rows that cannot be used, and the stage may not go on
     │   └── BadRow              one row; the stage keeps it with its reason, or stops
-    └── StageError              a stage's input is missing or its output cannot be written
+    ├── StageError              a stage's input is missing or its output cannot be written
+    └── LineageError            records or a bundle cannot be read, or nothing is known of it
 
 Anything else that is raised is a defect of Tandem and keeps its traceback.
 """
@@ -58,3 +59,7 @@ class BadRow(DataError):
 
 class StageError(TandemError):
     """A stage's input is missing, or its output cannot be written."""
+
+
+class LineageError(TandemError):
+    """Records, dvc.lock or a bundle cannot be read, or say nothing of what was asked."""

@@ -7,6 +7,13 @@ raw → clean → split → augmented → models → reports. dvc.yaml names the
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+DAG = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
+REQUIREMENTS = Path("requirements.lock")
+PACKAGES = Path("workflow/packages")
+"""STAGE.txt: the locked versions of what the code of a stage imports."""
+RECORDS = Path("reports/lineage")
+"""STAGE.json or STAGE/TASK….json: what each stage recorded of its run."""
 SPLITS = ("train", "validation", "test")
 JUDGE = "judge"
 """The part of a split that an independent judge learns from, where params set one aside."""

@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from tandem.core import params, paths, records
 from tandem.core import task as tasks
-from tandem.core.determinism import derived_seed, pin_torch
+from tandem.core.determinism import derived_seed
 from tandem.core.training import Training
 from tandem.preferences.settings import Prompting
 
@@ -48,6 +48,7 @@ class Params(Training):
 def main(task: str) -> None:
     """Align the generator of one task."""
     from tandem.modeling import fit, write_fitted
+    from tandem.pins import pin_torch
     from tandem.preferences import direct, judging
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts

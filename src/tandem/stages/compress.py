@@ -11,7 +11,7 @@ from tandem import modeling
 from tandem.compression import Given
 from tandem.core import io, params, paths, records, registry
 from tandem.core import task as tasks
-from tandem.core.determinism import pin_torch
+from tandem.pins import pin_torch
 
 
 def main(task: str, method: str) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 from tandem import metrics
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
-from tandem.core.determinism import pin_torch
 
 
 class Params(metrics.TestRows):
@@ -26,6 +25,7 @@ class Params(metrics.TestRows):
 def main(task: str, variant: str) -> None:
     """Evaluate one variant of one task's model."""
     from tandem import modeling
+    from tandem.pins import pin_torch
 
     runtime = params.project().runtime
     settings = params.load(Params, task, "evaluate")

@@ -26,7 +26,7 @@ from pydantic import Field
 from tandem.baselines import vader
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
-from tandem.core.determinism import derived_seed, pin_torch
+from tandem.core.determinism import derived_seed
 from tandem.core.params import Runtime, Strict
 from tandem.preferences.estimates import mean, pair_accuracies, win_rate
 from tandem.preferences.pairs import Pair, pairs_of, preference_of
@@ -81,6 +81,7 @@ class Text:
 
 def main(task: str) -> None:
     """Evaluate the preferences of one task."""
+    from tandem.pins import pin_torch
     from tandem.preferences import judging
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts

@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import Field
 
 from tandem.core import params, records
-from tandem.core.determinism import generator, pin_torch
+from tandem.core.determinism import generator
 from tandem.core.errors import ParamsError
 from tandem.core.paths import JUDGE, PARAMS, split
 from tandem.core.training import Training
@@ -42,6 +42,7 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the judge of one task."""
+    from tandem.pins import pin_torch
     from tandem.preferences.fitting import fit_judge
     from tandem.preferences.pairs import form, preference_of, rated_rows
     from tandem.preferences.reward_model import RewardModel

@@ -17,7 +17,6 @@ nor have the pairs' texts been left to the generator's test rows.
 from pathlib import Path
 
 from tandem.core import params
-from tandem.core.determinism import pin_torch
 from tandem.core.training import Training
 from tandem.preferences.settings import Contrast, Rule
 
@@ -33,6 +32,7 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the reward model of one task."""
+    from tandem.pins import pin_torch
     from tandem.preferences.fitting import fit_judge
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
-from tandem.core.determinism import pin_torch
 from tandem.core.errors import ParamsError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
@@ -101,6 +100,7 @@ def trained(
         StageError: the pretrained weights are missing, or see `tandem.modeling.fit`.
     """
     from tandem.modeling import family, fit
+    from tandem.pins import pin_torch
 
     pretrained = paths.model(task.name, "pretrained")
     io.require(pretrained)

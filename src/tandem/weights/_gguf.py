@@ -9,8 +9,8 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
-from tandem.core.determinism import pin_torch
 from tandem.core.params import Runtime
+from tandem.pins import pin_torch
 from tandem.weights._files import clean
 
 

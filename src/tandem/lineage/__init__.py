@@ -1,0 +1,1 @@
+"""Where numbers came from: the records of all stages as one graph, asked, audited, exported."""

@@ -1,0 +1,183 @@
+"""The records of a project as one graph: which stage made what out of what.
+
+    fetch@intent ── data/raw/intent ── clean@intent ── data/clean/intent ── …
+
+Every question and every export starts from this graph. It is built from reports/lineage alone, so
+it answers for any revision whose records are at hand, without DVC and without the data.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from tandem.core.errors import LineageError
+from tandem.core.paths import RECORDS
+from tandem.core.provenance import Digest, Record, folder_digest
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Records by stage, in an order in which data flows, and who made what."""
+
+    records: Mapping[str, Record]
+    makers: Mapping[str, str]
+    """Output path → the stage that wrote it."""
+    needs: Mapping[str, Sequence[str]]
+    """Stage → the stages that wrote some of its inputs, sorted."""
+    feeds: Mapping[str, Sequence[str]]
+    """Stage → the stages that some of its outputs went into, sorted."""
+    inside: Mapping[str, Sequence[str]]
+    """Every output, and every folder above one → the outputs at or below it."""
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "Graph":
+        """The graph of `records`.
+
+        Raises:
+            LineageError: two records claim one stage or one output, or a stage is before itself.
+        """
+        known: dict[str, Record] = {}
+        makers: dict[str, str] = {}
+        for record in records:
+            if record.stage in known:
+                raise LineageError(f"two records claim the stage {record.stage}: restore {RECORDS}")
+            known[record.stage] = record
+            for path in record.outputs:
+                if path in makers:
+                    both = f"{makers[path]} and {record.stage}"
+                    raise LineageError(
+                        f"the records of {both} both claim {path}: restore {RECORDS}"
+                    )
+                makers[path] = record.stage
+        inside = _inside(makers)
+        needs = {
+            name: sorted(
+                {makers[out] for path in known[name].inputs for out in _outs(path, inside)}
+            )
+            for name in sorted(known)
+        }
+        try:
+            order = list(TopologicalSorter(needs).static_order())
+        except CycleError as error:
+            circle = " → ".join(error.args[1])
+            raise LineageError(f"the records run in a circle: {circle}: restore them") from None
+        feeds: dict[str, list[str]] = {name: [] for name in order}
+        for name in sorted(needs):
+            for other in needs[name]:
+                feeds[other].append(name)
+        return cls({name: known[name] for name in order}, makers, needs, feeds, inside)
+
+    def upstream(self, *stages: str) -> list[str]:
+        """`stages` and all that they depend on, in the order of the flow."""
+        return self._reached(stages, self.needs)
+
+    def downstream(self, *stages: str) -> list[str]:
+        """`stages` and all that depends on them, in the order of the flow."""
+        return self._reached(stages, self.feeds)
+
+    def _reached(self, stages: Iterable[str], edges: Mapping[str, Sequence[str]]) -> list[str]:
+        todo, seen = [*stages], set[str]()
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                todo += edges[name]
+        return [name for name in self.records if name in seen]
+
+    def makers_of(self, path: str) -> list[str]:
+        """The stages that wrote what lies at, around or below `path`, in the order of flow."""
+        found = {self.makers[out] for out in _outs(path, self.inside)}
+        return [name for name in self.records if name in found]
+
+    def users_of(self, path: str) -> list[str]:
+        """The stages that read what lies at, around or below `path`, in the order of flow."""
+        return [
+            name
+            for name, record in self.records.items()
+            if any(overlap(path, known) for known in record.inputs)
+        ]
+
+    def made(self, path: str) -> Digest | None:
+        """What the stages that wrote `path` say lies there: a file, a folder or several outputs.
+
+        None if no stage wrote it.
+        """
+        for around in (path, *map(str, PurePosixPath(path).parents)):
+            if around in self.makers:
+                whole = self.records[self.makers[around]].outputs[around]
+                return whole if around == path else _part(whole, path[len(around) + 1 :])
+        files = {
+            str(PurePosixPath(out).relative_to(path) / name): digest
+            for out in _outs(path, self.inside)
+            for name, digest in files_of(self.records[self.makers[out]].outputs[out]).items()
+        }
+        return folder_digest(files) if files else None
+
+
+def read(root: Path = Path()) -> Graph:
+    """The graph of the records in `root`/reports/lineage.
+
+    Raises:
+        LineageError: there is none, or one is not a record.
+    """
+    files = sorted((root / RECORDS).rglob("*.json"))
+    if not files:
+        raise LineageError(f"{RECORDS} holds no record: run `dvc repro` or `snakemake` first")
+    return Graph.of(parse(path.read_bytes(), path.relative_to(root)) for path in files)
+
+
+def parse(content: bytes, where: Path) -> Record:
+    """The record in the bytes of a file.
+
+    Raises:
+        LineageError: it is none.
+    """
+    try:
+        return Record.model_validate(json.loads(content))
+    except (ValueError, ValidationError) as error:
+        problem = " ".join(str(error).split())[:120]
+        raise LineageError(f"{where} is not a record: {problem}; restore it from Git") from None
+
+
+def files_of(digest: Digest) -> Mapping[str, Digest]:
+    """The files of an output by name; a file alone has the empty name."""
+    return {"": digest} if digest.files is None else digest.files
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same or one lies below the other.
+
+    >>> overlap("data/raw", "data/raw/intent"), overlap("data/raw", "data/raw2")
+    (True, False)
+    """
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _part(folder: Digest, name: str) -> Digest | None:
+    """The file `name` of a folder, or the folder of that name in it."""
+    files = files_of(folder)
+    if name in files:
+        return files[name]
+    below = {key[len(name) + 1 :]: d for key, d in files.items() if key.startswith(f"{name}/")}
+    return folder_digest(below) if below else None
+
+
+def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
+    """Every folder above an output, and the output itself → the outputs at or below it."""
+    found: dict[str, list[str]] = {}
+    for out in outs:
+        for above in (out, *map(str, PurePosixPath(out).parents)):
+            found.setdefault(above, []).append(out)
+    return found
+
+
+def _outs(path: str, inside: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """The outputs at, below or around `path`."""
+    if path in inside:
+        return inside[path]
+    around = map(str, PurePosixPath(path).parents)
+    return next(([above] for above in around if above in inside and inside[above] == [above]), [])
