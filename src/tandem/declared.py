@@ -85,3 +85,8 @@ class _Files:
 
     join, normpath, relpath = os.path.join, os.path.normpath, os.path.relpath
     exists, isdir, open = os.path.exists, os.path.isdir, open
+
+    @staticmethod
+    def suffix(path: str) -> str:
+        """The ending of a file's name, by which the parser knows its format."""
+        return os.path.splitext(path)[1]  # noqa: PTH122 - the parser's paths are texts
