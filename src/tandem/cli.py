@@ -10,9 +10,10 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from tandem import __version__, cost, warm
 from tandem.core import determinism, params, paths, registry
@@ -43,6 +44,8 @@ def run(arguments: list[str]) -> int:
     """Find the command, bind its arguments, run it."""
     stages = [name.replace("_", "-") for name in registry.names("stages")]
     commands = sorted([*stages, *TOOLS])
+    if " ".join(arguments[:2]) in TOOLS:
+        arguments = [" ".join(arguments[:2]), *arguments[2:]]
     parser = argparse.ArgumentParser(prog="tandem", description="Run one stage of the pipeline.")
     parser.add_argument("--version", action="version", version=f"tandem {__version__}")
     parser.add_argument("command", metavar="COMMAND", help=", ".join(commands))
@@ -51,8 +54,7 @@ def run(arguments: list[str]) -> int:
     if parsed.command not in commands:
         raise UnknownName("command", parsed.command, commands)
     if parsed.command in TOOLS:
-        bind(TOOLS[parsed.command], parsed.command, parsed.arguments)()
-        return 0
+        return int(bind(TOOLS[parsed.command], parsed.command, parsed.arguments)() or 0)
     os.environ.update(determinism.environment(params.project().runtime))
     stage = registry.load("stages", parsed.command.replace("-", "_"))
     work = bind(stage.main, parsed.command, parsed.arguments)
@@ -62,37 +64,45 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def bind(function: Callable[..., None], command: str, given: list[str]) -> Callable[[], None]:
+def bind(function: Callable[..., Any], command: str, given: list[str]) -> Callable[[], Any]:
     """`function` with the given arguments, checked against its parameters.
 
-    A parameter with a default is an option, `--NAME VALUE`.
+    A parameter with a default is an option, `--NAME VALUE`, or a flag if the default is False;
+    `*NAME` takes one more argument, or none.
 
     Raises:
         TandemError: too few or too many; the line shows the usage.
         UnknownName: there is no such task or option; the nearest is offered.
     """
     known = inspect.signature(function).parameters.values()
-    wanted = [one.name for one in known if one.default is one.empty]
+    more = [one.name for one in known if one.kind is one.VAR_POSITIONAL]
+    wanted = [one.name for one in known if one.default is one.empty and one.name not in more]
     optional = {one.name: one.default for one in known if one.default is not one.empty}
     usage = " ".join(
         ["tandem", command, *(name.upper() for name in wanted)]
-        + [f"[--{name} {default}]" for name, default in optional.items()]
+        + [f"[{name.upper()}]" for name in more]
+        + [f"[{_shown(name, default)}]" for name, default in optional.items()]
     )
     plain, options = _sorted_out(given, optional, usage)
-    if len(plain) != len(wanted):
+    if not len(wanted) <= len(plain) <= len(wanted) + len(more):
         raise TandemError(f"{command} takes {len(wanted)} argument(s), not {len(plain)}: {usage}")
-    named = dict(zip(wanted, plain, strict=True))
+    named = dict(zip(wanted, plain, strict=False))
     if "task" in named:
         registry.load("tasks", named["task"])
-    return functools.partial(function, **named, **options)
+    return functools.partial(function, *plain, **options)
+
+
+def _shown(name: str, default: Any) -> str:
+    """An option as a usage shows it."""
+    return f"--{name}" if default is False else f"--{name} {default or 'VALUE'}"
 
 
 def _sorted_out(
-    given: list[str], optional: Collection[str], usage: str
-) -> tuple[list[str], dict[str, str]]:
-    """The plain arguments, and the options `--NAME VALUE` or `--NAME=VALUE`."""
+    given: list[str], optional: Mapping[str, Any], usage: str
+) -> tuple[list[str], dict[str, Any]]:
+    """The plain arguments, and the options `--NAME VALUE` or `--NAME=VALUE`, and flags."""
     plain: list[str] = []
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     words = iter(given)
     for word in words:
         if not word.startswith("--"):
@@ -101,6 +111,9 @@ def _sorted_out(
         name, equals, value = word.removeprefix("--").partition("=")
         if name not in optional:
             raise UnknownName("option", name, optional, usage)
+        if optional[name] is False and not equals:
+            options[name] = True
+            continue
         options[name] = value if equals else next(words, "")
         if not options[name]:
             raise TandemError(f"--{name} needs a value: {usage}")
@@ -142,9 +155,50 @@ def tune(task: str, trials: str) -> None:
     tuning.tune(task, trials)
 
 
-TOOLS: dict[str, Callable[..., None]] = {
+def lineage_show(name: str, json: bool = False) -> None:
+    """Tell all that is behind an artifact or a number, back to its pinned sources."""
+    from tandem.lineage import show
+
+    _tell(show.answer(name), show.words, json)
+
+
+def lineage_impact(name: str, json: bool = False) -> None:
+    """Tell all that came from a path, a param, a source or a row."""
+    from tandem.lineage import impact
+
+    _tell(impact.answer(name), impact.words, json)
+
+
+def lineage_diff(rev1: str, rev2: str, *metric: str, json: bool = False) -> None:
+    """Tell what changed between two revisions, maybe upstream of one metric alone."""
+    from tandem.lineage import diff
+
+    _tell(diff.answer(rev1, rev2, *metric), diff.words, json)
+
+
+def audit(
+    rev: str = "", bundle: str = "", key: str = "", rerun: str = "", json: bool = False
+) -> int:
+    """Check that records, dvc.lock, artifacts, code, params and pins agree; 1 if they do not."""
+    from tandem.lineage import auditing
+
+    return auditing.main(rev, bundle, key, rerun, json)
+
+
+def _tell(answer: dict[str, Any], words: Callable[[dict[str, Any]], list[str]], json: bool) -> None:
+    """Print an answer in words or as JSON."""
+    from json import dumps
+
+    print(dumps(answer, ensure_ascii=False, indent=2) if json else "\n".join(words(answer)))
+
+
+TOOLS: dict[str, Callable[..., Any]] = {
+    "audit": audit,
     "check": check,
     "cost": cost.show,
+    "lineage diff": lineage_diff,
+    "lineage impact": lineage_impact,
+    "lineage show": lineage_show,
     "overlay": overlay,
     "packages": packages,
     "predict": predict,

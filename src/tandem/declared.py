@@ -55,19 +55,21 @@ def _resolver(root: Path) -> Any:
 
 def _stage(root: Path, resolver: Any, name: str) -> Declared:
     found: Mapping[str, Any] = _reading(root, lambda: resolver.resolve_one(name))[name]
-    outs = [_path(out) for kind in KINDS_OF_OUTPUT for out in found.get(kind, ())]
+    outs = dict(_out(out) for kind in KINDS_OF_OUTPUT for out in found.get(kind, ()))
     return Declared(
         name=name,
         command=found["cmd"],
         deps=tuple(sorted({*found.get("deps", ())})),
         params=tuple(sorted({*found.get("params", ())})),
         outs=tuple(sorted(outs)),
+        in_git=tuple(sorted(path for path, options in outs.items() if not options["cache"])),
     )
 
 
-def _path(out: Any) -> str:
-    """The path of an output, which is a text or one key over its options."""
-    return out if isinstance(out, str) else str(next(iter(out)))
+def _out(out: Any) -> tuple[str, dict[str, Any]]:
+    """The path of an output, which is a text or one key over its options, and those."""
+    path, options = (out, {}) if isinstance(out, str) else next(iter(out.items()))
+    return path, {"cache": True} | options
 
 
 def _reading(root: Path, read: Any) -> Any:

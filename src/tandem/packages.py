@@ -44,9 +44,9 @@ def files() -> dict[str, str]:
     }
 
 
-def versions() -> dict[str, str]:
+def versions(root: Path = Path()) -> dict[str, str]:
     """Package → version in requirements.lock, by normalised name (PEP 503)."""
-    lines = paths.REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    lines = (root / paths.REQUIREMENTS).read_text(encoding="utf-8").splitlines()
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {normal(name): version for name, version in pairs}
 

@@ -45,6 +45,8 @@ class Declared:
     """Keys of params.yaml."""
     outs: tuple[str, ...]
     """Metrics and plots too, and the stage's record."""
+    in_git: tuple[str, ...]
+    """Those of `outs` that Git carries, not DVC's cache."""
 
     @property
     def record(self) -> str:

@@ -37,12 +37,17 @@ class Figure:
     seed: int | None = None
 
 
-def load(root: Path) -> Metrics:
-    """All metrics under `root` (reports/metrics): by stage, then by TASK or TASK-VARIANT."""
+def load(root: Path, project: Project) -> Metrics:
+    """All metrics under `root` (reports/metrics): by stage, then by TASK or TASK-VARIANT.
+
+    Spreads of tasks that are no longer trained with several seeds are left out.
+    """
     found: Metrics = {}
     for path in sorted(root.rglob("*.json")):
         stage = path.parent.relative_to(root).as_posix()
         found.setdefault(stage, {})[path.stem] = read_json(path)
+    spreads = found.get("seeds", {})
+    found["seeds"] = {task: spreads[task] for task in project.seeds if task in spreads}
     return found
 
 

@@ -33,9 +33,7 @@ def main() -> None:
         StageError: there are no metrics yet.
     """
     project = params.project()
-    metrics = figures.load(METRICS)
-    spreads = metrics.get("seeds", {})
-    metrics["seeds"] = {task: spreads[task] for task in project.seeds if task in spreads}
+    metrics = figures.load(METRICS, project)
     found = figures.gather(metrics, project)
     if not found:
         raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")

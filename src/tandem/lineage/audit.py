@@ -1,0 +1,341 @@
+"""`tandem audit` tells whether records, dvc.lock, artifacts, code, params and pins agree.
+
+    dvc.yaml ── declares ── record ── derives ── dvc.lock
+                              │
+            params, packages, code and artifacts on disk, inputs against whoever wrote them
+
+A record holds all that a stage's entry in dvc.lock says, and SHA-256 beside it; so the lock is
+rebuilt from the record and has to be the same, to the last size. What is on disk is hashed. What
+DVC carries and is not here (a partial pull, dvc gc) is counted, no fault; what Git carries must be
+here. Every finding names the place and the fault.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tandem import declared, packages
+from tandem.core import determinism, io, params, paths
+from tandem.core import provenance as digests
+from tandem.core.errors import LineageError, TandemError
+from tandem.core.provenance import Declared, Digest, Record, pinned, value_at
+from tandem.lineage import graph as graphs
+from tandem.lineage.graph import Graph
+from tandem.lineage.show import paths_of
+from tandem.lineage.targets import METRICS, SUMMARY
+from tandem.report import figures
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that does not agree: where, and what is wrong."""
+
+    where: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.problem}"
+
+
+@dataclass
+class Audit:
+    """What was found, and how much was looked at."""
+
+    findings: list[Finding] = field(default_factory=list)
+    stages: int = 0
+    hashed: int = 0
+    absent: list[str] = field(default_factory=list)
+    """Outputs of the records that are not here, so that nothing is said of them."""
+
+
+Look = Callable[[str], Digest | None]
+"""What lies at a path, with the files of a folder; None if nothing does."""
+
+
+def run(root: Path = Path(), look: Look | None = None) -> Audit:
+    """Audit the project in `root`; `look` finds artifacts elsewhere, as in DVC's cache."""
+    done = Audit()
+    look = look or on_disk(root)
+    try:
+        wanted = {stage.name: stage for stage in declared.stages(root)}
+        content = params.read(root / paths.PARAMS)
+        lock = read_lock(root)
+        graph = _read_records(root, wanted, done)
+    except TandemError as error:
+        done.findings.append(Finding(str(root / paths.DAG), str(error)))
+        return done
+    done.stages = len(wanted)
+    seen = _Seen(look)
+    done.findings += _stages(wanted, lock, graph)
+    locked = _versions(root, done)
+    for name, record in graph.records.items():
+        if name in wanted:
+            done.findings += _declared(wanted[name], record)
+            done.findings += _lock(name, wanted[name], record, lock.get(name), root)
+        done.findings += _inputs(record, graph, seen)
+        done.findings += _outputs(record, wanted.get(name), seen, done)
+        done.findings += _settings(record, content, locked)
+    done.findings += _summary(root, content)
+    done.hashed = seen.count
+    done.findings = sorted(set(done.findings))
+    return done
+
+
+class _Seen:
+    """What was looked at, each path once."""
+
+    def __init__(self, look: Look) -> None:
+        self.look, self.known = look, dict[str, Digest | None]()
+
+    def __call__(self, path: str) -> Digest | None:
+        if path not in self.known:
+            self.known[path] = self.look(path)
+        return self.known[path]
+
+    @property
+    def count(self) -> int:
+        """Files that were hashed."""
+        return sum(digest.nfiles or 1 for digest in self.known.values() if digest)
+
+
+def on_disk(root: Path) -> Look:
+    """Finds artifacts in the folder `root`."""
+
+    def look(path: str) -> Digest | None:
+        at = root / path
+        return digests.digest(at, files=True) if at.exists() else None
+
+    return look
+
+
+def read_lock(root: Path) -> dict[str, Any]:
+    """The stages of `root`/dvc.lock by name.
+
+    Raises:
+        LineageError: it is missing or no lock.
+    """
+    path = root / paths.LOCK
+    try:
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LineageError(f"{paths.LOCK} is missing: nothing has been run") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())[:120]
+        raise LineageError(f"{paths.LOCK} cannot be read: {problem}; restore it") from None
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict) or content.get("schema") != "2.0" or len(content) > 2:
+        raise LineageError(f"{paths.LOCK} is no lock of schema 2.0: restore it from Git")
+    return stages
+
+
+def _read_records(root: Path, wanted: Mapping[str, Declared], done: Audit) -> Graph:
+    """The graph of the records that can be read; what cannot, or lies in a wrong place, is told."""
+    places = {stage.record: stage.name for stage in wanted.values()}
+    records = []
+    for path in sorted((root / paths.RECORDS).rglob("*.json")):
+        where = path.relative_to(root)
+        try:
+            record = graphs.parse(path.read_bytes(), where)
+        except LineageError as error:
+            done.findings.append(Finding(str(where), str(error)))
+            continue
+        if str(where) not in places:
+            done.findings.append(Finding(str(where), "no stage of dvc.yaml writes this record"))
+        elif record.stage != places[str(where)]:
+            problem = f"is the record of {record.stage}, not of {places[str(where)]}"
+            done.findings.append(Finding(str(where), problem))
+        else:
+            records.append(record)
+    return Graph.of(records)
+
+
+def _stages(wanted: Mapping[str, Declared], lock: Mapping[str, Any], graph: Graph) -> list[Finding]:
+    """Stages that dvc.yaml, dvc.lock and the records do not all have."""
+    found = []
+    for name in sorted({*wanted, *lock, *graph.records}):
+        if name not in wanted:
+            found.append(Finding(f"dvc.lock: {name}", "dvc.yaml has no such stage"))
+        elif name not in lock:
+            found.append(
+                Finding(f"dvc.lock: {name}", "the stage has no entry: it has not been run")
+            )
+        if name in wanted and name not in graph.records:
+            found.append(Finding(paths_of(name), "the stage's record is missing"))
+    return found
+
+
+def _declared(stage: Declared, record: Record) -> Iterator[Finding]:
+    """Where the record is of another stage than dvc.yaml now declares."""
+    outs = {*stage.outs} - {stage.record}
+    for what, one, other in (
+        ("command", {stage.command}, {record.command}),
+        ("deps", {*stage.deps}, {*record.inputs}),
+        ("params", {*stage.params}, {*record.params}),
+        ("outs", outs, {*record.outputs}),
+    ):
+        if one != other:
+            names = ", ".join(sorted(one ^ other))
+            yield Finding(stage.record, f"its {what} are not those of dvc.yaml: {names}")
+
+
+def _lock(name: str, stage: Declared, record: Record, entry: Any, root: Path) -> Iterator[Finding]:
+    """Where dvc.lock does not say what the record says, and the record's own file."""
+    if entry is None:
+        return
+    where = f"dvc.lock: {name}"
+    own = digests.digest(root / stage.record)
+    outs = record.outputs | {stage.record: own}
+    expected = {
+        "cmd": record.command,
+        "deps": _entries(record.inputs),
+        "params": {str(paths.PARAMS): record.params} if record.params else {},
+        "outs": _entries(outs),
+    }
+    if not isinstance(entry, dict):
+        yield Finding(where, "is no mapping: restore it from Git")
+        return
+    for key in sorted({*expected, *entry}):
+        known, told = expected.get(key) or None, entry.get(key) or None
+        if key in ("deps", "outs"):
+            known, told = _by_path(known), _by_path(told)
+        if known == told:
+            continue
+        if key in ("deps", "outs") and isinstance(told, dict) and isinstance(known, dict):
+            for path in sorted({*known, *told}, key=str):
+                if known.get(path) != told.get(path):
+                    yield Finding(where, f"{key} {path} is not what the record says")
+        else:
+            yield Finding(where, f"{key} is not what the record says")
+
+
+def _entries(known: Mapping[str, Digest]) -> list[dict[str, Any]]:
+    """Digests as dvc.lock has them."""
+    return [
+        {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
+        | ({"nfiles": digest.nfiles} if digest.nfiles is not None else {})
+        for path, digest in known.items()
+    ]
+
+
+def _by_path(entries: Any) -> Any:
+    """A list of entries by path; what is no such list stays as it is, and so differs."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return entries
+    found = {str(entry.get("path")): entry for entry in entries}
+    return found if len(found) == len(entries) else entries
+
+
+def _inputs(record: Record, graph: Graph, seen: _Seen) -> Iterator[Finding]:
+    """Where an input is not what its maker wrote, or what nobody makes is not what was read."""
+    where = paths_of(record.stage)
+    for path, digest in record.inputs.items():
+        made = graph.made(path)
+        if made is not None:
+            if _bare(made) != _bare(digest):
+                makers = ", ".join(graph.makers_of(path))
+                yield Finding(where, f"it read another {path} than {makers} wrote")
+            continue
+        here = seen(path)
+        if here is None:
+            yield Finding(path, f"is missing; {record.stage} read it")
+        elif _bare(here) != _bare(digest):
+            yield Finding(path, f"is not what {record.stage} read: it changed since")
+
+
+def _outputs(record: Record, stage: Declared | None, seen: _Seen, done: Audit) -> Iterator[Finding]:
+    """Where an artifact is not what its stage wrote, or is gone though Git carries it."""
+    for path, digest in record.outputs.items():
+        if digest.files is not None and _bare(digests.folder_digest(digest.files)) != _bare(digest):
+            yield Finding(paths_of(record.stage), f"its files of {path} are not its digest")
+        here = seen(path)
+        if here is None:
+            if stage and path in stage.in_git:
+                yield Finding(path, f"is missing; {record.stage} wrote it and Git carries it")
+            else:
+                done.absent.append(path)
+        elif _bare(here) != _bare(digest):
+            yield from _named(path, digest, here, record.stage)
+
+
+def _named(path: str, digest: Digest, here: Digest, stage: str) -> Iterator[Finding]:
+    """The very files of an artifact that differ."""
+    wrote, found = graphs.files_of(digest), graphs.files_of(here)
+    names = sorted(n for n in {*wrote, *found} if wrote.get(n) != found.get(n))
+    for name in names or [""]:
+        state = "is not what" if name in found else "is missing, which"
+        if name not in wrote:
+            state = "is not of what"
+        yield Finding(f"{path}/{name}" if name else path, f"{state} {stage} wrote")
+
+
+def _bare(digest: Digest) -> Digest:
+    return digest.model_copy(update={"files": None})
+
+
+def _settings(
+    record: Record, content: Mapping[str, Any], locked: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Where params, seed, pins, sources or packages are not those of the record."""
+    where = paths_of(record.stage)
+    for key, value in record.params.items():
+        if value_at(content, key) != value:
+            yield Finding(f"{paths.PARAMS}: {key}", f"is not what {record.stage} ran with")
+    if record.sources != list(pinned(record.params)):
+        yield Finding(where, "its sources are not the pins of its params")
+    runtime = params.project(dict(content)).runtime
+    if record.seed != runtime.seed or record.pins != determinism.environment(runtime):
+        yield Finding(where, "its seed or pins are not those of params.yaml's runtime")
+    for package, version in record.packages.items():
+        if locked.get(package) != version:
+            told = locked.get(package, "none")
+            yield Finding(where, f"it ran with {package} {version}; requirements.lock has {told}")
+
+
+def _versions(root: Path, done: Audit) -> dict[str, str]:
+    """The versions of requirements.lock; each file of workflow/packages is held to them."""
+    try:
+        locked = packages.versions(root)
+    except (OSError, ValueError):
+        done.findings.append(Finding(str(paths.REQUIREMENTS), "cannot be read: restore it"))
+        return {}
+    return locked
+
+
+def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
+    """Rows of the summary that the metrics do not say."""
+    path = root / SUMMARY
+    if not path.exists():
+        return
+    try:
+        told = io.read_json(path)
+        project = params.project(dict(content))
+        rows = figures.summary(figures.gather(figures.load(root / METRICS, project), project))
+    except (ValueError, TypeError, KeyError, AttributeError, TandemError) as error:
+        yield Finding(
+            SUMMARY, f"cannot be compared with the metrics: {' '.join(str(error).split())}"
+        )
+        return
+    if not isinstance(told, list) or not all(isinstance(row, dict) for row in told):
+        yield Finding(SUMMARY, "is no list of rows")
+        return
+    for number, row in enumerate(told):
+        if row not in rows:
+            told_of = "/".join(str(row.get(key)) for key in ("task", "variant", "metric"))
+            yield Finding(f"{SUMMARY}#{number}", f"{told_of} is not what the metrics say")
+    if len(told) != len(rows):
+        yield Finding(SUMMARY, f"has {len(told)} rows, the metrics make {len(rows)}")
+
+
+def words(done: Audit) -> list[str]:
+    """The outcome for people, a line each."""
+    absent = (
+        f", {len(done.absent)} outputs not here (`dvc pull` brings them)" if done.absent else ""
+    )
+    looked = f"{done.stages} stages, {done.hashed} files hashed{absent}"
+    if not done.findings:
+        return [f"all agree: {looked}"]
+    return [*map(str, done.findings), f"{len(done.findings)} do not agree: {looked}"]

@@ -1,0 +1,154 @@
+"""`tandem lineage diff`: what changed between two revisions, and what of it came first.
+
+A stage's record changes for reasons of its own (params, code, packages, sources, command) or since
+what it read was made anew. Reasons of its own are told; the rest follows from them.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tandem.core.provenance import Record
+from tandem.lineage import revisions, show, targets
+from tandem.lineage.graph import Graph, read
+
+OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
+
+
+def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
+    """The stages that differ between two revisions, upstream of `name` if one is given.
+
+    With a name also its two values, and the first commit that changed what it rests on, with that
+    commit's own reasons.
+
+    Raises:
+        LineageError: a revision, its records or the name is not known.
+    """
+    with revisions.files_of(first) as old, revisions.files_of(last) as new:
+        before, after = read(old), read(new)
+        found: dict[str, Any] = {"first": first, "last": last, "name": name}
+        stages = [*after.records, *(s for s in before.records if s not in after.records)]
+        if name:
+            targets_found = [
+                targets.find(name, graph, root) for graph, root in ((before, old), (after, new))
+            ]
+            found["values"] = [target.value for target in targets_found]
+            above = {
+                stage
+                for graph, target in zip((before, after), targets_found, strict=True)
+                for stage in graph.upstream(*target.stages)
+            }
+            stages = [stage for stage in stages if stage in above]
+    found["changes"] = list(changes(before, after, stages))
+    found["reached"] = _reached(first, last, stages) if name and found["changes"] else None
+    return found
+
+
+def changes(before: Graph, after: Graph, stages: list[str]) -> Iterator[dict[str, Any]]:
+    """Of those `stages` that differ what is their own, in the order of the flow.
+
+    `follows` names the stages whose new outputs they read.
+    """
+    differing = {s for s in stages if before.records.get(s) != after.records.get(s)}
+    for stage in (s for s in stages if s in differing):
+        old, new = before.records.get(stage), after.records.get(stage)
+        if old is None or new is None:
+            yield {"stage": stage, "own": {"stage": "added" if new else "removed"}, "follows": []}
+            continue
+        yield {
+            "stage": stage,
+            "own": dict(own(old, new)),
+            "follows": [other for other in after.needs[stage] if other in differing],
+        }
+
+
+def own(old: Record, new: Record) -> Iterator[tuple[str, Any]]:
+    """A stage's own reasons to differ: what → key → [before, after]."""
+    one, two = _facts(old), _facts(new)
+    for kind in OWN:
+        changed = dict(_differing(one[kind], two[kind]))
+        if changed:
+            yield kind, changed
+
+
+def _facts(record: Record) -> dict[str, Mapping[str, Any]]:
+    """What is a stage's own, each kind as a flat mapping."""
+    made = ("data/", "models/", "reports/")
+    return {
+        "command": {"command": record.command},
+        "params": dict(flat("", record.params)),
+        "code": {
+            path: digest.sha256
+            for path, digest in record.inputs.items()
+            if not path.startswith((*made, "workflow/packages/"))
+        },
+        "packages": record.packages,
+        "sources": {str(pin.get("name") or pin.get("path")): pin for pin in record.sources},
+        "pins": record.pins,
+        "seed": {"seed": record.seed},
+    }
+
+
+def flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Nested params as `sentiment.train.steps` → 340."""
+    if isinstance(value, Mapping) and value:
+        for key in value:
+            yield from flat(f"{at}.{key}" if at else key, value[key])
+    else:
+        yield at, value
+
+
+def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    for key in sorted({*one, *two}):
+        if one.get(key) != two.get(key):
+            yield key, [one.get(key), two.get(key)]
+
+
+def _reached(first: str, last: str, stages: list[str]) -> dict[str, Any] | None:
+    """The first commit that changed a record of `stages`, and the reasons that it brought."""
+    records = {show.paths_of(stage) for stage in stages}
+    for commit in revisions.commits_between(first, last, show.RECORDS):
+        changed = revisions.git("diff", "--name-only", f"{commit.digest}~1", commit.digest)
+        if records & {*changed.decode().splitlines()}:
+            with (
+                revisions.files_of(f"{commit.digest}~1") as old,
+                revisions.files_of(commit.digest) as new,
+            ):
+                found = list(changes(read(old), read(new), stages))
+            reasons = [change for change in found if change["own"]]
+            return {"commit": vars(commit), "changes": reasons}
+    return None
+
+
+def words(found: dict[str, Any]) -> list[str]:
+    """The answer for people, a line each."""
+    told = f" for {found['name']}" if found["name"] else ""
+    lines = [f"from {found['first']} to {found['last']}{told}:"]
+    if found["name"]:
+        lines[0] += f" {_number(found['values'][0])} → {_number(found['values'][1])}"
+    if not found["changes"]:
+        return [*lines, "  nothing changed"]
+    for change in found["changes"]:
+        lines += [f"  {line}" for line in _told(change)]
+    if found["reached"]:
+        commit = found["reached"]["commit"]
+        lines.append(f"first reached by {commit['digest'][:10]} {commit['date']} {commit['title']}")
+        for change in found["reached"]["changes"]:
+            lines += [f"  {line}" for line in _told(change)]
+    return lines
+
+
+def _number(value: Any) -> str:
+    return str(value.get("value", value) if isinstance(value, dict) else value)
+
+
+def _told(change: dict[str, Any]) -> Iterator[str]:
+    own = change["own"]
+    if "stage" in own:
+        yield f"{change['stage']} was {own['stage']}"
+        return
+    follows = f"follows from {', '.join(change['follows'])}" if change["follows"] else ""
+    yield f"{change['stage']}{': ' + follows if follows else ''}"
+    for kind, keys in own.items():
+        for key, (old, new) in keys.items():
+            shown = "changed" if kind == "code" else f"{old} → {new}"
+            yield f"  {kind:8} {key}: {shown}"
