@@ -50,6 +50,8 @@ class Audit:
     hashed: int = 0
     absent: list[str] = field(default_factory=list)
     """Outputs of the records that are not here, so that nothing is said of them."""
+    rerun: list[str] = field(default_factory=list)
+    """What became of each stage that was run anew."""
 
 
 Look = Callable[[str], Digest | None]
@@ -336,6 +338,5 @@ def words(done: Audit) -> list[str]:
         f", {len(done.absent)} outputs not here (`dvc pull` brings them)" if done.absent else ""
     )
     looked = f"{done.stages} stages, {done.hashed} files hashed{absent}"
-    if not done.findings:
-        return [f"all agree: {looked}"]
-    return [*map(str, done.findings), f"{len(done.findings)} do not agree: {looked}"]
+    end = f"{len(done.findings)} do not agree" if done.findings else "all agree"
+    return [*done.rerun, *map(str, done.findings), f"{end}: {looked}"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from tandem.core.errors import TandemError
 from tandem.core.provenance import Digest, file_digest, folder_digest
 from tandem.lineage import audit, graph, revisions
+from tandem.lineage import rerun as rerun_stages
 from tandem.lineage.audit import Look
 
 CACHE = Path(".dvc/cache/files/md5")
@@ -35,6 +36,9 @@ def main(rev: str, bundle: str, key: str, rerun: str, json: bool) -> int:
             done = audit.run(root, in_cache(root))
     else:
         done = audit.run()
+    for line, found in rerun_stages.run(int(rerun)) if rerun else ():
+        done.rerun.append(line)
+        done.findings += found
     if json:
         print(text.dumps(asdict(done), ensure_ascii=False, indent=2))
     else:

@@ -1,0 +1,52 @@
+"""A small, real project with history: one task's data stages, run by DVC, committed by Git."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from engines.workspace import Workspace, clone
+from ruamel.yaml import YAML
+
+KEPT = ("fetch", "clean", "split")
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """fetch, clean and split of intent, with the project's own code and pins; not to be changed."""
+    workspace = clone(tmp_path_factory.mktemp("chain") / "project")
+    workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
+    yaml = YAML()
+    for name, key, kept in (("dvc.yaml", "stages", KEPT), ("params.yaml", "tasks", ("intent",))):
+        content = yaml.load(workspace.path / name)
+        if key == "stages":
+            content = {key: {stage: content[key][stage] for stage in kept}}
+        else:
+            content |= {key: list(kept), "preferences": {}}
+            content["augmenting"] = {"intent": content["augmenting"]["intent"]}
+        yaml.dump(content, workspace.path / name)
+    shutil.rmtree(workspace.path / "reports", ignore_errors=True)
+    workspace.repro()
+    for key, value in (("user.name", "test"), ("user.email", "test@example.org")):
+        workspace.run("git", "config", key, value)
+    commit(workspace, "first")
+    return workspace
+
+
+def commit(workspace: Workspace, title: str) -> str:
+    """Commit everything; the new commit."""
+    workspace.run("git", "add", "--all")
+    workspace.run("git", "commit", "--quiet", "--message", title)
+    return workspace.run("git", "rev-parse", "HEAD").stdout.strip()
+
+
+@pytest.fixture
+def project(
+    chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    """A copy of `chain` to change, which the test stands in."""
+    path = tmp_path / "project"
+    shutil.copytree(chain.path, path)
+    monkeypatch.chdir(path)
+    env = {key: value.replace(str(chain.path), str(path)) for key, value in chain.env.items()}
+    yield Workspace(path, env)

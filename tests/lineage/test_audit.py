@@ -1,0 +1,438 @@
+"""The audit finds every single change and names it, and finds nothing in honest workspaces."""
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from engines.workspace import Workspace
+from lineage.conftest import commit
+from ruamel.yaml import YAML
+
+from tandem import cli
+from tandem.lineage import audit, auditing, graph, revisions
+
+LOCK, PARAMS, DAG = Path("dvc.lock"), Path("params.yaml"), Path("dvc.yaml")
+
+
+def findings() -> list[str]:
+    return [str(finding) for finding in audit.run().findings]
+
+
+def test_an_honest_project_agrees(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["audit"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("all agree: 3 stages, ")
+
+
+def test_what_is_found_comes_as_json_too(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("data/clean/intent/rows.parquet").write_bytes(b"PAR1")
+    assert cli.main(["audit", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert found == [
+        {
+            "where": "data/clean/intent/rows.parquet",
+            "problem": "is not what clean@intent wrote",
+        }
+    ]
+
+
+def flip(path: str, at: int) -> Callable[[], str]:
+    """An edit of one byte of a file; it says what has to be named."""
+
+    def edit() -> str:
+        content = bytearray(Path(path).read_bytes())
+        content[at % len(content)] ^= 1
+        Path(path).write_bytes(content)
+        return path
+
+    return edit
+
+
+def swap(one: str, other: str) -> Callable[[], str]:
+    def edit() -> str:
+        a, b = Path(one).read_bytes(), Path(other).read_bytes()
+        Path(one).write_bytes(b)
+        Path(other).write_bytes(a)
+        return one
+
+    return edit
+
+
+def put(path: str, content: str, named: str = "") -> Callable[[], str]:
+    def edit() -> str:
+        Path(path).write_text(content)
+        return named or path
+
+    return edit
+
+
+def replace(path: str, old: str, new: str, named: str = "") -> Callable[[], str]:
+    def edit() -> str:
+        text = Path(path).read_text()
+        assert old in text
+        Path(path).write_text(text.replace(old, new, 1))
+        return named or path
+
+    return edit
+
+
+def drop(path: str) -> Callable[[], str]:
+    def edit() -> str:
+        Path(path).unlink()
+        return path
+
+    return edit
+
+
+STAGES = ("fetch", "clean", "split")
+ARTIFACTS = {
+    "fetch": ("rows.parquet", "unreadable.parquet", "README.md"),
+    "clean": ("rows.parquet", "dropped.parquet"),
+    "split": ("train.parquet", "validation.parquet", "test.parquet", "dropped.parquet"),
+}
+CODE = (
+    "src/tandem/core/io.py",
+    "src/tandem/stages/clean.py",
+    "src/tandem/stages/split.py",
+    "src/tandem/tasks/intent.py",
+    "src/tandem/text/mask.py",
+)
+FOLDER = {"fetch": "data/raw/intent", "clean": "data/clean/intent", "split": "data/split/intent"}
+
+
+def tampers(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Single changes of every kind of thing, by rule; the places of bytes are drawn with a seed."""
+    draw = random.Random(13).randrange
+    for stage in STAGES:
+        for name in ARTIFACTS[stage]:
+            path = f"{FOLDER[stage]}/{name}"
+            for _ in range(3):
+                at = draw(1 << 20)
+                yield f"byte {at} of {path}", flip(path, at)
+            yield f"{path} with more at its end", append(path)
+            yield f"{path} gone", drop(path)
+        yield f"{FOLDER[stage]} with a file more", put(f"{FOLDER[stage]}/more.parquet", "more")
+        metric = f"reports/metrics/{stage}/intent.json"
+        yield f"{metric} gone", drop(metric)
+        yield f"byte of {metric}", flip(metric, draw(1 << 20))
+        record = f"reports/lineage/{stage}/intent.json"
+        yield f"{record} gone", drop(record)
+        yield f"{record} cut short", cut(record)
+        for _ in range(4):
+            at = draw(1 << 20)
+            yield f"byte {at} of {record}", flip(record, at)
+        for other in STAGES:
+            if other != stage:
+                yield (
+                    f"record of {other} for {stage}",
+                    copy(f"reports/lineage/{other}/intent.json", record),
+                )
+    for name in ("rows.parquet", "README.md"):
+        yield (
+            f"raw {name} for another",
+            swap(f"data/raw/intent/{name}", "data/clean/intent/rows.parquet"),
+        )
+    yield (
+        "train for test",
+        swap("data/split/intent/train.parquet", "data/split/intent/test.parquet"),
+    )
+    yield (
+        "a record of no stage",
+        copy("reports/lineage/clean/intent.json", "reports/lineage/clean/other.json"),
+    )
+    yield from of_lock(root)
+    yield from of_settings(root, draw)
+
+
+def of_lock(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Values of dvc.lock changed: digests, sizes, counts, commands, params, paths; stages gone."""
+    lines = (root / LOCK).read_text().splitlines()
+    for number, line in enumerate(lines):
+        key, _, value = line.strip().removeprefix("- ").partition(": ")
+        if not value:
+            continue
+        last = value[-1] if value[-1] not in "'\"" else value[-2]
+        other = str((int(last) + 1) % 10) if last.isdigit() else ("b" if last == "a" else "a")
+        at = line.rindex(last)
+        changed = line[:at] + other + line[at + 1 :]
+        if number % 3 == 0 or key in {"cmd", "schema"}:
+            yield f"dvc.lock, line {number}: {changed.strip()}", put_line(number, changed)
+    yield "dvc.lock without its last stage", lambda: write_lock(cut_last(lines))
+    yield "an empty dvc.lock", put("dvc.lock", "", "dvc.lock")
+
+
+def cut_last(lines: list[str]) -> list[str]:
+    starts = [n for n, line in enumerate(lines) if line.startswith("  ") and line[2] != " "]
+    return lines[: starts[-1]]
+
+
+def write_lock(lines: list[str]) -> str:
+    LOCK.write_text("\n".join(lines) + "\n")
+    return "dvc.lock"
+
+
+def put_line(number: int, line: str) -> Callable[[], str]:
+    def edit() -> str:
+        lines = LOCK.read_text().splitlines()
+        lines[number] = line
+        return write_lock(lines)
+
+    return edit
+
+
+def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Params, source pins, code, locked packages, the declared pipeline."""
+    yield "a source's pin", replace("params.yaml", "256eb1e4", "256eb1e5", "intent.fetch")
+    yield "a source's version", replace("params.yaml", "2026.10.27", "2026.10.28", "intent.fetch")
+    yield "a param", replace("params.yaml", "max_words: 60", "max_words: 61", "intent.clean")
+    yield (
+        "the seed",
+        replace("params.yaml", "  seed: 13\n  threads", "  seed: 14\n  threads", "runtime"),
+    )
+    yield (
+        "a filter less",
+        replace("params.yaml", "{kind: duplicates, answer: [label, spans]}", "", "params.yaml"),
+    )
+    for path in CODE:
+        for _ in range(2):
+            at = draw(1 << 20)
+            yield f"byte {at} of {path}", flip_code(path, at)
+    yield "a file of code more", put("src/tandem/text/more.py", "", "src/tandem/text")
+    yield "a command", replace("dvc.yaml", "tandem clean", "tandem clean ", "clean@intent")
+    yield (
+        "a dependency less",
+        replace("dvc.yaml", "      - src/tandem/text\n", "", "reports/lineage/clean/intent.json"),
+    )
+    yield "a locked version", replace("requirements.lock", "ftfy==6.3.1", "ftfy==6.3.2", "ftfy")
+    yield (
+        "a stage's packages",
+        replace(
+            "workflow/packages/clean.txt",
+            "ftfy==6.3.1",
+            "ftfy==6.3.2",
+            "workflow/packages/clean.txt",
+        ),
+    )
+
+
+def append(path: str) -> Callable[[], str]:
+    def edit() -> str:
+        Path(path).write_bytes(Path(path).read_bytes() + b"\0")
+        return path
+
+    return edit
+
+
+def cut(path: str) -> Callable[[], str]:
+    def edit() -> str:
+        Path(path).write_bytes(Path(path).read_bytes()[:-100])
+        return path
+
+    return edit
+
+
+def copy(one: str, other: str) -> Callable[[], str]:
+    def edit() -> str:
+        shutil.copy(one, other)
+        return other
+
+    return edit
+
+
+def flip_code(path: str, at: int) -> Callable[[], str]:
+    edit = flip(path, at)
+
+    def named() -> str:
+        edit()
+        parent = str(Path(path).parent)
+        return parent if parent in {"src/tandem/core", "src/tandem/text"} else path
+
+    return named
+
+
+def test_each_single_change_is_found_and_named(
+    chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = list(tampers(chain.path))
+    missed, unnamed = [], []
+    for number, (title, edit) in enumerate(changes):
+        here = tmp_path / str(number)
+        shutil.copytree(chain.path, here, ignore=shutil.ignore_patterns(".git", ".dvc"))
+        monkeypatch.chdir(here)
+        named, found = edit(), findings()
+        if not found:
+            missed.append(title)
+        elif not any(named in line for line in found):
+            unnamed.append(f"{title} ({named}): {found}")
+        shutil.rmtree(here)
+    assert not missed
+    assert not unnamed
+    assert len(changes) >= 120
+
+
+Deed = Callable[[Workspace], object]
+
+
+def honest() -> Iterator[tuple[str, Deed]]:
+    """What people do to a workspace that changes nothing it says."""
+    for stage in STAGES:
+        yield f"{FOLDER[stage]} not pulled", away(FOLDER[stage])
+    yield "nothing pulled", away("data")
+    yield "an empty cache", away(".dvc/cache")
+    yield "all touched", touch
+    yield "dvc gc", lambda w: w.run("dvc", "gc", "--workspace", "--force")
+    yield "run again", lambda w: w.repro()
+    yield "run again by force", lambda w: w.repro("--force", "split@intent")
+    yield "checked out again", lambda w: w.run("dvc", "checkout", "--force")
+    yield "bytecode and engines' own files", litter
+    yield "another order of stages in dvc.lock", reorder
+    yield "a file of one's own", lambda _: Path("notes.txt").write_text("mine")
+    yield "data of one's own", lambda _: Path("data/mine.csv").write_text("a,b\n")
+    yield "read-only data", protect
+    yield "another comment in params.yaml", comment(PARAMS)
+    yield "another comment in dvc.yaml", comment(DAG)
+    yield "a commit more", lambda w: w.run("git", "commit", "--allow-empty", "-q", "-m", "more")
+
+
+def away(folder: str) -> Deed:
+    return lambda _: shutil.rmtree(folder)
+
+
+def touch(workspace: Workspace) -> None:
+    for path in workspace.path.rglob("*"):
+        os.utime(path)
+
+
+def protect(workspace: Workspace) -> None:
+    for path in workspace.path.rglob("*.parquet"):
+        path.chmod(0o444)
+
+
+def comment(path: Path) -> Deed:
+    return lambda _: path.write_text(path.read_text() + "# mine\n")
+
+
+def litter(workspace: Workspace) -> None:
+    folder = Path("src/tandem/core/__pycache__")
+    folder.mkdir(exist_ok=True)
+    (folder / "io.cpython-311.pyc").write_bytes(b"x")
+    Path("data/raw/intent/.snakemake_timestamp").write_text("")
+
+
+def reorder(workspace: Workspace) -> None:
+    yaml = YAML()
+    content = yaml.load(LOCK)
+    content["stages"] = dict(sorted(content["stages"].items(), reverse=True))
+    yaml.dump(content, LOCK)
+
+
+def test_honest_workspaces_raise_no_alarm(
+    chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alarms = {}
+    for number, (title, deed) in enumerate(honest()):
+        here = tmp_path / f"honest {number}"
+        shutil.copytree(chain.path, here)
+        monkeypatch.chdir(here)
+        env = {key: value.replace(str(chain.path), str(here)) for key, value in chain.env.items()}
+        deed(Workspace(here, env))
+        if found := findings():
+            alarms[title] = found
+    assert not alarms
+
+
+def test_a_fresh_clone_agrees_before_and_after_a_pull(
+    project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.run("dvc", "remote", "add", "--default", "here", str(tmp_path / "remote"))
+    commit(project, "a remote")
+    project.run("dvc", "push", "--quiet")
+    fresh = Workspace(tmp_path / "fresh", project.env)
+    project.run("git", "clone", "--quiet", ".", str(fresh.path))
+    monkeypatch.chdir(fresh.path)
+    done = audit.run()
+    assert not done.findings and sorted(done.absent) == sorted(FOLDER.values())
+    fresh.run("dvc", "pull", "--quiet", "data/clean/intent")
+    done = audit.run()
+    assert not done.findings and len(done.absent) == 2
+    fresh.run("dvc", "pull", "--quiet")
+    done = audit.run()
+    assert not done.findings and not done.absent
+
+
+def test_a_lock_forged_to_a_changed_artifact_is_found(project: Workspace) -> None:
+    path = Path("data/split/intent/test.parquet")
+    path.write_bytes(Path("data/split/intent/train.parquet").read_bytes())
+    project.run("dvc", "commit", "--force", "split@intent")
+    assert json.loads(project.run("dvc", "status", "--json").stdout) == {}
+    found = findings()
+    assert any("data/split/intent/test.parquet: is not what split@intent wrote" in f for f in found)
+    assert any("dvc.lock: split@intent: outs data/split/intent" in line for line in found)
+
+
+def test_an_older_record_under_a_newer_lock_is_found(project: Workspace) -> None:
+    record = Path("reports/lineage/clean/intent.json")
+    older = record.read_bytes()
+    PARAMS.write_text(PARAMS.read_text().replace("max_words: 60", "max_words: 59"))
+    project.repro()
+    assert findings() == []
+    record.write_bytes(older)
+    assert any(line.startswith("params.yaml: intent.clean") for line in findings())
+    assert any("outs reports/lineage/clean/intent.json" in line for line in findings())
+
+
+def test_a_revision_is_audited_without_its_data(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    PARAMS.write_text(PARAMS.read_text().replace("max_words: 60", "max_words: 59"))
+    assert cli.main(["audit"]) == 1
+    assert cli.main(["audit", "--rev", "HEAD"]) == 0
+    shutil.rmtree("data")
+    shutil.rmtree(".dvc/cache")
+    capsys.readouterr()
+    assert cli.main(["audit", "--rev", "HEAD"]) == 0
+    assert "3 outputs not here" in capsys.readouterr().out
+
+
+def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace) -> None:
+    with revisions.files_of("HEAD") as root:
+        look = auditing.in_cache(root)
+        assert not audit.run(root, look).findings
+        digest = graph.read(root).made("data/raw/intent/rows.parquet")
+        assert digest is not None
+        cached = auditing.CACHE / digest.md5[:2] / digest.md5[2:]
+        cached.chmod(0o644)
+        cached.write_bytes(b"PAR1")
+        (found,) = audit.run(root, auditing.in_cache(root)).findings
+        assert found.where == "data/raw/intent/rows.parquet"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--bundle", "b"], "--bundle FILE and --key PUBLIC_KEY go together"),
+        (["--rev", "HEAD", "--rerun", "1"], "--rev goes with neither"),
+        (["--rerun", "two"], "--rerun takes a number of stages, not 'two'"),
+        (["--rev", "nowhere"], "git rev-parse failed"),
+    ],
+)
+def test_wrong_options_are_one_line(
+    options: list[str], said: str, project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["audit", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_stages_run_anew_give_the_same_bytes(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["audit", "--rerun", "3"]) == 0
+    said = capsys.readouterr().out
+    for stage in STAGES:
+        assert f"{stage}@intent: the same bytes in 2 outputs" in said
