@@ -22,7 +22,8 @@ report: "workflow/report/workflow.rst"
 # `snakemake -n` has to be right without it.
 type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
 dag.use_this_environment()
-STAGES = dag.plan() if workflow.is_main_process else dag.read_plan()
+with dag.one_line():
+    STAGES = dag.plan() if workflow.is_main_process else dag.read_plan()
 
 
 rule all:
@@ -35,5 +36,6 @@ include: "workflow/rules/stages.smk"
 
 
 onstart:
-    HEAD = dag.hold()
+    with dag.one_line():
+        HEAD = dag.hold()
     WARM = warm.start(sum(stage.stale for stage in STAGES))

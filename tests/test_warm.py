@@ -156,5 +156,28 @@ def test_dvc_runs_in_a_child_and_its_stages_too(project: Project) -> None:
     assert failed.returncode == 255 and b"no" in failed.stderr
 
 
+HEAD = """
+import subprocess, sys, time
+code = "from tandem import warm; print('up', flush=True); warm.serve(['slow'])"
+warm = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends after its imports")
+def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
+    (project.root / "src" / "slow.py").write_text(
+        "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    head = subprocess.Popen([sys.executable, "-c", HEAD], cwd=project.root, env=project.env)
+    told = project.root / "pid"
+    until(lambda: told.exists() and told.read_text())
+    process = Path("/proc") / told.read_text()
+    assert process.exists()
+    head.kill()
+    head.wait()
+    until(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
+
+
 def test_few_stages_start_none() -> None:
     assert warm.start(warm.WORTH - 1) is None

@@ -16,12 +16,14 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tandem.core import params, paths
-from tandem.core.errors import StageError
+from tandem.core.errors import StageError, TandemError
 
 STATE = Path(".snakemake/tandem")
 PLAN = STATE / "plan.json"
@@ -194,6 +196,19 @@ def use_this_environment() -> None:
     path = os.environ.get("PATH", "").split(os.pathsep)
     if here not in path:
         os.environ["PATH"] = os.pathsep.join([here, *path])
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """End Snakemake as `tandem` ends on a user's mistake: one line, exit code 2.
+
+    Left to itself, Snakemake would add every line of code that the error came through.
+    """
+    try:
+        yield
+    except TandemError as error:
+        print(f"tandem: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def hold() -> IO[str]:

@@ -109,13 +109,13 @@ def _hang_up(line: socket.socket) -> None:
         line.shutdown(socket.SHUT_WR)
 
 
-def die_with_parent() -> None:
+def die_with_parent(by: int = signal.SIGINT) -> None:
     """Have Linux end this process when the engine that started it dies.
 
     A killed engine would else leave an orphan that goes on writing (prctl(2), PR_SET_PDEATHSIG).
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
 
 
 def serve(heavy: Sequence[str] = HEAVY) -> None:
@@ -123,6 +123,7 @@ def serve(heavy: Sequence[str] = HEAVY) -> None:
     from tandem.core import determinism, params
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent(by=signal.SIGTERM)  # stdin is not looked at before the imports are done
     pins = determinism.environment(params.project().runtime)
     os.environ.update(pins)
     for name in heavy:

@@ -73,6 +73,20 @@ def test_unknown_names(content: dict[str, Any]) -> None:
     assert "unknown key sentimnt. Did you mean senti" in told
 
 
+def test_preferences_name_tasks_and_a_task_stands_once(content: dict[str, Any]) -> None:
+    content["preferences"]["generaton"] = content["preferences"]["generation"]
+    content["preferences"]["generation"] = content["preferences"]["generaton"] | {
+        "ratings": "sentimnt"
+    }
+    content["tasks"].append("intent")
+    with pytest.raises(ParamsError) as caught:
+        params.check(content)
+    said = str(caught.value)
+    assert "preferences.generaton. Did you mean preferences.generation?" in said
+    assert "'sentimnt' in params.yaml: preferences.generation.ratings" in said
+    assert "tasks: intent stands there twice" in said
+
+
 def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
     del content["augmenting"]["intent"]
     content["effects"] = {"sentimnt": {"model": "a", "back": "b"}}

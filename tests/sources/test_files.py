@@ -96,11 +96,49 @@ def test_broken_lines_are_kept_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert unreadable["wrong_encoding"] == "bad \N{REPLACEMENT CHARACTER},negative"
 
 
+def test_a_quote_that_is_never_closed_breaks_its_own_line_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"open,neutral\ngood,positive\n"two\nlines",x\n"end,y\n')
+    assert read(path, "csv") == [
+        Unreadable("broken_csv", '"open,neutral'),
+        {"text": "good", "label": "positive"},
+        {"text": "two\nlines", "label": "x"},
+        Unreadable("broken_csv", '"end,y'),
+    ]
+
+
+def test_a_huge_cell_is_a_cell(tmp_path: Path) -> None:
+    rows = [{"text": "word " * 100_000 + '\n"', "label": "positive"}, *ROWS]
+    assert read(write_csv(tmp_path / "a.csv", rows), "csv") == rows
+
+
 def test_broken_json_lines_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"text": "a"}\n{"text": \n[1]\n{"text": "\xe4"}\n')
+    deep = b"[" * 100_000
+    path.write_bytes(b'{"text": "a"}\n{"text": \n[1]\n{"text": "\xe4"}\n' + deep)
     reasons = [row.reason for row in read(path, "jsonl")[1:]]
-    assert reasons == ["broken_json", "not_an_object", "wrong_encoding"]
+    assert reasons == ["broken_json", "not_an_object", "wrong_encoding", "broken_json"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_nothing_is_made_of_utf_16_that_was_not_announced(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes("text\none\ntwo\n".encode(encoding))
+    assert {row.reason for row in read(path, "text")} == {"wrong_encoding"}
+    with pytest.raises(DataError, match="the header is not CSV in utf-8"):
+        read(path, "csv")
+    assert read(path, "csv", encoding=encoding) == [{"text": "one"}, {"text": "two"}]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_two_columns_of_one_name_are_one_line(tmp_path: Path, form: str) -> None:
+    path = tmp_path / f"a.{form}"
+    if form == "csv":
+        path.write_text("text,text,,\na,b,,\n")
+    else:
+        pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
+    with pytest.raises(DataError, match="more than one column 'text': rename all but one"):
+        read(path, form)
 
 
 def test_another_encoding_is_named_in_params(tmp_path: Path) -> None:
@@ -108,14 +146,15 @@ def test_another_encoding_is_named_in_params(tmp_path: Path) -> None:
     path.write_bytes("Grüße".encode("latin-1"))
     assert read(path, "text", encoding="latin-1") == [{"text": "Grüße"}]
     assert [row.reason for row in read(path, "text")] == ["wrong_encoding"]
-    with pytest.raises(ValueError, match="unknown encoding 'utf-9'"):
-        read(path, "text", encoding="utf-9")
+    for name in ("utf-9", "base64", "undefined"):
+        with pytest.raises(ValueError, match=f"unknown encoding '{name}'"):
+            read(path, "text", encoding=name)
 
 
 def test_a_file_all_in_the_wrong_encoding_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\n".encode("utf-16"))
-    with pytest.raises(DataError, match="the header is not utf-8"):
+    with pytest.raises(DataError, match="the header is not CSV in utf-8"):
         read(path, "csv")
     path.write_bytes(b"text")
     with pytest.raises(DataError, match="is not utf-32"):
@@ -136,6 +175,18 @@ def test_what_is_no_parquet_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_text("text,label")
     with pytest.raises(DataError, match="is not Parquet"):
+        read(path, "parquet")
+
+
+def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + b"\xff" * 40 + whole[44:])
+    with pytest.raises(DataError, match=r"a\.parquet: .*[Cc]ouldn't deserialize"):
+        read(path, "parquet")
+    pq.write_table(pa.table({"at": pa.array([2**62], pa.timestamp("ms"))}), path)
+    with pytest.raises(DataError, match="has a date that Python cannot hold"):
         read(path, "parquet")
 
 

@@ -146,7 +146,7 @@ def test_a_failed_run_leaves_what_was_there(project: Project) -> None:
         (b"", "reviews.csv is empty"),
         (b"text,label\n", "it is empty"),
         (b"review,label\nGood.,positive\n", "none of its rows can be read (1 missing_text)"),
-        ("text,label\n".encode("utf-16"), "the header is not utf-8"),
+        ("text,label\n".encode("utf-16"), "the header is not CSV in utf-8"),
         ("text,label\nSchön,positive".encode("latin-1"), "1 wrong_encoding"),
     ],
 )
@@ -233,6 +233,30 @@ def test_half_a_surrogate_pair_is_unreadable(project: Project) -> None:
     project.file.write_text(json.dumps(half) + "\n" + json.dumps(half | {"text": "whole"}))
     assert project.run() == 0
     assert [row.reason for row in project.unreadable()] == ["broken_unicode"]
+
+
+def test_a_number_that_no_column_holds_is_unreadable(project: Project) -> None:
+    project.fetch["source"]["format"] = "jsonl"
+    rows = [{"text": "a", "label": "neutral", "ratings": [n]} for n in (2**63 - 1, 2**63)]
+    project.file.write_text("\n".join(map(json.dumps, rows)))
+    assert project.run() == 0
+    assert [row.reason for row in project.unreadable()] == ["number_out_of_range"]
+    assert [row.ratings for row in project.rows()] == [(2**63 - 1,)]
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (b"review,label\na,positive\n", "columns"),
+        ("text,label\nä,positive\n".encode("latin-1"), "encoding"),
+        (b"text,label\na;positive\n", "delimiter"),
+    ],
+)
+def test_where_nothing_can_be_read_the_line_says_what_to_set(
+    content: bytes, key: str, project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.file.write_bytes(content)
+    assert f". Set fetch.source.{key} to" in failed(project, capsys)
 
 
 values = st.none() | st.integers() | st.text() | st.lists(st.integers(-4, 4))

@@ -3,6 +3,9 @@
 # A stale stage gets a file as an input that is newer than its outputs: its reason to run. The
 # other inputs are ancient(), so that no mtime starts anything, save those that a stale stage
 # makes, which have to run first. DVC restores from its cache what turns out unchanged.
+#
+# What DVC tells of its progress goes nowhere; --quiet would take its errors along. `tee -i`
+# outlives Ctrl-C, so that what an interrupted stage says last is seen.
 STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
 
 for stage in STAGES:
@@ -42,4 +45,4 @@ for stage in STAGES:
         message:
             f"{stage.name}: {stage.desc}"
         shell:
-            "python -m tandem.warm dvc --wait-for-lock repro --quiet --single-item {params.target} 2>&1 | tee {log}"
+            "python -m tandem.warm dvc --wait-for-lock repro --single-item {params.target} 2>&1 >/dev/null | tee -i {log}"

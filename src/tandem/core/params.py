@@ -236,7 +236,7 @@ def check(content: dict[str, Any] | None = None) -> None:
     """
     content = read() if content is None else content
     whole = project(content)
-    problems = list(_name_problems(whole))
+    problems = [*_name_problems(whole), *_meant_problems(whole)]
     sections = [*Project.model_fields, *whole.tasks]
     problems.extend(_unknown(key, sections) for key in content if key not in sections)
     if not problems:
@@ -261,10 +261,21 @@ def _name_problems(whole: Project) -> Iterator[str]:
     for key, named in (
         ("augmenting", whole.augmenting),
         ("effects", whole.effects),
+        ("preferences", whole.preferences),
         ("seeds", whole.seeds),
     ):
         for task in sorted(named.keys() - {*whole.tasks}):
             yield _unknown(f"{key}.{task}", [f"{key}.{known}" for known in whole.tasks])
+
+
+def _meant_problems(whole: Project) -> Iterator[str]:
+    """Tasks whose ratings no task has, and tasks that are named twice."""
+    for task, preference in whole.preferences.items():
+        if preference.ratings not in whole.tasks:
+            where = f"{paths.PARAMS}: preferences.{task}.ratings"
+            yield str(UnknownName("task", preference.ratings, whole.tasks, where))
+    for task in sorted({task for task in whole.tasks if whole.tasks.count(task) > 1}):
+        yield f"{paths.PARAMS}: tasks: {task} stands there twice"
 
 
 def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:

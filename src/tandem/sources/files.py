@@ -13,9 +13,10 @@ import codecs
 import csv
 import difflib
 import json
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TextIO
+from typing import ClassVar, Literal, TextIO
 
 from pydantic import Field, field_validator
 
@@ -23,6 +24,9 @@ from tandem.core.errors import DataError
 from tandem.core.params import Plugin, Strict
 from tandem.sources import UNKNOWN, About, Origin, Record, Records, Unreadable
 from tandem.sources._pinned import mismatch, sha256
+
+LONGEST_CELL = 2**31 - 1
+"""Characters; the csv module's own limit, 131,072, would break long documents."""
 
 
 class File(Strict):
@@ -50,10 +54,10 @@ class Params(Plugin):
     @field_validator("encoding")
     @classmethod
     def known(cls, name: str) -> str:
-        """Reject a name that Python knows no codec for."""
+        """Reject a name that Python knows no text codec for (`base64` is one of bytes)."""
         try:
-            codecs.lookup(name)
-        except LookupError:
+            "a".encode(name)
+        except (LookupError, UnicodeError):
             raise ValueError(f"unknown encoding {name!r}") from None
         return name
 
@@ -74,7 +78,7 @@ def rows(params: Params) -> Records:
         except UnicodeError as error:
             raise DataError(f"{path} is not {params.encoding}: {error}. Set `encoding`") from None
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from None
+            raise DataError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def origin(params: Params) -> Origin:
@@ -94,8 +98,10 @@ def rename(records: Records, columns: dict[str, str]) -> Iterator[Record | Unrea
 
 
 def require_columns(where: object, found: Iterable[str], columns: dict[str, str]) -> None:
-    """Raises DataError unless every column that `columns` maps is there."""
+    """Raises DataError unless every column that `columns` maps is there, and none is twice."""
     names = list(found)
+    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
+        raise DataError(f"{where} has more than one column {twice[0]!r}: rename all but one")
     for ours, theirs in columns.items():
         if theirs not in names:
             near = difflib.get_close_matches(theirs, names, n=1)
@@ -124,7 +130,8 @@ def _open(path: Path, params: Params) -> TextIO:
 
 
 def _broken(text: str) -> bool:
-    return not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text)
+    """Whether bytes are not in the encoding; NUL is what UTF-16 has where others have nothing."""
+    return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 
 def _shown(text: str) -> str:
@@ -148,7 +155,7 @@ def _jsonl(path: Path, params: Params) -> Records:
             continue
         try:
             value = json.loads(record["text"])
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Unreadable("broken_json", record["text"])
             continue
         yield value if isinstance(value, dict) else Unreadable("not_an_object", record["text"])
@@ -156,12 +163,12 @@ def _jsonl(path: Path, params: Params) -> Records:
 
 def _csv(path: Path, params: Params) -> Records:
     with _open(path, params) as file:
-        reader = csv.reader(file, delimiter=params.delimiter, strict=True)
-        header = next(reader, [])
-        if any(map(_broken, header)):
-            raise DataError(f"{path}: the header is not {params.encoding}. Set `encoding`")
+        table = _table(file, params.delimiter)
+        header = next(table, [])
+        if isinstance(header, Unreadable) or any(map(_broken, header)):
+            raise DataError(f"{path}: the header is not CSV in {params.encoding}. Set `encoding`")
         require_columns(path, header, params.columns)
-        for cells in _lines(reader):
+        for cells in table:
             if isinstance(cells, Unreadable):
                 yield cells
             elif any(map(_broken, cells)):
@@ -172,15 +179,32 @@ def _csv(path: Path, params: Params) -> Records:
                 yield dict(zip(header, cells, strict=True))
 
 
-def _lines(reader: Any) -> Iterator[list[str] | Unreadable]:
-    """The reader's rows but blank ones; after a broken one it goes on with the next line."""
+def _table(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | Unreadable]:
+    """The cells of each row but blank ones; a row of any length may span lines.
+
+    What breaks a row is its first line, so reading goes on with the next: a quote that is never
+    closed does not take all that follows with it.
+    """
+    csv.field_size_limit(LONGEST_CELL)
+    again: deque[str] = deque()
+    taken: list[str] = []
+
+    def source() -> Iterator[str]:
+        while line := again.popleft() if again else next(lines, ""):
+            taken.append(line)
+            yield line
+
+    reader = csv.reader(source(), delimiter=delimiter, strict=True)
     while True:
+        taken.clear()
         try:
             cells = next(reader)
         except StopIteration:
             return
-        except csv.Error as error:
-            yield Unreadable("broken_csv", f"line {reader.line_num}: {error}")
+        except csv.Error:
+            yield Unreadable("broken_csv", _shown(taken[0].rstrip("\r\n")))
+            again.extendleft(reversed(taken[1:]))
+            reader = csv.reader(source(), delimiter=delimiter, strict=True)
             continue
         if cells:
             yield cells
@@ -197,3 +221,5 @@ def _parquet(path: Path, params: Params) -> Records:
             yield from batch.to_pylist()
     except pa.ArrowException as error:
         raise DataError(f"{path} is not Parquet: {error}") from None
+    except OverflowError as error:
+        raise DataError(f"{path} has a date that Python cannot hold: {error}") from None

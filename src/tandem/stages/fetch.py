@@ -31,6 +31,12 @@ KEYS = ("id", "group", "domain")
 DOMAIN = "default"
 MANY = 50  # so many domains or labels are listed with their counts; more are only numbered
 
+ADVICE = {
+    "missing_": "columns to say which column is which (our name: the source's name)",
+    "wrong_encoding": "encoding to the file's own",
+    "wrong_number_of_cells": "delimiter to the file's own",
+}
+
 
 class Params(Strict):
     """Where a task's rows come from."""
@@ -78,7 +84,7 @@ def sort_out(
         try:
             if isinstance(record, Unreadable):
                 raise BadRow(record.reason)
-            row = _encodable(work.parse(raw))
+            row = _storable(work.parse(raw))
             if row.id in ids:
                 raise BadRow("duplicate_id", row.id)
             ids.add(row.id)
@@ -108,13 +114,23 @@ def with_defaults(record: Record, repeats: Counter[str]) -> dict[str, Any]:
     return {**raw, "group": raw.get("group") or raw["id"], "domain": raw.get("domain") or DOMAIN}
 
 
-def _encodable(row: Row) -> Row:
-    """The row, if all its strings are Unicode: JSON can bring in half a surrogate pair."""
+def _storable(row: Row) -> Row:
+    """The row, if Parquet can hold it: JSON can bring in half a surrogate pair, and any number."""
+    content = dataclasses.astuple(row)
     try:
-        json.dumps(dataclasses.astuple(row), ensure_ascii=False).encode()
+        json.dumps(content, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise BadRow("broken_unicode", str(error)) from None
+    if not _fits(content):
+        raise BadRow("number_out_of_range")
     return row
+
+
+def _fits(value: Any) -> bool:
+    """Whether all whole numbers in `value` have 64 bits at the most."""
+    if isinstance(value, list | tuple):
+        return all(map(_fits, value))
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
 
 
 def judge(rows: list[Row], unreadable: list[Dropped], where: str, policy: str) -> None:
@@ -123,12 +139,21 @@ def judge(rows: list[Row], unreadable: list[Dropped], where: str, policy: str) -
     first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""
     if not rows:
         what = f"none of its rows can be read ({reasons}); {first}" if unreadable else "it is empty"
-        raise DataError(f"{where} gives nothing: {what}")
+        raise DataError(f"{where} gives nothing: {what}{_advice(unreadable)}")
     if unreadable and policy == "stop":
         raise DataError(
             f"{where} has rows that cannot be read ({reasons}); {first}. "
             "Mend them, or set fetch.unreadable to keep"
         )
+
+
+def _advice(unreadable: Iterable[Dropped]) -> str:
+    """What to set in params.yaml where the reason for most rows is a common one."""
+    for reason, _ in Counter(row.reason for row in unreadable).most_common(1):
+        for start, key in ADVICE.items():
+            if reason.startswith(start):
+                return f". Set fetch.source.{key}"
+    return ""
 
 
 def by_reason(dropped: Iterable[Dropped]) -> dict[str, int]:

@@ -1,0 +1,99 @@
+"""What a user sees of a mistake under either engine: our one line, or DVC's own.
+
+The commands are the DAG's own; only the stage that is interrupted is a stand-in.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from engines.workspace import Workspace, clone
+from ruamel.yaml import YAML
+
+pytestmark = pytest.mark.xdist_group("mistakes")  # they share one clone
+CSV = b"text,label\nA gem of a movie.,positive\n"
+STAGE, TARGET = "fetch@sentiment", "data/raw/sentiment"
+ENGINES = {"dvc": ["dvc", "repro", STAGE], "snakemake": ["snakemake", "-c1", TARGET]}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A clone in which a task's rows come from a file of the user's own, which is missing."""
+    workspace = clone(tmp_path_factory.mktemp("mistakes"))
+    path = workspace.path / "params.yaml"
+    yaml = YAML()
+    content = yaml.load(path)
+    content["sentiment"]["fetch"]["source"] = {
+        "kind": "files",
+        "format": "csv",
+        "files": [{"path": "reviews.csv", "sha256": hashlib.sha256(CSV).hexdigest()}],
+    }
+    yaml.dump(content, path)
+    return workspace
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_our_line_is_seen(engine: str, own: Workspace) -> None:
+    done = own.run(*ENGINES[engine], check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode and "tandem: reviews.csv is missing" in said
+    assert "Traceback" not in said and "exited with 2" in said
+    assert not (own.path / TARGET).exists()
+
+
+def test_a_mistake_in_params_is_one_line_of_snakemake(own: Workspace) -> None:
+    path = own.path / "params.yaml"
+    right = path.read_text()
+    path.write_text(right.replace("  seed:", "  sede:", 1))
+    done = own.snakemake("-n", check=False)
+    path.write_text(right)
+    assert done.returncode == 2
+    said = [line for line in done.stderr.splitlines() if not line.startswith(("Config", "  "))]
+    assert "unknown key runtime.sede. Did you mean runtime.seed?" in said[-1]
+    assert "File" not in done.stderr.replace("Snakefile", "")
+
+
+def test_what_dvc_says_is_seen_too(own: Workspace) -> None:
+    """A cache that cannot be written to, as on a full disk, is DVC's to tell."""
+    (own.path / "reviews.csv").write_bytes(CSV)
+    blocked = own.path / ".dvc" / "cache" / "files"
+    blocked.parent.mkdir(parents=True, exist_ok=True)
+    blocked.write_text("")
+    done = own.run(*ENGINES["snakemake"], check=False)
+    assert done.returncode and "ERROR: " in done.stdout + done.stderr
+    blocked.unlink()
+    own.run(*ENGINES["snakemake"])
+    assert (own.path / TARGET / "rows.parquet").exists() and own.changed().isdisjoint({STAGE})
+
+
+SLOW = """#!/bin/sh
+trap 'echo "tandem: interrupted" >&2; exit 130' INT
+touch started
+while true; do sleep 0.1; done
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_stage_says_at_ctrl_c_is_seen(engine: str, own: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "tandem").write_text(SLOW)
+    (tmp_path / "tandem").chmod(0o755)
+    env = own.env | {"PATH": os.pathsep.join([str(tmp_path), own.env["PATH"]])}
+    for made in (TARGET, ".dvc/cache"):  # nothing is restored
+        shutil.rmtree(own.path / made, ignore_errors=True)
+    started = own.path / "started"
+    process = subprocess.Popen(
+        ENGINES[engine], cwd=own.path, env=env, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    end = time.monotonic() + 120
+    while not started.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate(timeout=60)[0]
+    started.unlink()
+    assert process.returncode and "tandem: interrupted" in said and "Traceback" not in said
