@@ -207,7 +207,7 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
     yield "a command", replace("dvc.yaml", "tandem clean", "tandem clean ", "clean@intent")
     yield (
         "a dependency less",
-        replace("dvc.yaml", "      - src/tandem/text\n", "", "reports/lineage/clean/intent.json"),
+        replace("dvc.yaml", "    - src/tandem/text\n", "", "reports/lineage/clean/intent.json"),
     )
     yield "a locked version", replace("requirements.lock", "ftfy==6.3.1", "ftfy==6.3.2", "ftfy")
     yield (
@@ -409,8 +409,8 @@ def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace)
         cached = auditing.CACHE / digest.md5[:2] / digest.md5[2:]
         cached.chmod(0o644)
         cached.write_bytes(b"PAR1")
-        (found,) = audit.run(root, auditing.in_cache(root)).findings
-        assert found.where == "data/raw/intent/rows.parquet"
+        found = audit.run(root, auditing.in_cache(root)).findings
+        assert [each.where for each in found] == ["data/raw/intent/rows.parquet"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""A stage's record: the same bytes for the same run, and no run whose inputs moved."""
+
+import json
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from tandem.core import provenance
+from tandem.core.errors import StageError
+from tandem.core.provenance import Declared, pinned, recorded
+
+ROOT = Path(__file__).parents[2]
+STAGE = Declared(
+    name="copy@one",
+    command="tandem copy one",
+    deps=("in", "code.py"),
+    params=("runtime",),
+    outs=("out", "reports/lineage/copy/one.json"),
+    in_git=("reports/lineage/copy/one.json",),
+)
+RECORD = Path(STAGE.record)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    Path("in/below").mkdir(parents=True)
+    Path("in/a.txt").write_text("a")
+    Path("in/below/b.txt").write_text("b")
+    Path("code.py").write_text("1")
+    return tmp_path
+
+
+def run() -> None:
+    with recorded(STAGE):
+        Path("out").mkdir(exist_ok=True)
+        Path("out/c.txt").write_text(Path("in/a.txt").read_text())
+
+
+def test_a_record_holds_both_sides_and_repeats_its_bytes(here: Path) -> None:
+    run()
+    first = RECORD.read_bytes()
+    run()
+    assert RECORD.read_bytes() == first
+    content = json.loads(first)
+    assert content["inputs"]["in"]["nfiles"] == 2 and "files" not in content["inputs"]["in"]
+    assert content["outputs"]["out"]["files"]["c.txt"]["size"] == 1
+    assert content["params"]["runtime"]["seed"] == content["seed"] == 13
+    assert str(here) not in first.decode()
+
+
+def test_a_folder_has_the_md5_of_dvc(here: Path) -> None:
+    with Repo.init(no_scm=True) as repo:
+        (stage,) = repo.add("in")
+        (out,) = stage.outs
+        assert provenance.digest(Path("in")).md5 == out.hash_info.value
+        assert provenance.digest(Path("in")).size == out.meta.size
+
+
+def test_an_input_that_changes_under_a_stage_stops_it(here: Path) -> None:
+    with pytest.raises(StageError, match="in changed while copy@one ran: run again"), recorded(
+        STAGE
+    ):  # fmt: skip
+        Path("out").mkdir()
+        Path("in/a.txt").write_text("other")
+    assert not RECORD.exists()
+
+
+def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
+    params = Path("params.yaml")
+    with pytest.raises(StageError, match=r"params\.yaml changed while copy@one ran"), recorded(
+        STAGE
+    ):  # fmt: skip
+        Path("out").mkdir()
+        params.write_text(params.read_text().replace("seed: 13", "seed: 14", 1))
+
+
+def test_another_version_than_the_locked_one_stops_a_stage(here: Path) -> None:
+    locked = Path("workflow/packages/copy.txt")
+    locked.parent.mkdir(parents=True)
+    locked.write_text("pytest==1.0\n")
+    with pytest.raises(StageError, match=r"asks for pytest 1\.0, .* is installed: run `make setu"):
+        provenance.installed(locked)
+    locked.write_text("nowhere-to-be-found==1.0\n")
+    with pytest.raises(StageError, match="none is installed"):
+        provenance.installed(locked)
+
+
+def test_pins_are_found_however_deep() -> None:
+    value = {"a": [{"sha256": "1", "name": "x", "rest": {"b": 1}}], "c": {"revision": "r"}}
+    assert list(pinned(value)) == [{"name": "x", "sha256": "1"}, {"revision": "r"}]

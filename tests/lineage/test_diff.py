@@ -1,0 +1,58 @@
+import json
+
+import pytest
+from engines.workspace import Workspace
+from lineage.conftest import commit
+
+from tandem import cli
+from tandem.lineage import diff
+
+METRIC = "reports/metrics/split/intent.json#rows.test"
+
+
+@pytest.fixture
+def history(project: Workspace) -> list[str]:
+    """Four commits: as it was, a word in README, a param of clean, code of split."""
+    first = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    readme, params = project.path / "README.md", project.path / "params.yaml"
+    readme.write_text(readme.read_text() + "More.\n")
+    second = commit(project, "a word")
+    params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
+    project.repro()
+    third = commit(project, "shorter texts")
+    code = project.path / "src/tandem/stages/split.py"
+    code.write_text(code.read_text() + "# more\n")
+    project.repro()
+    return [first, second, third, commit(project, "a comment")]
+
+
+def test_what_changed_and_what_came_first(
+    history: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = diff.answer(history[0], history[3], METRIC)
+    assert found["values"][0] > found["values"][1]
+    clean, split = found["changes"]
+    assert clean["stage"] == "clean@intent" and clean["follows"] == []
+    (changed,) = clean["own"]["params"].items()
+    assert changed[0].startswith("intent.clean.filters")
+    assert split["follows"] == ["clean@intent"]
+    assert list(split["own"]["code"]) == ["src/tandem/stages/split.py"]
+    assert found["reached"]["commit"]["title"] == "shorter texts"
+    assert [change["stage"] for change in found["reached"]["changes"]] == ["clean@intent"]
+
+    assert cli.main(["lineage", "diff", history[0], history[3], METRIC]) == 0
+    said = capsys.readouterr().out
+    assert f"→ {found['values'][1]}" in said.splitlines()[0]
+    assert "follows from clean@intent" in said and "shorter texts" in said
+
+
+def test_nothing_changed(history: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lineage", "diff", history[0], history[1], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["changes"] == []
+
+
+def test_a_revision_that_is_not_there(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["lineage", "diff", "HEAD", "v9"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
