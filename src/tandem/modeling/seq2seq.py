@@ -172,7 +172,7 @@ class Model(TextModel):
         keep = KeepPlaceholders(marks, placeholders, longest, self.tokenizer.eos_token_id)
         answers = self.network.generate(
             **batch,
-            decoder_copy_ids=batch["input_ids"],
+            **self.network.look(**batch),
             logits_processor=LogitsProcessorList([keep]),
             max_length=int(longest.max()),
         )
