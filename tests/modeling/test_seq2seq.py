@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoTokenizer, MarianConfig
+from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling
 from tandem.compression import Given
@@ -12,7 +12,7 @@ from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.families.seq2seq import Params
-from tandem.modeling import Training, fit
+from tandem.modeling import Training, _greedy, fit
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
@@ -144,6 +144,30 @@ def test_each_placeholder_of_a_source_stands_in_its_translation(model: Model, be
     ]
     for text, target in zip(texts, targets(model, texts), strict=True):
         assert set(re.findall(r"\{\w+\}", target)) == set(re.findall(r"\{\w+\}", text))
+
+
+def test_greedy_search_answers_as_generate_does(model: Model) -> None:
+    train(model)
+    model.network.generation_config.update(num_beams=1, length_penalty=None)
+    texts = [*NEW, "temperature " * 20 + "{x}", *(text for _, text, _ in TEXTS)]
+    batch = model.tokenizer.pad([model._input(row(t)) for t in texts], return_tensors="pt")
+    wanted = torch.tensor([len(names(text)) for text in texts])
+    marks = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(MARKS)))
+    longest = batch["attention_mask"].sum(1) + 18
+
+    def keep() -> KeepPlaceholders:
+        return KeepPlaceholders(marks, wanted, longest, model.tokenizer.eos_token_id)
+
+    found = _greedy.search(model.network, batch, keep())
+    answers = model.network.generate(
+        **batch,
+        decoder_copy_ids=batch["input_ids"],
+        logits_processor=LogitsProcessorList([keep()]),
+        max_length=int(longest.max()),
+    )
+    assert len(set(answers.ne(model.tokenizer.pad_token_id).sum(1).tolist())) > 5
+    assert torch.equal(found[:, : answers.shape[1]], answers)
+    assert not found[:, answers.shape[1] :].any()
 
 
 def test_batches_do_not_change_answers(model: Model) -> None:

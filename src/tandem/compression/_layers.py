@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, GenerationConfig
@@ -50,19 +51,27 @@ def write(
     store: Callable[[Tensor], Parts],
     marker: Mapping[str, Any],
     count: Callable[[Tensor], int] | None = None,
+    rest: torch.dtype | None = None,
 ) -> None:
     """Write the model with `store(weight)` for each weight (out, in) of a layer not in `keep`.
 
-    `marker` becomes tandem.json. `count(weight)` says how many numbers a stored weight is, for
-    forms that pack several into one byte.
+    `rest` is the type that all other numbers, as biases and norms, are stored in, but for those of
+    layers in `keep`; None leaves them as they are. `marker` becomes tandem.json. `count(weight)`
+    says how many numbers a stored weight is, for forms that pack several into one byte.
     """
     model, folder = given.model, given.folder
     model.save(folder)
     names = {f"{name}.weight" for name, _ in layers(model.network, keep)}
+    own = tuple(f"{end}.{part}" for end in keep for part in ("weight", "bias"))
     tensors: dict[str, Tensor] = {}
     numbers = 0
     for name, tensor in load_file(folder / WEIGHTS).items():
-        stored = store(tensor) if name in names else {"": tensor}
+        if name in names:
+            stored = store(tensor)
+        elif rest and tensor.is_floating_point() and not name.endswith(own):
+            stored = {"": tensor.to(rest)}
+        else:
+            stored = {"": tensor}
         tensors |= {name + ending: part for ending, part in stored.items()}
         numbers += count(tensor) if count and name in names else tensor.numel()
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})

@@ -11,9 +11,10 @@ A batch has one range of activations. Decoders such as Llama have tokens whose v
 of times the others' (Sun et al. 2024, "Massive Activations in Large Language Models"), which one
 range wipes out; `per_token` first divides each token's values by their largest.
 
-model.safetensors holds int8 under a weight's own name and fp32 under NAME_scale; a tied weight
-lies there once. What is neither linear nor embedding stays fp32. The integers lie there flat, so
-that `from_pretrained`, which would take them for weights, refuses their shape.
+model.safetensors holds int8 under a weight's own name and fp16 under NAME_scale; a tied weight
+lies there once. Biases and what is neither linear nor embedding are fp16 too; all are fp32 again
+when they are read. The integers lie there flat, so that `from_pretrained`, which would take them
+for weights, refuses their shape.
 """
 
 import warnings
@@ -69,7 +70,7 @@ def compress(given: Given, settings: Params) -> None:
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
     marker = {"method": "int8", "per_token": settings.per_token}
-    _layers.write(given, settings.keep, _store, marker)
+    _layers.write(given, settings.keep, _store, marker, rest=torch.float16)
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -78,9 +79,9 @@ def restore(folder: Path, auto: Any) -> Any:
     per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
     def rebuild(layer: Any, parts: _layers.Parts, bias: Tensor | None) -> nn.Module | Tensor:
-        weight, scale = parts[""].view(layer.weight.shape), parts[SCALE]
+        weight, scale = parts[""].view(layer.weight.shape), parts[SCALE].float()
         if isinstance(layer, nn.Linear):
-            return Int8Linear(weight, scale, bias, per_token)
+            return Int8Linear(weight, scale, None if bias is None else bias.float(), per_token)
         if type(layer) is nn.Embedding:
             return Int8Embedding(weight, scale)
         # a kind of its own, as of positions: small, and its forward is not ours to know
@@ -100,14 +101,14 @@ def _search(network: Any, beams: int) -> None:
 
 def _store(weight: Tensor) -> _layers.Parts:
     integers, scale = quantise(weight)
-    return {"": integers.flatten(), SCALE: scale}
+    return {"": integers.flatten(), SCALE: scale.half()}
 
 
 def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix (rows, columns) as int8 of its shape and fp32 scales (rows,)."""
-    scale = weight.abs().amax(dim=1) / 127
+    """A matrix (rows, columns) as int8 of its shape and fp32 scales (rows,) that fit fp16."""
+    scale = (weight.abs().amax(dim=1) / 127).half().float()
     scale = scale.where(scale > 0, torch.ones_like(scale))
-    return (weight / scale[:, None]).round().to(torch.int8), scale
+    return (weight / scale[:, None]).round().clamp(-127, 127).to(torch.int8), scale
 
 
 class Int8Linear(nn.Module):

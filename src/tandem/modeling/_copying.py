@@ -45,23 +45,24 @@ class Pointer(nn.Module):
         distances = torch.arange(2 * FAR + 1).sub(FAR).abs()
         self.offset.weight.data[:, 0] = -SLOPE * torch.cat([distances, torch.tensor([FAR])])
 
+    def keys(self, encoded: Tensor, before: Tensor) -> Tensor:
+        """What each place of the input is found by, (batch, 2, source, width).
+
+        The `encoded` input and the embeddings of the tokens `before` each place are (batch, source,
+        width).
+        """
+        return torch.stack((self.key(encoded), self.after(before)), dim=1)
+
     def forward(
-        self,
-        states: Tensor,
-        last: Tensor,
-        encoded: Tensor,
-        before: Tensor,
-        padding: Tensor,
-        offsets: Tensor,
+        self, states: Tensor, last: Tensor, keys: Tensor, padding: Tensor, offsets: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Attention, (batch, target, source), and the chance to generate, (batch, target, 1).
 
-        `states` and the `last` tokens' embeddings are (batch, target, width); the `encoded` input
-        and the embeddings of the tokens `before` each place are (batch, source, width); `padding`
-        is (batch, source) and `offsets` (batch, target, source).
+        `states` and the `last` tokens' embeddings are (batch, target, width), `padding` is
+        (batch, source) and `offsets` (batch, target, source).
         """
-        scores = self.query(states) @ self.key(encoded).transpose(1, 2)
-        scores = scores + last @ self.after(before).transpose(1, 2)
+        scores = self.query(states) @ keys[:, 0].transpose(1, 2)
+        scores = scores + last @ keys[:, 1].transpose(1, 2)
         scores = scores * states.shape[-1] ** -0.5 + self.offset(offsets).squeeze(-1)
         attention = scores.masked_fill(padding[:, None], -torch.inf).softmax(-1)
         return attention, self.gate(states).sigmoid()
@@ -86,12 +87,14 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         decoder_copy_ids: Tensor | None = None,
+        decoder_copy_keys: Tensor | None = None,
         label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
         """The logits, (batch, target, vocabulary), are log-probabilities; with `labels`, the loss.
 
-        In generation the encoder has run already, and `decoder_copy_ids` stands for `input_ids`.
+        In generation the encoder has run already, and `decoder_copy_ids` stands for `input_ids`;
+        `decoder_copy_keys`, the same for all tokens, are those that `look` made.
         """
         copied = decoder_copy_ids if input_ids is None else input_ids
         if labels is not None:
@@ -112,11 +115,12 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
         )
         states = outputs.last_hidden_state
         generated = (self.lm_head(states) + self.final_logits_bias).log_softmax(-1)
+        if decoder_copy_keys is None:
+            decoder_copy_keys = self._keys(outputs.encoder_last_hidden_state, copied)
         pointed, gate = self.pointer(
             states,
             self._embed(decoder_input_ids),
-            outputs.encoder_last_hidden_state,
-            self._embed(copied.roll(1, dims=1)),
+            decoder_copy_keys,
             copied.eq(self.config.pad_token_id),
             self._offsets(copied, decoder_input_ids.shape[1], done),
         )
@@ -134,6 +138,20 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
             past_key_values=outputs.past_key_values,
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
         )
+
+    def look(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
+        """What `generate` needs to know of an input once, and not again for every token."""
+        encoded = self.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
+        return {
+            "encoder_outputs": encoded,
+            "decoder_copy_ids": input_ids,
+            "decoder_copy_keys": self._keys(encoded.last_hidden_state, input_ids),
+        }
+
+    def _keys(self, encoded: Tensor, copied: Tensor) -> Tensor:
+        """The pointer's keys of the `copied` tokens, (batch, 2, source, width)."""
+        keys: Tensor = self.pointer.keys(encoded, self._embed(copied.roll(1, dims=1)))
+        return keys
 
     def _offsets(self, copied: Tensor, length: int, done: int) -> Tensor:
         """How far each place of the draft is ahead of each of the output's, as `offset` counts.

@@ -57,6 +57,10 @@ class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
         self.longest = longest
         self.end = end
 
+    def leave(self, chosen: Tensor) -> None:
+        """Go on with the `chosen` texts of the batch alone, (batch,) of bool."""
+        self.wanted, self.longest = self.wanted[chosen], self.longest[chosen]
+
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Scores of the next token, (batch · beams, vocabulary), with what may not be at −∞."""
         beams = len(input_ids) // len(self.wanted)

@@ -28,6 +28,7 @@ from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.seq2seq import Params
 from tandem.modeling._copying import IGNORED, CopyingMarian
+from tandem.modeling._greedy import search
 from tandem.modeling._lexicon import like
 from tandem.modeling._model import TextModel
 from tandem.modeling._phrases import PhraseTable
@@ -170,12 +171,15 @@ class Model(TextModel):
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         longest = batch["attention_mask"].sum(1) + SPARE
         keep = KeepPlaceholders(marks, placeholders, longest, self.tokenizer.eos_token_id)
-        answers = self.network.generate(
-            **batch,
-            decoder_copy_ids=batch["input_ids"],
-            logits_processor=LogitsProcessorList([keep]),
-            max_length=int(longest.max()),
-        )
+        if self.network.generation_config.num_beams == 1:
+            answers = search(self.network, batch, keep)
+        else:
+            answers = self.network.generate(
+                **batch,
+                **self.network.look(**batch),
+                logits_processor=LogitsProcessorList([keep]),
+                max_length=int(longest.max()),
+            )
         return [
             unspaced(text)
             for text in self.tokenizer.batch_decode(answers, skip_special_tokens=True)
