@@ -6,6 +6,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.core.provenance import file_digest
 from tandem.lineage.exporting import export
@@ -57,6 +58,23 @@ def test_the_card_has_datasets_and_scores(bom: dict[str, Any]) -> None:
             "value": "0.8",
             "confidenceInterval": {"lowerBound": "0.7", "upperBound": "0.9"},
         },
+    ]
+
+
+def test_of_a_file_that_compares_variants_only_its_own_part_counts(published: Path) -> None:
+    metrics = Path("reports/metrics/evaluate-preferences/intent.json")
+    wins = {"value": 0.6, "low": None, "high": None}
+    metrics.parent.mkdir()
+    io.write_json(metrics, {"base": {"win_rate/vader": wins}, "vader": {"pair_accuracy": wins}})
+    record = io.read_json(Path("reports/lineage/evaluate/intent.json"))
+    record["stage"] = "evaluate-preferences@intent"
+    record["outputs"] = {str(metrics): file_digest(metrics).model_dump(exclude_none=True)}
+    io.write_json(Path("reports/lineage/more.json"), record)
+    export("cyclonedx")
+    card = io.read_json(BOM)["metadata"]["component"]["modelCard"]
+    found = card["quantitativeAnalysis"]["performanceMetrics"]
+    assert [each for each in found if each["type"] != "accuracy"] == [
+        {"type": "win_rate/vader", "value": "0.6"}
     ]
 
 
