@@ -1,4 +1,4 @@
-"""A small, real project with history: one task's data stages, run by DVC, committed by Git."""
+"""Two small projects: data stages run by DVC, with history; and records up to a published model."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from engines.workspace import Workspace, clone
+from lineage import small
 from ruamel.yaml import YAML
 
 KEPT = ("fetch", "clean", "split")
@@ -50,3 +51,19 @@ def project(
     monkeypatch.chdir(path)
     env = {key: value.replace(str(chain.path), str(path)) for key, value in chain.env.items()}
     yield Workspace(path, env)
+
+
+@pytest.fixture(scope="session")
+def _small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("small")
+    small.make(root)
+    return root
+
+
+@pytest.fixture
+def published(_small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a project with a published model, which the test stands in and may spoil."""
+    root = tmp_path / "published"
+    shutil.copytree(_small, root)
+    monkeypatch.chdir(root)
+    return root

@@ -23,6 +23,7 @@ KINDS = {
     "families": "model family",
     "modeling": "model family",
     "text.filters": "filter",
+    "lineage.exports": "export format",
 }
 
 

@@ -1,0 +1,52 @@
+"""What several formats say alike."""
+
+import json
+import uuid
+from typing import Any
+
+from tandem import __version__
+from tandem.core.provenance import Record
+
+TANDEM = f"urn:tandem:{__version__}"
+"""Who says so."""
+CODE = ("src/", "workflow/")
+SPDX = {
+    name.lower(): name
+    for name in (
+        "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-2.0", "CC-BY-3.0", "CC-BY-4.0",
+        "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "CC-BY-SA-3.0", "CC-BY-SA-4.0",
+        "CC0-1.0", "GPL-2.0-only", "GPL-3.0-only", "ISC", "LGPL-3.0-only", "MIT", "MPL-2.0",
+        "ODbL-1.0", "PDDL-1.0", "Unlicense",
+    )
+}  # fmt: skip
+"""The hub's name of a licence → SPDX's, of those that are one licence in both."""
+UNKNOWN = ("", "unknown", "other")
+
+
+def is_code(path: str) -> bool:
+    """Whether an input is code, or the versions of what code imports, and not data."""
+    return path.startswith(CODE)
+
+
+def made_id(*parts: Any) -> str:
+    """A UUID that `parts` alone decide (RFC 9562, version 5)."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, "\0".join([TANDEM, *map(canonical, parts)])))
+
+
+def run_id(record: Record) -> str:
+    """The UUID of one run: what went in and what came out decide it."""
+    return made_id(record.model_dump(exclude_none=True))
+
+
+def canonical(value: Any) -> str:
+    """JSON in one line, which equal values give alike."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def licence_url(name: str) -> str:
+    """The address of a licence's text at SPDX, or its name where SPDX has none of it.
+
+    >>> licence_url("apache-2.0")
+    'https://spdx.org/licenses/Apache-2.0'
+    """
+    return f"https://spdx.org/licenses/{SPDX[name.lower()]}" if name.lower() in SPDX else name

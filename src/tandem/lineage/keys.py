@@ -1,0 +1,62 @@
+"""Keys to sign with and to check with: Ed25519, as OpenSSL (PEM) or as OpenSSH writes them."""
+
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from securesystemslib.signer import CryptoSigner as Signer  # type: ignore[attr-defined]
+from securesystemslib.signer import SSlibKey as Key  # type: ignore[attr-defined]
+
+from tandem.core.errors import LineageError
+
+__all__ = ["Key", "Signer", "public", "signer"]
+
+
+def signer(path: Path) -> Signer:
+    """The private key in a file: PKCS 8 in PEM, or OpenSSH's own form.
+
+    Raises:
+        LineageError: it cannot be read, is encrypted, or is not Ed25519.
+    """
+    content = _read(path)
+    openssh = b"BEGIN OPENSSH PRIVATE KEY" in content
+    load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
+    try:
+        key = load(content, password=None)
+    except TypeError:
+        raise LineageError(
+            f"{path} is encrypted: give a key without passphrase (`ssh-keygen -p` takes it off)"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise LineageError(f"{path} is no private key: give a PEM or OpenSSH file") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LineageError(f"{path} is not an Ed25519 key: `ssh-keygen -t ed25519` makes one")
+    return Signer(key)
+
+
+def public(path: Path) -> Key:
+    """The public key in a file: PEM, or OpenSSH's line `ssh-ed25519 AAAA…`.
+
+    Raises:
+        LineageError: it cannot be read, or is not Ed25519.
+    """
+    content = _read(path).strip()
+    openssh = content.startswith((b"ssh-", b"ecdsa-", b"sk-"))
+    load = serialization.load_ssh_public_key if openssh else serialization.load_pem_public_key
+    try:
+        key = load(content)
+    except (ValueError, UnsupportedAlgorithm):
+        raise LineageError(
+            f"{path} is no public key: give a PEM file or a line `ssh-ed25519 AAAA…`"
+        ) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise LineageError(f"{path} is not an Ed25519 key")
+    return Key.from_crypto(key)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LineageError(f"cannot read the key {path}: {error.strerror}") from None

@@ -1,0 +1,101 @@
+import importlib
+import inspect
+import json
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lineage.small import COMMITTED
+from openlineage.client import generated
+from openlineage.client.event_v2 import (
+    InputDataset,
+    Job,
+    OutputDataset,
+    Run,
+    RunEvent,
+    RunState,
+)
+from openlineage.client.serde import Serde
+
+from tandem.lineage.exporting import export
+from tandem.lineage.graph import read
+
+CLASSES: dict[str, Any] = {
+    name: kind
+    for module in pkgutil.iter_modules(generated.__path__)
+    for name, kind in inspect.getmembers(
+        importlib.import_module(f"openlineage.client.generated.{module.name}"), inspect.isclass
+    )
+}
+
+
+@pytest.fixture
+def events(published: Path) -> list[dict[str, Any]]:
+    export("openlineage")
+    lines = Path("exports/openlineage/events.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def facets(raw: dict[str, Any]) -> dict[str, Any]:
+    """Facets as the client's own classes, which know no other field than the spec's."""
+    found = {}
+    for name, facet in raw.items():
+        kind = CLASSES[facet["_schemaURL"].rpartition("/")[2]]
+        values = {key: value for key, value in facet.items() if not key.startswith("_")}
+        found[name] = kind(**values, producer=facet["_producer"])
+    return found
+
+
+def dataset(kind: Any, raw: dict[str, Any]) -> Any:
+    below = {key: facets(value) for key, value in raw.items() if key.endswith("acets")}
+    return kind(namespace=raw["namespace"], name=raw["name"], **below)
+
+
+def event_of(raw: dict[str, Any]) -> RunEvent:
+    job = raw["job"]
+    return RunEvent(
+        eventTime=raw["eventTime"],
+        producer=raw["producer"],
+        eventType=RunState(raw["eventType"]),
+        run=Run(raw["run"]["runId"], facets(raw["run"]["facets"])),
+        job=Job(job["namespace"], job["name"], facets(job["facets"])),
+        inputs=[dataset(InputDataset, each) for each in raw["inputs"]],
+        outputs=[dataset(OutputDataset, each) for each in raw["outputs"]],
+    )
+
+
+def filled(value: Any) -> Any:
+    """A value without the empty mappings that the client puts in for what may be left out."""
+    if isinstance(value, dict):
+        return {key: filled(part) for key, part in value.items() if part != {}}
+    return [filled(part) for part in value] if isinstance(value, list) else value
+
+
+def test_the_clients_own_classes_say_the_same(events: list[dict[str, Any]]) -> None:
+    for raw in events:
+        assert filled(Serde.to_dict(event_of(raw))) == raw
+
+
+def test_one_complete_event_a_stage_in_the_order_of_the_flow(
+    events: list[dict[str, Any]],
+) -> None:
+    assert [event["job"]["name"] for event in events] == [*read().records]
+    assert {event["eventType"] for event in events} == {"COMPLETE"}
+    assert {event["eventTime"] for event in events} == {COMMITTED}
+    assert len({event["run"]["runId"] for event in events}) == len(events)
+
+
+def test_datasets_tie_the_stages_together(events: list[dict[str, Any]]) -> None:
+    by_name = {event["job"]["name"]: event for event in events}
+
+    def versions(stage: str, side: str) -> dict[str, str]:
+        return {
+            each["name"]: each["facets"]["version"]["datasetVersion"]
+            for each in by_name[stage][side]
+        }
+
+    made = versions("train@intent", "outputs")
+    assert made.items() <= versions("evaluate@intent", "inputs").items()
+    (source,) = (name for name in versions("fetch@intent", "inputs") if name.startswith("pkg:"))
+    assert source.startswith("pkg:pypi/home-assistant-intents@")

@@ -1,0 +1,138 @@
+"""A small real project: records written by `recorded` around small real files, in a Git commit."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+
+from tandem.core import io, params, paths, provenance, records
+from tandem.core.provenance import Declared
+from tandem.core.records import Dropped, Span
+from tandem.tasks.intent import IntentRow
+
+ROOT = Path(__file__).parents[2]
+TAKEN = (
+    "dvc.yaml",
+    "params.yaml",
+    "requirements.lock",
+    ".dvcignore",
+    ".gitignore",
+    "LICENSE",
+    "README.md",
+)
+COMMITTED = "2026-01-02T03:04:05+00:00"
+ROWS = [
+    IntentRow(
+        id=f"en/HassTurnOn/{at}",
+        group="en/HassTurnOn",
+        domain="homeassistant",
+        text="switch the kitchen lights on",
+        label="HassTurnOn",
+        spans=(Span(start=11, end=18, label="area"),),
+        holdout="test" if at else None,
+    )
+    for at in range(3)
+]
+SCORES = {
+    "accuracy": {"high": 0.97, "low": 0.9, "n": 3, "seed": 13, "value": 0.94},
+    "accuracy/light": {"high": 0.9, "low": 0.7, "n": 2, "seed": 13, "value": 0.8},
+    "parameters": 12,
+    "weights_sha256": "0" * 64,
+}
+
+
+def _split(folder: Path) -> None:
+    for name in paths.SPLITS:
+        records.write(folder / f"{name}.parquet", ROWS, IntentRow)
+    dropped = [Dropped(id="x", reason="leak", text="switch it on")]
+    records.write(folder / paths.DROPPED, dropped, Dropped)
+
+
+def _model(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(folder.parent.name.encode() * 9)
+    (folder / "config.json").write_text("{}")
+
+
+def _rows(folder: Path) -> None:
+    records.write(folder / paths.ROWS, ROWS, IntentRow)
+
+
+# Stage → what it reads, which params, and each output with what fills it.
+STAGES: dict[str, tuple[list[str], list[str], dict[str, Callable[[Path], object]]]] = {
+    "fetch": (
+        [],
+        ["intent.fetch"],
+        {
+            "data/raw/intent": _rows,
+            "reports/metrics/fetch/intent.json": lambda path: io.write_json(path, {"rows": 3}),
+        },
+    ),
+    "fetch-model": ([], ["intent.fetch_model"], {"models/intent/pretrained": _model}),
+    "clean": (["data/raw/intent"], ["intent.clean"], {"data/clean/intent": _rows}),
+    "split": (["data/clean/intent"], ["intent.split"], {"data/split/intent": _split}),
+    "train": (
+        ["data/split/intent", "models/intent/pretrained"],
+        ["intent.train", "runtime"],
+        {"models/intent/base": _model},
+    ),
+    "evaluate": (
+        ["data/split/intent", "models/intent/base"],
+        ["intent.evaluate", "runtime"],
+        {"reports/metrics/evaluate/intent-base.json": lambda path: io.write_json(path, SCORES)},
+    ),
+    "report": (
+        ["reports/metrics"],
+        ["tasks"],
+        {"reports/summary.json": lambda path: io.write_json(path, [])},
+    ),
+}
+
+
+def _run(name: str) -> None:
+    """A stage: its outputs written, its record beside them."""
+    deps, keys, outs = STAGES[name]
+    whole = name == "report"
+    record = paths.RECORDS / (f"{name}.json" if whole else f"{name}/intent.json")
+    declared = Declared(
+        name=name if whole else f"{name}@intent",
+        command=f"tandem {name}" if whole else f"tandem {name} intent",
+        deps=tuple(sorted([*deps, f"workflow/packages/{name}.txt", "src/tandem/tasks/intent.py"])),
+        params=tuple(keys),
+        outs=tuple(sorted([*outs, str(record)])),
+        in_git=(str(record),),
+    )
+    with provenance.recorded(declared):
+        for out, fill in outs.items():
+            with io.writing(Path(out)) as (partial,):
+                fill(partial)
+
+
+def git(*words: str) -> str:
+    """Git, as a user with a name and at a fixed time."""
+    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
+           for key, value in (("NAME", "a"), ("EMAIL", "a@b.c"), ("DATE", COMMITTED))}  # fmt: skip
+    command = ["git", *words]
+    done = subprocess.run(command, env=os.environ | who, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def make(root: Path) -> None:
+    """Fill `root` with the project: what a clone has, and each stage run."""
+    for name in TAKEN:
+        shutil.copyfile(ROOT / name, root / name)
+    whole = params.read(ROOT / "params.yaml")  # which takes long, so the project has a short one
+    kept = {key: whole[key] for key in ("runtime", "methods", "intent")}
+    few = {"tasks": ["intent"], "preferences": {}}
+    io.write_json(root / "params.yaml", kept | few)
+    shutil.copytree(ROOT / "workflow" / "packages", root / "workflow" / "packages")
+    (root / "src/tandem/tasks").mkdir(parents=True)
+    shutil.copyfile(ROOT / "src/tandem/tasks/intent.py", root / "src/tandem/tasks/intent.py")
+    (root / "dvc.lock").write_text("schema: '2.0'\n")
+    with chdir(root):
+        for name in STAGES:
+            _run(name)
+        git("init", "--quiet")
+        git("add", ".")
+        git("commit", "--quiet", "--message", "Run")
