@@ -155,6 +155,20 @@ def tune(task: str, trials: str) -> None:
     tuning.tune(task, trials)
 
 
+def attest(key: str, to: str = "attestation.jsonl") -> None:
+    """Sign the records of the commit at hand with an Ed25519 key."""
+    from tandem.lineage import attest as module
+
+    module.attest(key, to)
+
+
+def lineage_export(form: str, to: str = "") -> None:
+    """Write the lineage in a format that other tools read."""
+    from tandem.lineage import exporting
+
+    exporting.export(form, to)
+
+
 def lineage_show(name: str, json: bool = False) -> None:
     """Tell all that is behind an artifact or a number, back to its pinned sources."""
     from tandem.lineage import show
@@ -193,10 +207,12 @@ def _tell(answer: dict[str, Any], words: Callable[[dict[str, Any]], list[str]], 
 
 
 TOOLS: dict[str, Callable[..., Any]] = {
+    "attest": attest,
     "audit": audit,
     "check": check,
     "cost": cost.show,
     "lineage diff": lineage_diff,
+    "lineage export": lineage_export,
     "lineage impact": lineage_impact,
     "lineage show": lineage_show,
     "overlay": overlay,

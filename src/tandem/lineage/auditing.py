@@ -12,9 +12,10 @@ from pathlib import Path
 
 from tandem.core.errors import TandemError
 from tandem.core.provenance import Digest, file_digest, folder_digest
-from tandem.lineage import audit, graph, revisions
+from tandem.lineage import audit, graph, revisions, signed
 from tandem.lineage import rerun as rerun_stages
 from tandem.lineage.audit import Look
+from tandem.lineage.bundle import read_bundle
 
 CACHE = Path(".dvc/cache/files/md5")
 
@@ -36,6 +37,8 @@ def main(rev: str, bundle: str, key: str, rerun: str, json: bool) -> int:
             done = audit.run(root, in_cache(root))
     else:
         done = audit.run()
+    if bundle:
+        done.findings += signed.differences(read_bundle(Path(bundle), Path(key)))
     for line, found in rerun_stages.run(int(rerun)) if rerun else ():
         done.rerun.append(line)
         done.findings += found
