@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from tandem.compression import Given, _layers, int8
+from tandem.compression._pruning import Pruning
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
+from tandem.modeling import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
@@ -79,6 +81,22 @@ def test_kept_layers_stay_as_they_are(probe: Any, tmp_path: Path) -> None:
         whole = probe.network.get_submodule(name)
         assert torch.equal(module.weight, whole.weight)
         assert whole.bias is None or torch.equal(module.bias, whole.bias)
+
+
+def test_prunes_before_where_asked(probe: Any, rows: list[Row], tmp_path: Path) -> None:
+    before = probe.network.num_parameters()
+    healing = Training(
+        steps=4, evaluate_every=2, patience=2, batch_size=8, learning_rate=1e-3, max_length=16
+    )
+    pruning = Pruning(units=0.5, blocks=0.6, rows=16, soft=0.5, healing=healing)
+    settings = int8.Params(per_token=False, pruned=pruning)
+    int8.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings)
+    assert probe.network.num_parameters() < before  # what was stored: pruned and healed
+    small = type(probe).load(tmp_path, probe.task).network
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        wanted, found = probe.logits(probe.network, ids), probe.logits(small, ids)
+    assert (found - wanted).abs().max() < 0.05 * wanted.abs().max()
 
 
 def test_generates(probe: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import Given, _blocks, pruned
+from tandem.compression import Given, _blocks, _pruning, pruned
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
@@ -60,7 +60,7 @@ def test_idle_units_go_first(probe: Any, rows: list[Row]) -> None:
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
         before = probe.logits(probe.network, ids)
-    pruned.drop_units(probe, probe.encode(rows), 0.5, 8)
+    _pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
     with torch.no_grad():
         after = probe.logits(probe.network, ids)
     assert torch.allclose(before, after, atol=1e-5)
@@ -76,7 +76,7 @@ def test_idle_blocks_go_first(probe: Any, rows: list[Row]) -> None:
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
         before = probe.logits(probe.network, ids)
-        pruned.drop_blocks(probe, probe.encode(rows), 0.67, 8)
+        _pruning.drop_blocks(probe, probe.encode(rows), 0.67, 8)
         after = probe.logits(probe.network, ids)
     assert len(probe.network.model.layers) == probe.network.config.num_hidden_layers == 2
     assert torch.allclose(before, after, atol=1e-5)
@@ -101,7 +101,7 @@ def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> Non
     with torch.no_grad():
         before = probe.logits(probe.network, ids)
     share = 1 - 1 / found[0].groups
-    plain = pruned.drop_heads(probe, probe.encode(rows), share, 8)
+    plain = _pruning.drop_heads(probe, probe.encode(rows), share, 8)
     with torch.no_grad():
         after = probe.logits(probe.network, ids)
     assert torch.allclose(before, after, atol=1e-5)
@@ -139,7 +139,7 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
         with torch.inference_mode():
             return float(probe.loss(probe.network, batch, 0.0))
 
-    pruned.drop_units(probe, probe.encode(rows), 0.5, 8)
+    _pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
     wounded = loss()
     healing = HEALING.model_copy(update={"steps": 20, "evaluate_every": 5, "dropout": 0.0})
     pruned.compress(
@@ -150,8 +150,8 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
 
 def test_everything_kept_is_nothing_changed(probe: Any, rows: list[Row]) -> None:
     before = {name: p.clone() for name, p in probe.network.named_parameters()}
-    pruned.drop_blocks(probe, probe.encode(rows), 1.0, 8)
-    pruned.drop_units(probe, probe.encode(rows), 1.0, 8)
+    _pruning.drop_blocks(probe, probe.encode(rows), 1.0, 8)
+    _pruning.drop_units(probe, probe.encode(rows), 1.0, 8)
     assert all(torch.equal(p, before[name]) for name, p in probe.network.named_parameters())
 
 

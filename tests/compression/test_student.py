@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import Given, _blocks, student
+from tandem.compression import Given, _blocks, _healing, student
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.records import Row
@@ -38,7 +38,7 @@ def test_is_a_plain_smaller_model_that_learns_its_teachers_answers(
 
     def distance(network: Any) -> float:
         with torch.inference_mode():
-            return float(student.divergence(probe.logits_of(network, batch)[0], wanted, 1.0))
+            return float(_healing.divergence(probe.logits_of(network, batch)[0], wanted, 1.0))
 
     untaught = copy.deepcopy(teacher)
     for name, stack in list(_blocks.stacks(untaught)):
@@ -69,11 +69,11 @@ def test_blocks_are_spaced_with_both_ends() -> None:
 def test_divergence_is_hintons() -> None:
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.0]])
     other = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    assert float(student.divergence(logits, logits, 3.0)) == pytest.approx(0.0, abs=1e-6)
+    assert float(_healing.divergence(logits, logits, 3.0)) == pytest.approx(0.0, abs=1e-6)
     p, q = (other / 3).softmax(1), (logits / 3).softmax(1)
     wanted = 9 * (p * (p / q).log()).sum(1).mean()
-    assert torch.allclose(student.divergence(logits, other, 3.0), wanted)
-    assert float(student.divergence(logits[:0], other[:0], 3.0)) == 0
+    assert torch.allclose(_healing.divergence(logits, other, 3.0), wanted)
+    assert float(_healing.divergence(logits[:0], other[:0], 3.0)) == 0
 
 
 def test_an_unknown_architecture_is_told(probe: Any, rows: list[Row], tmp_path: Path) -> None:

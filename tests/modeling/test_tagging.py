@@ -22,7 +22,7 @@ from tandem.core.params import Runtime
 from tandem.core.records import Span
 from tandem.families.tagging import Params
 from tandem.modeling import Training, fit
-from tandem.modeling._spans import Word, best_path, spans_of, tags_of, touching
+from tandem.modeling._spans import Word, best_paths, spans_of, tags_of, touching
 from tandem.modeling.tagging import IGNORED, Model
 from tandem.tasks.intent import IntentRow
 
@@ -232,12 +232,12 @@ def test_ill_formed_tags(tags: list[str], spans: list[list[object]]) -> None:
 TAGS = ["O", "B-a", "I-a", "B-b", "I-b"]
 
 
-@given(
-    st.lists(st.lists(st.floats(-9, 0), min_size=5, max_size=5), max_size=4),
-    st.floats(-5, 0),
-)
-def test_best_path_is_the_best_of_all(scores: list[list[float]], cost: float) -> None:
-    def total(path: tuple[str, ...]) -> float:
+WORD_SCORES = st.lists(st.floats(-9, 0), min_size=5, max_size=5)
+
+
+@given(st.lists(st.lists(WORD_SCORES, max_size=4), min_size=1, max_size=3), st.floats(-5, 0))
+def test_best_paths_are_the_best_of_all(texts: list[list[list[float]]], cost: float) -> None:
+    def total(path: tuple[str, ...], scores: list[list[float]]) -> float:
         found = sum(row[TAGS.index(tag)] for row, tag in zip(scores, path, strict=True))
         for before, tag in zip(("O", *path), path, strict=False):
             if tag[0] == "I" and before[2:] != tag[2:]:
@@ -245,16 +245,19 @@ def test_best_path_is_the_best_of_all(scores: list[list[float]], cost: float) ->
             found += cost if tag[0] == "B" and before != "O" else 0
         return found
 
-    path = best_path(torch.tensor(scores), TAGS, cost)
-    best = max(map(total, itertools.product(TAGS, repeat=len(scores))))
-    assert total(tuple(path)) == pytest.approx(best, abs=1e-4)
+    padded = torch.tensor([text + [[0.0] * 5] * (5 - len(text)) for text in texts])
+    paths = best_paths(padded, [len(text) for text in texts], TAGS, cost)
+    for path, scores in zip(paths, texts, strict=True):
+        possible = itertools.product(TAGS, repeat=len(scores))
+        best = max(total(other, scores) for other in possible)
+        assert total(tuple(path), scores) == pytest.approx(best, abs=1e-4)
 
 
 def test_a_new_word_does_not_fall_apart() -> None:
     """Each word alone looks like a beginning; together they are one span."""
-    scores = torch.tensor([[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]).log()
-    assert best_path(scores, TAGS, 0.0) == ["B-a", "B-b"]
-    assert best_path(scores, TAGS, -3.0) == ["B-a", "I-a"]
+    scores = torch.tensor([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]]).log()
+    assert best_paths(scores, [2], TAGS, 0.0) == [["B-a", "B-b"]]
+    assert best_paths(scores, [2], TAGS, -3.0) == [["B-a", "I-a"]]
 
 
 def test_touching_is_counted_in_training(model: Model) -> None:

@@ -1,13 +1,15 @@
-"""The short fit that gives a smaller network back what it can do."""
+"""The short fit that gives a smaller network back what it can do, by labels or by a teacher."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
 from tandem.compression import Given
 from tandem.core import records
-from tandem.modeling import Training, fit
+from tandem.modeling import TextModel, Training, fit
 
 Examples = Sequence[dict[str, Any]]
 
@@ -39,3 +41,31 @@ def heal(
         training,
         given.runtime,
     )
+
+
+def lesson(
+    model: TextModel, teacher: Any, soft: float, temperature: float = 1.0
+) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
+    """The loss of a student of `teacher`, whose family is that of `model`."""
+
+    def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        with torch.no_grad():
+            wanted = model.logits_of(teacher, batch)
+        given = model.logits_of(student, batch)
+        pairs = zip(given, wanted, strict=True)
+        total = torch.stack([divergence(*pair, temperature) for pair in pairs]).sum()
+        if soft == 1:
+            return total
+        return soft * total + (1 - soft) * model.loss(student, batch, smoothing)
+
+    return loss
+
+
+def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """T² · KL(teacher ‖ student) of logits (answers, classes), in nats, the mean over answers.
+
+    No answers have none. T² keeps the gradient's size the same for all temperatures.
+    """
+    given, wanted = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
+    total = functional.kl_div(given, wanted, reduction="sum", log_target=True)
+    return temperature**2 * total / max(1, len(student))

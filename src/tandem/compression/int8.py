@@ -26,6 +26,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from tandem.compression import Given, _layers
+from tandem.compression._pruning import Pruning, prune
 from tandem.compression._smoothing import smooth
 from tandem.core import io, paths
 from tandem.core.errors import StageError
@@ -47,6 +48,9 @@ class Smoothing(Strict):
 class Params(Strict):
     """What stays as it is, and what is done to lose little."""
 
+    pruned: Pruning | None = None
+    """What is taken out of the network before, for speed that integers alone do not give."""
+
     per_token: bool
     """Give each token's activations a range of their own: closer to fp32, a little slower."""
     keep: list[str] = Field(default=[])
@@ -59,14 +63,16 @@ class Params(Strict):
 
 
 def compress(given: Given, settings: Params) -> None:
-    """Write the model with integer weights; needs rows for smoothing alone.
+    """Write the model with integer weights; needs rows for pruning and smoothing alone.
 
     Raises:
         StageError: `beams` is set for a model that does not generate, or the network has no block
-            that smoothing knows.
+            that smoothing or pruning knows.
     """
     if settings.beams:
         _search(given.model.network, settings.beams)
+    if settings.pruned:
+        prune(given, settings.pruned)
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
     marker = {"method": "int8", "per_token": settings.per_token}
@@ -132,9 +138,9 @@ class Int8Linear(nn.Module):
         """(…, in) to (…, out), both fp32."""
         if not self.per_token:
             return self._product(x)
-        largest = x.abs().amax(dim=-1, keepdim=True).clamp(min=LEAST)
-        found = self._product(x / largest) * largest
-        return found if self.bias is None else found + self.bias
+        largest = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True).clamp(min=LEAST)
+        found = self._product(x / largest).mul_(largest)  # fresh memory costs as much as the sum
+        return found if self.bias is None else found.add_(self.bias)
 
     def _product(self, x: Tensor) -> Tensor:
         found: Tensor = torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)

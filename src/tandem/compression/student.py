@@ -11,18 +11,14 @@ It is a plain smaller network, read by `from_pretrained`.
 """
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from tandem.compression import Given, _blocks, _healing
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
-from tandem.modeling import TextModel, Training
+from tandem.modeling import Training
 
 
 class Params(Strict):
@@ -54,7 +50,8 @@ def compress(given: Given, settings: Params) -> None:
         _blocks.keep_blocks(student, name, spaced(count, len(stack)))
     model.network = student
     examples = _healing.examples(given, settings.training)
-    _healing.heal(given, examples, settings.training, lesson(model, teacher, settings))
+    lesson = _healing.lesson(model, teacher, settings.soft, settings.temperature)
+    _healing.heal(given, examples, settings.training, lesson)
     model.save(given.folder)
 
 
@@ -65,31 +62,3 @@ def spaced(count: int, among: int) -> list[int]:
     [0, 2, 5]
     """
     return [round(number * (among - 1) / max(1, count - 1)) for number in range(count)]
-
-
-def lesson(
-    model: TextModel, teacher: Any, settings: Params
-) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """The loss of a student whose family is that of `model`."""
-
-    def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        with torch.no_grad():
-            wanted = model.logits_of(teacher, batch)
-        given = model.logits_of(student, batch)
-        pairs = zip(given, wanted, strict=True)
-        total = torch.stack([divergence(*pair, settings.temperature) for pair in pairs]).sum()
-        if settings.soft == 1:
-            return total
-        return settings.soft * total + (1 - settings.soft) * model.loss(student, batch, smoothing)
-
-    return loss
-
-
-def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² · KL(teacher ‖ student) of logits (answers, classes), in nats, the mean over answers.
-
-    No answers have none. T² keeps the gradient's size the same for all temperatures.
-    """
-    given, wanted = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
-    total = functional.kl_div(given, wanted, reduction="sum", log_target=True)
-    return temperature**2 * total / max(1, len(student))

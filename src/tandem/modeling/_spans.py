@@ -64,27 +64,33 @@ def touching(rows: Iterable[Sequence[str]]) -> float:
     return math.log((sum(tag.startswith("B-") for tag in after) + 1) / (len(after) + 1))
 
 
-def best_path(scores: Tensor, tags: Sequence[str], touching: float) -> list[str]:
-    """The likeliest well-formed tags of a text's words (Viterbi 1967).
+def best_paths(
+    scores: Tensor, lengths: Sequence[int], tags: Sequence[str], touching: float
+) -> list[list[str]]:
+    """The likeliest well-formed tags of each text's words (Viterbi 1967), all texts at once.
 
-    `scores` (words, tags) are log-probabilities. An I stands only after a B or I of its label,
-    and a span that begins right after another costs `touching`: without it, words that the model
-    has not seen fall apart, `reading corner` into a name and an area.
+    `scores` (texts, words, tags) are log-probabilities, of which those after a text's `lengths`
+    words mean nothing. An I stands only after a B or I of its label, and a span that begins right
+    after another costs `touching`: without it, words that the model has not seen fall apart,
+    `reading corner` into a name and an area.
     """
-    if not len(scores):
-        return []
     step = _steps(tuple(tags), touching)
     inside = torch.tensor([tag.startswith("I-") for tag in tags])
-    total = scores[0].masked_fill(inside, -torch.inf)
+    total = scores[:, 0].masked_fill(inside, -torch.inf)
+    ends = [total.argmax(dim=1).tolist()]
     back = []
-    for score in scores[1:]:
-        best = (total[:, None] + step).max(dim=0)
+    for score in scores.unbind(dim=1)[1:]:
+        best = (total[:, :, None] + step).max(dim=1)
         total = best.values + score
+        ends.append(total.argmax(dim=1).tolist())
         back.append(best.indices.tolist())
-    path = [int(total.argmax())]
-    for came in reversed(back):
-        path.append(came[path[-1]])
-    return [tags[number] for number in reversed(path)]
+    paths = []
+    for text, length in enumerate(lengths):
+        path = [ends[length - 1][text]] if length else []
+        for came in reversed(back[: max(length - 1, 0)]):
+            path.append(came[text][path[-1]])
+        paths.append([tags[number] for number in reversed(path)])
+    return paths
 
 
 @functools.cache

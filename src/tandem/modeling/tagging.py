@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
@@ -29,7 +30,7 @@ from tandem.core.training import Training
 from tandem.families.tagging import Params
 from tandem.modeling._balance import class_weights, set_class_weights
 from tandem.modeling._model import TextModel
-from tandem.modeling._spans import OUTSIDE, Word, best_path, spans_of, tags_of, touching
+from tandem.modeling._spans import OUTSIDE, Word, best_paths, spans_of, tags_of, touching
 
 INTENT = "intent:"
 IGNORED = -100  # what cross_entropy leaves out
@@ -64,7 +65,8 @@ class Model(TextModel):
         )
         tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
-        known = (tags_of(row.spans, model.words(row.text)) for row in rows_)
+        words = model.words([row.text for row in rows])
+        known = (tags_of(row.spans, cut) for row, cut in zip(rows_, words, strict=True))
         network.config.touching = round(touching(known), 4)
         return model
 
@@ -81,27 +83,35 @@ class Model(TextModel):
         """
         rows_: Sequence[Any] = rows
         numbers = self.network.config.label2id
+        texts = [row.text for row in rows]
         examples = []
-        for row, encoded in zip(rows_, self.encode_texts([row.text for row in rows]), strict=True):
+        for row, encoded, words in zip(
+            rows_, self.encode_texts(texts), self.words(texts), strict=True
+        ):
             labels = [IGNORED] * len(encoded["input_ids"])
             labels[0] = numbers.get(INTENT + row.label, IGNORED)
-            words = self.words(row.text)
             for (first, *_), tag in zip(words, tags_of(row.spans, words), strict=True):
                 labels[first] = numbers.get(tag, IGNORED)
             examples.append(encoded | {"labels": labels})
         return examples
 
-    def words(self, text: str) -> list[Word]:
-        """The words of `text` that fit into the model, as its tokenizer cuts them."""
-        encoded = self.tokenizer(text, truncation=True, return_offsets_mapping=True)
-        found: dict[int, Word] = {}
-        ids, offsets = encoded.word_ids(), encoded["offset_mapping"]
-        for token, (word, (start, end)) in enumerate(zip(ids, offsets, strict=True)):
-            if word in found:
-                found[word] = (*found[word][:2], end)
-            elif word is not None:
-                found[word] = (token, start, end)
-        return list(found.values())
+    def words(self, texts: Sequence[str]) -> list[list[Word]]:
+        """The words of each text that fit into the model, as its tokenizer cuts them."""
+        if not texts:
+            return []
+        encoded = self.tokenizer(list(texts), truncation=True, return_offsets_mapping=True)
+        cut = []
+        for number, offsets in enumerate(encoded["offset_mapping"]):
+            found: dict[int, Word] = {}
+            for token, (word, (start, end)) in enumerate(
+                zip(encoded.word_ids(number), offsets, strict=True)
+            ):
+                if word in found:
+                    found[word] = (*found[word][:2], end)
+                elif word is not None:
+                    found[word] = (token, start, end)
+            cut.append(list(found.values()))
+        return cut
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Token tensors and `labels`, each (batch, length)."""
@@ -152,17 +162,19 @@ class Model(TextModel):
         answers: list[dict[str, Any]] = [{}] * len(rows)
         labels, tags = self.network.config.id2label, self.tags
         names = [labels[number] for number in range(tags)]
-        for places, batch in self.batches(self.encode_texts([r.text for r in rows]), batch_size):
+        texts = [row.text for row in rows]
+        words = self.words(texts)
+        for places, batch in self.batches(self.encode_texts(texts), batch_size):
             logits = self.network(**batch).logits
             intents = (self._pooled(logits, batch).argmax(dim=1) + tags).tolist()
+            firsts = [torch.tensor([word[0] for word in words[place]] or [0]) for place in places]
             scores = logits[:, :, :tags].log_softmax(dim=2).cpu()
-            for place, intent, score in zip(places, intents, scores, strict=True):
-                words = self.words(rows[place].text)
-                path = best_path(
-                    score[[first for first, *_ in words]], names, self.network.config.touching
-                )
+            scores = scores.take_along_dim(pad_sequence(firsts, True)[:, :, None], dim=1)
+            lengths = [len(words[place]) for place in places]
+            paths = best_paths(scores, lengths, names, self.network.config.touching)
+            for place, intent, path in zip(places, intents, paths, strict=True):
                 label = labels[intent].removeprefix(INTENT)
-                answers[place] = {"label": label, "spans": spans_of(path, words)}
+                answers[place] = {"label": label, "spans": spans_of(path, words[place])}
         return answers
 
 
