@@ -50,9 +50,12 @@ def machine(runtime: Runtime) -> dict[str, Any]:
     import torch
 
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.machine(),
+        # what products of 8-bit integers gain by depends on it
+        "vnni": any("vnni" in flag for flag in flags),
         "isa": runtime.isa,
         "threads": runtime.threads,
         "torch": torch.__version__,

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -123,26 +124,36 @@ def ask_dvc() -> list[Stage]:
     """The stages of dvc.yaml in the order in which data flows."""
     import networkx as nx
     from dvc.exceptions import DvcException
-    from dvc.repo import Repo
+    from dvc.repo import Repo, lock_repo
 
     try:
-        with Repo(os.curdir, _wait_for_lock=True) as repo:
+        # `repo.status()` would read dvc.yaml and dvc.lock once more before and after
+        with Repo(os.curdir, _wait_for_lock=True) as repo, lock_repo(repo), params_read_once():
             graph = repo.index.graph
-            status = repo.status()
-            changed = {stage for stage in graph if stage.addressing in status}
+            changed = {stage for stage in graph if stage.status()}
             # An edge runs from a stage to what it depends on: dependents are ancestors.
             stale = changed.union(*(nx.ancestors(graph, stage) for stage in changed))
-            ordered = nx.lexicographical_topological_sort(graph.reverse(), key=position(repo))
+            places = {stage.addressing: n for n, stage in enumerate(repo.index.stages)}
+            ordered = nx.lexicographical_topological_sort(
+                graph.reverse(), key=lambda stage: places[stage.addressing]
+            )
             below = longest_ways(graph)
             return [_stage(stage, graph, below[stage], stage in stale) for stage in ordered]
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {' '.join(str(error).split())}") from error
 
 
-def position(repo: Any) -> Any:
-    """A sort key: a stage's place in dvc.yaml, so that rules stand as the file tells the story."""
-    places = {stage.addressing: place for place, stage in enumerate(repo.index.stages)}
-    return lambda stage: places[stage.addressing]
+@contextmanager
+def params_read_once() -> Iterator[None]:
+    """Have DVC parse a params file once, not once a stage, which takes half of the planning."""
+    from dvc.dependency import param
+
+    read = param.load_path
+    param.load_path = cache(read)
+    try:
+        yield
+    finally:
+        param.load_path = read
 
 
 def longest_ways(graph: Any) -> dict[Any, int]:
@@ -249,14 +260,15 @@ def restore_lock() -> None:
     text = paths.LOCK.read_text(encoding="utf-8", errors="replace")
     if "<<<<<<<" in text:
         raise StageError(f"{paths.LOCK} holds marks of a merge: take one side, then run again")
-    if is_whole(text):
+    kept = STATE / paths.LOCK.name
+    if (kept.exists() and kept.read_text(encoding="utf-8") == text) or is_whole(text):
         return
     print(
         f"tandem: {paths.LOCK} was cut short by a crash; restored, nothing is lost", file=sys.stderr
     )
     paths.LOCK.unlink()
-    if (STATE / paths.LOCK.name).exists():
-        shutil.copyfile(STATE / paths.LOCK.name, paths.LOCK)
+    if kept.exists():
+        shutil.copyfile(kept, paths.LOCK)
 
 
 def is_whole(text: str) -> bool:

@@ -224,11 +224,14 @@ def _entries(known: Mapping[str, Digest]) -> list[dict[str, Any]]:
 
 
 def _by_path(entries: Any) -> Any:
-    """A list of entries by path; what is no such list stays as it is, and so differs."""
+    """A list of entries by path; what is no such list stays as it is, and so differs.
+
+    DVC lists a path as often as dvc.yaml does.
+    """
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return entries
     found = {str(entry.get("path")): entry for entry in entries}
-    return found if len(found) == len(entries) else entries
+    return found if all(found[str(entry.get("path"))] == entry for entry in entries) else entries
 
 
 def _inputs(record: Record, graph: Graph, seen: _Seen) -> Iterator[Finding]:
