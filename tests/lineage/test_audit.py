@@ -8,6 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from engines.workspace import Workspace
 from lineage.conftest import commit
 from ruamel.yaml import YAML
@@ -436,3 +443,71 @@ def test_stages_run_anew_give_the_same_bytes(
     said = capsys.readouterr().out
     for stage in STAGES:
         assert f"{stage}@intent: the same bytes in 2 outputs" in said
+
+
+@pytest.fixture
+def signed(project: Workspace, tmp_path: Path) -> list[str]:
+    """The options that audit `project` against its bundle, signed with a key in OpenSSH's form."""
+    key = Ed25519PrivateKey.generate()
+    private, public = tmp_path / "key", tmp_path / "key.pub"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public.write_bytes(key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
+    bundle = tmp_path / "attestation.jsonl"
+    assert cli.main(["attest", str(private), "--to", str(bundle)]) == 0
+    return ["audit", "--bundle", str(bundle), "--key", str(public)]
+
+
+def test_a_signed_revision_agrees_in_a_clean_clone(
+    signed: list[str], project: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli.main(signed) == 0
+    project.run("git", "clone", "--quiet", ".", str(tmp_path / "clean"))
+    monkeypatch.chdir(tmp_path / "clean")
+    assert cli.main(signed) == 0
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_was_run_again_after_signing_is_named(
+    stage: str, signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Artifact, record and lock all agree with each other; the signature alone tells."""
+    code = Path(f"src/tandem/stages/{stage}.py")
+    code.write_text(code.read_text() + "# more\n")
+    project.repro()
+    assert findings() == []
+    assert cli.main(signed) == 1
+    said = capsys.readouterr().out
+    assert f"reports/lineage/{stage}/intent.json: is not what was signed" in said
+    assert "dvc.lock: is not what was signed" in said
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (flip("data/split/intent/test.parquet", 99), "data/split/intent/test.parquet"),
+        (drop("reports/lineage/clean/intent.json"), "reports/lineage/clean/intent.json"),
+        (cut("reports/lineage/clean/intent.json"), "reports/lineage/clean/intent.json"),
+        (replace("requirements.lock", "zipp==", "zipp==9"), "requirements.lock"),
+    ],
+)
+def test_what_was_changed_after_signing_is_named(
+    edit: Callable[[], str],
+    named: str,
+    signed: list[str],
+    project: Workspace,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edit()
+    assert cli.main(signed) == 1
+    assert any(line.startswith(named) for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_changed_bundle_is_one_line(
+    signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = Path(signed[2])
+    content = bytearray(bundle.read_bytes())
+    content[len(content) // 2] ^= 1
+    bundle.write_bytes(content)
+    assert cli.main(signed) == 2
+    assert capsys.readouterr().err.count("\n") == 1

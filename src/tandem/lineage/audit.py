@@ -193,9 +193,9 @@ def _lock(name: str, stage: Declared, record: Record, entry: Any, root: Path) ->
     outs = record.outputs | {stage.record: own}
     expected = {
         "cmd": record.command,
-        "deps": _entries(record.inputs),
+        "deps": entries(record.inputs),
         "params": {str(paths.PARAMS): record.params} if record.params else {},
-        "outs": _entries(outs),
+        "outs": entries(outs),
     }
     if not isinstance(entry, dict):
         yield Finding(where, "is no mapping: restore it from Git")
@@ -214,7 +214,7 @@ def _lock(name: str, stage: Declared, record: Record, entry: Any, root: Path) ->
             yield Finding(where, f"{key} is not what the record says")
 
 
-def _entries(known: Mapping[str, Digest]) -> list[dict[str, Any]]:
+def entries(known: Mapping[str, Digest]) -> list[dict[str, Any]]:
     """Digests as dvc.lock has them."""
     return [
         {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
