@@ -64,13 +64,15 @@ def test_every_stage_says_what_it_reads_and_writes_and_how_to_run_it() -> None:
 
 @pytest.mark.parametrize("stage", ["fetch", "clean", "split", "augment", "report"])
 def test_data_stages_start_at_once_and_without_torch(stage: str) -> None:
+    """In CPU seconds, and in a quiet moment: another test runs beside this one."""
     code = f"import tandem.cli, tandem.stages.{stage}, sys; print('torch' in sys.modules)"
-    took = []
-    for _ in range(4):
-        start = time.perf_counter()
-        out = subprocess.check_output([sys.executable, "-c", code], text=True)
-        took.append(time.perf_counter() - start)
-        assert out == "False\n"
+    took = [1.0]
+    while min(took) >= 0.5 and len(took) < 20:
+        before = os.times()
+        assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
+        after = os.times()
+        spent = after.children_user + after.children_system
+        took.append(spent - before.children_user - before.children_system)
     assert min(took) < 0.5, f"{stage} starts in {min(took):.2f} s"
 
 
