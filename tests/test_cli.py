@@ -65,7 +65,7 @@ def test_every_stage_says_what_it_reads_and_writes_and_how_to_run_it() -> None:
 def seconds(code: str) -> float:
     """CPU seconds of a Python that runs `code`, which must print False; the least of some runs."""
     took = []
-    for _ in range(4):
+    for _ in range(6):
         before = os.times()
         assert subprocess.check_output([sys.executable, "-c", code], text=True) == "False\n"
         after = os.times()
