@@ -19,7 +19,8 @@ from ruamel.yaml import YAML
 from tandem.core import io, provenance
 from tandem.core.provenance import Declared, Record, digest
 from tandem.lineage import audit, impact, show
-from tandem.lineage.show import paths_of
+from tandem.lineage import lock as locks
+from tandem.lineage.graph import record_of
 
 CODE = "src/code.py"
 PARAMS = (
@@ -47,9 +48,9 @@ def make(root: Path, stages: int) -> None:
         outs = record.outputs | {each.record: digest(Path(each.record))}
         lock[each.name] = {
             "cmd": record.command,
-            "deps": audit.entries(record.inputs),
+            "deps": locks.entries(record.inputs),
             "params": {"params.yaml": record.params},
-            "outs": audit.entries(outs),
+            "outs": locks.entries(outs),
         }
     content = {
         each.name: {
@@ -69,7 +70,7 @@ def stage(number: int) -> Declared:
     """A stage that reads what two earlier ones wrote."""
     name = f"make-{number}"
     above = sorted({number // 2, number // 3} - {number})
-    record = paths_of(name)
+    record = record_of(name)
     return Declared(
         name=name,
         command=f"tandem make {number}",

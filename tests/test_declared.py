@@ -34,6 +34,7 @@ def test_each_stage_has_a_record_and_packages_of_its_own(monkeypatch: pytest.Mon
         assert stage.record == f"reports/lineage/{stage.name.replace('@', '/')}.json"
         assert stage.packages == f"workflow/packages/{group}.txt", rest
         assert stage.record in stage.in_git
+        assert "runtime" in stage.params, "its record holds the seed and the pins"
 
 
 def test_a_stage_is_found_by_its_command_or_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +42,7 @@ def test_a_stage_is_found_by_its_command_or_its_name(monkeypatch: pytest.MonkeyP
     found = declared.stage_of("tandem clean intent")
     assert found is not None and found.name == "clean@intent"
     assert declared.stage_of("tandem clean intent", "clean@intent") == found
-    assert declared.stage_of("tandem clean intent", "split@intent") is None
+    assert declared.stage_of("tandem clean intent", "split@intent") == found
     assert declared.stage_of("tandem clean nothing") is None
 
 
@@ -59,3 +60,23 @@ def test_a_broken_dvc_yaml_is_one_line(
 def test_without_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert declared.stage_of("tandem clean intent") is None
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        b"{deps: [a]}",
+        b"{cmd: [a, b]}",
+        b"{cmd: a, wdir: below}",
+        b"{cmd: a, deps: [{b: c}]}",
+        b"{cmd: a, outs: [{}]}",
+        b"{cmd: a, outs: [{b: null}]}",
+        b"{cmd: a, outs: }",
+        b"{cmd: \xff}",
+    ],
+)
+def test_what_is_no_stage_is_one_line(stage: bytes, tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_bytes(b"stages:\n  a: " + stage + b"\n")
+    with pytest.raises(StageError, match=r"dvc\.yaml cannot be read: ") as raised:
+        list(declared.stages(tmp_path))
+    assert "\n" not in str(raised.value)

@@ -194,9 +194,9 @@ def audit(
     rev: str = "", bundle: str = "", key: str = "", rerun: str = "", json: bool = False
 ) -> int:
     """Check that records, dvc.lock, artifacts, code, params and pins agree; 1 if they do not."""
-    from tandem.lineage import auditing
+    from tandem.lineage import auditor
 
-    return auditing.main(rev, bundle, key, rerun, json)
+    return auditor.main(rev, bundle, key, rerun, json)
 
 
 def _tell(answer: dict[str, Any], words: Callable[[dict[str, Any]], list[str]], json: bool) -> None:

@@ -37,7 +37,8 @@ def stage_of(command: str, name: str | None = None) -> Declared | None:
         return None
     if name is not None:
         found = _stage(Path(), _resolver(Path()), name)
-        return found if found.command == command else None
+        if found.command == command:
+            return found
     return next((stage for stage in stages() if stage.command == command), None)
 
 
@@ -54,7 +55,13 @@ def _resolver(root: Path) -> Any:
 
 
 def _stage(root: Path, resolver: Any, name: str) -> Declared:
-    found: Mapping[str, Any] = _reading(root, lambda: resolver.resolve_one(name))[name]
+    stage: Declared = _reading(root, lambda: _filled(name, resolver.resolve_one(name)[name]))
+    return stage
+
+
+def _filled(name: str, found: Mapping[str, Any]) -> Declared:
+    if not isinstance(found.get("cmd"), str) or "wdir" in found:
+        raise ValueError(f"{name} must have one cmd, and no wdir")
     outs = dict(_out(out) for kind in KINDS_OF_OUTPUT for out in found.get(kind, ()))
     return Declared(
         name=name,
@@ -68,7 +75,9 @@ def _stage(root: Path, resolver: Any, name: str) -> Declared:
 
 def _out(out: Any) -> tuple[str, dict[str, Any]]:
     """The path of an output, which is a text or one key over its options, and those."""
-    path, options = (out, {}) if isinstance(out, str) else next(iter(out.items()))
+    if isinstance(out, str):
+        return out, {"cache": True}
+    ((path, options),) = out.items()
     return path, {"cache": True} | options
 
 
@@ -77,7 +86,9 @@ def _reading(root: Path, read: Any) -> Any:
 
     try:
         return read()
-    except (OSError, YAMLError, DvcException, AttributeError, KeyError, TypeError) as error:
+    except (
+        OSError, YAMLError, DvcException, AttributeError, LookupError, TypeError, ValueError,
+    ) as error:  # fmt: skip
         problem = " ".join(str(error).split())
         raise StageError(f"{root / DAG} cannot be read: {problem}; mend it, then again") from None
 

@@ -51,6 +51,12 @@ def versions(root: Path = Path()) -> dict[str, str]:
     return {normal(name): version for name, version in pairs}
 
 
+def of_stage(path: Path) -> dict[str, str]:
+    """Package → version in a file of workflow/packages."""
+    lines = path.read_text(encoding="utf-8", errors="replace").split()
+    return {name: version for name, _, version in (line.partition("==") for line in lines)}
+
+
 def normal(name: str) -> str:
     """A package's name in its one spelling (PEP 503).
 

@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,7 +21,8 @@ from lineage.conftest import commit
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.lineage import audit, auditing, graph, revisions
+from tandem.core import io, provenance
+from tandem.lineage import audit, auditor, graph, revisions
 
 LOCK, PARAMS, DAG = Path("dvc.lock"), Path("params.yaml"), Path("dvc.yaml")
 
@@ -409,14 +411,14 @@ def test_a_revision_is_audited_without_its_data(
 
 def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace) -> None:
     with revisions.files_of("HEAD") as root:
-        look = auditing.in_cache(root)
+        look = auditor.in_cache(root)
         assert not audit.run(root, look).findings
         digest = graph.read(root).made("data/raw/intent/rows.parquet")
         assert digest is not None
-        cached = auditing.CACHE / digest.md5[:2] / digest.md5[2:]
+        cached = auditor.CACHE / digest.md5[:2] / digest.md5[2:]
         cached.chmod(0o644)
         cached.write_bytes(b"PAR1")
-        found = {each.where for each in audit.run(root, auditing.in_cache(root)).findings}
+        found = {each.where for each in audit.run(root, auditor.in_cache(root)).findings}
         assert "data/raw/intent/rows.parquet" in found
 
 
@@ -511,3 +513,104 @@ def test_a_changed_bundle_is_one_line(
     bundle.write_bytes(content)
     assert cli.main(signed) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_another_seed_is_no_fault_of_stages_that_draw_nothing(project: Workspace) -> None:
+    seed = "  seed: 13\n  threads"
+    PARAMS.write_text(PARAMS.read_text().replace(seed, seed.replace("13", "14")))
+    project.repro()
+    assert findings() == []
+
+
+def test_params_that_no_project_has_are_a_finding(project: Workspace) -> None:
+    PARAMS.write_text(PARAMS.read_text().replace("  threads: ", "  threads: -", 1))
+    assert any("runtime.threads" in line for line in findings())
+
+
+def test_a_file_more_among_the_metrics_is_named(published: Path) -> None:
+    known = graph.read()
+
+    def strays() -> list[str]:
+        seen = audit._Seen(audit.on_disk(published))
+        return [each.where for each in audit._inputs(known.records["report"], known, seen)]
+
+    assert strays() == []
+    Path("reports/metrics/evaluate/intent-more.json").write_text("{}")
+    assert strays() == ["reports/metrics/evaluate/intent-more.json"]
+
+
+@pytest.mark.parametrize("md5", ["", "..", "..//etc/hostname", "../../../../../etc/hostname"])
+def test_nothing_beyond_the_cache_is_read(md5: str) -> None:
+    assert auditor._object(md5) is None
+
+
+def test_a_record_does_not_say_what_is_run_anew(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = Path("reports/lineage/clean/intent.json")
+    text = record.read_text()
+    record.write_text(text.replace('"tandem clean intent"', '"tandem packages"'))
+    assert cli.main(["audit", "--rerun", "3"]) == 1
+    said = capsys.readouterr().out
+    assert "clean@intent: the same" not in said and "only 2 stages have" in said
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (replace("dvc.lock", "nfiles: 3\n", "nfiles: 3.0\n"), "dvc.lock: "),
+        (replace("dvc.lock", "    cmd: tandem clean", "    made: null\n    cmd: tandem clean"),
+         "dvc.lock: clean@intent: has made"),
+        (replace("params.yaml", "max_words: 60", "max_words: 60.0"), "params.yaml: intent.clean"),
+        (replace("dvc.lock", "  clean@intent:", "  1:"), "dvc.lock"),
+    ],
+)  # fmt: skip
+def test_values_are_compared_to_the_last_type(
+    edit: Callable[[], str], named: str, project: Workspace
+) -> None:
+    edit()
+    assert any(named in line for line in findings())
+
+
+def forge(change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the record of clean, and dvc.lock to match."""
+    path = Path("reports/lineage/clean/intent.json")
+    old = provenance.file_digest(path)
+    content = json.loads(path.read_text())
+    change(content)
+    io.write_json(path, content)
+    new = provenance.file_digest(path)
+    lines = LOCK.read_text().replace(old.md5, new.md5).splitlines()
+    at = next(number for number, line in enumerate(lines) if new.md5 in line)
+    lines[at + 1] = lines[at + 1].replace(str(old.size), str(new.size))
+    write_lock(lines)
+
+
+def test_a_record_forged_together_with_the_lock_is_found(project: Workspace) -> None:
+    forge(lambda record: record)
+    assert findings() == []
+    forge(lambda record: record["packages"].popitem())
+    assert any("its packages are not those of workflow/packages/clean.txt" in f for f in findings())
+
+
+def test_sizes_forged_within_a_folder_are_found(project: Workspace) -> None:
+    def change(record: dict[str, Any]) -> None:
+        one, other = record["outputs"]["data/clean/intent"]["files"].values()
+        one["size"], other["size"] = other["size"], one["size"]
+
+    forge(change)
+    assert any(line.startswith("data/clean/intent/rows.parquet") for line in findings())
+
+
+def test_what_a_killed_run_left_of_a_record_is_none(project: Workspace) -> None:
+    Path("reports/lineage/clean/.partial-intent.json").write_text("{")
+    assert findings() == []
+    assert len(graph.read().records) == 3
+
+
+def test_a_link_to_nothing_is_one_line(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("data/raw/intent/more.parquet").symlink_to("nowhere")
+    assert cli.main(["audit"]) == 2
+    assert "data/raw/intent/more.parquet cannot be read" in capsys.readouterr().err

@@ -3,9 +3,11 @@ import json
 import pytest
 from engines.workspace import Workspace
 from lineage.conftest import commit
+from lineage.test_graph import record
 
 from tandem import cli
 from tandem.lineage import diff
+from tandem.lineage.graph import Graph
 
 METRIC = "reports/metrics/split/intent.json#rows.test"
 
@@ -56,3 +58,24 @@ def test_a_revision_that_is_not_there(
 ) -> None:
     assert cli.main(["lineage", "diff", "HEAD", "v9"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_left_the_metric_as_it_was_did_not_reach_it(project: Workspace) -> None:
+    first = project.run("git", "rev-parse", "HEAD").stdout.strip()
+    code, params = project.path / "src/tandem/stages/clean.py", project.path / "params.yaml"
+    code.write_text(code.read_text() + "# more\n")
+    project.repro()
+    comment = commit(project, "a comment")
+    assert diff.answer(first, comment, METRIC)["reached"] is None
+    params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
+    project.repro()
+    last = commit(project, "shorter texts")
+    assert diff.answer(first, last, METRIC)["reached"]["commit"]["title"] == "shorter texts"
+
+
+def test_other_bytes_for_no_reason_are_told() -> None:
+    old = record("a", [], ["x"])
+    other = old.outputs["x"].model_copy(update={"sha256": "0" * 64})
+    new = old.model_copy(update={"outputs": {"x": other}})
+    (found,) = diff.changes(Graph.of([old]), Graph.of([new]), ["a"])
+    assert found["own"] == {"outputs": {"x": [old.outputs["x"].sha256, "0" * 64]}}

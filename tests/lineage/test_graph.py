@@ -79,6 +79,13 @@ def test_what_is_no_record_is_one_line(content: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "../other/data", "data/../../x"])
+def test_a_record_names_nothing_beyond_the_project(path: str) -> None:
+    content = record("a", [path], ["x"]).model_dump_json(exclude_none=True).encode()
+    with pytest.raises(LineageError, match="which is not of the project"):
+        graph.parse(content, Path("a.json"))
+
+
 def test_a_key_too_many_is_no_record(project: Workspace) -> None:
     path = Path("reports/lineage/clean/intent.json")
     content = json.loads(path.read_text()) | {"host": "here"}

@@ -2,6 +2,7 @@ import json
 
 import pytest
 from engines.workspace import Workspace
+from lineage.conftest import commit
 
 from tandem import cli
 from tandem.lineage import show
@@ -48,6 +49,8 @@ def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
         ("data/claen/intent", "no stage has recorded 'data/claen/intent'. Did you mean 'data/cl"),
         ("reports/metrics/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
         ("reports/metrics/clean/intent.json#kept.value", "has nothing at"),
+        ("data/clean/intent#kept", "data/clean/intent is not JSON"),
+        ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],
 )
 def test_an_unknown_name_is_one_line(
@@ -56,3 +59,28 @@ def test_an_unknown_name_is_one_line(
     assert cli.main(["lineage", "show", name]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+def test_a_folder_may_end_in_a_slash(project: Workspace) -> None:
+    assert show.answer("data/clean/intent/")["stages"] == show.answer("data/clean/intent")["stages"]
+
+
+def test_without_git_no_record_has_a_commit(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert [stage["commit"] for stage in show.answer("fetch@intent")["stages"]] == [None]
+
+
+def test_a_record_that_a_merge_decided_came_with_the_merge(project: Workspace) -> None:
+    record = project.path / "reports/lineage/fetch/intent.json"
+    first, text = project.run("git", "rev-parse", "HEAD").stdout.strip(), record.read_text()
+    for branch, seed in (("one", 1), ("two", 2)):
+        project.run("git", "checkout", "--quiet", "-b", branch, first)
+        record.write_text(text.replace('"seed": 13', f'"seed": {seed}'))
+        commit(project, branch)
+    project.run("git", "merge", "--quiet", "-s", "ours", "-m", "decided", "one")
+    record.write_text(text.replace('"seed": 13', '"seed": 7'))
+    project.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
+    commits = [stage["commit"]["title"] for stage in show.answer("fetch@intent")["stages"]]
+    assert commits == ["decided"]

@@ -26,7 +26,7 @@ from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import keys, outside
-from tandem.lineage.graph import Graph, files_of, overlap, parse
+from tandem.lineage.graph import Graph, contents, files_of, overlap, parse
 from tandem.lineage.statements import (
     PAYLOAD_TYPE,
     REVISION,
@@ -60,18 +60,6 @@ def attest(key: str, to: str = "attestation.jsonl") -> None:
     lines = [seal(each, signer) for each in statements(Path(), graph, known, revision)]
     with io.writing(Path(to)) as (partial,):
         partial.write_bytes(b"".join(lines))
-
-
-def contents(root: Path) -> dict[str, bytes]:
-    """Path → bytes of every record below `root`.
-
-    Raises:
-        LineageError: there is none.
-    """
-    files = sorted((root / paths.RECORDS).rglob("*.json"))
-    if not files:
-        raise LineageError(f"{paths.RECORDS} holds no record: run `dvc repro` or `snakemake` first")
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
 
 
 def statements(

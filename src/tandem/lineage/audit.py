@@ -11,12 +11,8 @@ here. Every finding names the place and the fault.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from tandem import declared, packages
 from tandem.core import determinism, io, params, paths
@@ -24,35 +20,11 @@ from tandem.core import provenance as digests
 from tandem.core.errors import LineageError, TandemError
 from tandem.core.provenance import Declared, Digest, Record, pinned, value_at
 from tandem.lineage import graph as graphs
-from tandem.lineage.graph import Graph
-from tandem.lineage.show import paths_of
+from tandem.lineage import lock as locks
+from tandem.lineage.findings import Audit, Finding
+from tandem.lineage.graph import Graph, is_own_file, record_of
 from tandem.lineage.targets import METRICS, SUMMARY
 from tandem.report import figures
-
-
-@dataclass(frozen=True, order=True)
-class Finding:
-    """One thing that does not agree: where, and what is wrong."""
-
-    where: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.problem}"
-
-
-@dataclass
-class Audit:
-    """What was found, and how much was looked at."""
-
-    findings: list[Finding] = field(default_factory=list)
-    stages: int = 0
-    hashed: int = 0
-    absent: list[str] = field(default_factory=list)
-    """Outputs of the records that are not here, so that nothing is said of them."""
-    rerun: list[str] = field(default_factory=list)
-    """What became of each stage that was run anew."""
-
 
 Look = Callable[[str], Digest | None]
 """What lies at a path, with the files of a folder; None if nothing does."""
@@ -65,7 +37,8 @@ def run(root: Path = Path(), look: Look | None = None) -> Audit:
     try:
         wanted = {stage.name: stage for stage in declared.stages(root)}
         content = params.read(root / paths.PARAMS)
-        lock = read_lock(root)
+        runtime = params.project(dict(content)).runtime
+        lock = locks.read(root)
         graph = _read_records(root, wanted, done)
     except TandemError as error:
         done.findings.append(Finding(str(root / paths.DAG), str(error)))
@@ -76,11 +49,11 @@ def run(root: Path = Path(), look: Look | None = None) -> Audit:
     locked = _versions(root, done)
     for name, record in graph.records.items():
         if name in wanted:
-            done.findings += _declared(wanted[name], record)
-            done.findings += _lock(name, wanted[name], record, lock.get(name), root)
+            done.findings += _declared(wanted[name], record, root)
+            done.findings += locks.differences(wanted[name], record, lock.get(name), root)
         done.findings += _inputs(record, graph, seen)
         done.findings += _outputs(record, wanted.get(name), seen, done)
-        done.findings += _settings(record, content, locked)
+        done.findings += _settings(record, content, runtime, locked, seen)
     done.findings += _summary(root, content)
     done.hashed = seen.count
     done.findings = sorted(set(done.findings))
@@ -109,36 +82,20 @@ def on_disk(root: Path) -> Look:
 
     def look(path: str) -> Digest | None:
         at = root / path
-        return digests.digest(at, files=True) if at.exists() else None
+        try:
+            return digests.digest(at, files=True) if at.exists() else None
+        except OSError as error:  # a link to nothing, a file of another user
+            problem = f"{error.filename or path} cannot be read: {error.strerror}"
+            raise LineageError(f"{problem}; mend it, or remove it") from None
 
     return look
-
-
-def read_lock(root: Path) -> dict[str, Any]:
-    """The stages of `root`/dvc.lock by name.
-
-    Raises:
-        LineageError: it is missing or no lock.
-    """
-    path = root / paths.LOCK
-    try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LineageError(f"{paths.LOCK} is missing: nothing has been run") from None
-    except (YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())[:120]
-        raise LineageError(f"{paths.LOCK} cannot be read: {problem}; restore it") from None
-    stages = content.get("stages") if isinstance(content, dict) else None
-    if not isinstance(stages, dict) or content.get("schema") != "2.0" or len(content) > 2:
-        raise LineageError(f"{paths.LOCK} is no lock of schema 2.0: restore it from Git")
-    return stages
 
 
 def _read_records(root: Path, wanted: Mapping[str, Declared], done: Audit) -> Graph:
     """The graph of the records that can be read; what cannot, or lies in a wrong place, is told."""
     places = {stage.record: stage.name for stage in wanted.values()}
     records = []
-    for path in sorted((root / paths.RECORDS).rglob("*.json")):
+    for path in graphs.files(root):
         where = path.relative_to(root)
         try:
             record = graphs.parse(path.read_bytes(), where)
@@ -160,17 +117,21 @@ def _stages(wanted: Mapping[str, Declared], lock: Mapping[str, Any], graph: Grap
     found = []
     for name in sorted({*wanted, *lock, *graph.records}):
         if name not in wanted:
-            found.append(Finding(f"dvc.lock: {name}", "dvc.yaml has no such stage"))
+            found.append(
+                Finding(
+                    f"dvc.lock: {name}", "dvc.yaml has no such stage: remove its entry and files"
+                )
+            )
         elif name not in lock:
             found.append(
                 Finding(f"dvc.lock: {name}", "the stage has no entry: it has not been run")
             )
         if name in wanted and name not in graph.records:
-            found.append(Finding(paths_of(name), "the stage's record is missing"))
+            found.append(Finding(record_of(name), "the stage's record is missing"))
     return found
 
 
-def _declared(stage: Declared, record: Record) -> Iterator[Finding]:
+def _declared(stage: Declared, record: Record, root: Path) -> Iterator[Finding]:
     """Where the record is of another stage than dvc.yaml now declares."""
     outs = {*stage.outs} - {stage.record}
     for what, one, other in (
@@ -182,67 +143,22 @@ def _declared(stage: Declared, record: Record) -> Iterator[Finding]:
         if one != other:
             names = ", ".join(sorted(one ^ other))
             yield Finding(stage.record, f"its {what} are not those of dvc.yaml: {names}")
-
-
-def _lock(name: str, stage: Declared, record: Record, entry: Any, root: Path) -> Iterator[Finding]:
-    """Where dvc.lock does not say what the record says, and the record's own file."""
-    if entry is None:
-        return
-    where = f"dvc.lock: {name}"
-    own = digests.digest(root / stage.record)
-    outs = record.outputs | {stage.record: own}
-    expected = {
-        "cmd": record.command,
-        "deps": entries(record.inputs),
-        "params": {str(paths.PARAMS): record.params} if record.params else {},
-        "outs": entries(outs),
-    }
-    if not isinstance(entry, dict):
-        yield Finding(where, "is no mapping: restore it from Git")
-        return
-    for key in sorted({*expected, *entry}):
-        known, told = expected.get(key) or None, entry.get(key) or None
-        if key in ("deps", "outs"):
-            known, told = _by_path(known), _by_path(told)
-        if known == told:
-            continue
-        if key in ("deps", "outs") and isinstance(told, dict) and isinstance(known, dict):
-            for path in sorted({*known, *told}, key=str):
-                if known.get(path) != told.get(path):
-                    yield Finding(where, f"{key} {path} is not what the record says")
-        else:
-            yield Finding(where, f"{key} is not what the record says")
-
-
-def entries(known: Mapping[str, Digest]) -> list[dict[str, Any]]:
-    """Digests as dvc.lock has them."""
-    return [
-        {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
-        | ({"nfiles": digest.nfiles} if digest.nfiles is not None else {})
-        for path, digest in known.items()
-    ]
-
-
-def _by_path(entries: Any) -> Any:
-    """A list of entries by path; what is no such list stays as it is, and so differs.
-
-    DVC lists a path as often as dvc.yaml does.
-    """
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return entries
-    found = {str(entry.get("path")): entry for entry in entries}
-    return found if all(found[str(entry.get("path"))] == entry for entry in entries) else entries
+    locked = root / stage.packages
+    if locked.is_file() and packages.of_stage(locked) != record.packages:
+        yield Finding(stage.record, f"its packages are not those of {stage.packages}")
 
 
 def _inputs(record: Record, graph: Graph, seen: _Seen) -> Iterator[Finding]:
     """Where an input is not what its maker wrote, or what nobody makes is not what was read."""
-    where = paths_of(record.stage)
+    where = record_of(record.stage)
     for path, digest in record.inputs.items():
         made = graph.made(path)
         if made is not None:
             if _bare(made) != _bare(digest):
                 makers = ", ".join(graph.makers_of(path))
                 yield Finding(where, f"it read another {path} than {makers} wrote")
+            if path not in graph.makers and path in graph.inside:
+                yield from _strays(path, made, record.stage, seen)
             continue
         here = seen(path)
         if here is None:
@@ -251,18 +167,26 @@ def _inputs(record: Record, graph: Graph, seen: _Seen) -> Iterator[Finding]:
             yield Finding(path, f"is not what {record.stage} read: it changed since")
 
 
+def _strays(path: str, made: Digest, stage: str, seen: _Seen) -> Iterator[Finding]:
+    """Files in a folder above several outputs that no stage wrote, though one reads them."""
+    here = seen(path)
+    found = here.files if here else None
+    for name in sorted({*(found or ())} - {*graphs.files_of(made)}):
+        yield Finding(f"{path}/{name}", f"no stage wrote it, and {stage} reads it: remove it")
+
+
 def _outputs(record: Record, stage: Declared | None, seen: _Seen, done: Audit) -> Iterator[Finding]:
     """Where an artifact is not what its stage wrote, or is gone though Git carries it."""
     for path, digest in record.outputs.items():
         if digest.files is not None and _bare(digests.folder_digest(digest.files)) != _bare(digest):
-            yield Finding(paths_of(record.stage), f"its files of {path} are not its digest")
+            yield Finding(record_of(record.stage), f"its files of {path} are not its digest")
         here = seen(path)
         if here is None:
             if stage and path in stage.in_git:
                 yield Finding(path, f"is missing; {record.stage} wrote it and Git carries it")
             else:
                 done.absent.append(path)
-        elif _bare(here) != _bare(digest):
+        elif here != digest:
             yield from _named(path, digest, here, record.stage)
 
 
@@ -282,18 +206,29 @@ def _bare(digest: Digest) -> Digest:
 
 
 def _settings(
-    record: Record, content: Mapping[str, Any], locked: Mapping[str, str]
+    record: Record,
+    content: Mapping[str, Any],
+    runtime: params.Runtime,
+    locked: Mapping[str, str],
+    seen: _Seen,
 ) -> Iterator[Finding]:
-    """Where params, seed, pins, sources or packages are not those of the record."""
-    where = paths_of(record.stage)
+    """Where params, seed, pins, sources, pinned files or packages are not those of the record.
+
+    A stage that does not declare `runtime` is not run again when it changes.
+    """
+    where = record_of(record.stage)
     for key, value in record.params.items():
-        if value_at(content, key) != value:
+        if not locks.same(value_at(content, key), value):
             yield Finding(f"{paths.PARAMS}: {key}", f"is not what {record.stage} ran with")
     if record.sources != list(pinned(record.params)):
         yield Finding(where, "its sources are not the pins of its params")
-    runtime = params.project(dict(content)).runtime
-    if record.seed != runtime.seed or record.pins != determinism.environment(runtime):
+    pinned_by = (runtime.seed, determinism.environment(runtime))
+    if "runtime" in record.params and (record.seed, record.pins) != pinned_by:
         yield Finding(where, "its seed or pins are not those of params.yaml's runtime")
+    for pin in filter(is_own_file, record.sources):
+        here = seen(pin["path"])
+        if here is not None and here.sha256 != pin["sha256"]:
+            yield Finding(pin["path"], f"is not the file that {record.stage} read")
     for package, version in record.packages.items():
         if locked.get(package) != version:
             told = locked.get(package, "none")
@@ -301,7 +236,7 @@ def _settings(
 
 
 def _versions(root: Path, done: Audit) -> dict[str, str]:
-    """The versions of requirements.lock; each file of workflow/packages is held to them."""
+    """The versions of requirements.lock, to which the packages of each record are held."""
     try:
         locked = packages.versions(root)
     except (OSError, ValueError):
@@ -331,15 +266,5 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
         if row not in rows:
             told_of = "/".join(str(row.get(key)) for key in ("task", "variant", "metric"))
             yield Finding(f"{SUMMARY}#{number}", f"{told_of} is not what the metrics say")
-    if len(told) != len(rows):
-        yield Finding(SUMMARY, f"has {len(told)} rows, the metrics make {len(rows)}")
-
-
-def words(done: Audit) -> list[str]:
-    """The outcome for people, a line each."""
-    absent = (
-        f", {len(done.absent)} outputs not here (`dvc pull` brings them)" if done.absent else ""
-    )
-    looked = f"{done.stages} stages, {done.hashed} files hashed{absent}"
-    end = f"{len(done.findings)} do not agree" if done.findings else "all agree"
-    return [*done.rerun, *map(str, done.findings), f"{end}: {looked}"]
+    if told != rows:
+        yield Finding(SUMMARY, f"its {len(told)} rows are not the {len(rows)} of the metrics")

@@ -7,9 +7,10 @@ what it read was made anew. Reasons of its own are told; the rest follows from t
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tandem.core.provenance import Record
-from tandem.lineage import revisions, show, targets
-from tandem.lineage.graph import Graph, read
+from tandem.core.paths import RECORDS
+from tandem.core.provenance import Digest, Record
+from tandem.lineage import revisions, targets
+from tandem.lineage.graph import Graph, read, record_of
 
 OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
 
@@ -17,8 +18,8 @@ OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
 def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
     """The stages that differ between two revisions, upstream of `name` if one is given.
 
-    With a name also its two values, and the first commit that changed what it rests on, with that
-    commit's own reasons.
+    With a name also its two values, and the first commit in which the stage that made it ran on
+    something else or gave something else, with all own reasons until then.
 
     Raises:
         LineageError: a revision, its records or the name is not known.
@@ -27,11 +28,13 @@ def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
         before, after = read(old), read(new)
         found: dict[str, Any] = {"first": first, "last": last, "name": name}
         stages = [*after.records, *(s for s in before.records if s not in after.records)]
+        makers: set[str] = set()
         if name:
             targets_found = [
                 targets.find(name, graph, root) for graph, root in ((before, old), (after, new))
             ]
             found["values"] = [target.value for target in targets_found]
+            makers = {stage for target in targets_found for stage in target.stages}
             above = {
                 stage
                 for graph, target in zip((before, after), targets_found, strict=True)
@@ -39,26 +42,29 @@ def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
             }
             stages = [stage for stage in stages if stage in above]
     found["changes"] = list(changes(before, after, stages))
-    found["reached"] = _reached(first, last, stages) if name and found["changes"] else None
+    found["reached"] = _reached(first, last, before, stages, makers) if makers else None
     return found
 
 
 def changes(before: Graph, after: Graph, stages: list[str]) -> Iterator[dict[str, Any]]:
     """Of those `stages` that differ what is their own, in the order of the flow.
 
-    `follows` names the stages whose new outputs they read.
+    `follows` names the stages whose new outputs they read. Other bytes for no reason are told too.
     """
     differing = {s for s in stages if before.records.get(s) != after.records.get(s)}
+    shared = differing & before.records.keys() & after.records.keys()
+    unmoved = {s for s in shared if before.records[s].outputs == after.records[s].outputs}
+    moved = differing - unmoved
     for stage in (s for s in stages if s in differing):
         old, new = before.records.get(stage), after.records.get(stage)
         if old is None or new is None:
             yield {"stage": stage, "own": {"stage": "added" if new else "removed"}, "follows": []}
             continue
-        yield {
-            "stage": stage,
-            "own": dict(own(old, new)),
-            "follows": [other for other in after.needs[stage] if other in differing],
-        }
+        reasons = dict(own(old, new))
+        follows = [other for other in after.needs[stage] if other in moved]
+        if not reasons and not follows and stage in moved:
+            reasons = {"outputs": dict(_differing(_sha256(old.outputs), _sha256(new.outputs)))}
+        yield {"stage": stage, "own": reasons, "follows": follows}
 
 
 def own(old: Record, new: Record) -> Iterator[tuple[str, Any]]:
@@ -68,6 +74,10 @@ def own(old: Record, new: Record) -> Iterator[tuple[str, Any]]:
         changed = dict(_differing(one[kind], two[kind]))
         if changed:
             yield kind, changed
+
+
+def _sha256(known: Mapping[str, Digest]) -> dict[str, str]:
+    return {path: digest.sha256 for path, digest in known.items()}
 
 
 def _facts(record: Record) -> dict[str, Mapping[str, Any]]:
@@ -103,19 +113,17 @@ def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[tuple
             yield key, [one.get(key), two.get(key)]
 
 
-def _reached(first: str, last: str, stages: list[str]) -> dict[str, Any] | None:
-    """The first commit that changed a record of `stages`, and the reasons that it brought."""
-    records = {show.paths_of(stage) for stage in stages}
-    for commit in revisions.commits_between(first, last, show.RECORDS):
-        changed = revisions.git("diff", "--name-only", f"{commit.digest}~1", commit.digest)
-        if records & {*changed.decode().splitlines()}:
-            with (
-                revisions.files_of(f"{commit.digest}~1") as old,
-                revisions.files_of(commit.digest) as new,
-            ):
-                found = list(changes(read(old), read(new), stages))
-            reasons = [change for change in found if change["own"]]
-            return {"commit": vars(commit), "changes": reasons}
+def _reached(
+    first: str, last: str, before: Graph, stages: list[str], makers: set[str]
+) -> dict[str, Any] | None:
+    """The first commit in which a record of `makers` is not that of `first`, and what led to it."""
+    records = [record_of(stage) for stage in sorted(makers)]
+    for commit in revisions.commits_between(first, last, str(RECORDS)):
+        if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):
+            continue
+        with revisions.files_of(commit.digest) as new:
+            found = changes(before, read(new), stages)
+            return {"commit": vars(commit), "changes": [each for each in found if each["own"]]}
     return None
 
 

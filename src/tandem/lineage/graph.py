@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
-
-from pydantic import ValidationError
+from typing import Any
 
 from tandem.core.errors import LineageError
+from tandem.core.io import PARTIAL
 from tandem.core.paths import RECORDS
 from tandem.core.provenance import Digest, Record, folder_digest
 
@@ -115,7 +115,7 @@ class Graph:
             for out in _outs(path, self.inside)
             for name, digest in files_of(self.records[self.makers[out]].outputs[out]).items()
         }
-        return folder_digest(files) if files else None
+        return folder_digest(files, files=True) if files else None
 
 
 def read(root: Path = Path()) -> Graph:
@@ -124,10 +124,25 @@ def read(root: Path = Path()) -> Graph:
     Raises:
         LineageError: there is none, or one is not a record.
     """
-    files = sorted((root / RECORDS).rglob("*.json"))
-    if not files:
+    return Graph.of(parse(content, Path(path)) for path, content in contents(root).items())
+
+
+def contents(root: Path = Path()) -> dict[str, bytes]:
+    """Path → bytes of every record below `root`.
+
+    Raises:
+        LineageError: there is none.
+    """
+    found = files(root)
+    if not found:
         raise LineageError(f"{RECORDS} holds no record: run `dvc repro` or `snakemake` first")
-    return Graph.of(parse(path.read_bytes(), path.relative_to(root)) for path in files)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+
+
+def files(root: Path = Path()) -> list[Path]:
+    """The records below `root`, sorted, without what a killed run has left half-written."""
+    found = sorted((root / RECORDS).rglob("*.json"))
+    return [path for path in found if path.is_file() and not path.name.startswith(PARTIAL)]
 
 
 def parse(content: bytes, where: Path) -> Record:
@@ -137,15 +152,35 @@ def parse(content: bytes, where: Path) -> Record:
         LineageError: it is none.
     """
     try:
-        return Record.model_validate(json.loads(content))
-    except (ValueError, ValidationError) as error:
+        record = Record.model_validate(json.loads(content))
+        for path in (*record.inputs, *record.outputs):
+            if not is_inside(path):
+                raise ValueError(f"it names {path!r}, which is not of the project")
+    except (ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(f"{where} is not a record: {problem}; restore it from Git") from None
+    return record
 
 
 def files_of(digest: Digest) -> Mapping[str, Digest]:
     """The files of an output by name; a file alone has the empty name."""
     return {"": digest} if digest.files is None else digest.files
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path stays in the project: a record may have been made by anybody."""
+    return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
+
+
+def is_own_file(pin: Mapping[str, Any]) -> bool:
+    """Whether a pin is of a file of the project's own, not of one inside a package."""
+    path = pin.get("path")
+    return isinstance(path, str) and "name" not in pin and is_inside(path)
+
+
+def record_of(stage: str) -> str:
+    """Where the record of a stage lies: reports/lineage/STAGE/TASK.json."""
+    return f"{RECORDS}/{stage.replace('@', '/')}.json"
 
 
 def overlap(one: str, other: str) -> bool:

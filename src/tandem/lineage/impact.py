@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -107,10 +108,14 @@ def row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
 
 
 def _counts(table: Path, name: str) -> dict[str, int]:
-    columns = [column for column in IDS if column in pq.read_schema(table).names]
-    if "id" not in columns:
+    try:
+        columns = [column for column in IDS if column in pq.read_schema(table).names]
+        content = pq.read_table(table, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        problem = " ".join(str(error).split())[:120]
+        raise LineageError(f"{table} is no table: {problem}; `dvc checkout` restores it") from None
+    if "id" not in columns or not pa.types.is_string(content.schema.field("id").type):
         return {}
-    content = pq.read_table(table, columns=columns)
     ids = content["id"]
 
     def count(mask: Any) -> int:

@@ -13,13 +13,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tandem import declared
 from tandem.core import io, paths
 from tandem.core.provenance import Record, digest
-from tandem.lineage.audit import Finding
-from tandem.lineage.graph import files_of, read
+from tandem.lineage.findings import Finding
+from tandem.lineage.graph import files_of, is_own_file, read
 
 CPUINFO = Path("/proc/cpuinfo")
 CARRIED = ("src", str(paths.PARAMS), str(paths.DAG), ".dvcignore")
@@ -30,15 +32,18 @@ LAST_LINES = 3
 def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     """Of so many stages, drawn anew each time, a line on each and what does not agree.
 
-    Stages whose inputs are not here, or are not those recorded, are not drawn.
+    Stages whose inputs are not here, or are not those recorded, are not drawn; nor is one whose
+    recorded command is not that of dvc.yaml, for a record may not say what is run here.
     """
-    graph = read(root)
-    ready = [record for record in graph.records.values() if is_ready(record, root)]
-    drawn = random.SystemRandom().sample(ready, min(count, len(ready)))
-    for record in sorted(drawn, key=lambda record: list(graph.records).index(record.stage)):
+    records = list(read(root).records.values())
+    commands = {stage.name: stage.command for stage in declared.stages(root)}
+    shuffled = random.SystemRandom().sample(records, len(records))
+    known = (record for record in shuffled if commands.get(record.stage) == record.command)
+    drawn = list(islice((record for record in known if is_ready(record, root)), count))
+    for record in sorted(drawn, key=records.index):
         yield again(record, root)
-    if len(ready) < min(count, len(graph.records)):
-        yield f"only {len(ready)} stages have their recorded inputs here", []
+    if len(drawn) < min(count, len(records)):
+        yield f"only {len(drawn)} stages have their recorded command and inputs here", []
 
 
 def is_ready(record: Record, root: Path) -> bool:
@@ -53,7 +58,8 @@ def again(record: Record, root: Path) -> tuple[str, list[Finding]]:
     """Run one stage in a scratch folder, and compare what it writes with its record."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        for path in (*CARRIED, *record.inputs):
+        own = [pin["path"] for pin in record.sources if is_own_file(pin)]
+        for path in (*CARRIED, *record.inputs, *own):
             _copy(root / path, scratch / path)
         environment = os.environ | {"PYTHONPATH": str(scratch / "src"), "DVC_STAGE": record.stage}
         command = [sys.executable, "-m", "tandem", *record.command.split()[1:]]

@@ -34,8 +34,12 @@ def git(*arguments: str, root: Path = Path()) -> bytes:
     Raises:
         LineageError: it fails; its own first line says why.
     """
-    command = ["git", "-c", "core.quotepath=off", *arguments]
-    done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    settings = ["-c", "core.quotepath=off", "-c", "log.showSignature=false"]
+    try:
+        command = ["git", *settings, *arguments]
+        done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+    except FileNotFoundError:
+        raise LineageError("git is not installed, and this asks it: install it") from None
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise LineageError(f"git {arguments[0]} failed: {said or 'no reason given'}")
@@ -58,12 +62,13 @@ def files_of(revision: str) -> Iterator[Path]:
 
 
 def commits_of_records(root: Path = Path()) -> dict[str, Commit]:
-    """Record file → the commit that brought it as it is; without those changed since.
+    """Record file → the commit that brought it here as it is, be it a merge; not if changed since.
 
     Empty where there is no Git.
     """
     try:
-        log = git("log", f"--format=%x00{FORMAT}", "--name-only", "--", str(RECORDS), root=root)
+        how = ("--first-parent", "-m", "--name-only", f"--format=%x00{FORMAT}")
+        log = git("log", *how, "--", str(RECORDS), root=root)
         changed = git("status", "--porcelain", "-z", "-uall", "--", str(RECORDS), root=root)
     except LineageError:
         return {}

@@ -3,13 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from tandem.core import paths
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import revisions, targets
-from tandem.lineage.graph import Graph, read
+from tandem.lineage.graph import Graph, read, record_of
 
 CODE = ("src/", "workflow/")
-RECORDS = str(paths.RECORDS)
 SHORT = 12
 """Digits of a digest that are shown; `--json` has all."""
 
@@ -30,15 +28,10 @@ def answer(name: str, root: Path = Path()) -> dict[str, Any]:
         "sources": sources(graph, stages),
         "stages": [
             graph.records[stage].model_dump(exclude_none=True)
-            | {"commit": vars(commits[path]) if (path := paths_of(stage)) in commits else None}
+            | {"commit": vars(commits[path]) if (path := record_of(stage)) in commits else None}
             for stage in [*stages, *(s for s in target.passing if s not in stages)]
         ],
     }
-
-
-def paths_of(stage: str) -> str:
-    """Where the record of a stage lies: reports/lineage/STAGE/TASK.json."""
-    return f"{RECORDS}/{stage.replace('@', '/')}.json"
 
 
 def sources(graph: Graph, stages: list[str]) -> list[dict[str, Any]]:
@@ -67,9 +60,9 @@ def headline(found: dict[str, Any]) -> str:
     """The name and, of a number, its value with its interval."""
     value = found["value"]
     shown = ""
-    if isinstance(value, dict) and "value" in value:
+    if isinstance(value, dict) and isinstance(value.get("value"), int | float):
         shown = f" = {value['value']:.6g}"
-        if value.get("low") is not None:
+        if {"low", "high", "n"} <= {key for key, known in value.items() if known is not None}:
             shown += f" ({value['low']:.6g} to {value['high']:.6g}, n {value['n']})"
     elif value is not None:
         shown = f" = {value}"

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from tandem.core.errors import TandemError
 from tandem.lineage import attest
-from tandem.lineage.audit import Finding
 from tandem.lineage.bundle import Bundle
-from tandem.lineage.graph import parse
-from tandem.lineage.show import paths_of
+from tandem.lineage.findings import Finding
+from tandem.lineage.graph import contents, parse, record_of
 from tandem.lineage.statements import Statement
 
 
@@ -18,7 +17,7 @@ def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
     Artifacts are not looked at here: the audit holds them to the records.
     """
     for name, statement in bundle.stages.items():
-        path = paths_of(name)
+        path = record_of(name)
         if not (root / path).is_file():
             yield Finding(path, "is missing; it was signed")
             continue
@@ -35,7 +34,7 @@ def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
 
 def _files(signed: Statement, root: Path) -> Iterator[Finding]:
     """The files of the revision as a whole: dvc.yaml, locks, params, summary, each record."""
-    known = attest.contents(root)
+    known = contents(root)
     now = attest.of_revision(root, list(signed.external["stages"]), known, signed.commit).subjects
     for path in sorted({*signed.subjects, *now}):
         if path not in now:

@@ -41,9 +41,10 @@ def find(name: str, graph: Graph, root: Path = Path()) -> Target:
         LineageError: no record knows it; the nearest known name is offered.
     """
     path, _, key = name.partition("#")
+    path = path.rstrip("/")
     if path == SUMMARY and key:
         return _row(name, key, graph, root)
-    if path in graph.records:
+    if path in graph.records and not key:
         return Target(name, [path])
     makers = graph.makers_of(path)
     if not makers or (key and len(makers) > 1):
@@ -60,21 +61,33 @@ def nearest(name: str, known: Sequence[str]) -> str:
 
 def _value(path: Path, key: str) -> Any:
     """What stands in a JSON file under keys with dots; keys may hold dots and slashes too."""
-    content: Any = io.read_json(path)
+    content: Any = _read(path)
     rest = key
     while rest:
         known = list(content) if isinstance(content, dict) else []
         found = [k for k in known if rest == k or rest.startswith(f"{k}.")]
         if not found:
             raise LineageError(f"{path} has nothing at {key!r}.{nearest(rest, known)}")
-        content, rest = content[found[0]], rest[len(found[0]) + 1 :]
+        longest = max(found, key=len)
+        content, rest = content[longest], rest[len(longest) + 1 :]
     return content
+
+
+def _read(path: Path) -> Any:
+    """The value in a JSON file."""
+    try:
+        return io.read_json(path)
+    except (OSError, ValueError):
+        raise LineageError(f"{path} is not JSON, or is broken: no number is in it") from None
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
     """A row of the summary, traced past the report to the one metrics file that it stands in."""
-    rows = io.read_json(root / SUMMARY)
-    names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
+    rows = _read(root / SUMMARY)
+    try:
+        names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
+    except (KeyError, TypeError):
+        raise LineageError(f"{SUMMARY} is no list of rows: restore it from Git") from None
     if key.isdecimal() and int(key) < len(rows):
         key = names[int(key)]
     if key not in names:

@@ -7,17 +7,19 @@ tandem audit --rerun 3                      the workspace, and three stages run 
 """
 
 import json as text
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 from tandem.core.errors import TandemError
 from tandem.core.provenance import Digest, file_digest, folder_digest
-from tandem.lineage import audit, graph, revisions, signed
+from tandem.lineage import audit, findings, graph, revisions, signed
 from tandem.lineage import rerun as rerun_stages
 from tandem.lineage.audit import Look
 from tandem.lineage.bundle import read_bundle
 
 CACHE = Path(".dvc/cache/files/md5")
+MD5 = re.compile("[0-9a-f]{32}")
 
 
 def main(rev: str, bundle: str, key: str, rerun: str, json: bool) -> int:
@@ -45,7 +47,7 @@ def main(rev: str, bundle: str, key: str, rerun: str, json: bool) -> int:
     if json:
         print(text.dumps(asdict(done), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(audit.words(done)))
+        print("\n".join(findings.words(done)))
     return 1 if done.findings else 0
 
 
@@ -72,4 +74,4 @@ def in_cache(root: Path) -> Look:
 
 def _object(md5: str) -> Digest | None:
     path = CACHE / md5[:2] / md5[2:]
-    return file_digest(path) if path.is_file() else None
+    return file_digest(path) if MD5.fullmatch(md5) and path.is_file() else None
