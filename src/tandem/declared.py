@@ -87,7 +87,8 @@ def _reading(root: Path, read: Any) -> Any:
     try:
         return read()
     except (
-        OSError, YAMLError, DvcException, AttributeError, LookupError, TypeError, ValueError,
+        OSError, YAMLError, DvcException, AssertionError, AttributeError, LookupError, TypeError,
+        ValueError,
     ) as error:  # fmt: skip
         problem = " ".join(str(error).split())
         raise StageError(f"{root / DAG} cannot be read: {problem}; mend it, then again") from None

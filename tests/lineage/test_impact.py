@@ -19,7 +19,7 @@ ALL = ["fetch@intent", "clean@intent", "split@intent"]
         ("home-assistant-intents==2026.10.27", "source", ALL),
         ("intent.clean", "param", ALL[1:]),
         ("intent.clean.mask.regions", "param", ALL[1:]),
-        ("runtime", "param", ALL[1:]),
+        ("runtime", "param", ALL),
         ("data/clean/intent/rows.parquet", "path", ALL[1:]),
         ("src/tandem/stages/split.py", "path", ALL[2:]),
         ("src/tandem/text", "path", ALL[1:]),

@@ -117,15 +117,11 @@ def _stages(wanted: Mapping[str, Declared], lock: Mapping[str, Any], graph: Grap
     found = []
     for name in sorted({*wanted, *lock, *graph.records}):
         if name not in wanted:
-            found.append(
-                Finding(
-                    f"dvc.lock: {name}", "dvc.yaml has no such stage: remove its entry and files"
-                )
-            )
+            problem = "dvc.yaml has no such stage: remove its entry and files"
+            found.append(Finding(f"dvc.lock: {name}", problem))
         elif name not in lock:
-            found.append(
-                Finding(f"dvc.lock: {name}", "the stage has no entry: it has not been run")
-            )
+            problem = "the stage has no entry: it has not been run"
+            found.append(Finding(f"dvc.lock: {name}", problem))
         if name in wanted and name not in graph.records:
             found.append(Finding(record_of(name), "the stage's record is missing"))
     return found
