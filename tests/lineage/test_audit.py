@@ -213,7 +213,10 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
             at = draw(1 << 20)
             yield f"byte {at} of {path}", flip_code(path, at)
     yield "a file of code more", put("src/tandem/text/more.py", "", "src/tandem/text")
-    yield "a command", replace("dvc.yaml", "tandem clean", "tandem clean ", "clean@intent")
+    yield (
+        "a command",
+        replace("dvc.yaml", "tandem clean", "tandem clean ", "reports/lineage/clean/intent.json"),
+    )
     yield (
         "a dependency less",
         replace("dvc.yaml", "    - src/tandem/text\n", "", "reports/lineage/clean/intent.json"),

@@ -1,0 +1,38 @@
+"""benchmarks/lineage.py: questions to a made-up pipeline, whose cost grows as the pipeline does."""
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tandem.lineage import audit
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "lineage.py"
+
+
+@pytest.fixture(scope="module")
+def lineage() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("lineage_benchmark", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_made_up_pipeline_is_an_honest_one(lineage: ModuleType, tmp_path: Path) -> None:
+    here = Path.cwd()
+    try:
+        lineage.make(tmp_path, 30)
+        done = audit.run()
+    finally:
+        os.chdir(here)
+    assert done.findings == [] and done.stages == 30 and done.hashed > 30
+
+
+def test_the_cost_grows_with_the_number_of_stages(lineage: ModuleType) -> None:
+    lineage.measure(10)  # what is imported once
+    small, large = lineage.measure(100), lineage.measure(500)
+    for question in small:
+        assert large[question] < 10 * small[question] + 0.05, question
