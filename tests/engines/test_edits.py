@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from engines.workspace import Workspace, clone
 
-pytestmark = pytest.mark.xdist_group("edits")  # they share one clone
+# they share one clone; each goes through both engines
+pytestmark = [pytest.mark.xdist_group("edits"), pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ import pytest
 from engines.workspace import Workspace, clone
 from ruamel.yaml import YAML
 
-pytestmark = pytest.mark.xdist_group("experiments")  # they share one clone
+# they share one clone; each goes through DVC several times
+pytestmark = [pytest.mark.xdist_group("experiments"), pytest.mark.timeout(1500)]
 TARGET = "train@sentiment"
 MODEL = Path("models/sentiment/base/content.json")
 
