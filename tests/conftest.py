@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tandem.core import paths, records
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
+
+# A time limit of milliseconds an example fails on a busy machine.
+settings.register_profile("tandem", deadline=None)
+settings.load_profile("tandem")
 
 # From the VADER ratings (Hutto & Gilbert, ICWSM 2014, MIT): id, text, all ratings of the text.
 # Within a domain, texts that people liked and disliked take turns.

@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from tandem.core import params, paths
+from tandem.core import io, params, paths
 from tandem.core.errors import StageError, TandemError
 
 STATE = Path(".snakemake/tandem")
@@ -172,7 +172,7 @@ def _stage(stage: Any, graph: Any, below: int, stale: bool) -> Stage:
     inputs: list[str] = []
     made: list[str] = []
     for dep in (d.def_path for d in stage.deps if not hasattr(d, "hash_params") and d.def_path):
-        covered = [path for path in theirs if _overlap(Path(path), Path(dep))]
+        covered = [path for path in theirs if paths.overlap(path, dep)]
         made += covered
         inputs += covered or [dep]
     meta = stage.meta or {}
@@ -190,10 +190,6 @@ def _stage(stage: Any, graph: Any, below: int, stale: bool) -> Stage:
         below=below,
         stale=stale,
     )
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    return one == other or one in other.parents or other in one.parents
 
 
 def is_folder(path: str) -> bool:
@@ -273,11 +269,10 @@ def restore_lock() -> None:
 
 def is_whole(text: str) -> bool:
     """Whether the text of a dvc.lock ends where DVC ends it."""
-    from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        content = YAML(typ="safe").load(text)
+        content = io.parse_yaml(text)
     except YAMLError:
         return False
     return text.endswith("\n") and isinstance(content, dict) and "stages" in content

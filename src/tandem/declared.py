@@ -10,10 +10,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tandem.core.errors import StageError
+from tandem.core.io import parse_yaml
 from tandem.core.paths import DAG
 from tandem.core.provenance import Declared
 
@@ -47,7 +47,7 @@ def _resolver(root: Path) -> Any:
     from dvc.parsing import DataResolver
 
     def data() -> Any:
-        return YAML(typ="safe").load((root / DAG).read_text(encoding="utf-8"))
+        return parse_yaml((root / DAG).read_text(encoding="utf-8"))
 
     folder = str(root.resolve())
     repo = SimpleNamespace(fs=_Files, config={}, root_dir=folder)

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 
@@ -33,7 +31,7 @@ def write() -> None:
 
 def files() -> dict[str, str]:
     """File name → content, for every stage of dvc.yaml."""
-    stages = YAML(typ="safe").load(paths.DAG.read_text(encoding="utf-8"))["stages"]
+    stages = io.parse_yaml(paths.DAG.read_text(encoding="utf-8"))["stages"]
     locked, owners = versions(), metadata.packages_distributions()
     return {
         f"{name}.txt": "".join(

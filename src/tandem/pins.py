@@ -11,7 +11,8 @@ from tandem.core.params import Runtime
 def pin_torch(runtime: Runtime) -> None:
     """Seed and pin everything that a model stage uses; call before the first weight is made."""
     torch.set_num_threads(runtime.threads)
-    torch.use_deterministic_algorithms(True)
+    # what use_deterministic_algorithms(True) does, without importing torch's compiler: a second
+    torch.set_deterministic_debug_mode("error")
     # a guard for kernels that read what they never wrote; a tenth of the time of int8 inference
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

@@ -1,10 +1,15 @@
 import errno
+import json
 from pathlib import Path
 
 import pytest
+from dvc.utils.serialize import parse_yaml
+from ruamel.yaml.error import YAMLError
 
 from tandem.core import io
 from tandem.core.errors import StageError
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_outputs_appear_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -57,3 +62,14 @@ def test_a_full_disk_is_one_line(error: OSError, tmp_path: Path) -> None:
 def test_a_missing_input_says_what_makes_it(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"x\.json is missing: run `dvc repro` or `snakemake`"):
         io.read_json(tmp_path / "x.json")
+
+
+def test_yaml_is_read_as_dvc_reads_it() -> None:
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("params.yaml", "dvc.yaml")]
+    values = ["on", "1e-3", "010", "0o10", "12:30:45", "~", "'1'", "1_000", "yes", "2020-01-01"]
+    texts.append("".join(f"- {value}\n" for value in values))
+    for text in texts:
+        found, wanted = io.parse_yaml(text), parse_yaml(text, "")
+        assert json.dumps(found, default=str) == json.dumps(wanted, default=str)
+    with pytest.raises(YAMLError):
+        io.parse_yaml("a: 1\na: 2\n")

@@ -51,6 +51,16 @@ def test_a_record_holds_both_sides_and_repeats_its_bytes(here: Path) -> None:
     assert str(here) not in first.decode()
 
 
+def test_dvcignore_is_that_of_the_current_folder(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not provenance.ignored("a.pyc")
+    other = tmp_path_factory.mktemp("other")
+    (other / ".dvcignore").write_text("# bytecode\n*.pyc\n")
+    monkeypatch.chdir(other)
+    assert provenance.ignored("a.pyc") and not provenance.ignored("a.py")
+
+
 def test_a_folder_has_the_md5_of_dvc(here: Path) -> None:
     with Repo.init(no_scm=True) as repo:
         (stage,) = repo.add("in")

@@ -120,12 +120,22 @@ def test_touching_starts_nothing(done: Workspace) -> None:
     assert done.changed() == set()
 
 
+IN_GIT = (
+    "dvc.lock",
+    "params.yaml",
+    "src",
+    "reports/lineage",
+    "reports/metrics",
+    "reports/summary.json",
+)
+
+
 def test_nothing_to_do_after_pull_in_a_fresh_clone(done: Workspace, tmp_path: Path) -> None:
     remote = tmp_path / "remote"
     done.run("dvc", "remote", "add", "--default", "--local", "--force", "here", str(remote))
     done.run("dvc", "push", "--quiet")
     fresh = clone(tmp_path / "clone", standin=True)
-    for name in ["dvc.lock", "params.yaml", "src", "reports/metrics", "reports/summary.json"]:
+    for name in IN_GIT:
         fetch(done.path / name, fresh.path / name)
     fresh.run("dvc", "remote", "add", "--default", "--local", "--force", "here", str(remote))
     fresh.run("dvc", "pull", "--quiet")

@@ -14,7 +14,8 @@ from torch import Tensor, distributed
 from tandem.core.errors import DataError
 from tandem.core.io import write_json
 from tandem.core.params import Runtime
-from tandem.modeling import Training, fit, parallel
+from tandem.modeling import Training, parallel
+from tandem.modeling.fitting import fit
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu", processes=2)
 

@@ -7,8 +7,9 @@ import torch
 from tandem import modeling
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.modeling import Training, fit
+from tandem.modeling import Training
 from tandem.modeling.causal import Model, by_length, log_likelihood, padded
+from tandem.modeling.fitting import fit
 from tandem.pins import pin_torch
 from tandem.tasks.generation import GenerationRow
 

@@ -16,9 +16,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.families.classification import Params
-from tandem.modeling import Training, fit
+from tandem.modeling import Training
 from tandem.modeling._balance import ClassWeights, balanced
 from tandem.modeling.classification import Model, expected_shares
+from tandem.modeling.fitting import fit
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 

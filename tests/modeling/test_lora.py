@@ -12,10 +12,11 @@ from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.training import Lora
-from tandem.modeling import Training, fit
+from tandem.modeling import Training
 from tandem.modeling._lora import adapt, merge
 from tandem.modeling._network import freeze
 from tandem.modeling.causal import Model
+from tandem.modeling.fitting import fit
 from tandem.preferences import direct
 from tandem.preferences.sampling import draw
 from tandem.preferences.settings import Prompting

@@ -12,11 +12,12 @@ from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.families.seq2seq import Params
-from tandem.modeling import Training, _greedy, fit
+from tandem.modeling import Training, _greedy
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._phrases import PhraseTable
 from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
 from tandem.modeling._subwords import spaced, unspaced
+from tandem.modeling.fitting import fit
 from tandem.modeling.seq2seq import Model
 from tandem.pins import pin_torch
 from tandem.tasks.translation import TranslationRow
@@ -150,7 +151,7 @@ def test_greedy_search_answers_as_generate_does(model: Model) -> None:
     train(model)
     model.network.generation_config.update(num_beams=1, length_penalty=None)
     texts = [*NEW, "temperature " * 20 + "{x}", *(text for _, text, _ in TEXTS)]
-    batch = model.tokenizer.pad([model._input(row(t)) for t in texts], return_tensors="pt")
+    batch = model.tokenizer.pad(model._inputs([row(t) for t in texts]), return_tensors="pt")
     wanted = torch.tensor([len(names(text)) for text in texts])
     marks = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(MARKS)))
     longest = batch["attention_mask"].sum(1) + 18

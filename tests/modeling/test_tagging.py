@@ -21,8 +21,9 @@ from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.records import Span
 from tandem.families.tagging import Params
-from tandem.modeling import Training, fit
+from tandem.modeling import Training
 from tandem.modeling._spans import Word, best_paths, spans_of, tags_of, touching
+from tandem.modeling.fitting import fit
 from tandem.modeling.tagging import IGNORED, Model
 from tandem.tasks.intent import IntentRow
 

@@ -22,10 +22,11 @@ from transformers import (
 
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
-from tandem.modeling import Training, fit
+from tandem.modeling import Training
 from tandem.modeling._batching import ByLength
-from tandem.modeling._fitted import write_curve
 from tandem.modeling._network import freeze, set_dropout
+from tandem.modeling.fitted import write_curve
+from tandem.modeling.fitting import fit
 
 gc.freeze()  # the Trainer collects garbage at each start: half a second among transformers' objects
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from tandem.compression import Given
 from tandem.core import records
-from tandem.modeling import TextModel, Training, fit
+from tandem.modeling import TextModel, Training
 
 Examples = Sequence[dict[str, Any]]
 
@@ -31,6 +31,8 @@ def heal(
     Raises:
         StageError: there are no rows, or the loss is not a number.
     """
+    from tandem.modeling.fitting import fit  # slow, and reading a compressed model needs none
+
     model = given.model
     fit(
         model.network,

@@ -29,13 +29,14 @@ from ruamel.yaml.error import YAMLError
 
 from tandem.core import paths, registry
 from tandem.core.errors import ParamsError, UnknownName
-from tandem.core.io import writing
+from tandem.core.io import parse_yaml, writing
 
 
 class Strict(BaseModel):
     """A section of params.yaml: no unknown key, no silent conversion, no change after reading."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built at first use: a stage starts without the models of all other stages.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class Runtime(Strict):
@@ -151,7 +152,7 @@ M = TypeVar("M", bound=Strict)
 def read(path: Path = paths.PARAMS) -> dict[str, Any]:
     """The raw mapping in `path`, read as YAML 1.2 as DVC does."""
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ParamsError(f"{path} is missing: run from the project's root") from None
     except (YAMLError, UnicodeDecodeError) as error:

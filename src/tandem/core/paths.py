@@ -68,3 +68,12 @@ def plots(stage: str, name: str) -> Path:
 def predictions(task: str, variant: str) -> Path:
     """What a variant (or a baseline) answered on each test row, with per-row statistics."""
     return Path("reports/predictions") / task / f"{variant}.parquet"
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same or one lies below the other.
+
+    >>> overlap("data/raw", "data/raw/intent"), overlap("data/raw", "data/raw2")
+    (True, False)
+    """
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")

@@ -51,12 +51,12 @@ class Declared:
     @property
     def record(self) -> str:
         """Where the stage's record goes, if it declares one: reports/lineage/STAGE/REST.json."""
-        return next((out for out in self.outs if Path(out).is_relative_to(paths.RECORDS)), "")
+        return next((out for out in self.outs if out.startswith(f"{paths.RECORDS}/")), "")
 
     @property
     def packages(self) -> str:
         """The file with the locked versions of what the stage's code imports, if there is one."""
-        return next((dep for dep in self.deps if Path(dep).is_relative_to(paths.PACKAGES)), "")
+        return next((dep for dep in self.deps if dep.startswith(f"{paths.PACKAGES}/")), "")
 
 
 class Digest(Strict):
@@ -170,15 +170,19 @@ def listed(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-@cache
 def ignored(name: str) -> bool:
     """Whether .dvcignore, which holds plain names and patterns of names, leaves `name` out."""
-    return any(fnmatch.fnmatch(name, pattern) for pattern in _patterns())
+    return _ignored(name, Path.cwd())
 
 
 @cache
-def _patterns() -> tuple[str, ...]:
-    path = Path(".dvcignore")
+def _ignored(name: str, root: Path) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in _patterns(root))
+
+
+@cache
+def _patterns(root: Path) -> tuple[str, ...]:
+    path = root / ".dvcignore"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return tuple(line for line in lines if line and not line.startswith("#"))
 

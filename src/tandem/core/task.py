@@ -106,7 +106,7 @@ def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:
 def _from_json(name: str, value: str) -> Any:
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRow(f"ill_typed_{name}", f"{value!r:.60} is not JSON") from None
 
 

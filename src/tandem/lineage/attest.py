@@ -26,7 +26,7 @@ from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import keys, outside
-from tandem.lineage.graph import Graph, contents, files_of, overlap, parse
+from tandem.lineage.graph import Graph, contents, files_of, parse
 from tandem.lineage.statements import (
     PAYLOAD_TYPE,
     REVISION,
@@ -163,7 +163,7 @@ def _committed(root: Path, graph: Graph, ignore: str) -> str:
     inputs = {path for record in graph.records.values() for path in record.inputs}
     spoken = [*inputs, *map(str, FILES), str(SUMMARY), str(paths.RECORDS)]
     for state, path in outside.changes(root):
-        named = state != "??" or any(overlap(path, known) for known in spoken)
+        named = state != "??" or any(paths.overlap(path, known) for known in spoken)
         if named and path != str(Path(ignore)):
             raise LineageError(f"{path} is not as the commit has it: commit it, then attest")
     return commit

@@ -15,7 +15,7 @@ from typing import Any
 
 from tandem.core.errors import LineageError
 from tandem.core.io import PARTIAL
-from tandem.core.paths import RECORDS
+from tandem.core.paths import RECORDS, overlap
 from tandem.core.provenance import Digest, Record, folder_digest
 
 
@@ -181,15 +181,6 @@ def is_own_file(pin: Mapping[str, Any]) -> bool:
 def record_of(stage: str) -> str:
     """Where the record of a stage lies: reports/lineage/STAGE/TASK.json."""
     return f"{RECORDS}/{stage.replace('@', '/')}.json"
-
-
-def overlap(one: str, other: str) -> bool:
-    """Whether two paths are the same or one lies below the other.
-
-    >>> overlap("data/raw", "data/raw/intent"), overlap("data/raw", "data/raw2")
-    (True, False)
-    """
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _part(folder: Digest, name: str) -> Digest | None:

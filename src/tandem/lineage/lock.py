@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from tandem.core import paths
+from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Declared, Digest, Record, digest
 from tandem.lineage.findings import Finding
@@ -21,7 +20,7 @@ def read(root: Path) -> dict[str, Any]:
     """
     path = root / paths.LOCK
     try:
-        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        content = io.parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LineageError(f"{paths.LOCK} is missing: nothing has been run") from None
     except (YAMLError, UnicodeDecodeError) as error:

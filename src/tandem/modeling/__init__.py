@@ -3,7 +3,8 @@
 Beside it stands `class Params(Plugin)` with the family's own settings, read from the part
 `model: {kind: FAMILY, …}` of a task's `train` section.
 
-Only stages that train or run a model import from here; everything here imports torch.
+Only stages that train or run a model import from here; everything here imports torch, and
+`fitting` the Trainer of transformers too, which takes seconds: stages that fit a model import it.
 """
 
 from pathlib import Path
@@ -12,12 +13,9 @@ from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
-from tandem.modeling import _parallel as parallel
-from tandem.modeling._fitted import write_fitted
 from tandem.modeling._model import TextModel
-from tandem.modeling._training import fit
 
-__all__ = ["TextModel", "Training", "family", "fit", "load", "parallel", "write_fitted"]
+__all__ = ["TextModel", "Training", "family", "load"]
 
 
 def family(task: BaseTask) -> type[TextModel]:

@@ -88,7 +88,8 @@ class Model(TextModel):
         )
         own = [(*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent]
         model = cls(network, tokenizer, task, PhraseTable.learn(own))
-        tokens = [{*model._cut(source), *model._cut(target)} for source, target, _ in own]
+        sides = [model._cut([pair[side] for pair in own]) for side in (0, 1)]
+        tokens = [{*source, *target} for source, target in zip(*sides, strict=True)]
         relate(network.get_input_embeddings().weight, tokens)
         return model
 
@@ -111,21 +112,30 @@ class Model(TextModel):
 
         A draft is made of other groups' phrases only, so a training row's holds nothing of itself.
         """
+        targets = self._cut([self.phrases.inside(masked(row)[1]) for row in rows])
         return [
-            {**self._input(row), "labels": self._cut(self.phrases.inside(masked(row)[1]))}
-            for row in rows
+            {**example, "labels": target}
+            for example, target in zip(self._inputs(rows), targets, strict=True)
         ]
 
-    def _input(self, row: Row) -> dict[str, list[int]]:
-        text = mask(row.text, names(row.text))
-        draft = self.phrases.draft(text, row.group)
-        ids = [*self._cut(text)[:-1], self.tokenizer.sep_token_id, *self._cut(draft)]
-        return {"input_ids": ids}
+    def _inputs(self, rows: Sequence[Row]) -> list[dict[str, list[int]]]:
+        texts = [mask(row.text, names(row.text)) for row in rows]
+        drafts = [
+            self.phrases.draft(text, row.group) for text, row in zip(texts, rows, strict=True)
+        ]
+        mark = self.tokenizer.sep_token_id
+        return [
+            {"input_ids": [*text[:-1], mark, *draft]}
+            for text, draft in zip(self._cut(texts), self._cut(drafts), strict=True)
+        ]
 
-    def _cut(self, text: str) -> list[int]:
-        """Token ids of a text, its end marked, no more than the model was trained for."""
-        ids: list[int] = self.tokenizer(spaced(text))["input_ids"]
-        return [*ids[: self.tokenizer.model_max_length - 1], self.tokenizer.eos_token_id]
+    def _cut(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, its end marked, no more than the model was trained for."""
+        if not texts:
+            return []
+        encoded: list[list[int]] = self.tokenizer([spaced(text) for text in texts])["input_ids"]
+        most, end = self.tokenizer.model_max_length - 1, self.tokenizer.eos_token_id
+        return [[*ids[:most], end] for ids in encoded]
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Pads `input_ids`, `attention_mask` and `labels`, each (batch, length)."""
@@ -153,7 +163,7 @@ class Model(TextModel):
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """{"target": translation} a row; each placeholder of a source stands in its translation."""
-        examples = [self._input(row) for row in rows]
+        examples = self._inputs(rows)
         order = sorted(range(len(rows)), key=lambda i: len(examples[i]["input_ids"]))
         found: list[dict[str, Any]] = [{} for _ in rows]
         for start in range(0, len(order), batch_size):

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from tandem.core import io, paths, records
 from tandem.core.params import Runtime
 from tandem.core.training import Training
-from tandem.modeling import fit, write_fitted
+from tandem.modeling.fitted import write_fitted
+from tandem.modeling.fitting import fit
 from tandem.preferences.estimates import pair_accuracies
 from tandem.preferences.pairs import Pair
 from tandem.preferences.reward_model import RewardModel

@@ -47,7 +47,8 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Align the generator of one task."""
-    from tandem.modeling import fit, write_fitted
+    from tandem.modeling.fitted import write_fitted
+    from tandem.modeling.fitting import fit
     from tandem.pins import pin_torch
     from tandem.preferences import direct, judging
     from tandem.preferences.reward_model import RewardModel

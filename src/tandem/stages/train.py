@@ -50,7 +50,8 @@ def main(task: str) -> None:
 def write(task: str) -> None:
     """Train the model of one task and write it; of several processes, the first writes."""
     from tandem import metrics
-    from tandem.modeling import parallel, write_fitted
+    from tandem.modeling import parallel
+    from tandem.modeling.fitted import write_fitted
 
     runtime = params.project().runtime
     known = tasks.load(task)
@@ -99,7 +100,8 @@ def trained(
     Raises:
         StageError: the pretrained weights are missing, or see `tandem.modeling.fit`.
     """
-    from tandem.modeling import family, fit
+    from tandem.modeling import family
+    from tandem.modeling.fitting import fit
     from tandem.pins import pin_torch
 
     pretrained = paths.model(task.name, "pretrained")

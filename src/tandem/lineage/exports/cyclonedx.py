@@ -12,11 +12,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tandem import __version__
-from tandem.core import paths
+from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Record
 from tandem.lineage import outside
@@ -48,7 +47,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
 def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and entry of each published model."""
     try:
-        content = YAML(typ="safe").load(dag.read_text(encoding="utf-8"))
+        content = io.parse_yaml(dag.read_text(encoding="utf-8"))
         artifacts = content.get("artifacts") or {}
         models = {name: each for name, each in artifacts.items() if each.get("type") == "model"}
         yield from ((name, {**each, "path": str(each["path"])}) for name, each in models.items())

@@ -28,7 +28,7 @@ from tandem.modeling._lora import adapt, merge
 from tandem.modeling._network import freeze, set_dropout
 
 CURVE = ("step", "train_loss", "validation_loss", "learning_rate")
-OPTIMIZERS = {"adamw": "adamw_torch", "adafactor": "adafactor", "sgd": "sgd"}
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adafactor": "adafactor", "sgd": "sgd"}
 
 Loss = Callable[[Any, dict[str, Tensor], float], Tensor]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tandem.core import io, paths
-from tandem.modeling._training import CURVE
+from tandem.modeling.fitting import CURVE
 
 
 class Fitted(Protocol):
