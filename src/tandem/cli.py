@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
         if not in_child:  # a shell's background job starts with SIGINT ignored
             signal.signal(signal.SIGINT, signal.default_int_handler)
         warm.die_with_parent()
-        return run(arguments)
+        code = run(arguments)
+        sys.stdout.flush()  # here, not at the end of Python, where nobody answers an error
+        return code
     except TandemError as error:
         print(f"tandem: {error}", file=sys.stderr)
         return 2
@@ -38,6 +40,9 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
             "tandem: interrupted; nothing half-written is left, run again to go on", file=sys.stderr
         )
         return 130
+    except BrokenPipeError:  # whoever reads, as `head`, has enough; Python would flush once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def run(arguments: list[str]) -> int:

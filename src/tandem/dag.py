@@ -11,12 +11,14 @@ Jobs, which read the Snakefile again in processes of their own, read the plan th
 """
 
 import fcntl
+import functools
 import hashlib
 import json
+import operator
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -128,7 +130,12 @@ def ask_dvc() -> list[Stage]:
 
     try:
         # `repo.status()` would read dvc.yaml and dvc.lock once more before and after
-        with Repo(os.curdir, _wait_for_lock=True) as repo, lock_repo(repo), params_read_once():
+        with (
+            io.uncollected(),
+            Repo(os.curdir, _wait_for_lock=True) as repo,
+            lock_repo(repo),
+            params_read_once(),
+        ):
             graph = repo.index.graph
             changed = {stage for stage in graph if stage.status()}
             # An edge runs from a stage to what it depends on: dependents are ancestors.
@@ -145,15 +152,32 @@ def ask_dvc() -> list[Stage]:
 
 @contextmanager
 def params_read_once() -> Iterator[None]:
-    """Have DVC parse a params file once, not once a stage, which takes half of the planning."""
+    """Have DVC parse a params file once, and walk to a key; else both take half of the planning.
+
+    DVC parses the file for each stage, and searches all of it for each key.
+    """
     from dvc.dependency import param
 
-    read = param.load_path
-    param.load_path = cache(read)
+    read, load = param.read_param_file, cache(param.load_path)
+
+    def walk(fs: Any, path: str, keys: Sequence[str] | None = None, flatten: bool = False) -> Any:
+        content, found = load(path, fs), {}
+        if not keys or not flatten:
+            return read(fs, path, keys, flatten)
+        for key in keys:
+            try:
+                found[key] = functools.reduce(operator.getitem, key.split("."), content)
+            except KeyError:  # DVC calls it missing
+                continue
+            except TypeError:  # it stands in a list
+                return read(fs, path, keys, flatten)
+        return found
+
+    param.read_param_file = walk
     try:
         yield
     finally:
-        param.load_path = read
+        param.read_param_file = read
 
 
 def longest_ways(graph: Any) -> dict[Any, int]:

@@ -95,11 +95,20 @@ def parse_yaml(text: str) -> Any:
     """
     yaml = YAML(typ="safe")
     yaml.Resolver = _Resolver
-    # A lock of 5,000 stages is a million objects, all of which stay: there is nothing to collect.
+    with uncollected():
+        return yaml.load(text)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Have Python look for no garbage meanwhile: for work that makes many objects, and keeps them.
+
+    It would look through all of them again and again; a lock of 5,000 stages is a million.
+    """
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return yaml.load(text)
+        yield
     finally:
         if collecting:
             gc.enable()
