@@ -24,7 +24,7 @@ smoke: setup
 	cd .smoke && PYTHONPATH=src ../$(BIN)/$(SNAKEMAKE)
 
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .

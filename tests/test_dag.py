@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
@@ -213,3 +214,12 @@ def test_only_one_head_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         dag.hold()
     held.close()
     dag.hold().close()
+
+
+def test_what_holds_up_most_goes_first() -> None:
+    """As in DVC's graph, an edge runs from a stage to what it depends on."""
+    graph = nx.DiGraph([("tune", "train"), ("score", "tune"), ("score", "raw"), ("draw", "raw")])
+    graph.add_edges_from([("drawn", "train"), ("list", "raw2"), ("listed", "list")])
+    first = dag.priorities(graph)
+    order = sorted(graph, key=lambda stage: (-first[stage], stage))
+    assert " ".join(order) == "train raw2 raw list tune draw drawn listed score"

@@ -50,8 +50,8 @@ class Stage:
     threads: int
     mem_mb: int
     gpu: int
-    below: int
-    """Stages on the longest way from here to the end: what holds up most should start first."""
+    priority: int
+    """The higher, the sooner it should start."""
     stale: bool
 
     @property
@@ -144,8 +144,8 @@ def ask_dvc() -> list[Stage]:
             ordered = nx.lexicographical_topological_sort(
                 graph.reverse(), key=lambda stage: places[stage.addressing]
             )
-            below = longest_ways(graph)
-            return [_stage(stage, graph, below[stage], stage in stale) for stage in ordered]
+            first = priorities(graph)
+            return [_stage(stage, graph, first[stage], stage in stale) for stage in ordered]
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {' '.join(str(error).split())}") from error
 
@@ -180,17 +180,20 @@ def params_read_once() -> Iterator[None]:
         param.read_param_file = read
 
 
-def longest_ways(graph: Any) -> dict[Any, int]:
-    """For each stage the length of the longest chain of stages below it."""
+def priorities(graph: Any) -> dict[Any, int]:
+    """What holds up most goes first: by the longest chain of stages below, then by all of them."""
     import networkx as nx
 
-    below: dict[Any, int] = {}
+    chain: dict[Any, int] = {}
+    below: dict[Any, set[Any]] = {}
     for stage in nx.topological_sort(graph):  # dependents come first
-        below[stage] = max((below[other] + 1 for other in graph.predecessors(stage)), default=0)
-    return below
+        dependents = list(graph.predecessors(stage))
+        chain[stage] = max((chain[other] + 1 for other in dependents), default=0)
+        below[stage] = {*dependents}.union(*(below[other] for other in dependents))
+    return {stage: chain[stage] * len(graph) + len(below[stage]) for stage in graph}
 
 
-def _stage(stage: Any, graph: Any, below: int, stale: bool) -> Stage:
+def _stage(stage: Any, graph: Any, priority: int, stale: bool) -> Stage:
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
     theirs = [out.def_path for other in upstream for out in other.outs]
     inputs: list[str] = []
@@ -211,7 +214,7 @@ def _stage(stage: Any, graph: Any, below: int, stale: bool) -> Stage:
         threads=int(meta.get("threads", 1)),
         mem_mb=int(meta.get("mem_mb", 1000)),
         gpu=int(meta.get("gpu", 0)),
-        below=below,
+        priority=priority,
         stale=stale,
     )
 

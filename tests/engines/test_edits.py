@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from engines.workspace import Workspace, clone
 
-# they share one clone; each goes through both engines
-pytestmark = [pytest.mark.xdist_group("edits"), pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)  # each goes through both engines
 
 
 @pytest.fixture(scope="module")

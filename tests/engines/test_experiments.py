@@ -11,8 +11,7 @@ import pytest
 from engines.workspace import Workspace, clone
 from ruamel.yaml import YAML
 
-# they share one clone; each goes through DVC several times
-pytestmark = [pytest.mark.xdist_group("experiments"), pytest.mark.timeout(1500)]
+pytestmark = pytest.mark.timeout(1500)  # each goes through DVC several times
 TARGET = "train@sentiment"
 MODEL = Path("models/sentiment/base/content.json")
 

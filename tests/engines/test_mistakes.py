@@ -15,7 +15,6 @@ import pytest
 from engines.workspace import Workspace, clone
 from ruamel.yaml import YAML
 
-pytestmark = pytest.mark.xdist_group("mistakes")  # they share one clone
 CSV = b"text,label\nA gem of a movie.,positive\n"
 STAGE, TARGET = "fetch@sentiment", "data/raw/sentiment"
 ENGINES = {"dvc": ["dvc", "repro", STAGE], "snakemake": ["snakemake", "-c1", TARGET]}

@@ -23,7 +23,7 @@ ENGINES = {
     "snakemake -c1": ["snakemake", "--cores", "1"],
     "snakemake -c4": ["snakemake", "--cores", "4"],
 }
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(3000), pytest.mark.xdist_group("smoke")]
+pytestmark = [pytest.mark.engines, pytest.mark.timeout(3000)]
 
 
 @pytest.fixture(scope="module")

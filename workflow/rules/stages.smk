@@ -33,7 +33,7 @@ for stage in STAGES:
             ],
         log:
             str(stage.log),
-        priority: stage.below
+        priority: stage.priority
         conda:
             "../envs/tandem.yaml"
         threads: stage.threads

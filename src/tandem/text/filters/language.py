@@ -51,8 +51,10 @@ def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str |
     detector = LanguageDetectorBuilder.from_languages(*language.values()).build()
 
     def strange(text: str, code: str) -> bool:
-        likely = detector.compute_language_confidence(text, language[code])
-        return len(text) >= params.min_chars and likely < params.min_confidence
+        if len(text) < params.min_chars:
+            return False
+        likely: float = detector.compute_language_confidence(text, language[code])
+        return likely < params.min_confidence
 
     for row in rows:
         wrong = (
