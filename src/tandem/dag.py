@@ -134,7 +134,7 @@ def ask_dvc() -> list[Stage]:
             io.uncollected(),
             Repo(os.curdir, _wait_for_lock=True) as repo,
             lock_repo(repo),
-            params_read_once(),
+            looked_at_once(),
         ):
             graph = repo.index.graph
             changed = {stage for stage in graph if stage.status()}
@@ -151,46 +151,66 @@ def ask_dvc() -> list[Stage]:
 
 
 @contextmanager
-def params_read_once() -> Iterator[None]:
-    """Have DVC parse a params file once, and walk to a key; else both take half of the planning.
+def looked_at_once() -> Iterator[None]:
+    """Have DVC look at a file once for all stages that read it, which halves the time to plan.
 
-    DVC parses the file for each stage, and searches all of it for each key.
+    It would parse params.yaml anew for each stage and search all of it for each key, and hash the
+    folders of code, of which every stage has some, anew for each stage.
     """
     from dvc.dependency import param
+    from dvc.output import Output
 
-    read, load = param.read_param_file, cache(param.load_path)
+    hashed: dict[tuple[str, str], Any] = {}
+    of_output, of_params, parse = Output._get_hash_meta, param.read_param_file, param.load_path
+    parsed = cache(parse)
+
+    def hash_once(output: Any) -> Any:
+        key = output.fs_path, output.hash_name
+        if key not in hashed:
+            hashed[key] = of_output(output)
+        return hashed[key]
 
     def walk(fs: Any, path: str, keys: Sequence[str] | None = None, flatten: bool = False) -> Any:
-        content, found = load(path, fs), {}
+        content, found = parsed(path, fs), {}
         if not keys or not flatten:
-            return read(fs, path, keys, flatten)
+            return of_params(fs, path, keys, flatten)
         for key in keys:
             try:
                 found[key] = functools.reduce(operator.getitem, key.split("."), content)
             except KeyError:  # DVC calls it missing
                 continue
             except TypeError:  # it stands in a list
-                return read(fs, path, keys, flatten)
+                return of_params(fs, path, keys, flatten)
         return found
 
-    param.read_param_file = walk
+    Output._get_hash_meta, param.read_param_file = hash_once, walk
     try:
         yield
     finally:
-        param.read_param_file = read
+        Output._get_hash_meta, param.read_param_file = of_output, of_params
 
 
 def priorities(graph: Any) -> dict[Any, int]:
-    """What holds up most goes first: by the longest chain of stages below, then by all of them."""
+    """What holds up most goes first: a higher number, the sooner a stage should start.
+
+    By the longest chain of stages below it; where two are equal, by the longest above it, since
+    the two are then part of a longer way through the whole; then by the number of all below it.
+    """
     import networkx as nx
 
+    above: dict[Any, int] = {}
     chain: dict[Any, int] = {}
     below: dict[Any, set[Any]] = {}
-    for stage in nx.topological_sort(graph):  # dependents come first
+    order = list(nx.topological_sort(graph))  # dependents come first
+    for stage in order:
         dependents = list(graph.predecessors(stage))
         chain[stage] = max((chain[other] + 1 for other in dependents), default=0)
         below[stage] = {*dependents}.union(*(below[other] for other in dependents))
-    return {stage: chain[stage] * len(graph) + len(below[stage]) for stage in graph}
+    for stage in reversed(order):
+        above[stage] = max((above[other] + 1 for other in graph.successors(stage)), default=0)
+    ranked = sorted((chain[stage], above[stage], len(below[stage])) for stage in graph)
+    places = {rank: place for place, rank in enumerate(ranked)}
+    return {stage: places[chain[stage], above[stage], len(below[stage])] for stage in graph}
 
 
 def _stage(stage: Any, graph: Any, priority: int, stale: bool) -> Stage:
