@@ -192,6 +192,9 @@ def _run(program: str, arguments: list[str]) -> int:
     if program == "dvc":
         from dvc.cli import main as dvc
 
+        from tandem import lockfile
+
+        lockfile.hasten()
         return int(dvc(arguments))
     from tandem import cli
 
