@@ -191,26 +191,16 @@ def looked_at_once() -> Iterator[None]:
 
 
 def priorities(graph: Any) -> dict[Any, int]:
-    """What holds up most goes first: a higher number, the sooner a stage should start.
-
-    By the longest chain of stages below it; where two are equal, by the longest above it, since
-    the two are then part of a longer way through the whole; then by the number of all below it.
-    """
+    """What holds up most goes first: by the longest chain of stages below, then by all of them."""
     import networkx as nx
 
-    above: dict[Any, int] = {}
     chain: dict[Any, int] = {}
     below: dict[Any, set[Any]] = {}
-    order = list(nx.topological_sort(graph))  # dependents come first
-    for stage in order:
+    for stage in nx.topological_sort(graph):  # dependents come first
         dependents = list(graph.predecessors(stage))
         chain[stage] = max((chain[other] + 1 for other in dependents), default=0)
         below[stage] = {*dependents}.union(*(below[other] for other in dependents))
-    for stage in reversed(order):
-        above[stage] = max((above[other] + 1 for other in graph.successors(stage)), default=0)
-    ranked = sorted((chain[stage], above[stage], len(below[stage])) for stage in graph)
-    places = {rank: place for place, rank in enumerate(ranked)}
-    return {stage: places[chain[stage], above[stage], len(below[stage])] for stage in graph}
+    return {stage: chain[stage] * len(graph) + len(below[stage]) for stage in graph}
 
 
 def _stage(stage: Any, graph: Any, priority: int, stale: bool) -> Stage:
