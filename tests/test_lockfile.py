@@ -8,6 +8,7 @@ import pytest
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem import lockfile
 
@@ -21,6 +22,9 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
+    # `params.lay`, called by tests before, writes None as null for all of this process
+    own = RoundTripRepresenter.represent_none
+    monkeypatch.setitem(RoundTripRepresenter.yaml_representers, type(None), own)
     return Repo.init(str(tmp_path), no_scm=True)
 
 
