@@ -1,4 +1,4 @@
-"""Which stages there are, and which are stale; with lockfile.py, all that DVC's internals tell us.
+"""Which stages there are, and which are stale, asked of DVC's internals.
 
 The Snakefile asks here once, in its main process. What is stale is DVC's word, by content; all
 that lies below a stale stage goes with it, since its inputs may change:
