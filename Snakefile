@@ -38,4 +38,8 @@ include: "workflow/rules/stages.smk"
 onstart:
     with dag.one_line():
         HEAD = dag.hold()
+    if workflow.local_exec:
+        # A limit on jobs a second spares a cluster's scheduler. With one, Snakemake chooses jobs
+        # again a second after each choice, and once more for each job that has ended.
+        workflow.scheduler.job_rate_limiter = None
     WARM = warm.start(sum(stage.stale for stage in STAGES))

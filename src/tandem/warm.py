@@ -16,6 +16,7 @@ side that asks imports nothing that is slow: it is what every stage begins with.
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import select
@@ -31,11 +32,19 @@ from typing import Any
 
 ADDRESS = Path(".snakemake/tandem/warm.sock")
 HEAVY = (
-    "dvc.commands.repro",
+    "dvc.cli.parser",
     "dvc.dvcfile",
+    "dvc.lock",
     "dvc.output",
+    "dvc.parsing.interpolate",
+    "dvc.repo.plots",
     "dvc.repo.reproduce",
+    "dvc.rwlock",
+    "dvc.scm",
+    "dvc.utils.strictyaml",
     "dvc_data.index",
+    "ruamel.yaml",
+    "scmrepo.git",
     "torch",
     "transformers.trainer",
     "sklearn.feature_extraction.text",
@@ -128,6 +137,7 @@ def serve(heavy: Sequence[str] = HEAVY) -> None:
     os.environ.update(pins)
     for name in heavy:
         __import__(name)
+    gc.freeze()  # what is imported stays: no child has to look for garbage in it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
     ADDRESS.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
