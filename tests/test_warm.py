@@ -38,6 +38,11 @@ class Project:
         )
         until((root / warm.ADDRESS).exists)
 
+    def close(self) -> None:
+        self.server.stdin.close()  # type: ignore[union-attr]
+        assert self.server.wait(timeout=10) == 0
+        assert not (self.root / warm.ADDRESS).exists()
+
     def params(self, runtime: dict[str, Any]) -> None:
         pin = hashlib.sha256(CSV.encode()).hexdigest()
         files = [{"path": "reviews.csv", "sha256": pin}]
@@ -56,6 +61,16 @@ class Project:
         path = self.root / "src" / "tandem" / name
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new, 1))
+
+    def dvc(self, stages: dict[str, Any], *command: str) -> "subprocess.CompletedProcess[str]":
+        """What `command` answers in a repository of DVC with `stages`."""
+        (self.root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+        folders = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = self.env | {"DVC_NO_ANALYTICS": "1", "PATH": folders}
+        if not (self.root / ".dvc").exists():
+            init = ["dvc", "init", "--no-scm", "--quiet"]
+            subprocess.run(init, cwd=self.root, env=env, check=True)
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True)
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -80,9 +95,7 @@ def until(there: Any, seconds: float = 30) -> None:
 def project(tmp_path: Path) -> Iterator[Project]:
     made = Project(tmp_path)
     yield made
-    made.server.stdin.close()  # type: ignore[union-attr]
-    assert made.server.wait(timeout=10) == 0
-    assert not (tmp_path / warm.ADDRESS).exists()
+    made.close()
 
 
 WHO = 'sys.stderr.write(f"parent {os.getppid()}\\n");'
@@ -138,22 +151,39 @@ def test_a_killed_child_is_one_line(project: Project) -> None:
     assert code == 2 and "tandem fetch sentiment was killed" in said and said.count("\n") == 1
 
 
+FETCH = f'{sys.executable} -c "{TANDEM}" fetch sentiment'
+
+
 def test_dvc_runs_in_a_child_and_its_stages_too(project: Project) -> None:
     project.edit("stages/fetch.py", '    """Fetch', f'    import os, sys; {WHO}\n    """Fetch')
-    stage = {"cmd": f'{sys.executable} -c "{TANDEM}" fetch sentiment', "deps": ["reviews.csv"]}
-    stage["outs"] = ["data/raw/sentiment"]
-    (project.root / "dvc.yaml").write_text(json.dumps({"stages": {"fetch": stage}}))
+    stages = {"fetch": {"cmd": FETCH, "deps": ["reviews.csv"], "outs": ["data/raw/sentiment"]}}
     dvc = [sys.executable, "-m", "tandem.warm", "dvc"]
-    folders = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = project.env | {"DVC_NO_ANALYTICS": "1", "PATH": folders}
-    subprocess.run(["dvc", "init", "--no-scm", "--quiet"], cwd=project.root, env=env, check=True)
-    done = subprocess.run(
-        [*dvc, "repro", "--quiet"], cwd=project.root, env=env, capture_output=True, text=True
-    )
+    done = project.dvc(stages, *dvc, "repro", "--quiet")
     assert (done.returncode, done.stderr) == (0, f"parent {project.server.pid}\n")
     assert "data/raw/sentiment" in (project.root / "dvc.lock").read_text()
-    failed = subprocess.run([*dvc, "repro", "no"], cwd=project.root, env=env, capture_output=True)
-    assert failed.returncode == 255 and b"no" in failed.stderr
+    failed = project.dvc(stages, *dvc, "repro", "no")
+    assert failed.returncode == 255 and "no" in failed.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere stages just run")
+@pytest.mark.parametrize("targets", [[], ["last"]])
+def test_dvc_repro_of_all_starts_one_and_ends_it(project: Project, targets: list[str]) -> None:
+    """The first stage starts it, the second waits for it in the test, the last is its child."""
+    project.close()
+    project.edit("stages/fetch.py", '    """Fetch', f'    import os, sys; {WHO}\n    """Fetch')
+    project.edit("warm.py", "heavy: Sequence[str] = HEAVY", "heavy: Sequence[str] = ()")
+    address = project.root / warm.ADDRESS
+    wait = f"for i in $(seq 100); do test -e {address} && break; sleep .05; done; touch waited"
+    stages = {
+        "first": {"cmd": FETCH, "deps": ["reviews.csv"], "outs": ["data/raw/sentiment"]},
+        "wait": {"cmd": wait, "deps": ["data/raw/sentiment"], "outs": ["waited"]},
+        "last": {"cmd": FETCH, "deps": ["waited"]},
+    }
+    done = project.dvc(stages, "dvc", "repro", "--quiet", *targets)
+    assert done.returncode == 0, done.stderr
+    first, last = (int(line.split()[1]) for line in done.stderr.splitlines())
+    assert (first == last) == bool(targets)
+    until(lambda: not address.exists())
 
 
 HEAD = """
@@ -169,6 +199,7 @@ def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
     (project.root / "src" / "slow.py").write_text(
         "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
     )
+    project.close()
     head = subprocess.Popen([sys.executable, "-c", HEAD], cwd=project.root, env=project.env)
     told = project.root / "pid"
     until(lambda: told.exists() and told.read_text())
@@ -177,6 +208,12 @@ def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
     head.kill()
     head.wait()
     until(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
+
+
+def test_a_second_one_ends_at_once(project: Project) -> None:
+    command = [sys.executable, "-c", SERVE]
+    subprocess.run(command, cwd=project.root, env=project.env, timeout=30, check=True)
+    assert project.run("fetch", "sentiment")[0] == 0
 
 
 def test_few_stages_start_none() -> None:

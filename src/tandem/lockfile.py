@@ -26,7 +26,7 @@ def hasten() -> None:
     from dvc.stage import serialize
     from ruamel.yaml.resolver import VersionedResolver
 
-    VersionedResolver.processing_version = (1, 2)
+    VersionedResolver.processing_version = (1, 2)  # type: ignore[assignment,method-assign]
     whole = Lockfile.dump_stages
 
     def dump_stages(lock: Any, stages: Any, **options: Any) -> None:

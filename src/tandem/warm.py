@@ -2,12 +2,15 @@
 
 Importing torch and transformers takes three seconds of CPU, more than most stages need on tiny
 params, and DVC half a second. The Snakefile starts the process with a run, and it ends with the
-run. A command that finds none just runs, as a stage does under `dvc repro` and on a cluster:
+run:
 
     job ── python -m tandem.warm dvc repro …
              └ (socket) ── child: dvc ── tandem train sentiment
                                            └ (socket) ── child: runs the stage, answers with
                                                          its exit code
+
+Under `dvc repro` of the whole pipeline, on Linux, the first stage starts it, and it ends with dvc.
+A command that finds none just runs, as that first stage does, and as all do on a cluster.
 
 Only other people's code is imported beforehand. Ours is read anew by every child, so a stage runs
 the code that DVC hashes, and the environment that pins the bits is compared before it starts. The
@@ -16,6 +19,7 @@ side that asks imports nothing that is slow: it is what every stage begins with.
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import json
 import os
@@ -31,6 +35,9 @@ from pathlib import Path
 from typing import Any
 
 ADDRESS = Path(".snakemake/tandem/warm.sock")
+ALONE = ADDRESS.with_suffix(".lock")
+"""Locked by the one warm process of a folder."""
+SHELLS = ("sh", "bash", "dash", "zsh")
 HEAVY = (
     "dvc.cli.parser",
     "dvc.dvcfile",
@@ -67,9 +74,11 @@ def main() -> int:
 
 def tandem() -> int:
     """The command `tandem`; its exit code. What DVC runs may be run in a child."""
-    code = run("tandem", *sys.argv[1:]) if "DVC_STAGE" in os.environ else None
-    if code is not None:
-        return code
+    if "DVC_STAGE" in os.environ:
+        code = run("tandem", *sys.argv[1:])
+        if code is not None:
+            return code
+        _start_for_dvc()
     from tandem import cli
 
     return cli.main()
@@ -81,6 +90,31 @@ def start(stages: int) -> "subprocess.Popen[bytes] | None":
         return None
     command = [sys.executable, "-c", "from tandem import warm; warm.serve()"]
     return subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def _start_for_dvc() -> None:
+    """A warm process for the stages to come, if dvc runs the whole pipeline; it ends with dvc."""
+    if not hasattr(os, "pidfd_open") or not hasattr(socket, "send_fds"):
+        return
+    with contextlib.suppress(OSError, ValueError):  # who ran us may be gone, or not be ours to see
+        dvc = _above(os.getpid())
+        if (Path("/proc") / str(dvc) / "comm").read_text().strip() in SHELLS:
+            dvc = _above(dvc)
+        words = (Path("/proc") / str(dvc) / "cmdline").read_text().split("\0")[:-1]
+        if all(word.startswith("-") for word in words[words.index("repro") + 1 :]):
+            ended = os.pidfd_open(dvc)
+            command = [sys.executable, "-c", f"from tandem import warm; warm.serve(ended={ended})"]
+            none = subprocess.DEVNULL
+            subprocess.Popen(
+                command, stdin=none, stdout=none, stderr=none, pass_fds=[ended],
+                start_new_session=True,
+            )  # fmt: skip
+
+
+def _above(process: int) -> int:
+    """The parent of a process, by proc(5)."""
+    stat = (Path("/proc") / str(process) / "stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def run(program: str, *arguments: str) -> int | None:
@@ -127,31 +161,47 @@ def die_with_parent(by: int = signal.SIGINT) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
 
 
-def serve(heavy: Sequence[str] = HEAVY) -> None:
-    """Import what is `heavy`, then fork a child for each request until stdin closes."""
+def serve(heavy: Sequence[str] = HEAVY, ended: int | None = None) -> None:
+    """Import what is `heavy`, then fork a child for each request, until stdin closes.
+
+    Or until the file `ended` has something to read, as a pidfd (pidfd_open(2)) has when its process
+    is gone. A second one in the same folder ends at once.
+    """
     from tandem.core import determinism, params
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent(by=signal.SIGTERM)  # stdin is not looked at before the imports are done
-    pins = determinism.environment(params.project().runtime)
-    os.environ.update(pins)
-    for name in heavy:
-        __import__(name)
-    gc.freeze()  # what is imported stays: no child has to look for garbage in it
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-    ADDRESS.unlink(missing_ok=True)
+    if ended is None:
+        die_with_parent(by=signal.SIGTERM)  # stdin is not looked at before the imports are done
+    ADDRESS.parent.mkdir(parents=True, exist_ok=True)
+    with ALONE.open("w") as alone:
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        pins = determinism.environment(params.project().runtime)
+        os.environ.update(pins)
+        for name in heavy:
+            __import__(name)
+        gc.freeze()  # what is imported stays: no child has to look for garbage in it
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
+        _listen_at(ADDRESS, pins, ended or 0)
+
+
+def _listen_at(address: Path, pins: dict[str, str], ended: int) -> None:
+    """Fork a child for each request that comes in at `address`, until `ended` can be read."""
+    address.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         mask = os.umask(0o077)
-        listener.bind(str(ADDRESS))
+        listener.bind(str(address))
         os.umask(mask)
         listener.listen(64)
-        while listener.fileno() in select.select([listener.fileno(), 0], [], [])[0]:
+        while listener.fileno() in select.select([listener.fileno(), ended], [], [])[0]:
             line, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
                 _answer(line, pins)
             line.close()
-    ADDRESS.unlink(missing_ok=True)
+    address.unlink(missing_ok=True)
 
 
 def _answer(line: socket.socket, pins: dict[str, str]) -> None:

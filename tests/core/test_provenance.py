@@ -78,6 +78,25 @@ def test_an_input_that_changes_under_a_stage_stops_it(here: Path) -> None:
     assert not RECORD.exists()
 
 
+def test_an_input_is_read_again_only_if_it_was_touched(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    hashed = provenance.file_digest
+
+    def digest(path: Path) -> provenance.Digest:
+        read.append(str(path))
+        return hashed(path)
+
+    monkeypatch.setattr(provenance, "file_digest", digest)
+    run()
+    assert read == ["in/a.txt", "in/below/b.txt", "code.py", "out/c.txt"]
+    read.clear()
+    with recorded(STAGE):
+        Path("code.py").write_text("1")  # the same again
+    assert read == ["in/a.txt", "in/below/b.txt", "code.py", "code.py", "out/c.txt"]
+
+
 def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
     params = Path("params.yaml")
     with pytest.raises(StageError, match=r"params\.yaml changed while copy@one ran"), recorded(

@@ -19,7 +19,7 @@ def main() -> None:
     for dep in stage["deps"]:
         for file in files(Path(dep)):
             digest.update(str(file).encode() + file.read_bytes())
-    params = YAML(typ="safe", pure=True).load(Path("params.yaml").read_text())
+    params = YAML(typ="safe").load(Path("params.yaml").read_text())
     for key in stage["params"]:
         value = params
         for part in key.split("."):

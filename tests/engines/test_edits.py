@@ -65,8 +65,8 @@ EDITS = {
         "fetch@intent",
         ("sentiment", "translation", "generation"),
     ),
-    "file of one method": (append("src/tandem/compression/int8.py"), "compress@intent-int8", None),
     "shared source file": (append("src/tandem/core/io.py"), "fetch@intent", None),
+    "file of one method": (append("src/tandem/compression/int8.py"), "compress@intent-int8", None),
     "output removed": (
         remove("data/clean/translation"),
         "clean@translation",

@@ -52,6 +52,16 @@ def test_the_other_engine_has_nothing_to_do(engine: str, runs: dict[str, Workspa
     assert runs[engine].planned() == set()
 
 
+@pytest.mark.parametrize("stage", ["train@intent", "compress@translation-int8"])
+def test_a_stage_that_is_not_forked_gives_the_same_bytes(
+    stage: str, runs: dict[str, Workspace]
+) -> None:
+    workspace = runs["dvc repro"]
+    lock = workspace.lock()
+    workspace.repro("--force", "--single-item", stage)
+    assert workspace.lock() == lock
+
+
 def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace]) -> None:
     root = runs["snakemake -c4"].path
     for folder in ("data", "models", "reports"):

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem.core import paths, registry
 from tandem.core.errors import ParamsError, UnknownName
@@ -201,7 +202,7 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.width = 100
     yaml.preserve_quotes = True
-    yaml.representer.add_representer(type(None), _null)  # ruamel's own is an empty place
+    yaml.Representer = _Representer
     below = yaml.load(base.read_text(encoding="utf-8"))
     merge(values, below)
     check(below)
@@ -209,8 +210,14 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
         yaml.dump(below, file)
 
 
-def _null(representer: Any, _: None) -> Any:
-    return representer.represent_scalar("tag:yaml.org,2002:null", "null")
+class _Representer(RoundTripRepresenter):
+    """Writes None as `null`; ruamel's own leaves its place empty."""
+
+    def represent_none(self, _: None) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
 
 
 def merge(top: dict[str, Any], below: Any) -> None:

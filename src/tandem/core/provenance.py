@@ -94,11 +94,12 @@ def recorded(stage: Declared) -> Iterator[None]:
             installed than are locked.
     """
     packages = installed(Path(stage.packages)) if stage.packages else {}
+    marks = {path: _marks(Path(path)) for path in stage.deps}
     before = {path: digest(Path(path)) for path in stage.deps}
     values = _values(stage.params)
     yield
     for path, known in before.items():
-        if digest(Path(path)) != known:
+        if _marks(Path(path)) != marks[path] and digest(Path(path)) != known:
             raise StageError(f"{path} changed while {stage.name} ran: run again")
     if _values(stage.params) != values:
         raise StageError(f"{paths.PARAMS} changed while {stage.name} ran: run again")
@@ -159,6 +160,13 @@ def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest
         nfiles=len(contents),
         files={name: contents[name] for name in sorted(contents)} if files else None,
     )
+
+
+def _marks(path: Path) -> list[tuple[str, int, int, int]]:
+    """What shows, unread, that a file was written to: no program can set the time of its status."""
+    files = [path] if path.is_file() else listed(path)
+    stats = [(str(file), file.stat()) for file in files]
+    return [(name, stat.st_ino, stat.st_size, stat.st_ctime_ns) for name, stat in stats]
 
 
 def listed(folder: Path) -> list[Path]:

@@ -98,7 +98,7 @@ def trained(
     """A model of `task` fitted on `rows` from its pretrained weights; nothing is written.
 
     Raises:
-        StageError: the pretrained weights are missing, or see `tandem.modeling.fit`.
+        StageError: the pretrained weights are missing, or see `tandem.modeling.fitting.fit`.
     """
     from tandem.modeling import family
     from tandem.modeling.fitting import fit
