@@ -88,6 +88,8 @@ def test_what_a_stage_says_at_ctrl_c_is_seen(engine: str, own: Workspace, tmp_pa
     process = subprocess.Popen(
         ENGINES[engine], cwd=own.path, env=env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        # what a shell runs in the background ignores Ctrl-C, and so would all that tests start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 120
     while not started.exists() and time.monotonic() < end:
