@@ -222,4 +222,4 @@ def test_what_holds_up_most_goes_first() -> None:
     graph.add_edges_from([("drawn", "train"), ("list", "raw2"), ("listed", "list")])
     first = dag.priorities(graph)
     order = sorted(graph, key=lambda stage: (-first[stage], stage))
-    assert " ".join(order) == "train raw2 raw list tune draw drawn listed score"
+    assert " ".join(order) == "train raw2 raw list tune score listed draw drawn"

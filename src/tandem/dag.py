@@ -191,16 +191,22 @@ def looked_at_once() -> Iterator[None]:
 
 
 def priorities(graph: Any) -> dict[Any, int]:
-    """What holds up most goes first: by the longest chain of stages below, then by all of them."""
+    """What holds up most goes first: by the longest chain of stages below, then by all of them.
+
+    Of equals, what depends on the most, and so could start last: nothing is left to fill a long
+    stage's time with at the end of a run.
+    """
     import networkx as nx
 
     chain: dict[Any, int] = {}
     below: dict[Any, set[Any]] = {}
+    size = len(graph)
     for stage in nx.topological_sort(graph):  # dependents come first
         dependents = list(graph.predecessors(stage))
         chain[stage] = max((chain[other] + 1 for other in dependents), default=0)
         below[stage] = {*dependents}.union(*(below[other] for other in dependents))
-    return {stage: chain[stage] * len(graph) + len(below[stage]) for stage in graph}
+    above = {stage: len(nx.descendants(graph, stage)) for stage in graph}
+    return {s: (chain[s] * size + len(below[s])) * size + above[s] for s in graph}
 
 
 def _stage(stage: Any, graph: Any, priority: int, stale: bool) -> Stage:
