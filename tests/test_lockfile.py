@@ -30,7 +30,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_entries_are_written_as_dvc_writes_them(
     hastened: bool, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All stages are written anew, one by one, into the whole file and into none."""
+    """Some stages are written anew into the whole file, and the first ones into none."""
     if hastened:
         as_it_comes_back(monkeypatch)
         lockfile.hasten()
@@ -41,14 +41,14 @@ def test_entries_are_written_as_dvc_writes_them(
     stages.sort(key=lambda stage: order.index(stage.name))
     path = tmp_path / "dvc.lock"
     lock = Lockfile(repo, str(path))
-    for stage in random.Random(1).sample(stages, 3):
+    for stage in random.Random(1).sample(stages, 5):
         lock.dump_stages([stage])
         assert path.read_text(encoding="utf-8") == LOCK
     path.unlink()
-    for stage in stages[:4]:
+    for stage in stages[:8]:
         lock.dump_stages([stage])
     assert LOCK.startswith(path.read_text(encoding="utf-8"))
-    assert path.read_text(encoding="utf-8").count("\n    cmd: ") == 4
+    assert path.read_text(encoding="utf-8").count("\n    cmd: ") == 8
 
 
 def test_a_lock_is_read_as_dvc_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
