@@ -161,16 +161,16 @@ def die_with_parent(by: int = signal.SIGINT) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
 
 
-def serve(heavy: Sequence[str] = HEAVY, ended: int | None = None) -> None:
-    """Import what is `heavy`, then fork a child for each request, until stdin closes.
+def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
+    """Import what is `heavy`, then fork a child for each request until the file `ended` ends.
 
-    Or until the file `ended` has something to read, as a pidfd (pidfd_open(2)) has when its process
-    is gone. A second one in the same folder ends at once.
+    That is stdin, or a pidfd (pidfd_open(2)), which can be read when its process is gone. A second
+    one in the same folder ends at once.
     """
     from tandem.core import determinism, params
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if ended is None:
+    if not ended:
         die_with_parent(by=signal.SIGTERM)  # stdin is not looked at before the imports are done
     ADDRESS.parent.mkdir(parents=True, exist_ok=True)
     with ALONE.open("w") as alone:
@@ -184,15 +184,15 @@ def serve(heavy: Sequence[str] = HEAVY, ended: int | None = None) -> None:
             __import__(name)
         gc.freeze()  # what is imported stays: no child has to look for garbage in it
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-        _listen_at(ADDRESS, pins, ended or 0)
+        _fork_for_requests(pins, ended)
 
 
-def _listen_at(address: Path, pins: dict[str, str], ended: int) -> None:
-    """Fork a child for each request that comes in at `address`, until `ended` can be read."""
-    address.unlink(missing_ok=True)
+def _fork_for_requests(pins: dict[str, str], ended: int) -> None:
+    """Fork a child for each request that comes in, until `ended` can be read."""
+    ADDRESS.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         mask = os.umask(0o077)
-        listener.bind(str(address))
+        listener.bind(str(ADDRESS))
         os.umask(mask)
         listener.listen(64)
         while listener.fileno() in select.select([listener.fileno(), ended], [], [])[0]:
@@ -201,7 +201,7 @@ def _listen_at(address: Path, pins: dict[str, str], ended: int) -> None:
                 listener.close()
                 _answer(line, pins)
             line.close()
-    address.unlink(missing_ok=True)
+    ADDRESS.unlink(missing_ok=True)
 
 
 def _answer(line: socket.socket, pins: dict[str, str]) -> None:
