@@ -7,6 +7,9 @@ A method's module has
     restore     reads that folder, where `from_pretrained` of Hugging Face cannot; such a folder
                 holds tandem.json, which names the method
 
+Params are checked wherever they are read, which must not take the seconds that torch needs: what
+`compress` and `restore` work with, they import themselves.
+
 A new method is one such file, its name under `methods` in params.yaml and a part a task.
 """
 

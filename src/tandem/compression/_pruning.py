@@ -21,30 +21,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from tandem.compression import Given, _blocks, _healing
+from tandem.compression._settings import Pruning
 from tandem.core.errors import StageError
-from tandem.core.params import Strict
-from tandem.modeling import TextModel, Training
+from tandem.modeling import TextModel
 
 MULTIPLE = 8
 """Units are kept in this number's multiples, the width of a vector register in fp32 (AVX2)."""
-
-
-class Pruning(Strict):
-    """How much is taken out, and how the rest is healed."""
-
-    units: float = Field(gt=0, le=1)
-    """Share of each feed-forward layer's units that stays."""
-    blocks: float = Field(gt=0, le=1)
-    """Share of each stack's blocks that stays."""
-    rows: int = Field(ge=1)
-    """Training rows by which units, heads and blocks are judged."""
-    soft: float = Field(default=0.0, ge=0, le=1)
-    """Weight of the whole network's answers in the healing's loss; the rest is the labels'."""
-    healing: Training
 
 
 def prune(given: Given, settings: Pruning, heads: float = 1.0) -> bool:

@@ -8,15 +8,21 @@ that heads are fewer than their width asks for. Then tandem.json stands there, a
 the shapes from the weights.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
-from torch import Tensor, nn
 
-from tandem.compression import Given, _layers
-from tandem.compression._pruning import Pruning, prune
+from tandem.compression import Given
+from tandem.compression._settings import Pruning
 from tandem.core import io, paths
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tandem.compression._layers import Parts
 
 
 class Params(Pruning):
@@ -33,6 +39,8 @@ def compress(given: Given, settings: Params) -> None:
     Raises:
         StageError: no layer of a known shape is found, or healing fails.
     """
+    from tandem.compression._pruning import prune
+
     plain = prune(given, settings, settings.heads)
     given.model.save(given.folder)
     if not plain:
@@ -41,8 +49,11 @@ def compress(given: Given, settings: Params) -> None:
 
 def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, its linear layers as wide as their weights are."""
+    from torch import nn
 
-    def rebuild(layer: Any, parts: _layers.Parts, bias: Tensor | None) -> Tensor:
+    from tandem.compression import _layers
+
+    def rebuild(layer: Any, parts: Parts, bias: Tensor | None) -> Tensor:
         if isinstance(layer, nn.Linear):
             layer.out_features, layer.in_features = parts[""].shape
         if bias is not None:
