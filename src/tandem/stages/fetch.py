@@ -116,9 +116,9 @@ def with_defaults(record: Record, repeats: Counter[str]) -> dict[str, Any]:
 
 def _storable(row: Row) -> Row:
     """The row, if Parquet can hold it: JSON can bring in half a surrogate pair, and any number."""
-    content = dataclasses.astuple(row)
+    content = [getattr(row, field.name) for field in dataclasses.fields(row)]
     try:
-        json.dumps(content, ensure_ascii=False).encode()
+        json.dumps(content, ensure_ascii=False, default=dataclasses.astuple).encode()
     except UnicodeEncodeError as error:
         raise BadRow("broken_unicode", str(error)) from None
     if not _fits(content):
@@ -128,6 +128,8 @@ def _storable(row: Row) -> Row:
 
 def _fits(value: Any) -> bool:
     """Whether all whole numbers in `value` have 64 bits at the most."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.astuple(value)  # type: ignore[arg-type]
     if isinstance(value, list | tuple):
         return all(map(_fits, value))
     return not isinstance(value, int) or -(2**63) <= value < 2**63
