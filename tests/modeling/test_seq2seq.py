@@ -12,10 +12,11 @@ from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.families.seq2seq import Params
+from tandem.metrics import placeholders_kept
 from tandem.modeling import Training, _greedy
 from tandem.modeling._copying import CopyingMarian
 from tandem.modeling._phrases import PhraseTable
-from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
+from tandem.modeling._placeholders import MARKS, KeepPlaceholders, counts, mask, names, unmask
 from tandem.modeling._subwords import spaced, unspaced
 from tandem.modeling.fitting import fit
 from tandem.modeling.seq2seq import Model
@@ -141,10 +142,12 @@ def test_each_placeholder_of_a_source_stands_in_its_translation(model: Model, be
         "temperature " * 100 + "{x}",
         "{0} and {1}",
         "{1} and {0}",
+        "{x} or {y}, {x} or {x}",
         " ".join(f"{{p{i}}}" for i in range(10)),
     ]
     for text, target in zip(texts, targets(model, texts), strict=True):
         assert set(re.findall(r"\{\w+\}", target)) == set(re.findall(r"\{\w+\}", text))
+        assert placeholders_kept.compute([target], [text]) == 1
 
 
 def test_greedy_search_answers_as_generate_does(model: Model) -> None:
@@ -152,7 +155,7 @@ def test_greedy_search_answers_as_generate_does(model: Model) -> None:
     model.network.generation_config.update(num_beams=1, length_penalty=None)
     texts = [*NEW, "temperature " * 20 + "{x}", *(text for _, text, _ in TEXTS)]
     batch = model.tokenizer.pad(model._inputs([row(t) for t in texts]), return_tensors="pt")
-    wanted = torch.tensor([len(names(text)) for text in texts])
+    wanted = torch.tensor([counts(text) for text in texts])
     marks = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(MARKS)))
     longest = batch["attention_mask"].sum(1) + 18
 
@@ -236,7 +239,7 @@ def test_a_word_is_the_same_tokens_after_a_hyphen(model: Model) -> None:
 
 
 def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
-    marks, wanted = torch.tensor([5, 6, 7]), torch.tensor([2, 1])
+    marks, wanted = torch.tensor([5, 6, 7]), torch.tensor([[1, 1, 0], [1, 0, 0]])
     scores = torch.tensor([[0.0, -1.0, 0.0, 0.0, 0.0, -3.0, -3.0, 2.0]]).repeat(2, 1)
     so_far = torch.tensor([[2, 5], [2, 5]])
     no = -torch.inf
@@ -246,6 +249,10 @@ def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
     late, last = KeepPlaceholders(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
     assert late.tolist() == [no, no, no, no, no, no, -1, no]
     assert last.tolist() == [no, 0, no, no, no, no, no, no]
+    twice = torch.tensor([[2, 0, 0], [1, 0, 0]])
+    again, ended = KeepPlaceholders(marks, twice, torch.tensor([9, 9]), 1)(so_far, scores)
+    assert again.tolist() == [0, no, 0, 0, 0, -1, no, no]
+    assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
 
 
 def test_the_loss_judges_the_logits(scratch: Path) -> None:

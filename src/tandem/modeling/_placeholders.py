@@ -22,6 +22,16 @@ def names(text: str) -> list[str]:
     return list(dict.fromkeys(PLACEHOLDER.findall(text)))[:MOST]
 
 
+def counts(text: str) -> list[int]:
+    """How often each of a text's `names` stands in it, then zeros, `MOST` numbers.
+
+    >>> counts("{b} and {a} and {b}")[:3]
+    [2, 1, 0]
+    """
+    found = PLACEHOLDER.findall(text)
+    return [found.count(name) for name in (*names(text), *[""] * MOST)][:MOST]
+
+
 def mask(text: str, known: Sequence[str]) -> str:
     """`text` with each placeholder of `known` as its number.
 
@@ -39,7 +49,7 @@ def unmask(text: str, known: Sequence[str]) -> str:
 
 
 class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
-    """Let a translation end when each placeholder of its source stands in it, and in time.
+    """Let a translation end when its source's placeholders stand in it as often, and in time.
 
     Where one is missing, what would end the text goes to it instead; one that the source does not
     have cannot be generated. Once only `longest` leaves room for the missing ones and the end,
@@ -49,11 +59,11 @@ class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
     def __init__(self, marks: Tensor, wanted: Tensor, longest: Tensor, end: int) -> None:
         """`marks`: the placeholders' tokens, (marks,); `end`: the token that ends a text.
 
-        `wanted`: how many of them, from the first on, a translation has, (batch,); `longest`: how
-        many tokens it may have, its first and its end counted, (batch,).
+        `wanted`: how often each of them stands in the source, (batch, marks); `longest`: how many
+        tokens a translation may have, its first and its end counted, (batch,).
         """
         self.marks = marks
-        self.wanted = torch.arange(len(marks), device=marks.device) < wanted[:, None]
+        self.wanted = wanted
         self.longest = longest
         self.end = end
 
@@ -65,16 +75,19 @@ class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
         """Scores of the next token, (batch · beams, vocabulary), with what may not be at −∞."""
         beams = len(input_ids) // len(self.wanted)
         wanted = self.wanted.repeat_interleave(beams, 0)
-        missing = wanted & ~input_ids[:, None].eq(self.marks[:, None]).any(-1)
+        lacking = (wanted - input_ids[:, None].eq(self.marks[:, None]).sum(-1)).clamp(min=0)
+        missing = lacking > 0
         never = torch.full_like(scores, -torch.inf)
 
         ending = scores[:, self.end, None]
         marked = scores[:, self.marks]
-        marked = marked.maximum(ending).where(missing, marked).where(wanted, never[:, self.marks])
+        marked = (
+            marked.maximum(ending).where(missing, marked).where(wanted > 0, never[:, self.marks])
+        )
         free = scores.index_copy(1, self.marks, marked)
         free[:, self.end] = never[:, 0].where(missing.any(1), ending.squeeze(1))
 
         last = never.index_copy(1, self.marks, marked.where(missing, never[:, self.marks]))
         last[:, self.end] = never[:, 0].where(missing.any(1), 0.0)
         room = self.longest.repeat_interleave(beams) - input_ids.shape[1]
-        return last.where((room <= missing.sum(1) + 1)[:, None], free)
+        return last.where((room <= lacking.sum(1) + 1)[:, None], free)

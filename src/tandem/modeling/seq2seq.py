@@ -32,7 +32,7 @@ from tandem.modeling._greedy import search
 from tandem.modeling._lexicon import like
 from tandem.modeling._model import TextModel
 from tandem.modeling._phrases import PhraseTable
-from tandem.modeling._placeholders import MARKS, KeepPlaceholders, mask, names, unmask
+from tandem.modeling._placeholders import MARKS, KeepPlaceholders, counts, mask, names, unmask
 from tandem.modeling._related import relate
 from tandem.modeling._subwords import learn, spaced, unspaced
 
@@ -162,7 +162,7 @@ class Model(TextModel):
         return [found.logits[labels != IGNORED]]
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """{"target": translation} a row; each placeholder of a source stands in its translation."""
+        """{"target": translation} a row; a source's placeholders stand in it as often."""
         examples = self._inputs(rows)
         order = sorted(range(len(rows)), key=lambda i: len(examples[i]["input_ids"]))
         found: list[dict[str, Any]] = [{} for _ in rows]
@@ -170,17 +170,18 @@ class Model(TextModel):
             chosen = order[start : start + batch_size]
             batch = self.tokenizer.pad([examples[i] for i in chosen], return_tensors="pt")
             known = [names(rows[i].text) for i in chosen]
-            answers = self._generate(batch, torch.tensor([len(one) for one in known]))
+            wanted = torch.tensor([counts(rows[i].text) for i in chosen])
+            answers = self._generate(batch, wanted)
             for i, text, one in zip(chosen, answers, known, strict=True):
                 found[i] = {"target": like(rows[i].text, unmask(text, one))}
         return found
 
     @torch.inference_mode()
-    def _generate(self, batch: Any, placeholders: Tensor) -> list[str]:
-        """Masked translations of a batch, each with its number of `placeholders`, (batch,)."""
+    def _generate(self, batch: Any, wanted: Tensor) -> list[str]:
+        """Masked translations of a batch; `wanted`, (batch, marks), counts their placeholders."""
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         longest = batch["attention_mask"].sum(1) + SPARE
-        keep = KeepPlaceholders(marks, placeholders, longest, self.tokenizer.eos_token_id)
+        keep = KeepPlaceholders(marks, wanted, longest, self.tokenizer.eos_token_id)
         if self.network.generation_config.num_beams == 1:
             answers = search(self.network, batch, keep)
         else:
