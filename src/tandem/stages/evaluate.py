@@ -48,21 +48,23 @@ def main(task: str, variant: str) -> None:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    """Of a model folder's weights, its *.safetensors and *.onnx by name: bytes, numbers, SHA-256.
+    """Of a model folder's weights, by the names of their files: bytes, numbers, SHA-256.
 
-    What is counted is what lies there, so integer weights count as well as others, with their
-    scales, and tied ones once; where several are packed into a byte, tandem.json says how many
-    they are. `benchmarks/latency.json` names weights by this hash, so that the
-    report can tell whether a latency was measured on these.
+    Weights are what *.safetensors and *.onnx hold, and *.data, which several graphs share. What is
+    counted is what lies there, so integer weights count as well as others, with their scales, and
+    tied ones once; where files do not say how many there are, tandem.json does.
+    `benchmarks/latency.json` names weights by this hash, so that the report can tell whether a
+    latency was measured on these.
     """
     digest, size, numbers = hashlib.sha256(), 0, 0
     counts = {".safetensors": _tensors, ".onnx": _graph}
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in counts):
+    files = (path for path in folder.rglob("*") if path.suffix in (*counts, ".data"))
+    for path in sorted(files):
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += len(block)
-        numbers += counts[path.suffix](path)
+        numbers += counts[path.suffix](path) if path.suffix in counts else 0
     if (marker := folder / paths.METHOD).exists():
         numbers = io.read_json(marker).get("numbers", numbers)
     return {"size_bytes": size, "parameters": numbers, "weights_sha256": digest.hexdigest()}
