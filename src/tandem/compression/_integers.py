@@ -17,11 +17,14 @@ def store(weight: Tensor) -> Parts:
     return {"": integers.flatten(), SCALE: scale.half()}
 
 
-def quantise(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """A matrix (rows, columns) as int8 of its shape and fp32 scales (rows,) that fit fp16."""
-    scale = (weight.abs().amax(dim=1) / 127).half().float()
+def quantise(weight: Tensor, most: int = 127) -> tuple[Tensor, Tensor]:
+    """A matrix (rows, columns) as int8 of its shape and fp32 scales (rows,) that fit fp16.
+
+    No integer is further from 0 than `most`.
+    """
+    scale = (weight.abs().amax(dim=1) / most).half().float()
     scale = scale.where(scale > 0, torch.ones_like(scale))
-    return (weight / scale[:, None]).round().clamp(-127, 127).to(torch.int8), scale
+    return (weight / scale[:, None]).round().clamp(-most, most).to(torch.int8), scale
 
 
 class Int8Linear(nn.Module):
