@@ -5,16 +5,24 @@ Writes  benchmarks/latency.json, which is committed: the report shows it, no DVC
 
     python benchmarks/latency.py
 
-A round lets every variant answer the same rows once, each round starting with the next one, so
-that whatever else the machine does meets all of them. What is measured is CPU time, which on one
-thread is the time of an idle machine. `speedup` is the median over the rounds of the base's time
-divided by the variant's of the same round; `low` and `high` are the least and the largest.
+Rows are answered `single`, one at a time, as when somebody waits, and in a `batch`, as evaluate
+does: the scenarios SingleStream and Offline of MLPerf Inference (Reddi et al. 2020). A round lets
+every variant answer the same rows once, each round starting with the next one, so that whatever
+else the machine does meets all of them. What is measured is CPU time, which on one thread is the
+time of an idle machine. `speedup` is the median over the rounds of the base's time divided by the
+variant's of the same round; `low` and `high` are the least and the largest.
+
+ONNX Runtime chooses its kernels by the CPU, so what it answers is no artifact of the pipeline:
+where a network has a graph, `onnx` is made of the base here, by the settings of int8 with a range
+for each token, and scored here too, on the test rows of evaluate.
 """
 
 import argparse
 import platform
 import statistics
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +32,15 @@ from tandem.core.params import Runtime
 
 OUT = Path("benchmarks/latency.json")
 CPUINFO = Path("/proc/cpuinfo")
-BASE = "base"
+BASE, GRAPH = "base", "onnx"
+SHA = "weights_sha256"
 
 
 def main() -> None:
     """Measure all tasks of params.yaml and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=64, help="test rows of a task (default 64)")
-    parser.add_argument("--rounds", type=int, default=9, help="times each answers (default 9)")
+    parser.add_argument("--rounds", type=int, default=5, help="times each answers (default 5)")
     asked = parser.parse_args()
     project = params.project()
     runtime = project.runtime.model_copy(update={"threads": 1})
@@ -40,8 +49,13 @@ def main() -> None:
     for task in project.tasks:
         found[task] = measure(task, [BASE, *project.methods], runtime, asked.rows, asked.rounds)
         for variant, entry in found[task].items():
-            print(f"{task:12} {variant:8} {entry['milliseconds_per_row']:8.2f} ms a row, ", end="")
-            print(f"{entry['speedup']:.2f}x ({entry['low']:.2f} to {entry['high']:.2f})")
+            for scenario in ("single", "batch"):
+                took = entry[scenario]
+                print(f"{task:12} {variant:8} {scenario:6} ", end="")
+                print(
+                    f"{took['milliseconds_per_row']:8.2f} ms a row, {took['speedup']:.2f}x ", end=""
+                )
+                print(f"({took['low']:.2f} to {took['high']:.2f})")
     io.write_json(OUT, found)
 
 
@@ -65,30 +79,75 @@ def machine(runtime: Runtime) -> dict[str, Any]:
 def measure(
     task: str, variants: list[str], runtime: Runtime, count: int, rounds: int
 ) -> dict[str, Any]:
-    """Each variant's milliseconds a row and its speed-up, with the hash of its weights."""
+    """Each variant's speed in both scenarios, with the hash of its weights.
+
+    Of the graph also the scores, and the hash of the base that it was made of.
+    """
     from tandem import metrics, modeling
     from tandem.pins import pin_torch
     from tandem.stages import evaluate
 
     pin_torch(runtime)
     known = tasks.load(task)
-    rows = metrics.sample(records.read(paths.split(task) / "test.parquet", known.row), count)
-    batch_size = params.load(evaluate.Params, task, "evaluate").batch_size
-    models = {variant: modeling.load(paths.model(task, variant), known) for variant in variants}
-    for model in models.values():
-        model.predict(rows, batch_size)  # the first answer pays for what is made once
-    seconds: dict[str, list[float]] = {variant: [] for variant in variants}
-    for turn in range(rounds):
-        shift = turn % len(variants)
-        for variant in variants[shift:] + variants[:shift]:
-            start = time.process_time()
-            models[variant].predict(rows, batch_size)
-            seconds[variant].append(time.process_time() - start)
-    return {
-        variant: figures(seconds[variant], seconds[BASE], len(rows))
-        | {"weights_sha256": evaluate.weights(paths.model(task, variant))["weights_sha256"]}
-        for variant in variants
+    settings = params.load(evaluate.Params, task, "evaluate")
+    source = paths.split(task) / "test.parquet"
+    tested = metrics.sample(records.read(source, known.row), settings.max_rows, str(source))
+    folders = {variant: paths.model(task, variant) for variant in variants}
+    entries: dict[str, dict[str, Any]] = {
+        variant: {SHA: evaluate.weights(folder)[SHA]} for variant, folder in folders.items()
     }
+    with tempfile.TemporaryDirectory() as scratch:
+        if GRAPH not in variants and write_graph(task, runtime, Path(scratch)):
+            folders[GRAPH] = Path(scratch)
+        models = {variant: modeling.load(folder, known) for variant, folder in folders.items()}
+        if GRAPH in models and GRAPH not in variants:
+            answers = models[GRAPH].predict(tested, settings.batch_size)
+            scores, _ = metrics.score(known, tested, answers, runtime)
+            entries[GRAPH] = {
+                "of_sha256": entries[BASE][SHA],
+                "scores": scores | evaluate.weights(folders[GRAPH]),
+            }
+    rows = metrics.sample(tested, count)
+    for scenario, size in (("single", 1), ("batch", settings.batch_size)):
+        seconds = timed(models, rows, size, rounds)
+        for variant, own in seconds.items():
+            entries[variant][scenario] = figures(own, seconds[BASE], len(rows))
+    return entries
+
+
+def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
+    """Write the base of `task` as graphs into `folder`; whether it can be."""
+    from tandem import modeling
+    from tandem.compression import Given, int8, onnx
+
+    known = tasks.load(task)
+    model = modeling.load(paths.model(task, BASE), known)
+    if getattr(model.network.config, "is_encoder_decoder", False):
+        return False
+    rows = records.read(paths.augmented(task) / "train.parquet", known.row)
+    integers = params.load(int8.Params, task, "int8")
+    settings = onnx.Params(keep=integers.keep, per_token=True, smoothing=integers.smoothing)
+    onnx.compress(Given(model, rows, [], runtime, folder), settings)
+    return True
+
+
+def timed(
+    models: dict[str, Any], rows: Sequence[Any], size: int, rounds: int
+) -> dict[str, list[float]]:
+    """CPU seconds of each model in each round, for `rows`, so many at a time."""
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+    for model in models.values():
+        model.predict(batches[0], size)  # the first answer pays for what is made once
+    seconds: dict[str, list[float]] = {variant: [] for variant in models}
+    order = list(models)
+    for turn in range(rounds):
+        shift = turn % len(order)
+        for variant in order[shift:] + order[:shift]:
+            start = time.process_time()
+            for batch in batches:
+                models[variant].predict(batch, size)
+            seconds[variant].append(time.process_time() - start)
+    return seconds
 
 
 def figures(own: list[float], base: list[float], rows: int) -> dict[str, float]:

@@ -53,14 +53,20 @@ def test_measures_each_variant_beside_its_base(
     found = io.read_json(Path("benchmarks/latency.json"))
     assert set(found) == {"machine", "sentiment"}
     assert found["machine"]["threads"] == 1
-    assert set(found["sentiment"]) == {"base", "int8"}
-    base = found["sentiment"]["base"]
-    assert base["speedup"] == base["low"] == base["high"] == 1
-    for variant, entry in found["sentiment"].items():
-        weights = evaluate.weights(paths.model("sentiment", variant))
-        assert entry["weights_sha256"] == weights["weights_sha256"]
-        assert entry["low"] <= entry["speedup"] <= entry["high"]
-        assert entry["milliseconds_per_row"] > 0
+    assert set(found["sentiment"]) == {"base", "int8", "onnx"}
+    for scenario in ("single", "batch"):
+        base = found["sentiment"]["base"][scenario]
+        assert base["speedup"] == base["low"] == base["high"] == 1
+        for entry in found["sentiment"].values():
+            assert entry[scenario]["low"] <= entry[scenario]["speedup"] <= entry[scenario]["high"]
+            assert entry[scenario]["milliseconds_per_row"] > 0
+    sizes = {v: evaluate.weights(paths.model("sentiment", v)) for v in ("base", "int8")}
+    hashes = {variant: size["weights_sha256"] for variant, size in sizes.items()}
+    graph = found["sentiment"].pop("onnx")
+    assert graph["of_sha256"] == hashes["base"]
+    assert graph["scores"]["size_bytes"] < sizes["base"]["size_bytes"]
+    assert 0 <= graph["scores"]["accuracy"]["low"] <= graph["scores"]["accuracy"]["high"] <= 1
+    assert {v: entry["weights_sha256"] for v, entry in found["sentiment"].items()} == hashes
 
 
 def test_a_ratio_is_of_one_round(latency: ModuleType) -> None:

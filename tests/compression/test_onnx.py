@@ -1,12 +1,16 @@
 """onnx: graphs that answer as the network does, of the same bytes each time."""
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tandem.compression import Given, onnx
+from tandem.compression import Given, _graphs, onnx
+from tandem.compression._integers import quantise
+from tandem.compression._settings import Smoothing
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
@@ -17,9 +21,10 @@ from tandem.stages import evaluate
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 
-def compressed(model: Any, folder: Path, keep: list[str] | None = None) -> Any:
+def compressed(model: Any, folder: Path, rows: Sequence[Row] = (), **settings: Any) -> Any:
     folder.mkdir(exist_ok=True)
-    onnx.compress(Given(model, [], [], RUNTIME, folder), onnx.Params(keep=keep or []))
+    given = Given(copy.deepcopy(model), rows, [], RUNTIME, folder)
+    onnx.compress(given, onnx.Params(**settings))
     return type(model).load(folder, model.task)
 
 
@@ -46,7 +51,7 @@ def test_an_encoder_answers_like_its_base(probe: Any, tmp_path: Path) -> None:
 def test_the_same_bytes_each_time_and_nothing_of_the_machine(probe: Any, tmp_path: Path) -> None:
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
-        compressed(bare(probe), folder, ["classifier"])
+        compressed(bare(probe), folder, keep=["classifier"])
     names = sorted(path.name for path in folders[0].iterdir())
     assert names == sorted(path.name for path in folders[1].iterdir())
     for name in names:
@@ -59,19 +64,46 @@ def test_the_same_bytes_each_time_and_nothing_of_the_machine(probe: Any, tmp_pat
 
 def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: list[Row]) -> None:
     model = causal.Model.load(tiny / "generator", tasks.load("generation"))
-    small = compressed(model, tmp_path / "onnx")
-    assert (tmp_path / "onnx" / onnx.HEAD).exists()
-    before, after = (
-        sum(answer["bits"] for answer in each.predict(rows, 4)) for each in (model, small)
-    )
-    assert after == pytest.approx(before, rel=0.02)
-    assert after != before
+    vocabulary, width = model.network.get_input_embeddings().weight.shape
+    before = bits(model, rows)
+    smoothing = Smoothing(alpha=0.5, rows=4)
+    small = compressed(model, tmp_path / "onnx", rows, per_token=True, smoothing=smoothing)
+    assert bits(small, rows) == pytest.approx(before, rel=0.005)
+    assert bits(small, rows) != before
+    found, base = (evaluate.weights(f) for f in (tmp_path / "onnx", tiny / "generator"))
+    table = (tmp_path / "onnx" / _graphs.SHARED).stat().st_size
+    assert table == vocabulary * width
+    # both graphs together hold what the network has, and scales
+    assert base["parameters"] <= found["parameters"] < 1.3 * base["parameters"]
+    (tmp_path / "onnx" / _graphs.SHARED).write_bytes(bytes(table))
+    assert bits(type(model).load(tmp_path / "onnx", model.task), rows) != bits(small, rows)
+    assert evaluate.weights(tmp_path / "onnx")["weights_sha256"] != found["weights_sha256"]
+
+
+def bits(model: Any, rows: list[Row]) -> float:
+    return float(sum(answer["bits"] for answer in model.predict(rows, 4)))
+
+
+def test_a_range_for_each_token_is_closer(tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    weight, bias = torch.randn(24, 48, generator=draw), torch.randn(24, generator=draw)
+    x = torch.randn(6, 48, generator=draw)
+    x[0] *= 100  # what one range for all is made for
+    wanted = torch.nn.functional.linear(x, weight, bias)
+    errors = []
+    for per_token in (False, True):
+        layer = _graphs._Linear(*quantise(weight, _graphs.MOST), bias, per_token)
+        graph = _graphs._trace(_graphs._Head(layer), (x,), 1)
+        (tmp_path / "layer.onnx").write_bytes(graph.SerializeToString())
+        found = _graphs.Graph(tmp_path / "layer.onnx")(x)
+        errors.append((found - wanted)[1:].abs().max().item())
+    assert errors[1] < 0.25 < errors[0]
 
 
 def test_weights_are_counted_and_smaller(probe: Any, tmp_path: Path) -> None:
     bare(probe).save(tmp_path / "base")
     for name, keep in (("all", []), ("kept", ["query", "word_embeddings"])):
-        compressed(probe, tmp_path / name, keep)
+        compressed(probe, tmp_path / name, keep=keep)
     base, small, kept = (evaluate.weights(tmp_path / name) for name in ("base", "all", "kept"))
     assert base["size_bytes"] > 2.5 * small["size_bytes"]
     assert small["size_bytes"] + 3 * 400 * 64 < kept["size_bytes"]

@@ -200,14 +200,14 @@ def sizes(
 
 
 def trades(sizes: Sequence[Size], better: int) -> dict[str, list[Point]]:
-    """What a score costs in megabytes and in milliseconds a row, each if variants can be compared.
+    """What a score costs in megabytes and in milliseconds a text, where variants can be compared.
 
     `better` is 1 where more is better, else -1. A latency of other weights is left out.
     """
     costs = {
         "size": {size.variant: size.megabytes for size in sizes},
         "latency": {
-            size.variant: size.latency["milliseconds_per_row"]
+            size.variant: size.latency["single"]["milliseconds_per_row"]
             for size in sizes
             if size.latency and size.latency["current"]
         },

@@ -22,7 +22,7 @@ from tandem.report.views import View
 
 METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
 LATENCY = Path("benchmarks/latency.json")
-COSTS = {"size": "megabytes of weights", "latency": "milliseconds a row"}
+COSTS = {"size": "megabytes of weights", "latency": "milliseconds a text, one at a time"}
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
 
 
@@ -33,11 +33,11 @@ def main() -> None:
         StageError: there are no metrics yet.
     """
     project = params.project()
-    metrics = figures.load(METRICS, project)
+    latencies = io.read_json(LATENCY) if LATENCY.exists() else {}
+    metrics = figures.with_graphs(figures.load(METRICS, project), latencies, project.tasks)
     found = figures.gather(metrics, project)
     if not found:
         raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
-    latencies = io.read_json(LATENCY) if LATENCY.exists() else {}
     speeds = figures.speeds(latencies, metrics, project.tasks)
     shown = [view(task, found, metrics, speeds) for task in project.tasks]
     with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
@@ -72,7 +72,8 @@ def written(shown: Sequence[View], metrics: Metrics, project: Project) -> dict[s
         fetched = metrics.get("fetch", {}).get(each.task, {})
         trained = metrics.get("train", {}).get(each.task, {})
         cards[f"data-{each.task}.md"] = render.data_card(each, fetched)
-        for size in each.sizes:
+        published = [s for s in each.sizes if s.variant in figures.variants(each.task, project)]
+        for size in published:
             own = trained if size.variant == "base" else {}
             cards[f"{each.task}-{size.variant}.md"] = render.model_card(each, size, own)
     return cards
