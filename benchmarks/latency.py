@@ -13,8 +13,8 @@ time of an idle machine. `speedup` is the median over the rounds of the base's t
 variant's of the same round; `low` and `high` are the least and the largest.
 
 ONNX Runtime chooses its kernels by the CPU, so what it answers is no artifact of the pipeline:
-where a network has a graph, `onnx` is made of the base here, by the settings of int8 with a range
-for each token, and scored here too, on the test rows of evaluate.
+where a network has a graph, `onnx` is made of the base here, by the settings of int8, and scored
+here too, on the test rows of evaluate.
 """
 
 import argparse
@@ -125,8 +125,8 @@ def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
     if getattr(model.network.config, "is_encoder_decoder", False):
         return False
     rows = records.read(paths.augmented(task) / "train.parquet", known.row)
-    integers = params.load(int8.Params, task, "int8")
-    settings = onnx.Params(keep=integers.keep, per_token=True, smoothing=integers.smoothing)
+    shared = params.load(int8.Params, task, "int8").model_dump(include={*onnx.Params.model_fields})
+    settings = onnx.Params.model_validate(shared)
     onnx.compress(Given(model, rows, [], runtime, folder), settings)
     return True
 
