@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc import lock as locks
 from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
@@ -63,6 +64,7 @@ def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the test, what `hasten` changes is as it was."""
     monkeypatch.setattr(Lockfile, "dump_stages", Lockfile.dump_stages)
     monkeypatch.setattr(VersionedResolver, "processing_version", (1, 2))
+    monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ Before each stage DVC reads all of dvc.lock, and asks for each of its words by w
 YAML to take it. After each stage it reads all of it in a way that would keep comments, and writes
 all of it again: two seconds for 54 stages, during which no other stage may write. Here the
 version is 1.2, as of every file of DVC's, and DVC writes the one stage's entry, which takes the
-old one's place in the text. Jobs of Snakemake do so; `dvc repro` is DVC's alone, and gives the
-same file.
+old one's place in the text. Who waits for another to write looks fifty times a second, not twice.
+Jobs of Snakemake do so; `dvc repro` is DVC's alone, and gives the same file.
 """
 
 import io
@@ -22,11 +22,13 @@ ENTRIES = re.compile(r"(?:  .*\n)*")
 
 def hasten() -> None:
     """Have DVC read and write its locks so from now on, in this process."""
+    from dvc import lock as locks
     from dvc.dvcfile import Lockfile
     from dvc.stage import serialize
     from ruamel.yaml.resolver import VersionedResolver
 
     VersionedResolver.processing_version = (1, 2)  # type: ignore[assignment,method-assign]
+    locks.DEFAULT_TIMEOUT = 0.12  # seconds of six looks
     whole = Lockfile.dump_stages
 
     def dump_stages(lock: Any, stages: Any, **options: Any) -> None:
