@@ -11,6 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SAID_OF_A_JOB = "rule "
+HASTENED = (
+    sys.executable,
+    "-c",
+    "import sys; from dvc.cli import main; from tandem.lockfile import hasten\n"
+    "hasten(); sys.exit(main())",
+)
+"""The command `dvc` with its locks read and written as jobs of Snakemake do it."""
 
 
 @dataclass
@@ -31,8 +38,9 @@ class Workspace:
     def snakemake(self, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return self.run("snakemake", *options, check=check)
 
-    def repro(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return self.run("dvc", "repro", "--quiet", *options)
+    def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
+        """`dvc repro`, or the same without most of its time, which goes into dvc.lock."""
+        return self.run(*(["dvc"] if plain else HASTENED), "repro", "--quiet", *options)
 
     def planned(self) -> set[str]:
         """The stages that `snakemake -n` names."""
@@ -77,12 +85,13 @@ def clone(path: Path, standin: bool = False) -> Workspace:
     workspace.run("git", "init", "--quiet")
     (path / "dvc.lock").unlink(missing_ok=True)
     if standin:
-        _without_torch(path / "src" / "tandem" / "warm.py")
+        without_torch(path)
     return workspace
 
 
-def _without_torch(warm: Path) -> None:
-    """Have the warm process import DVC alone, which is all that stand-ins profit by."""
+def without_torch(path: Path) -> None:
+    """Have the warm process import DVC alone: stand-ins and data stages profit by no more."""
+    warm = path / "src" / "tandem" / "warm.py"
     text = warm.read_text()
     heavy = text[text.index('    "torch",\n') : text.index(")\nWORTH")]
     warm.write_text(text.replace(heavy, ""))

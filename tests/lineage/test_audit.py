@@ -66,19 +66,43 @@ def test_each_single_change_is_found_and_named(
 ) -> None:
     changes = list(tampers(chain.path))
     missed, unnamed = [], []
-    for number, (title, edit) in enumerate(changes):
-        here = tmp_path / str(number)
-        shutil.copytree(chain.path, here, ignore=shutil.ignore_patterns(".git", ".dvc"))
-        monkeypatch.chdir(here)
+    here = tmp_path / "project"
+    shutil.copytree(chain.path, here, ignore=shutil.ignore_patterns(".git", ".dvc"))
+    monkeypatch.chdir(here)
+    known = snapshot()
+    for title, edit in changes:
         named, found = edit(), findings()
         if not found:
             missed.append(title)
         elif not any(named in line for line in found):
             unnamed.append(f"{title} ({named}): {found}")
-        shutil.rmtree(here)
+        restore(known)
+    assert findings() == []
     assert not missed
     assert not unnamed
     assert len(changes) >= 120
+
+
+Snapshot = dict[Path, tuple[int, bytes]]
+
+
+def snapshot() -> Snapshot:
+    """When each file here was written, and what."""
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in all_files()}
+
+
+def restore(known: Snapshot) -> None:
+    """Undo what was done to files here since."""
+    for path in all_files() - known.keys():
+        path.unlink()
+    for path, (written, content) in known.items():
+        if not path.exists() or path.stat().st_mtime_ns != written:
+            path.write_bytes(content)
+            os.utime(path, ns=(written, written))
+
+
+def all_files() -> set[Path]:
+    return {path for path in Path().rglob("*") if path.is_file()}
 
 
 Deed = Callable[[Workspace], object]
