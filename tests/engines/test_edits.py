@@ -13,6 +13,7 @@ import pytest
 from engines.workspace import Workspace, clone
 
 pytestmark = pytest.mark.timeout(1500)  # each goes through both engines
+Edges = set[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +22,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     workspace = clone(tmp_path_factory.mktemp("edits"), standin=True)
     workspace.snakemake("-c2")
     yield workspace
+
+
+@pytest.fixture(scope="module")
+def edges(done: Workspace) -> Edges:
+    """From each stage to those that read what it writes, by DVC's own graph."""
+    dot = done.run("dvc", "dag", "--dot").stdout
+    pairs = (line.split('"')[1::2] for line in dot.splitlines() if "->" in line)
+    return {(a, b) for a, b in pairs}
 
 
 def append(name: str) -> Callable[[Path], None]:
@@ -54,61 +63,83 @@ def remove(name: str) -> Callable[[Path], None]:
     return edit
 
 
+def with_snakemake(workspace: Workspace) -> None:
+    """Bring all up to date; DVC then has nothing to do."""
+    workspace.snakemake("-c2")
+    assert workspace.changed() == set()
+
+
+def with_dvc(workspace: Workspace, plain: bool = False) -> None:
+    """Bring all up to date; Snakemake then has nothing to do."""
+    workspace.repro(plain=plain)
+    assert workspace.planned() == set()
+
+
+def with_plain_dvc(workspace: Workspace) -> None:
+    with_dvc(workspace, plain=True)
+
+
+# The edit, a stage that it makes stale, the tasks that it leaves alone, and what mends it: the
+# engines take turns, and Snakemake has run everything before, so DVC is given the shared file.
 EDITS = {
     "param of one task": (
         replace("params.yaml", "max_ratio: 3.0", "max_ratio: 2.9"),
         "clean@translation",
         ("sentiment", "intent", "generation"),
+        with_snakemake,
     ),
     "file of one task": (
         append("src/tandem/tasks/intent.py"),
         "fetch@intent",
         ("sentiment", "translation", "generation"),
+        with_dvc,
     ),
-    "shared source file": (append("src/tandem/core/io.py"), "fetch@intent", None),
-    "file of one method": (append("src/tandem/compression/int8.py"), "compress@intent-int8", None),
+    "shared source file": (append("src/tandem/core/io.py"), "fetch@intent", (), with_dvc),
+    "file of one method": (
+        append("src/tandem/compression/int8.py"),
+        "compress@intent-int8",
+        (),
+        with_plain_dvc,
+    ),
     "output removed": (
         remove("data/clean/translation"),
         "clean@translation",
         ("sentiment", "intent", "generation"),
+        with_snakemake,
     ),
     "metric removed": (
         remove("reports/metrics/split/intent.json"),
         "split@intent",
         ("sentiment", "translation", "generation"),
+        with_plain_dvc,
     ),
     "output changed": (
         replace("models/sentiment/base/content.json", "digest", "damage"),
         "train@sentiment",
         ("translation", "intent"),
+        with_snakemake,
     ),
 }
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_engines_agree_after(name: str, done: Workspace) -> None:
-    edit, expected, untouched = EDITS[name]
+def test_engines_agree_after(name: str, done: Workspace, edges: Edges) -> None:
+    edit, expected, untouched, mend = EDITS[name]
     edit(done.path)
     planned = done.planned()
     assert expected in planned
-    assert planned == below(done, done.changed())
-    for task in untouched or ():
+    assert planned == below(edges, done.changed())
+    for task in untouched:
         assert not {stage for stage in planned if f"@{task}" in stage}
-    if list(EDITS).index(name) % 2:
-        done.repro()
-    else:
-        done.snakemake("-c2")
-    assert done.planned() == set()
-    assert done.changed() == set()
+    mend(done)
 
 
-def test_dry_repro_names_the_same_stages(done: Workspace) -> None:
+def test_dry_repro_names_the_same_stages(done: Workspace, edges: Edges) -> None:
     append("src/tandem/tasks/translation.py")(done.path)
     said = done.run("dvc", "repro", "--dry").stdout
     would = {line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")}
-    assert would and would <= done.planned() == below(done, would)
-    done.repro()
-    assert done.planned() == set()
+    assert would and would <= done.planned() == below(edges, would)
+    with_dvc(done)
 
 
 def test_touching_starts_nothing(done: Workspace) -> None:
@@ -150,20 +181,18 @@ def fetch(old: Path, new: Path) -> None:
         shutil.copyfile(old, new)
 
 
-def test_both_draw_the_same_graph(done: Workspace) -> None:
+def test_both_draw_the_same_graph(done: Workspace, edges: Edges) -> None:
     rules = done.snakemake("--rulegraph", "dot").stdout
     names = {}
-    edges = set()
+    arrows = set()
     for line in rules.splitlines():
         words = line.strip().split()
         if "[label" in line:
             names[words[0].split("[")[0]] = line.split('"')[1]
         elif "->" in line:
-            edges.add((words[0], words[2].rstrip(";")))
-    drawn = {(names[a], names[b]) for a, b in edges if names[b] != "all"}
-    dot = done.run("dvc", "dag", "--dot").stdout
-    pairs = [line.split('"')[1::2] for line in dot.splitlines() if "->" in line]
-    assert drawn == {(a, b) for a, b in pairs}
+            arrows.add((words[0], words[2].rstrip(";")))
+    drawn = {(names[a], names[b]) for a, b in arrows if names[b] != "all"}
+    assert drawn == edges
     assert len(drawn) > 50
 
 
@@ -183,10 +212,8 @@ def test_file_targets(done: Workspace) -> None:
     assert (done.path / "models/sentiment/int8").is_dir()
 
 
-def below(workspace: Workspace, changed: set[str]) -> set[str]:
-    """`changed` and all that DVC's own graph has below it."""
-    dot = workspace.run("dvc", "dag", "--dot").stdout
-    edges = [line.split('"')[1::2] for line in dot.splitlines() if "->" in line]
+def below(edges: Edges, changed: set[str]) -> set[str]:
+    """`changed` and all that depends on it."""
     found = set(changed)
     while more := {b for a, b in edges if a in found} - found:
         found |= more
