@@ -14,7 +14,7 @@ variant's of the same round; `low` and `high` are the least and the largest.
 
 ONNX Runtime chooses its kernels by the CPU, so what it answers is no artifact of the pipeline:
 where a network has a graph, `onnx` is made of the base here, by the settings of int8, and scored
-here too, on the test rows of evaluate.
+here too, on the test rows of evaluate, one at a time, which is what it is for.
 """
 
 import argparse
@@ -101,7 +101,7 @@ def measure(
             folders[GRAPH] = Path(scratch)
         models = {variant: modeling.load(folder, known) for variant, folder in folders.items()}
         if GRAPH in models and GRAPH not in variants:
-            answers = models[GRAPH].predict(tested, settings.batch_size)
+            answers = models[GRAPH].predict(tested, 1)
             scores, _ = metrics.score(known, tested, answers, runtime)
             entries[GRAPH] = {
                 "of_sha256": entries[BASE][SHA],
