@@ -33,13 +33,16 @@ def main() -> None:
         StageError: there are no metrics yet.
     """
     project = params.project()
-    latencies = io.read_json(LATENCY) if LATENCY.exists() else {}
-    metrics = figures.with_graphs(figures.load(METRICS, project), latencies, project.tasks)
+    metrics = figures.load(METRICS, project)
     found = figures.gather(metrics, project)
     if not found:
         raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
+    latencies = io.read_json(LATENCY) if LATENCY.exists() else {}
     speeds = figures.speeds(latencies, metrics, project.tasks)
-    shown = [view(task, found, metrics, speeds) for task in project.tasks]
+    # the summary holds what stages measured, which an audit can follow back; the page more
+    beside = figures.with_graphs(metrics, latencies, project.tasks)
+    drawn = figures.gather(beside, project)
+    shown = [view(task, drawn, beside, speeds) for task in project.tasks]
     with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, figures.summary(found))
         (html / "index.html").write_text(render.page(shown, latencies.get("machine", {})), "utf-8")
