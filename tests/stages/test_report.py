@@ -264,6 +264,7 @@ def test_a_graph_is_shown_beside_the_base_it_was_made_of(
     page = (report.HTML / "index.html").read_text()
     assert ("4.04 × as fast" in page) == ('<th scope="row">onnx</th>' in page) == shown
     assert not (report.CARDS / "sentiment-onnx.md").exists()
+    assert "sentiment-onnx.md" not in page
 
 
 def sized(variant: str, megabytes: float, value: float, ms: float | None = None) -> views.Size:

@@ -75,6 +75,11 @@ class Size:
     high: float | None
     latency: Mapping[str, Any] | None = None
 
+    @property
+    def published(self) -> bool:
+        """Whether a stage wrote these weights; what brings scores along was made to be measured."""
+        return "scores" not in (self.latency or {})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:

@@ -15,7 +15,6 @@ from typing import Any
 
 from tandem.core import io, params
 from tandem.core.errors import StageError
-from tandem.core.params import Project
 from tandem.report import charts, figures, render, views
 from tandem.report.figures import Figure, Metrics
 from tandem.report.views import View
@@ -46,7 +45,7 @@ def main() -> None:
     with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, figures.summary(found))
         (html / "index.html").write_text(render.page(shown, latencies.get("machine", {})), "utf-8")
-        for name, text in sorted(written(shown, metrics, project).items()):
+        for name, text in sorted(written(shown, metrics).items()):
             (cards / name).write_text(text, "utf-8")
 
 
@@ -68,15 +67,14 @@ def _flow(path: Path) -> tuple[bool, bool, str]:
     return (stage != "train", stage != "reward", stage)
 
 
-def written(shown: Sequence[View], metrics: Metrics, project: Project) -> dict[str, str]:
+def written(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
     """File name → card, for each task's data and each scored model."""
     cards = {}
     for each in shown:
         fetched = metrics.get("fetch", {}).get(each.task, {})
         trained = metrics.get("train", {}).get(each.task, {})
         cards[f"data-{each.task}.md"] = render.data_card(each, fetched)
-        published = [s for s in each.sizes if s.variant in figures.variants(each.task, project)]
-        for size in published:
+        for size in (size for size in each.sizes if size.published):
             own = trained if size.variant == "base" else {}
             cards[f"{each.task}-{size.variant}.md"] = render.model_card(each, size, own)
     return cards
