@@ -99,7 +99,7 @@ EDITS = {
         append("src/tandem/compression/int8.py"),
         "compress@intent-int8",
         (),
-        with_plain_dvc,
+        with_dvc,
     ),
     "output removed": (
         remove("data/clean/translation"),
