@@ -106,3 +106,11 @@ def test_an_encoder_decoder_is_refused(probe: Any, tmp_path: Path) -> None:
     with pytest.raises(StageError, match="take `onnx` out of its methods"):
         compressed(probe, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["embed_tokens", "lm_head"])
+def test_a_tied_table_cannot_be_kept(tiny: Path, tmp_path: Path, name: str) -> None:
+    model = causal.Model.load(tiny / "generator", tasks.load("generation"))
+    with pytest.raises(StageError, match="take it out of keep"):
+        compressed(model, tmp_path / "onnx", keep=[name])
+    assert not list((tmp_path / "onnx").iterdir())

@@ -42,12 +42,18 @@ def compress(given: Given, settings: Params) -> None:
     """Write the model as graphs with integer weights; needs rows for smoothing alone.
 
     Raises:
-        StageError: the model is an encoder–decoder, or has no block that smoothing knows.
+        StageError: the model is an encoder–decoder, has no block that smoothing knows, or is told
+            to keep an embedding that is its output layer too.
     """
     network: Any = given.model.network
     if network.config.is_encoder_decoder:
         name = type(network).__name__
         raise StageError(f"onnx: {name} generates token by token: take `onnx` out of its methods")
+    if network.can_generate() and _kept_table(network, settings.keep):
+        raise StageError(
+            "onnx.keep: the output layer is the embedding, and both graphs hold it as integers: "
+            "take it out of keep"
+        )
     from tandem.compression import _graphs, _layers
     from tandem.compression._smoothing import smooth
 
@@ -57,6 +63,13 @@ def compress(given: Given, settings: Params) -> None:
     network.config.save_pretrained(given.folder)
     given.model.tokenizer.save_pretrained(given.folder)
     io.write_json(given.folder / paths.METHOD, {"method": "onnx", _layers.NUMBERS: numbers})
+
+
+def _kept_table(network: Any, keep: list[str]) -> bool:
+    """Whether `keep` names a tied table, by its name as embedding or as output layer."""
+    table, head = network.get_input_embeddings(), network.get_output_embeddings()
+    kept = [m for name, m in network.named_modules() if any(name.endswith(end) for end in keep)]
+    return head.weight is table.weight and any(layer in kept for layer in (table, head))
 
 
 def restore(folder: Path, _: Any) -> Any:
