@@ -64,15 +64,20 @@ def remove(name: str) -> Callable[[Path], None]:
 
 
 def with_snakemake(workspace: Workspace) -> None:
-    """Bring all up to date; DVC then has nothing to do."""
+    """Bring all up to date; neither engine then has anything to do."""
     workspace.snakemake("-c2")
-    assert workspace.changed() == set()
+    nothing_to_do(workspace)
 
 
 def with_dvc(workspace: Workspace, plain: bool = False) -> None:
-    """Bring all up to date; Snakemake then has nothing to do."""
+    """Bring all up to date; neither engine then has anything to do."""
     workspace.repro(plain=plain)
+    nothing_to_do(workspace)
+
+
+def nothing_to_do(workspace: Workspace) -> None:
     assert workspace.planned() == set()
+    assert workspace.changed() == set()
 
 
 def with_plain_dvc(workspace: Workspace) -> None:
