@@ -29,10 +29,11 @@ from typing import Any
 from tandem.core import determinism, io, params, paths, records
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
+from tandem.report.figures import GRAPH
 
 OUT = Path("benchmarks/latency.json")
 CPUINFO = Path("/proc/cpuinfo")
-BASE, GRAPH = "base", "onnx"
+BASE = "base"
 SHA = "weights_sha256"
 
 
@@ -51,11 +52,9 @@ def main() -> None:
         for variant, entry in found[task].items():
             for scenario in ("single", "batch"):
                 took = entry[scenario]
-                print(f"{task:12} {variant:8} {scenario:6} ", end="")
-                print(
-                    f"{took['milliseconds_per_row']:8.2f} ms a row, {took['speedup']:.2f}x ", end=""
-                )
-                print(f"({took['low']:.2f} to {took['high']:.2f})")
+                print(f"{task:12} {variant:8} {scenario:6}", end="")
+                print(f" {took['milliseconds_per_row']:8.2f} ms a row,", end="")
+                print(f" {took['speedup']:.2f}x ({took['low']:.2f} to {took['high']:.2f})")
     io.write_json(OUT, found)
 
 
@@ -97,10 +96,11 @@ def measure(
         variant: {SHA: evaluate.weights(folder)[SHA]} for variant, folder in folders.items()
     }
     with tempfile.TemporaryDirectory() as scratch:
-        if GRAPH not in variants and write_graph(task, runtime, Path(scratch)):
+        made = GRAPH not in variants and write_graph(task, runtime, Path(scratch))
+        if made:
             folders[GRAPH] = Path(scratch)
         models = {variant: modeling.load(folder, known) for variant, folder in folders.items()}
-        if GRAPH in models and GRAPH not in variants:
+        if made:
             answers = models[GRAPH].predict(tested, 1)
             scores, _ = metrics.score(known, tested, answers, runtime)
             entries[GRAPH] = {
