@@ -94,7 +94,7 @@ def test_a_decoder_is_trained_and_aligned_and_saved_as_it_was(
     model = Model.load(tmp_path / "base", tasks.load("generation"))
     model.max_length = 24
     samples = draw(model, Prompting(words=1, new_tokens=6, batch_size=4), splits["train"][:4], 1)
-    pairs = direct.ranked(samples, [1.0, 0.0, 1.0, 0.0], 2)
+    pairs = direct.ranked(samples, [1.0, 0.0, 1.0, 0.0], 2, 1)
     fit(model.network, direct.loss(0.1), pairs, pairs, direct.collate, training, RUNTIME)
     model.save(tmp_path / "aligned")
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "aligned").state_dict()

@@ -11,7 +11,7 @@ from tandem.core.errors import DataError
 from tandem.modeling.causal import Model, log_likelihood
 from tandem.preferences import direct
 from tandem.preferences.divergence import divergence
-from tandem.preferences.sampling import Sample, decode, draw, prompts, starts_of
+from tandem.preferences.sampling import SPAN, Sample, _pick, decode, draw, prompts, starts_of
 from tandem.preferences.settings import Prompting
 from tandem.preferences.variety import distinct
 from tandem.tasks.generation import GenerationRow
@@ -71,6 +71,34 @@ def test_log_probability_is_that_of_what_was_drawn(model: Model, samples: list[S
     assert found == pytest.approx([sample.log_probability for sample in samples], rel=1e-4)
 
 
+def test_rows_that_start_alike_are_read_once_and_go_their_own_ways(
+    model: Model, rated: list[GenerationRow]
+) -> None:
+    rows = [row for row in prompts(rated, PROMPTING, 5) for _ in range(4)]
+    read: list[int] = []
+    hook = model.network.model.register_forward_pre_hook(
+        lambda _, given: read.append(len(given[0]))
+    )
+    drawn = draw(model, PROMPTING.model_copy(update={"batch_size": 20}), rows, 1)
+    hook.remove()
+    assert read[:2] == [5, 20]
+    assert len({tuple(sample.drawn) for sample in drawn}) == 20
+    assert [s.prompt for s in drawn] == starts_of(model, rows, PROMPTING)
+    test_log_probability_is_that_of_what_was_drawn(model, drawn)
+
+
+@pytest.mark.parametrize("tokens", [5, SPAN, 3 * SPAN + 7])
+def test_each_token_is_drawn_as_often_as_it_is_likely(tokens: int) -> None:
+    likely = torch.rand(tokens, generator=torch.Generator().manual_seed(1)) ** 8
+    likely[-1] = 0
+    chances = (likely / likely.sum()).expand(20_000, -1)
+    drawn = _pick(chances, torch.Generator().manual_seed(2))
+    counts = torch.bincount(drawn[:, 0], minlength=tokens) / len(chances)
+    spread = (chances[0] * (1 - chances[0]) / len(chances)).sqrt()
+    assert counts[-1] == 0
+    assert ((counts - chances[0]).abs() <= 5 * spread + 1e-4).all()
+
+
 def test_samples_follow_the_models_probabilities(model: Model) -> None:
     row = GenerationRow(id="x", group="x", domain="movie", text="A gem of")
     prompting = Prompting(words=1, new_tokens=1, batch_size=2000)
@@ -123,17 +151,19 @@ def test_dpo_loss_by_hand() -> None:
 
 
 def test_dpo_loss_before_training_is_ln_2(model: Model, samples: list[Sample]) -> None:
-    pairs = direct.ranked(samples, list(range(24)), 4)
+    pairs = direct.ranked(samples, list(range(24)), 4, 2)
     with torch.no_grad():
         found = direct.loss(0.1)(model.network, direct.collate(pairs), 0.0)
     assert found.item() == pytest.approx(math.log(2), abs=1e-4)
 
 
-def test_the_upper_half_is_set_against_the_lower(samples: list[Sample]) -> None:
+def test_the_best_are_set_against_the_worst(samples: list[Sample]) -> None:
     rewards = [0.0, 3.0, 1.0, 2.0] + [1.0] * 4
-    pairs = direct.ranked(samples[:8], rewards, 4)
+    pairs = direct.ranked(samples[:8], rewards, 4, 2)
     found = [(pair["chosen"], pair["rejected"]) for pair in pairs]
     assert found == [(samples[1], samples[2]), (samples[3], samples[0])]
+    (pair,) = direct.ranked(samples[:8], rewards, 4, 1)
+    assert (pair["chosen"], pair["rejected"]) == (samples[1], samples[0])
 
 
 def test_distinct_by_hand() -> None:

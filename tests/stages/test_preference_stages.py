@@ -48,7 +48,8 @@ PARAMS: dict[str, Any] = {
         "reward": TRAINING | {"pairs": RULE, "contrast": None},
         "judge": TRAINING | {"pairs": RULE, "rounds": 2},
         "align": TRAINING
-        | {"prompting": PROMPTING, "samples_per_prompt": 2, "beta": 0.1, "trainable_layers": 1},
+        | {"prompting": PROMPTING, "samples_per_prompt": 2, "pairs_per_prompt": 1}
+        | {"beta": 0.1, "trainable_layers": 1},
         "evaluate_preferences": {
             "pairs": RULE,
             "max_pairs": None,
@@ -178,11 +179,11 @@ def test_a_missing_model_is_one_clear_line(project: Path, capsys: Any) -> None:
 
 def test_params_are_strict() -> None:
     content = copy.deepcopy(PARAMS)
-    content["generation"]["align"]["samples_per_prompt"] = 3
+    content["generation"]["align"]["pairs_per_prompt"] = 2
     content["generation"]["reward"]["pairs"]["gab"] = 1.0
     content["generation"]["evaluate_preferences"]["prompting"] = PROMPTING | {"words": -1}
     for stage, model, told in (
-        ("align", align.Params, "generation.align: .*samples_per_prompt must be even"),
+        ("align", align.Params, "generation.align: .*samples_per_prompt must be twice"),
         ("reward", reward.Params, "unknown key generation.reward.pairs.gab.*Did you mean .*gap"),
         ("evaluate_preferences", evaluate_preferences.Params, "prompting.words"),
     ):

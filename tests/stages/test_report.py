@@ -90,19 +90,19 @@ METRICS: dict[str, Any] = {
     },
 }  # fmt: skip
 
-LATENCY = {
+
+def speed(milliseconds: float, speedup: float) -> dict[str, float]:
+    return {
+        "milliseconds_per_row": milliseconds, "speedup": speedup, "low": speedup, "high": speedup
+    }  # fmt: skip
+
+
+SCENARIOS = {"single": speed(5.1, 4.04), "batch": speed(5.1, 4.04)}
+LATENCY: dict[str, Any] = {
     "machine": {"cores": 2},
     "sentiment": {
-        "base": {
-            "weights_sha256": "aa",
-            "single": {"milliseconds_per_row": 20.4, "speedup": 1.0},
-            "batch": {"milliseconds_per_row": 17.2, "speedup": 1.0},
-        },
-        "int8": {
-            "weights_sha256": "old",
-            "single": {"milliseconds_per_row": 8.3, "speedup": 2.46},
-            "batch": {"milliseconds_per_row": 9.1, "speedup": 1.9},
-        },
+        "base": {"weights_sha256": "aa", "single": speed(20.4, 1.0), "batch": speed(17.2, 1.0)},
+        "int8": {"weights_sha256": "old", "single": speed(8.3, 2.46), "batch": speed(9.1, 1.9)},
     },
 }
 
@@ -235,6 +235,25 @@ def test_effects_of_augmentation_are_shown_where_params_ask_for_them(project: Pa
     assert "1.234" not in text
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            {"sentiment": {"int8": {"weights_sha256": "bb", "speedup": 2.0}}},
+            "sentiment.int8.single",
+        ),
+        ({"sentiment": {"int8": LATENCY["sentiment"]["int8"] | {"of_sha256": "aa"}}}, "either"),
+        ({"sentiment": {"onnx": {"of_sha256": "aa", **SCENARIOS}}}, "scores stand together"),
+        ([], "object"),
+    ],
+)
+def test_latencies_of_another_form_are_one_line(project: Path, content: Any, told: str) -> None:
+    io.write_json(report.LATENCY, content)
+    with pytest.raises(StageError, match=f"{report.LATENCY} .*{told}.*make bench"):
+        report.main()
+    assert not report.HTML.exists()
+
+
 def test_score_is_drawn_against_what_it_costs(project: Path) -> None:
     measured = json.loads(report.LATENCY.read_text())
     measured["sentiment"]["int8"]["weights_sha256"] = "bb"
@@ -253,9 +272,8 @@ def test_a_graph_is_shown_beside_the_base_it_was_made_of(
     project: Path, of: str, shown: bool
 ) -> None:
     measured = json.loads(report.LATENCY.read_text())
-    scenario = {"milliseconds_per_row": 5.1, "speedup": 4.04}
     measured["sentiment"]["onnx"] = {
-        "of_sha256": of, "single": scenario, "batch": scenario,
+        "of_sha256": of, **SCENARIOS,
         "scores": {"accuracy": entry(0.7755), "size_bytes": 23_000_000, "parameters": 22_000_000},
     }  # fmt: skip
     io.write_json(report.LATENCY, measured)

@@ -91,8 +91,16 @@ def _type(hint: Any) -> pa.DataType:
 
 def write(path: Path, rows: Iterable[Any], row: type[Any]) -> None:
     """Write `rows` in their order; the same rows give the same bytes."""
-    table = pa.Table.from_pylist([dataclasses.asdict(r) for r in rows], schema=schema(row))
+    table = pa.Table.from_pylist([_plain(r) for r in rows], schema=schema(row))
     pq.write_table(table, path, compression="zstd", store_schema=False)
+
+
+def _plain(value: Any) -> Any:
+    """The value without dataclasses and tuples, as `dataclasses.asdict`, which copies each leaf."""
+    if dataclasses.is_dataclass(value):
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _plain(getattr(value, name)) for name in names}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
 def read(path: Path, row: type[T]) -> list[T]:

@@ -19,24 +19,22 @@ SIDES = ("chosen", "rejected")
 
 
 def ranked(
-    samples: Sequence[Sample], rewards: Sequence[float], per_prompt: int
+    samples: Sequence[Sample], rewards: Sequence[float], per_prompt: int, pairs: int
 ) -> list[dict[str, Any]]:
-    """Pairs of each prompt's samples, which stand together, `per_prompt` at a time.
+    """So many pairs of each prompt's samples, which stand together, `per_prompt` at a time.
 
-    Each prompt's samples are ranked by reward and its upper half paired with its lower half, the
-    first with the first of each, so that all pairs have a margin and every sample is used once.
+    Each prompt's samples are ranked by reward, and the best `pairs` of them paired with as many of
+    the worst, the first with the first of each, so that all pairs have a margin.
     """
-    half = per_prompt // 2
-    pairs = []
+    found = []
     for at in range(0, len(samples), per_prompt):
         order = sorted(range(at, at + per_prompt), key=lambda place: -rewards[place])
-        better, worse = order[:half], order[-half:]
-        pairs += [
+        found += [
             _pair(samples[chosen], samples[rejected])
-            for chosen, rejected in zip(better, worse, strict=True)
+            for chosen, rejected in zip(order[:pairs], order[-pairs:], strict=True)
             if rewards[chosen] > rewards[rejected]
         ]
-    return pairs
+    return found
 
 
 def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:

@@ -122,38 +122,3 @@ def _figures(where: tuple[str, str, str], path: str, content: Any) -> Iterator[F
             yield from _figures(where, f"{path}/{key}" if path else key, content[key])
     elif isinstance(content, int | float) and not isinstance(content, bool):
         yield Figure(stage=stage, task=task, variant=variant, metric=path, value=content)
-
-
-def with_graphs(metrics: Metrics, measured: Mapping[str, Any], tasks: Sequence[str]) -> Metrics:
-    """`metrics`, and beside them what was `measured` of graphs made of the bases evaluated there.
-
-    `measured` holds `{TASK: {VARIANT: {of_sha256, scores, …}}}`; other variants have no scores.
-    """
-    evaluated = dict(metrics.get("evaluate", {}))
-    for task in tasks:
-        for variant, entry in measured.get(task, {}).items():
-            if "scores" in entry and _current(entry, metrics, task, variant):
-                evaluated.setdefault(f"{task}-{variant}", entry["scores"])
-    return {**metrics, "evaluate": evaluated}
-
-
-def speeds(
-    measured: Mapping[str, Any], metrics: Metrics, tasks: Sequence[str]
-) -> dict[tuple[str, str], Any]:
-    """Measured latencies by task and variant, each with whether it is of the evaluated weights.
-
-    `measured` holds `{TASK: {VARIANT: {weights_sha256, single, batch}}}`, the last two being
-    `{milliseconds_per_row, speedup, …}`.
-    """
-    return {
-        (task, variant): {**entry, "current": _current(entry, metrics, task, variant)}
-        for task in tasks
-        for variant, entry in measured.get(task, {}).items()
-    }
-
-
-def _current(entry: Mapping[str, Any], metrics: Metrics, task: str, variant: str) -> bool:
-    """Whether what was measured are the weights that were evaluated, or was made of them."""
-    scored = metrics.get("evaluate", {})
-    of = ("base", "of_sha256") if "of_sha256" in entry else (variant, "weights_sha256")
-    return bool(scored.get(f"{task}-{of[0]}", {}).get("weights_sha256") == entry[of[1]])

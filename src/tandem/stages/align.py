@@ -30,7 +30,9 @@ class Params(Training):
     prompting: Prompting
     """What the generator goes on from, and how far."""
     samples_per_prompt: int = Field(ge=2)
-    """Continuations of each prompt, an even number: the upper half is set against the lower."""
+    """Continuations of each prompt."""
+    pairs_per_prompt: int = Field(ge=1)
+    """So many of a prompt's best are set against as many of its worst, half at the most."""
     beta: float = Field(gt=0)
     """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
     anchor: float = Field(default=0.0, ge=0)
@@ -38,8 +40,8 @@ class Params(Training):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.samples_per_prompt % 2:
-            raise ValueError("samples_per_prompt must be even")
+        if self.samples_per_prompt < 2 * self.pairs_per_prompt:
+            raise ValueError("samples_per_prompt must be twice pairs_per_prompt at least")
         if self.max_length <= self.prompting.new_tokens:
             raise ValueError("max_length must leave room for a prompt before new_tokens")
         return self
@@ -73,7 +75,9 @@ def main(task: str) -> None:
     pin_torch(runtime)
     written = {split: write(base, split, split) for split in limits}
     pairs = {
-        split: direct.ranked(found.samples, found.rewards, settings.samples_per_prompt)
+        split: direct.ranked(
+            found.samples, found.rewards, settings.samples_per_prompt, settings.pairs_per_prompt
+        )
         for split, found in written.items()
     }
     curve = fit(

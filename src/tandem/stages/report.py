@@ -15,7 +15,7 @@ from typing import Any
 
 from tandem.core import io, params
 from tandem.core.errors import StageError
-from tandem.report import charts, figures, render, views
+from tandem.report import charts, figures, latency, render, views
 from tandem.report.figures import Figure, Metrics
 from tandem.report.views import View
 
@@ -29,22 +29,22 @@ def main() -> None:
     """Write summary, page and cards.
 
     Raises:
-        StageError: there are no metrics yet.
+        StageError: there are no metrics yet, or benchmarks/latency.json is none.
     """
     project = params.project()
     metrics = figures.load(METRICS, project)
     found = figures.gather(metrics, project)
     if not found:
         raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
-    latencies = io.read_json(LATENCY) if LATENCY.exists() else {}
-    speeds = figures.speeds(latencies, metrics, project.tasks)
+    latencies = latency.load(LATENCY)
+    speeds = latency.speeds(latencies, metrics, project.tasks)
     # the summary holds what stages measured, which an audit can follow back; the page more
-    beside = figures.with_graphs(metrics, latencies, project.tasks)
+    beside = latency.with_graphs(metrics, latencies, project.tasks)
     drawn = figures.gather(beside, project)
     shown = [view(task, drawn, beside, speeds) for task in project.tasks]
     with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, figures.summary(found))
-        (html / "index.html").write_text(render.page(shown, latencies.get("machine", {})), "utf-8")
+        (html / "index.html").write_text(render.page(shown, latencies.machine), "utf-8")
         for name, text in sorted(written(shown, metrics).items()):
             (cards / name).write_text(text, "utf-8")
 
