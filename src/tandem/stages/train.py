@@ -97,6 +97,9 @@ def trained(
 ) -> Trained:
     """A model of `task` fitted on `rows` from its pretrained weights; nothing is written.
 
+    What a family learns beside its weights, as the words of a lexicon, it learns from all of
+    `rows`; of more rows than the steps can see, only the first in hashed order are encoded.
+
     Raises:
         StageError: the pretrained weights are missing, or see `tandem.modeling.fitting.fit`.
     """
@@ -107,11 +110,12 @@ def trained(
     pretrained = paths.model(task.name, "pretrained")
     io.require(pretrained)
     pin_torch(runtime)
+    seen = training.steps * training.accumulation * training.batch_size * runtime.processes
     model = family(task).start(pretrained, task, rows, training, training.model)
     curve = fit(
         model.network,
         model.loss,
-        model.encode(rows),
+        model.encode(records.first(rows, seen)),
         model.encode(validation),
         model.collate(),
         training,
