@@ -43,3 +43,7 @@ onstart:
         # again a second after each choice, and once more for each job that has ended.
         workflow.scheduler.job_rate_limiter = None
     WARM = warm.start(sum(stage.stale for stage in STAGES))
+
+
+onsuccess:
+    dag.keep_lock()

@@ -12,6 +12,7 @@ Jobs, which read the Snakefile again in processes of their own, read the plan th
 
 import fcntl
 import functools
+import gc
 import hashlib
 import json
 import operator
@@ -77,10 +78,12 @@ def plan() -> list[Stage]:
         ParamsError: params.yaml holds mistakes; all are named.
         StageError: dvc.yaml or dvc.lock cannot be read.
     """
-    check_params()
-    restore_lock()
-    stages = ask_dvc()
-    keep_lock()
+    with io.uncollected():  # imports make many objects too
+        check_params()
+        restore_lock()
+        stages = ask_dvc()
+        keep_lock()
+    gc.freeze()  # all this stays, so Snakemake need not look for garbage in it
     shutil.rmtree(STATE / "stale", ignore_errors=True)
     for stage in stages:
         if stage.stale:
@@ -130,12 +133,7 @@ def ask_dvc() -> list[Stage]:
 
     try:
         # `repo.status()` would read dvc.yaml and dvc.lock once more before and after
-        with (
-            io.uncollected(),
-            Repo(os.curdir, _wait_for_lock=True) as repo,
-            lock_repo(repo),
-            looked_at_once(),
-        ):
+        with Repo(os.curdir, _wait_for_lock=True) as repo, lock_repo(repo), looked_at_once():
             graph = repo.index.graph
             changed = {stage for stage in graph if stage.status()}
             # An edge runs from a stage to what it depends on: dependents are ancestors.

@@ -253,9 +253,11 @@ def _run(program: str, arguments: list[str]) -> int:
         from dvc.cli import main as dvc
 
         from tandem import lockfile
+        from tandem.core import io
 
         lockfile.hasten()
-        return int(dvc(arguments))
+        with io.uncollected():  # what DVC reads it keeps to its end
+            return int(dvc(arguments))
     from tandem import cli
 
     return cli.main(arguments, in_child=True)
