@@ -66,6 +66,8 @@ def remove(name: str) -> Callable[[Path], None]:
 def with_snakemake(workspace: Workspace) -> None:
     """Bring all up to date; neither engine then has anything to do."""
     workspace.snakemake("-c2")
+    kept = workspace.path / ".snakemake/tandem/dvc.lock"
+    assert kept.read_text() == (workspace.path / "dvc.lock").read_text()
     nothing_to_do(workspace)
 
 
