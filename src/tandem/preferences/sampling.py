@@ -127,7 +127,8 @@ def _continue(
 def _pick(chances: Tensor, stream: torch.Generator) -> Tensor:
     """One token a row, (rows, 1), by inverting the distribution function: a span, then in it.
 
-    Twenty times as fast as `torch.multinomial`, which draws a number for each of 49,152 tokens.
+    Eight times as fast as `torch.multinomial`, which draws a number for each of 49,152 tokens, and
+    three times as fast as the sums over all of them.
     """
     missing = -chances.shape[1] % SPAN
     spans = torch.nn.functional.pad(chances, (0, missing)).view(len(chances), -1, SPAN)
