@@ -120,6 +120,15 @@ def test_two_processes_train_and_one_writes(project: Path) -> None:
     assert {"config.json", "model.safetensors"} <= set(files(paths.model("sentiment", "base")))
 
 
+def test_only_rows_that_the_steps_can_see_are_encoded(project: Path) -> None:
+    found = []
+    for most in (None, 4):
+        write_params(PARAMS, steps=1, evaluate_every=1, max_rows=most)
+        assert cli.main(["train", "sentiment"]) == 0
+        found.append(files(paths.model("sentiment", "base")))
+    assert found[0] == found[1]
+
+
 def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
     write_params(PARAMS, max_rows=5)
     assert cli.main(["train", "sentiment"]) == 0
