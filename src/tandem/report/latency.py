@@ -10,14 +10,13 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tandem.core.errors import StageError
+from tandem.core.params import Strict
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
 
-class Scenario(BaseModel):
+class Scenario(Strict):
     """A variant's speed with texts that come alone, or in batches."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     milliseconds_per_row: float
     speedup: float
@@ -26,10 +25,8 @@ class Scenario(BaseModel):
     high: float
 
 
-class Entry(BaseModel):
+class Entry(Strict):
     """One variant: of which weights, or made of which base's, and then with which scores."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     single: Scenario
     batch: Scenario
