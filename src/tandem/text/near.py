@@ -4,7 +4,6 @@ Texts are compared as sets of character n-grams (Broder 1997, "On the resemblanc
 of documents"; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3).
 """
 
-import zlib
 from collections.abc import Iterable, Iterator
 
 from pydantic import Field
@@ -12,6 +11,7 @@ from pydantic import Field
 from tandem.core.params import Strict
 
 MISS = 1e-6  # a pair at the threshold may be missed with this probability, at most
+SEED = 13  # of the MinHash: another finds other candidates, of which the same are near
 
 
 class Likeness(Strict):
@@ -58,21 +58,19 @@ class Index:
     """Texts added so far, by key, and which of them a further text is near to."""
 
     def __init__(self, likeness: Likeness) -> None:
-        from datasketch import MinHashLSH
+        from rensa import RMinHashLSH
 
         self.likeness = likeness
-        self.forms: dict[str, str] = {}
-        self.lsh = MinHashLSH(
-            num_perm=likeness.permutations,
-            params=bands(likeness.threshold, likeness.permutations),
-        )
+        self.added: list[tuple[str, str]] = []
+        count, rows = bands(likeness.threshold, likeness.permutations)
+        self.lsh = RMinHashLSH(likeness.threshold, num_perm=count * rows, num_bands=count)
 
     def near(self, form: str, sketch: object) -> list[tuple[float, str]]:
         """Similarity and key of each added text at or above the threshold, most similar first."""
         own = shingles(form, self.likeness.shingle)
+        candidates = (self.added[place] for place in self.lsh.query(sketch))
         close = (
-            (jaccard(own, shingles(self.forms[key], self.likeness.shingle)), key)
-            for key in self.lsh.query(sketch)
+            (jaccard(own, shingles(other, self.likeness.shingle)), key) for key, other in candidates
         )
         return sorted(
             (pair for pair in close if pair[0] >= self.likeness.threshold),
@@ -81,19 +79,16 @@ class Index:
 
     def add(self, key: str, form: str, sketch: object) -> None:
         """Let later texts be compared with this one; keys are unique."""
-        self.forms[key] = form
-        self.lsh.insert(key, sketch, check_duplication=False)
+        self.lsh.insert(len(self.added), sketch)
+        self.added.append((key, form))
 
 
 def sketches(forms: Iterable[str], likeness: Likeness) -> Iterator[object]:
-    """The MinHash of each form, in order.
+    """The MinHash of each form, in order."""
+    from rensa import RMinHash
 
-    n-grams are hashed by CRC-32: fast, the same everywhere, and datasketch mixes its bits.
-    """
-    from datasketch import MinHash
-
-    grams = ([gram.encode() for gram in shingles(form, likeness.shingle)] for form in forms)
-    sketched: Iterator[object] = MinHash.generator(
-        grams, num_perm=likeness.permutations, hashfunc=zlib.crc32
-    )
-    return sketched
+    count, rows = bands(likeness.threshold, likeness.permutations)
+    for form in forms:
+        sketch = RMinHash(num_perm=count * rows, seed=SEED)
+        sketch.update(list(shingles(form, likeness.shingle)))
+        yield sketch
