@@ -2,6 +2,8 @@
 
 import ast
 import functools
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +216,21 @@ def test_only_one_head_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         dag.hold()
     held.close()
     dag.hold().close()
+
+
+def test_a_file_that_another_command_writes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Repo.init(no_scm=True).close()
+    assert all(stage.stale for stage in dag.ask_dvc())
+    written = tmp_path / "data/raw/intent"
+    held = {"write": {str(written): {"pid": os.getppid(), "cmd": "dvc repro"}}, "read": {}}
+    (tmp_path / ".dvc/tmp/rwlock").write_text(json.dumps(held))
+    with pytest.raises(StageError, match=f"'{written}.*' is busy.*dvc repro"):
+        dag.ask_dvc()
 
 
 def test_what_holds_up_most_goes_first() -> None:

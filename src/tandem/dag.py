@@ -19,7 +19,7 @@ import operator
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -83,7 +83,7 @@ def plan() -> list[Stage]:
         restore_lock()
         stages = ask_dvc()
         keep_lock()
-    gc.freeze()  # all this stays, so Snakemake need not look for garbage in it
+        gc.freeze()  # all this stays, so Snakemake need not look for garbage in it
     shutil.rmtree(STATE / "stale", ignore_errors=True)
     for stage in stages:
         if stage.stale:
@@ -135,7 +135,8 @@ def ask_dvc() -> list[Stage]:
         # `repo.status()` would read dvc.yaml and dvc.lock once more before and after
         with Repo(os.curdir, _wait_for_lock=True) as repo, lock_repo(repo), looked_at_once():
             graph = repo.index.graph
-            changed = {stage for stage in graph if stage.status()}
+            with reading(repo, graph):
+                changed = {stage for stage in graph if type(stage).status.__wrapped__(stage)}
             # An edge runs from a stage to what it depends on: dependents are ancestors.
             stale = changed.union(*(nx.ancestors(graph, stage) for stage in changed))
             places = {stage.addressing: n for n, stage in enumerate(repo.index.stages)}
@@ -149,17 +150,38 @@ def ask_dvc() -> list[Stage]:
 
 
 @contextmanager
+def reading(repo: Any, stages: Iterable[Any]) -> Iterator[None]:
+    """Hold DVC's lock on reading all files of `stages` at once.
+
+    `Stage.status` would take and leave it stage by stage, each time in a file written anew.
+
+    Raises:
+        LockError: another command writes one of them.
+    """
+    from dvc.rwlock import rwlock
+
+    files = {item.fs_path for stage in stages for item in (*stage.deps, *stage.outs)}
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), sorted(files), [], hardlink):
+        yield
+
+
+@contextmanager
 def looked_at_once() -> Iterator[None]:
     """Have DVC look at a file once for all stages that read it, which halves the time to plan.
 
-    It would parse params.yaml anew for each stage and search all of it for each key, and hash the
-    folders of code, of which every stage has some, anew for each stage.
+    It would parse params.yaml anew for each stage and search all of it for each key, hash the
+    folders of code, of which every stage has some, anew for each stage, and ask of each word of
+    dvc.lock which version of YAML it is in, which is 1.2.
     """
     from dvc.dependency import param
     from dvc.output import Output
+    from ruamel.yaml.resolver import VersionedResolver
 
     hashed: dict[tuple[str, str], Any] = {}
     of_output, of_params, parse = Output._get_hash_meta, param.read_param_file, param.load_path
+    resolver: Any = VersionedResolver
+    of_word = resolver.processing_version
     parsed = cache(parse)
 
     def hash_once(output: Any) -> Any:
@@ -182,10 +204,12 @@ def looked_at_once() -> Iterator[None]:
         return found
 
     Output._get_hash_meta, param.read_param_file = hash_once, walk
+    resolver.processing_version = (1, 2)
     try:
         yield
     finally:
         Output._get_hash_meta, param.read_param_file = of_output, of_params
+        resolver.processing_version = of_word
 
 
 def priorities(graph: Any) -> dict[Any, int]:
