@@ -2,8 +2,8 @@
 
 import io
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,14 +50,16 @@ def git(*arguments: str, root: Path = Path()) -> bytes:
 def files_of(revision: str) -> Iterator[Path]:
     """A temporary folder with what Git has of a revision: code, params, locks, records, metrics.
 
+    A link is a file of its target's name there, so nothing outside is reached by one.
+
     Raises:
         LineageError: there is no such revision.
     """
     digest = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    packed = git("archive", digest.decode().strip())
+    packed = git("archive", "--format=zip", digest.decode().strip())
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(folder, filter="data")
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            archive.extractall(folder)
         yield Path(folder)
 
 
