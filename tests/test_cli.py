@@ -45,6 +45,17 @@ def test_away_from_the_root(
     assert "params.yaml is missing: run from the project's root" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("base", [".", "nowhere/params.yaml"])
+def test_a_file_that_the_system_refuses_is_one_line(
+    base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "top.yaml").write_text("a: 1\n")
+    assert cli.main(["overlay", "top.yaml", base]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"tandem: {base}") and error.count("\n") == 1
+
+
 def test_an_input_that_was_not_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -229,7 +229,7 @@ def test_a_file_that_another_command_writes_is_named(
     written = tmp_path / "data/raw/intent"
     held = {"write": {str(written): {"pid": os.getppid(), "cmd": "dvc repro"}}, "read": {}}
     (tmp_path / ".dvc/tmp/rwlock").write_text(json.dumps(held))
-    with pytest.raises(StageError, match=f"'{written}.*' is busy.*dvc repro"):
+    with pytest.raises(StageError, match=f"wait for it: '{written}.*' is busy.*dvc repro"):
         dag.ask_dvc()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tandem import __version__, cost, warm
 from tandem.core import determinism, params, paths, registry
-from tandem.core.errors import TandemError, UnknownName
+from tandem.core.errors import TandemError, UnknownName, line
 from tandem.core.provenance import recorded
 from tandem.declared import stage_of
 
@@ -32,9 +32,6 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
         code = run(arguments)
         sys.stdout.flush()  # here, not at the end of Python, where nobody answers an error
         return code
-    except TandemError as error:
-        print(f"tandem: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(
             "tandem: interrupted; nothing half-written is left, run again to go on", file=sys.stderr
@@ -43,6 +40,9 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
     except BrokenPipeError:  # whoever reads, as `head`, has enough; Python would flush once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except (TandemError, OSError) as error:
+        print(line(error), file=sys.stderr)
+        return 2
 
 
 def run(arguments: list[str]) -> int:

@@ -20,18 +20,19 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 from tandem.core import io, params, paths
-from tandem.core.errors import StageError, TandemError
+from tandem.core.errors import StageError, TandemError, line
 
 STATE = Path(".snakemake/tandem")
 PLAN = STATE / "plan.json"
 CHECKED = STATE / "checked"
+INCOMPLETE = Path(".snakemake/incomplete")
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,12 @@ def plan() -> list[Stage]:
 
     Raises:
         ParamsError: params.yaml holds mistakes; all are named.
-        StageError: dvc.yaml or dvc.lock cannot be read.
+        StageError: dvc.yaml or dvc.lock cannot be read, or another command runs here.
     """
     with io.uncollected():  # imports make many objects too
         check_params()
         restore_lock()
+        forget_incomplete()
         stages = ask_dvc()
         keep_lock()
         gc.freeze()  # all this stays, so Snakemake need not look for garbage in it
@@ -129,6 +131,7 @@ def ask_dvc() -> list[Stage]:
     """The stages of dvc.yaml in the order in which data flows."""
     import networkx as nx
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import Repo, lock_repo
 
     try:
@@ -145,6 +148,9 @@ def ask_dvc() -> list[Stage]:
             )
             first = priorities(graph)
             return [_stage(stage, graph, first[stage], stage in stale) for stage in ordered]
+    except LockError as error:
+        what = " ".join(" ".join(str(error).splitlines()[:2]).split())
+        raise StageError(f"another command runs here, wait for it: {what}") from error
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {' '.join(str(error).split())}") from error
 
@@ -278,8 +284,8 @@ def one_line() -> Iterator[None]:
     """
     try:
         yield
-    except TandemError as error:
-        print(f"tandem: {error}", file=sys.stderr)
+    except (TandemError, OSError) as error:
+        print(line(error), file=sys.stderr)
         sys.exit(2)
 
 
@@ -306,6 +312,18 @@ def keep_lock() -> None:
     if paths.LOCK.exists():
         STATE.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(paths.LOCK, STATE / paths.LOCK.name)
+
+
+def forget_incomplete() -> None:
+    """Forget what Snakemake was making when it was stopped, unless another one still is.
+
+    It would refuse to go on, or make again what DVC knows to be right, since a stage writes all of
+    its outputs or none.
+    """
+    with suppress(StageError), hold():
+        for mark in INCOMPLETE.glob("**/*"):
+            if mark.is_file():
+                mark.unlink()
 
 
 def restore_lock() -> None:

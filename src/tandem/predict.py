@@ -27,6 +27,8 @@ from tandem.stages import clean
 if TYPE_CHECKING:
     from tandem.modeling import TextModel
 
+SILENT = ("pretrained", "reward", "judge")
+"""Model folders that hold no answer to the task: where training starts from, and who judges."""
 NEW_TOKENS = 40
 """How far a generator goes on."""
 
@@ -37,10 +39,14 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     Raises:
         StageError: the model is missing.
         DataError: a line is not UTF-8.
-        TandemError: `batch` is no number above 0.
+        TandemError: `batch` is no number above 0, or `variant` is one that gives no answers.
     """
     if not batch.isdecimal() or int(batch) < 1:
         raise TandemError(f"--batch must be a number above 0, not {batch!r}")
+    if variant in SILENT:
+        raise TandemError(
+            f"{paths.model(task, variant)} gives no answers: take base, aligned or a method's name"
+        )
     runtime = params.project().runtime
     known = tasks.load(task)
     settings = params.load(clean.Params, task, "clean")

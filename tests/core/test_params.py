@@ -61,6 +61,25 @@ def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
     assert told.count("params.yaml: ") >= 4 and "\n" not in told
 
 
+def test_a_mistake_above_the_tasks_hides_none_below(content: dict[str, Any]) -> None:
+    content["runtime"]["seed"] = "x"
+    content["x"] = 1
+    content["generation"]["train"]["learnig_rate"] = 1e-4
+    with pytest.raises(ParamsError) as caught:
+        params.check(content)
+    told = str(caught.value)
+    assert "runtime.seed: Input should be a valid integer (found 'x')" in told
+    assert "unknown key x." in told and "unknown key generation.train.learnig_rate" in told
+
+
+def test_a_misspelt_list_of_tasks_is_told(content: dict[str, Any]) -> None:
+    content["taskz"] = content.pop("tasks")
+    with pytest.raises(ParamsError) as caught:
+        params.check(content)
+    told = "params.yaml: tasks is missing; params.yaml: unknown key taskz. Did you mean tasks?"
+    assert str(caught.value) == told
+
+
 def test_unknown_names(content: dict[str, Any]) -> None:
     content["tasks"].append("sentimnet")
     content["sentimnt"] = content["sentiment"]
@@ -142,6 +161,21 @@ def test_an_overlay_is_checked_before_it_is_written(tmp_path: Path) -> None:
     ):
         params.overlay(top, base)
     assert base.read_text() == (ROOT / "params.yaml").read_text()
+
+
+def test_another_kind_takes_the_whole_place(tmp_path: Path) -> None:
+    base = tmp_path / "params.yaml"
+    base.write_text((ROOT / "params.yaml").read_text())
+    source = {"kind": "files", "format": "text", "files": [{"path": "a.txt", "sha256": "0" * 64}]}
+    params.lay({"generation": {"fetch": {"source": source}}}, base)
+    assert params.read(base)["generation"]["fetch"]["source"] == source
+
+
+@pytest.mark.parametrize(("name", "said"), [("none", "is missing$"), ("empty", "must be a map")])
+def test_a_base_that_holds_no_params(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    with pytest.raises(ParamsError, match=said):
+        params.overlay(ROOT / "params.smoke.yaml", tmp_path / name)
 
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:

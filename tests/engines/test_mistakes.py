@@ -98,3 +98,6 @@ def test_what_a_stage_says_at_ctrl_c_is_seen(engine: str, own: Workspace, tmp_pa
     said = process.communicate(timeout=240)[0]
     started.unlink()
     assert process.returncode and "tandem: interrupted" in said and "Traceback" not in said
+    (own.path / "reviews.csv").write_bytes(CSV)
+    own.repro(STAGE)
+    assert "Nothing to be done" in own.snakemake("-n", TARGET).stdout

@@ -10,7 +10,8 @@
     ├── StageError              a stage's input is missing or its output cannot be written
     └── LineageError            records or a bundle cannot be read, or nothing is known of it
 
-Anything else that is raised is a defect of Tandem and keeps its traceback.
+A file that the system refuses is told of in a line too. Anything else that is raised is a defect
+of Tandem and keeps its traceback.
 """
 
 import difflib
@@ -19,6 +20,19 @@ from collections.abc import Iterable
 
 class TandemError(Exception):
     """A mistake that the user can put right; its text is one clear line."""
+
+
+def line(error: TandemError | OSError) -> str:
+    """What a user is told of a mistake, or of a file that the system refuses.
+
+    Raises:
+        OSError: `error` itself, if it names no file.
+    """
+    if isinstance(error, TandemError):
+        return f"tandem: {error}"
+    if error.filename is None:
+        raise error
+    return f"tandem: {error.filename}: {error.strerror}"
 
 
 class ParamsError(TandemError):

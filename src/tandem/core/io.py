@@ -29,13 +29,12 @@ def writing(*finals: Path) -> Iterator[tuple[Path, ...]]:
         StageError: the disk is full or a folder cannot be written to.
     """
     with ExitStack() as undo:
-        partials = []
-        for final in finals:
-            partial = final.parent / (PARTIAL + "-" + final.name)
-            remove(partial)
+        partials = [final.parent / (PARTIAL + "-" + final.name) for final in finals]
+        for partial in partials:
             undo.callback(remove, partial)
-            partials.append(partial)
         try:
+            for partial in partials:
+                remove(partial)
             for final, partial in zip(finals, partials, strict=True):
                 (final.parent if final.suffix else partial).mkdir(parents=True, exist_ok=True)
             yield tuple(partials)
@@ -67,7 +66,7 @@ def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    else:
+    elif path.exists() or path.is_symlink():  # asked first: some systems forbid even the attempt
         path.unlink(missing_ok=True)
 
 

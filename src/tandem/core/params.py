@@ -92,16 +92,21 @@ class Seeds(Strict):
         return self
 
 
-class Project(Strict):
-    """The keys of params.yaml that belong to no single task."""
+class Sections(Strict):
+    """The keys of params.yaml that say which stages there are, and so which sections."""
 
-    runtime: Runtime
     tasks: list[str]
     methods: list[str]
     preferences: dict[str, Preference]
     seeds: dict[str, Seeds] = {}
     augmenting: dict[str, Lent] = {}
     effects: dict[str, Lent] = {}
+
+
+class Project(Sections):
+    """The keys of params.yaml that belong to no single task."""
+
+    runtime: Runtime
 
     def lent(self, task: str) -> Lent:
         """The entry of `task` under `augmenting`.
@@ -155,7 +160,8 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParamsError(f"{path} is missing: run from the project's root") from None
+        where = ": run from the project's root" if path == paths.PARAMS else ""
+        raise ParamsError(f"{path} is missing{where}") from None
     except (YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
         raise ParamsError(f"{path} is not YAML: {problem}") from None
@@ -203,6 +209,7 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
     yaml.width = 100
     yaml.preserve_quotes = True
     yaml.Representer = _Representer
+    read(base)
     below = yaml.load(base.read_text(encoding="utf-8"))
     merge(values, below)
     check(below)
@@ -221,19 +228,29 @@ _Representer.add_representer(type(None), _Representer.represent_none)
 
 
 def merge(top: dict[str, Any], below: Any) -> None:
-    """Lay the values of `top` over those of `below`, in place."""
+    """Lay the values of `top` over those of `below`, in place.
+
+    A mapping with another `kind` is another plug-in's, and takes the whole place of the old one.
+    """
     for key, value in top.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            merge(value, below[key])
+        old = below.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and not _another_kind(value, old):
+            merge(value, old)
         else:
             below[key] = value
 
 
+def _another_kind(top: dict[str, Any], below: Any) -> bool:
+    return "kind" in top and "kind" in below and top["kind"] != below["kind"]
+
+
 def project(content: dict[str, Any] | None = None) -> Project:
     """The keys of params.yaml that belong to no single task, checked."""
-    content = read() if content is None else content
-    own = {key: content[key] for key in Project.model_fields if key in content}
-    return load(Project, content=own)
+    return load(Project, content=_own(Project, read() if content is None else content))
+
+
+def _own(model: type[Strict], content: dict[str, Any]) -> dict[str, Any]:
+    return {key: content[key] for key in model.model_fields if key in content}
 
 
 def check(content: dict[str, Any] | None = None) -> None:
@@ -243,18 +260,32 @@ def check(content: dict[str, Any] | None = None) -> None:
         ParamsError: every mistake of the file, in one message.
     """
     content = read() if content is None else content
-    whole = project(content)
-    problems = [*_name_problems(whole), *_meant_problems(whole)]
-    sections = [*Project.model_fields, *whole.tasks]
+    problems = list(_problems(Project, _own(Project, content), ()))
+    sections = [*Project.model_fields, *registry.names("tasks")]
+    if not list(_problems(Sections, _own(Sections, content), ())):
+        whole = load(Sections, content=_own(Sections, content))
+        sections = [*Project.model_fields, *whole.tasks]
+        problems.extend((*_name_problems(whole), *_meant_problems(whole)))
+        known = _that_exist(whole)
+        for task in known.tasks:
+            problems.extend(_task_problems(task, content.get(task), known))
     problems.extend(_unknown(key, sections) for key in content if key not in sections)
-    if not problems:
-        for task in whole.tasks:
-            problems.extend(_task_problems(task, content.get(task), whole))
     if problems:
         raise ParamsError("; ".join(problems))
 
 
-def _name_problems(whole: Project) -> Iterator[str]:
+def _that_exist(whole: Sections) -> Sections:
+    """The same without names of tasks and methods that nothing answers to."""
+    tasks, methods = registry.names("tasks"), registry.names("compression")
+    return whole.model_copy(
+        update={
+            "tasks": [task for task in dict.fromkeys(whole.tasks) if task in tasks],
+            "methods": [method for method in whole.methods if method in methods],
+        }
+    )
+
+
+def _name_problems(whole: Sections) -> Iterator[str]:
     """Tasks and methods that are named but do not exist, or exist but are not named."""
     known_tasks, known = registry.names("tasks"), registry.names("compression")
     for task in whole.tasks:
@@ -276,7 +307,7 @@ def _name_problems(whole: Project) -> Iterator[str]:
             yield _unknown(f"{key}.{task}", [f"{key}.{known}" for known in whole.tasks])
 
 
-def _meant_problems(whole: Project) -> Iterator[str]:
+def _meant_problems(whole: Sections) -> Iterator[str]:
     """Tasks whose ratings no task has, and tasks that are named twice."""
     for task, preference in whole.preferences.items():
         if preference.ratings not in whole.tasks:
@@ -286,7 +317,7 @@ def _meant_problems(whole: Project) -> Iterator[str]:
         yield f"{paths.PARAMS}: tasks: {task} stands there twice"
 
 
-def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:
+def _task_problems(task: str, section: Any, whole: Sections) -> Iterator[str]:
     """All that is wrong with one task's section."""
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of stages"
@@ -305,7 +336,7 @@ def _task_problems(task: str, section: Any, whole: Project) -> Iterator[str]:
             yield from _problems(model, section[key], (task, key))
 
 
-def stage_models(task: str, whole: Project) -> dict[str, type[Strict]]:
+def stage_models(task: str, whole: Sections) -> dict[str, type[Strict]]:
     """The sections that a task must have, each with the model that owns it."""
     stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
     if task in whole.preferences:

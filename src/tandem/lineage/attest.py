@@ -49,10 +49,12 @@ def attest(key: str, to: str = "attestation.jsonl") -> None:
     """Write the signed statements of the records here, all of which must be committed.
 
     Raises:
-        LineageError: the key cannot be used, there is no record, or what the records speak of is
-            not what the commit has.
+        LineageError: the key cannot be used, `to` has no suffix, there is no record, or what the
+            records speak of is not what the commit has.
         StageError: a file that every revision has is missing.
     """
+    if not Path(to).suffix:
+        raise LineageError(f"--to {to} must name a file with a suffix, as attestation.jsonl")
     signer = keys.signer(Path(key))
     known = contents(Path())
     graph = Graph.of(parse(content, Path(path)) for path, content in known.items())

@@ -55,7 +55,10 @@ def files_of(revision: str) -> Iterator[Path]:
     Raises:
         LineageError: there is no such revision.
     """
-    digest = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    try:
+        digest = git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+    except LineageError as error:
+        raise LineageError(f"there is no revision {revision!r} here: {error}") from None
     packed = git("archive", "--format=zip", digest.decode().strip())
     with tempfile.TemporaryDirectory() as folder:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:

@@ -65,9 +65,16 @@ def front_matter(work: BaseTask, origin: Origin, counts: Mapping[str, Any]) -> s
 
 
 def table(head: str, rows: Mapping[str, int]) -> str:
-    """A Markdown table of counts, the largest first; nothing if there are none."""
+    r"""A Markdown table of counts, the largest first; nothing if there are none.
+
+    >>> print(table("Domain", {"a | b": 1, "two\nlines": 2}))
+    | Domain | Rows |
+    |---|---:|
+    | two lines | 2 |
+    | a / b | 1 |
+    """
     if not rows:
         return ""
     ordered = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"| {key.replace('|', '/')} | {number} |" for key, number in ordered]
+    lines = [f"| {' '.join(key.replace('|', '/').split())} | {n} |" for key, n in ordered]
     return "\n".join([f"| {head} | Rows |", "|---|---:|", *lines])

@@ -78,7 +78,8 @@ def rows(params: Params) -> Records:
         except UnicodeError as error:
             raise DataError(f"{path} is not {params.encoding}: {error}. Set `encoding`") from None
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+            why = " ".join((error.strerror or str(error)).split())
+            raise DataError(f"cannot read {path}: {why}") from None
 
 
 def origin(params: Params) -> Origin:
