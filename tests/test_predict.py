@@ -60,6 +60,7 @@ def test_a_generator_goes_on_and_repeats_itself(
     [
         (["sentiment", "--variant", "pruend"], "models/sentiment/pruend is missing"),
         (["generation", "--variant", "reward"], "models/generation/reward gives no answers"),
+        (["intent", "--variant", "pretrained"], "models/intent/pretrained gives no answers"),
         (["sentiment", "--varaint", "base"], "Did you mean 'variant'?"),
         (["sentiment", "--batch", "none"], "--batch must be a number above 0"),
         (["sentiment", "--batch"], "--batch needs a value: tandem predict TASK"),

@@ -27,8 +27,6 @@ from tandem.stages import clean
 if TYPE_CHECKING:
     from tandem.modeling import TextModel
 
-SILENT = ("pretrained", "reward", "judge")
-"""Model folders that hold no answer to the task: where training starts from, and who judges."""
 NEW_TOKENS = 40
 """How far a generator goes on."""
 
@@ -43,12 +41,13 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     """
     if not batch.isdecimal() or int(batch) < 1:
         raise TandemError(f"--batch must be a number above 0, not {batch!r}")
-    if variant in SILENT:
+    runtime = params.project().runtime
+    known = tasks.load(task)
+    # a generator can go on before it is adapted; an encoder has no head for the task yet
+    if variant in ("reward", "judge") or (variant == "pretrained" and known.family != "causal"):
         raise TandemError(
             f"{paths.model(task, variant)} gives no answers: take base, aligned or a method's name"
         )
-    runtime = params.project().runtime
-    known = tasks.load(task)
     settings = params.load(clean.Params, task, "clean")
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
