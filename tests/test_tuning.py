@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tandem import cli
-from tandem.core import params, paths
+from tandem.core import params, params_check, params_file, paths
 from tandem.core.errors import ParamsError
 
 ROOT = Path(__file__).parents[1]
@@ -29,12 +29,12 @@ def project(rated_project: Path, tiny: Path) -> Path:
     paths.augmented("sentiment").mkdir(parents=True)
     shutil.copy(paths.split("sentiment") / "train.parquet", paths.augmented("sentiment"))
     (paths.split("sentiment") / "test.parquet").unlink()
-    params.lay({"sentiment": {"train": TINY}})
+    params_file.lay({"sentiment": {"train": TINY}})
     return rated_project
 
 
 def search(ranges: dict[str, Any], objective: str = "validation_loss") -> None:
-    params.lay({"sentiment": {"tune": {"objective": objective, "ranges": ranges}}})
+    params_file.lay({"sentiment": {"tune": {"objective": objective, "ranges": ranges}}})
 
 
 def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
@@ -90,4 +90,4 @@ def test_a_range_that_is_none_is_told(span: dict[str, Any]) -> None:
     content = params.read(ROOT / paths.PARAMS)
     content["sentiment"]["tune"] = {"ranges": {"dropout": span}}
     with pytest.raises(ParamsError, match=r"sentiment\.tune\.ranges\.dropout"):
-        params.check(content)
+        params_check.check(content)

@@ -18,7 +18,7 @@ from typing import Any
 from tandem import __version__, cost, warm
 from tandem.core import determinism, params, paths, registry
 from tandem.core.errors import TandemError, UnknownName, line
-from tandem.core.provenance import recorded
+from tandem.core.provenance import imported_modules, recorded
 from tandem.declared import stage_of
 
 
@@ -61,10 +61,11 @@ def run(arguments: list[str]) -> int:
     if parsed.command in TOOLS:
         return int(bind(TOOLS[parsed.command], parsed.command, parsed.arguments)() or 0)
     os.environ.update(determinism.environment(params.project().runtime))
+    declared = stage_of(" ".join(["tandem", *arguments]), os.environ.get("DVC_STAGE"))
+    runner = imported_modules()
     stage = registry.load("stages", parsed.command.replace("-", "_"))
     work = bind(stage.main, parsed.command, parsed.arguments)
-    declared = stage_of(" ".join(["tandem", *arguments]), os.environ.get("DVC_STAGE"))
-    with cost.measured(*arguments), recorded(declared) if declared else nullcontext():
+    with cost.measured(*arguments), recorded(declared, runner) if declared else nullcontext():
         work()
     return 0
 
@@ -92,8 +93,8 @@ def bind(function: Callable[..., Any], command: str, given: list[str]) -> Callab
     if not len(wanted) <= len(plain) <= len(wanted) + len(more):
         raise TandemError(f"{command} takes {len(wanted)} argument(s), not {len(plain)}: {usage}")
     named = dict(zip(wanted, plain, strict=False))
-    if "task" in named:
-        registry.load("tasks", named["task"])
+    if "task" in named and named["task"] not in (tasks := registry.names("tasks")):
+        raise UnknownName("task", named["task"], tasks)
     return functools.partial(function, *plain, **options)
 
 
@@ -126,24 +127,21 @@ def _sorted_out(
 
 
 def check() -> None:
-    """Check the whole of params.yaml; all mistakes are told at once."""
-    params.check()
+    """Check the whole of params.yaml; all mistakes are reported at once."""
+    from tandem.core import params_check  # it imports all stages
+
+    params_check.check()
 
 
 def overlay(top: str, base: str) -> None:
-    """Lay the values of one params file over another, which is rewritten."""
-    params.overlay(Path(top), Path(base))
+    """Merge the values of one params file into another, which is rewritten."""
+    from tandem.core import params_file
+
+    params_file.overlay(Path(top), Path(base))
     if Path(base) == paths.PARAMS:
         from tandem import dag
 
         dag.remember_check()  # the result has just been checked, which takes seconds
-
-
-def packages() -> None:
-    """Write workflow/packages anew, from requirements.lock and what each stage's code imports."""
-    from tandem import packages as module  # it asks for all that is installed
-
-    module.write()
 
 
 def predict(task: str, variant: str = "base", batch: str = "1") -> None:
@@ -221,7 +219,6 @@ TOOLS: dict[str, Callable[..., Any]] = {
     "lineage impact": lineage_impact,
     "lineage show": lineage_show,
     "overlay": overlay,
-    "packages": packages,
     "predict": predict,
     "tune": tune,
 }

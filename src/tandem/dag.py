@@ -26,7 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
-from tandem.core import io, params, paths
+from tandem.core import io, params_check, paths
 from tandem.core.errors import StageError, TandemError, line
 
 STATE = Path(".snakemake/tandem")
@@ -104,7 +104,7 @@ def check_params() -> None:
     """
     if CHECKED.exists() and CHECKED.read_text() == _state_of_params():
         return
-    params.check()
+    params_check.check()
     remember_check()
 
 

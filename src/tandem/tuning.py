@@ -11,7 +11,7 @@ import functools
 import operator
 from typing import Any
 
-from tandem.core import params, registry
+from tandem.core import params, params_check, params_file, registry
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_environment
 from tandem.core.errors import ParamsError, StageError, UnknownName
@@ -32,7 +32,7 @@ def tune(task: str, trials: str) -> None:
     """
     if not trials.isdecimal() or int(trials) < 1:
         raise ParamsError(f"TRIALS must be a number above 0, not {trials!r}")
-    params.check()
+    params_check.check()
     runtime = params.project().runtime
     pin_environment(runtime)  # before torch, which the trials import
     section = params.read()[task]
@@ -44,7 +44,7 @@ def tune(task: str, trials: str) -> None:
         for end in values.ends:
             changed(task, section["train"], {key: end})
     best = _search(task, section["train"], search, sign, int(trials), runtime)
-    params.lay({task: {"train": nested(best)}})
+    params_file.lay({task: {"train": nested(best)}})
     print(f"written to params.yaml: {_shown(best)}")
 
 
@@ -123,7 +123,7 @@ def changed(task: str, section: Values, values: Values) -> train.Params:
         ParamsError: a key or a value that the stage does not take.
     """
     content = {task: {"train": copy.deepcopy(section)}}
-    params.merge(nested(values), content[task]["train"])
+    params_file.merge(nested(values), content[task]["train"])
     return train.settings_of(tasks.load(task), content)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tandem.core import params, paths
+from tandem.core import params, params_check, paths
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +23,7 @@ def test_the_settings_shown_are_valid() -> None:
         for section, values in mapping.items():
             content[section] |= values
     assert content["effects"] and content["sentiment"]["augmentation_effect"]
-    params.check(content)
+    params_check.check(content)
 
 
 def test_every_operation_is_in_the_table() -> None:

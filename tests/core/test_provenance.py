@@ -1,14 +1,17 @@
 """A stage's record: the same bytes for the same run, and no run whose inputs moved."""
 
+import dataclasses
 import json
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
 
-from tandem.core import provenance
+from tandem.core import io, provenance
 from tandem.core.errors import StageError
 from tandem.core.provenance import Declared, pinned, recorded
+from tandem.core.source_digest import source_digest
 
 ROOT = Path(__file__).parents[2]
 STAGE = Declared(
@@ -44,7 +47,7 @@ def test_a_record_holds_both_sides_and_repeats_its_bytes(here: Path) -> None:
     first = RECORD.read_bytes()
     run()
     assert RECORD.read_bytes() == first
-    content = json.loads(first)
+    (content,) = json.loads(first)
     assert content["inputs"]["in"]["nfiles"] == 2 and "files" not in content["inputs"]["in"]
     assert content["outputs"]["out"]["files"]["c.txt"]["size"] == 1
     assert content["params"]["runtime"]["seed"] == content["seed"] == 13
@@ -106,15 +109,76 @@ def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
         params.write_text(params.read_text().replace("seed: 13", "seed: 14", 1))
 
 
-def test_another_version_than_the_locked_one_stops_a_stage(here: Path) -> None:
-    locked = Path("workflow/packages/copy.txt")
-    locked.parent.mkdir(parents=True)
-    locked.write_text("pytest==1.0\n")
+def test_another_version_than_the_locked_one_stops_a_stage() -> None:
     with pytest.raises(StageError, match=r"asks for pytest 1\.0, .* is installed: run `make setu"):
-        provenance.installed(locked)
-    locked.write_text("nowhere-to-be-found==1.0\n")
+        provenance.require_installed({"pytest": "1.0"})
     with pytest.raises(StageError, match="none is installed"):
-        provenance.installed(locked)
+        provenance.require_installed({"nowhere-to-be-found": "1.0"})
+
+
+CODE = Path("workflow/code/copy/one.json")
+WITH_CODE = dataclasses.replace(STAGE, deps=("in", str(CODE)))
+
+
+def write_code(*names: str, **digests: str) -> None:
+    """A file of workflow/code with these modules of `tandem.core`."""
+    source = Path(provenance.__file__).parents[2]
+    files = {f"tandem/core/{name}.py": "" for name in names}
+    found = {name: source_digest(source / name) for name in files}
+    found |= {f"tandem/core/{name}.py": digest for name, digest in digests.items()}
+    CODE.parent.mkdir(parents=True, exist_ok=True)
+    io.write_json(CODE, {"files": found, "packages": {"pytest": metadata.version("pytest")}})
+
+
+def run_with_code(runner: frozenset[str] | None = None) -> None:
+    known = provenance.imported_modules() if runner is None else runner
+    with recorded(WITH_CODE, known):
+        Path("out").mkdir(exist_ok=True)
+        Path("out/c.txt").write_text("c")
+
+
+def test_a_stage_runs_the_code_that_is_declared(here: Path) -> None:
+    write_code("io", "paths")
+    run_with_code()
+    (content,) = json.loads(RECORD.read_text())
+    assert content["packages"] == {"pytest": metadata.version("pytest")}
+    assert str(CODE) in content["inputs"]
+
+
+def test_a_stage_refuses_other_code_than_is_declared(here: Path) -> None:
+    write_code("io", paths="0" * 64)
+    with pytest.raises(StageError, match=r"paths\.py is not the code that .*code/copy/one\.json"):
+        run_with_code()
+    write_code("io", gone="0" * 64)
+    with pytest.raises(StageError, match=r"src/tandem/core/gone\.py is not the code"):
+        run_with_code()
+    assert not RECORD.exists()
+
+
+def test_a_stage_of_another_checkout_is_named(here: Path) -> None:
+    """As in a second clone, or an experiment's folder, with the first one's environment."""
+    other = Path("src/tandem/core/paths.py")
+    other.parent.mkdir(parents=True)
+    other.write_text("")
+    write_code("io", paths="0" * 64)
+    with pytest.raises(StageError, match=r"Python imports /.*/paths\.py here, not src/tandem/core"):
+        run_with_code()
+
+
+def test_a_module_that_the_declared_code_lacks_stops_a_stage(here: Path) -> None:
+    write_code("io", "paths")
+    with pytest.raises(
+        StageError, match=r"copy@one imported tandem\S*, which workflow/code/copy/o"
+    ):
+        run_with_code(frozenset())
+
+
+def test_damaged_code_files_are_one_line(here: Path) -> None:
+    CODE.parent.mkdir(parents=True)
+    for text in ("{", "[]", '{"files": 1, "packages": {}}'):
+        CODE.write_text(text)
+        with pytest.raises(StageError, match=r"one\.json is damaged: remove it and run `dvc rep"):
+            provenance.read_code(CODE)
 
 
 def test_pins_are_found_however_deep() -> None:

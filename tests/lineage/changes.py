@@ -3,7 +3,10 @@
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from tandem.core.source_digest import source_digest
 
 LOCK, PARAMS, DAG = Path("dvc.lock"), Path("params.yaml"), Path("dvc.yaml")
 
@@ -166,10 +169,8 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
         replace("params.yaml", "{kind: duplicates, answer: [label, spans]}", "", "params.yaml"),
     )
     for path in CODE:
-        for _ in range(2):
-            at = draw(1 << 20)
-            yield f"byte {at} of {path}", flip_code(path, at)
-    yield "a file of code more", put("src/tandem/text/more.py", "", "src/tandem/text")
+        for number in range(2):
+            yield f"byte of {path}, {number}", flip_code(path, draw)
     yield (
         "a command",
         replace("dvc.yaml", "tandem clean", "tandem clean ", "reports/lineage/clean/intent.json"),
@@ -182,10 +183,10 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
     yield (
         "a stage's packages",
         replace(
-            "workflow/packages/clean.txt",
-            "ftfy==6.3.1",
-            "ftfy==6.3.2",
-            "workflow/packages/clean.txt",
+            "workflow/code/clean/intent.json",
+            '"ftfy": "6.3.1"',
+            '"ftfy": "6.3.2"',
+            "workflow/code/clean/intent.json",
         ),
     )
 
@@ -214,12 +215,17 @@ def copy(one: str, other: str) -> Callable[[], str]:
     return edit
 
 
-def flip_code(path: str, at: int) -> Callable[[], str]:
-    edit = flip(path, at)
+def flip_code(path: str, draw: Callable[[int], int]) -> Callable[[], str]:
+    """An edit of one byte of a source file that is neither in a comment nor in a docstring."""
 
-    def named() -> str:
-        edit()
-        parent = str(Path(path).parent)
-        return parent if parent in {"src/tandem/core", "src/tandem/text"} else path
+    def edit() -> str:
+        content, before = Path(path).read_bytes(), source_digest(Path(path))
+        while True:
+            flip(path, draw(1 << 20))()
+            with suppress(SyntaxError, ValueError):
+                if source_digest(Path(path)) == before:
+                    Path(path).write_bytes(content)
+                    continue
+            return path
 
-    return named
+    return edit

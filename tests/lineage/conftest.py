@@ -9,7 +9,7 @@ from engines.workspace import Workspace, clone, without_torch
 from lineage import small
 from ruamel.yaml import YAML
 
-KEPT = ("fetch", "clean", "split")
+KEPT = ("code", "fetch", "clean", "split")
 UNUSED = ("benchmarks", "docs", "reports", "tests")
 SETTINGS = (
     "runtime", "tasks", "methods", "augmenting", "preferences", "effects", "seeds", "intent",
@@ -27,6 +27,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         content = yaml.load(workspace.path / name)
         if key == "stages":
             content = {key: {stage: content[key][stage] for stage in kept}}
+            described = [f"workflow/code/{stage}" for stage in KEPT if stage != "code"]
+            content[key]["code"]["outs"] = described
         else:
             content = {name: content[name] for name in SETTINGS}  # the whole takes long to read
             content |= {key: list(kept), "preferences": {}}

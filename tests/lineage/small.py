@@ -98,7 +98,7 @@ def _run(name: str) -> None:
     declared = Declared(
         name=name if whole else f"{name}@intent",
         command=f"tandem {name}" if whole else f"tandem {name} intent",
-        deps=tuple(sorted([*deps, f"workflow/packages/{name}.txt", "src/tandem/tasks/intent.py"])),
+        deps=tuple(sorted([*deps, "src/tandem/tasks/intent.py"])),
         params=tuple(keys),
         outs=tuple(sorted([*outs, str(record)])),
         in_git=(str(record),),
@@ -126,7 +126,6 @@ def make(root: Path) -> None:
     kept = {key: whole[key] for key in ("runtime", "methods", "intent")}
     few = {"tasks": ["intent"], "preferences": {}}
     io.write_json(root / "params.yaml", kept | few)
-    shutil.copytree(ROOT / "workflow" / "packages", root / "workflow" / "packages")
     (root / "src/tandem/tasks").mkdir(parents=True)
     shutil.copyfile(ROOT / "src/tandem/tasks/intent.py", root / "src/tandem/tasks/intent.py")
     (root / "dvc.lock").write_text("schema: '2.0'\n")

@@ -85,7 +85,7 @@ def test_statements_say_what_the_records_say(signed: Lines, key: tuple[str, Path
         "models/intent/base/model.safetensors",
         "reports/lineage/train/intent.json",
     }
-    record = json.loads(Path("reports/lineage/train/intent.json").read_text())
+    (record,) = json.loads(Path("reports/lineage/train/intent.json").read_text())
     built = train.predicate.build_definition
     assert built.external_parameters["params"] == record["params"]
     assert built.internal_parameters["packages"] == record["packages"]

@@ -21,8 +21,8 @@ ALL = ["fetch@intent", "clean@intent", "split@intent"]
         ("intent.clean.mask.regions", "param", ALL[1:]),
         ("runtime", "param", ALL),
         ("data/clean/intent/rows.parquet", "path", ALL[1:]),
-        ("src/tandem/stages/split.py", "path", ALL[2:]),
-        ("src/tandem/text", "path", ALL[1:]),
+        ("src/tandem/stages/split.py", "code", ["split@intent"]),
+        ("src/tandem/text", "code", ["clean@intent", "split@intent"]),
         ("clean@intent", "stage", ALL[1:]),
     ],
 )

@@ -71,9 +71,14 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """JSON with sorted keys, two spaces and a last newline."""
+    """Write JSON as `json_bytes` gives it."""
+    path.write_bytes(json_bytes(value))
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON with sorted keys, an indent of two spaces and a newline at its end."""
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    return (text + "\n").encode()
 
 
 def read_json(path: Path) -> Any:

@@ -7,6 +7,8 @@ by that stage's module:
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
       train: {...}      →  tandem.stages.train.Params
+
+`params_check` checks the whole file, `params_file` changes it.
 """
 
 import difflib
@@ -24,13 +26,11 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem.core import paths, registry
 from tandem.core.errors import ParamsError, UnknownName
-from tandem.core.io import parse_yaml, writing
+from tandem.core.io import parse_yaml
 
 
 class Strict(BaseModel):
@@ -183,178 +183,24 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
             known = sorted(section) if isinstance(section, dict) else []
             raise ParamsError(f"{paths.PARAMS}: {at} is missing.{_nearest(key, known)}")
         section = section[key]
-    problems = list(_problems(model, section, keys))
+    problems = list(problems_of(model, section, keys))
     if problems:
         raise ParamsError("; ".join(problems))
     return model.model_validate(section)
 
 
-def overlay(top: Path, base: Path) -> None:
-    """Lay the values of `top` over those of `base`, and write `base`, comments kept.
-
-    Raises:
-        ParamsError: the result is not valid; `base` stays as it was.
-    """
-    lay(read(top), base)
-
-
-def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
-    """Lay `values` over those of `base`, and write `base`, comments and layout kept.
-
-    Raises:
-        ParamsError: the result is not valid; `base` stays as it was.
-    """
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 100
-    yaml.preserve_quotes = True
-    yaml.Representer = _Representer
-    read(base)
-    below = yaml.load(base.read_text(encoding="utf-8"))
-    merge(values, below)
-    check(below)
-    with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
-        yaml.dump(below, file)
-
-
-class _Representer(RoundTripRepresenter):
-    """Writes None as `null`; ruamel's own leaves its place empty."""
-
-    def represent_none(self, _: None) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-_Representer.add_representer(type(None), _Representer.represent_none)
-
-
-def merge(top: dict[str, Any], below: Any) -> None:
-    """Lay the values of `top` over those of `below`, in place.
-
-    A mapping with another `kind` is another plug-in's, and takes the whole place of the old one.
-    """
-    for key, value in top.items():
-        old = below.get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and not _another_kind(value, old):
-            merge(value, old)
-        else:
-            below[key] = value
-
-
-def _another_kind(top: dict[str, Any], below: Any) -> bool:
-    return "kind" in top and "kind" in below and top["kind"] != below["kind"]
-
-
 def project(content: dict[str, Any] | None = None) -> Project:
     """The keys of params.yaml that belong to no single task, checked."""
-    return load(Project, content=_own(Project, read() if content is None else content))
+    return load(Project, content=own_keys(Project, read() if content is None else content))
 
 
-def _own(model: type[Strict], content: dict[str, Any]) -> dict[str, Any]:
+def own_keys(model: type[Strict], content: dict[str, Any]) -> dict[str, Any]:
+    """The part of params.yaml that `model` has fields for."""
     return {key: content[key] for key in model.model_fields if key in content}
 
 
-def check(content: dict[str, Any] | None = None) -> None:
-    """Check the whole of params.yaml, as far as any stage would ever read it.
-
-    Raises:
-        ParamsError: every mistake of the file, in one message.
-    """
-    content = read() if content is None else content
-    problems = list(_problems(Project, _own(Project, content), ()))
-    sections = [*Project.model_fields, *registry.names("tasks")]
-    if not list(_problems(Sections, _own(Sections, content), ())):
-        whole = load(Sections, content=_own(Sections, content))
-        sections = [*Project.model_fields, *whole.tasks]
-        problems.extend((*_name_problems(whole), *_meant_problems(whole)))
-        known = _that_exist(whole)
-        for task in known.tasks:
-            problems.extend(_task_problems(task, content.get(task), known))
-    problems.extend(_unknown(key, sections) for key in content if key not in sections)
-    if problems:
-        raise ParamsError("; ".join(problems))
-
-
-def _that_exist(whole: Sections) -> Sections:
-    """The same without names of tasks and methods that nothing answers to."""
-    tasks, methods = registry.names("tasks"), registry.names("compression")
-    return whole.model_copy(
-        update={
-            "tasks": [task for task in dict.fromkeys(whole.tasks) if task in tasks],
-            "methods": [method for method in whole.methods if method in methods],
-        }
-    )
-
-
-def _name_problems(whole: Sections) -> Iterator[str]:
-    """Tasks and methods that are named but do not exist, or exist but are not named."""
-    known_tasks, known = registry.names("tasks"), registry.names("compression")
-    for task in whole.tasks:
-        if task not in known_tasks:
-            yield str(UnknownName("task", task, known_tasks, f"{paths.PARAMS}: tasks"))
-        if task not in whole.augmenting:
-            yield f"{paths.PARAMS}: augmenting.{task} is missing"
-    for method in whole.methods:
-        if method not in known:
-            where = f"{paths.PARAMS}: methods"
-            yield str(UnknownName("compression method", method, known, where))
-    for key, named in (
-        ("augmenting", whole.augmenting),
-        ("effects", whole.effects),
-        ("preferences", whole.preferences),
-        ("seeds", whole.seeds),
-    ):
-        for task in sorted(named.keys() - {*whole.tasks}):
-            yield _unknown(f"{key}.{task}", [f"{key}.{known}" for known in whole.tasks])
-
-
-def _meant_problems(whole: Sections) -> Iterator[str]:
-    """Tasks whose ratings no task has, and tasks that are named twice."""
-    for task, preference in whole.preferences.items():
-        if preference.ratings not in whole.tasks:
-            where = f"{paths.PARAMS}: preferences.{task}.ratings"
-            yield str(UnknownName("task", preference.ratings, whole.tasks, where))
-    for task in sorted({task for task in whole.tasks if whole.tasks.count(task) > 1}):
-        yield f"{paths.PARAMS}: tasks: {task} stands there twice"
-
-
-def _task_problems(task: str, section: Any, whole: Sections) -> Iterator[str]:
-    """All that is wrong with one task's section."""
-    if not isinstance(section, dict):
-        yield f"{paths.PARAMS}: {task} must be a mapping of stages"
-        return
-    models = stage_models(task, whole) | {
-        key: model for key, model in optional_models().items() if key in section
-    }
-    for key in section:
-        if key not in models:
-            known = [f"{task}.{name}" for name in (*models, *optional_models())]
-            yield _unknown(f"{task}.{key}", known)
-    for key, model in models.items():
-        if key not in section:
-            yield f"{paths.PARAMS}: {task}.{key} is missing"
-        else:
-            yield from _problems(model, section[key], (task, key))
-
-
-def stage_models(task: str, whole: Sections) -> dict[str, type[Strict]]:
-    """The sections that a task must have, each with the model that owns it."""
-    stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
-    if task in whole.preferences:
-        stages += ["reward", "judge", "align", "evaluate_preferences"]
-    if task in whole.effects:
-        stages += ["augmentation_effect"]
-    models = {stage: registry.load("stages", stage).Params for stage in stages}
-    return models | {m: registry.load("compression", m).Params for m in whole.methods}
-
-
-def optional_models() -> dict[str, type[Strict]]:
-    """The sections that a task may have, for tools that no engine runs."""
-    from tandem.core.search import Search  # it is built on what stands here
-
-    return {"tune": Search}
-
-
-def _problems(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
+def problems_of(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
+    """What is wrong with the section at `keys` of params.yaml, one text per mistake."""
     try:
         model.model_validate(section)
     except ValidationError as error:
@@ -364,7 +210,7 @@ def _problems(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Itera
                 siblings = [
                     ".".join([*at.split(".")[:-1], name]) for name in _fields(model, problem["loc"])
                 ]
-                yield _unknown(at, siblings)
+                yield unknown_key(at, siblings)
             elif problem["type"] == "missing":
                 yield f"{paths.PARAMS}: {at} is missing"
             else:
@@ -388,7 +234,8 @@ def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _unknown(at: str, known: list[str]) -> str:
+def unknown_key(at: str, known: list[str]) -> str:
+    """The message for a key that nothing reads, with the closest known one."""
     return f"{paths.PARAMS}: unknown key {at}.{_nearest(at, known)}"
 
 

@@ -10,8 +10,9 @@ PARAMS = Path("params.yaml")
 DAG = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
-PACKAGES = Path("workflow/packages")
-"""STAGE.txt: the locked versions of what the code of a stage imports."""
+SOURCE = Path("src")
+CODE = Path("workflow/code")
+"""STAGE/TASK….json: the code that a stage runs, by digests; written by the stage `code`."""
 RECORDS = Path("reports/lineage")
 """STAGE.json or STAGE/TASK….json: what each stage recorded of its run."""
 SPLITS = ("train", "validation", "test")
@@ -68,6 +69,11 @@ def plots(stage: str, name: str) -> Path:
 def predictions(task: str, variant: str) -> Path:
     """What a variant (or a baseline) answered on each test row, with per-row statistics."""
     return Path("reports/predictions") / task / f"{variant}.parquet"
+
+
+def is_code(path: str) -> bool:
+    """Whether an input of a stage describes code and package versions, and is not data."""
+    return path.startswith((f"{SOURCE}/", f"{CODE}/")) or path in map(str, (REQUIREMENTS, DAG))
 
 
 def overlap(one: str, other: str) -> bool:

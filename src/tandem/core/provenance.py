@@ -11,12 +11,20 @@
 A record is an output like any other: the same inputs give the same bytes, so no time and no host
 is in it (`tandem.cost` logs those). DVC hashes inputs after a command; here they are hashed before
 too, and a stage whose input changed under its hands fails.
+
+The file is a list with one object. dvc.yaml declares it as a metric, because DVC saves a stage in
+its run cache only if each output that Git carries is a metric or a plot; a list has no numbers for
+`dvc metrics show` to print.
+
+The code that a stage runs is an input too, by its digests in workflow/code (`tandem code`). Here
+they are compared with the files that Python imports, before and after the stage.
 """
 
 import fnmatch
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +36,7 @@ from typing import Any
 from tandem.core import determinism, io, params, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
+from tandem.core.source_digest import source_digest
 
 BLOCK = 1 << 20
 PINNING = ("sha256", "revision")
@@ -54,9 +63,18 @@ class Declared:
         return next((out for out in self.outs if out.startswith(f"{paths.RECORDS}/")), "")
 
     @property
-    def packages(self) -> str:
-        """The file with the locked versions of what the stage's code imports, if there is one."""
-        return next((dep for dep in self.deps if dep.startswith(f"{paths.PACKAGES}/")), "")
+    def code(self) -> str:
+        """The file with the digests of the code that the stage runs, if it depends on one."""
+        return next((dep for dep in self.deps if dep.startswith(f"{paths.CODE}/")), "")
+
+
+class Code(Strict):
+    """The code that a stage runs, as a file of workflow/code holds it."""
+
+    files: dict[str, str]
+    """Path below src → SHA-256, for Python of the code without comments and docstrings."""
+    packages: dict[str, str]
+    """Package → its version in requirements.lock, of those that the files import."""
 
 
 class Digest(Strict):
@@ -86,18 +104,28 @@ class Record(Strict):
 
 
 @contextmanager
-def recorded(stage: Declared) -> Iterator[None]:
+def recorded(stage: Declared, runner: frozenset[str] = frozenset()) -> Iterator[None]:
     """Write the record of `stage`, whose work is the body.
 
+    Args:
+        stage: What dvc.yaml declares.
+        runner: Modules of `tandem` that were imported before the stage's own module. They run the
+            command and are not part of the stage.
+
     Raises:
-        StageError: an input is missing, or changed while the body ran; or other versions are
-            installed than are locked.
+        StageError: an input is missing, or changed while the body ran; the code is not the
+            declared code; or other versions of packages are installed than are locked.
     """
-    packages = installed(Path(stage.packages)) if stage.packages else {}
+    code = read_code(Path(stage.code)) if stage.code else Code(files={}, packages={})
+    if stage.code:
+        require_code(code, stage)
+        require_installed(code.packages)
     marks = {path: _marks(Path(path)) for path in stage.deps}
     before = {path: digest(Path(path)) for path in stage.deps}
     values = _values(stage.params)
     yield
+    if stage.code:
+        require_covered(code, stage, runner)
     for path, known in before.items():
         if _marks(Path(path)) != marks[path] and digest(Path(path)) != known:
             raise StageError(f"{path} changed while {stage.name} ran: run again")
@@ -112,12 +140,12 @@ def recorded(stage: Declared) -> Iterator[None]:
         params=values,
         seed=runtime.seed,
         sources=list(pinned(values)),
-        packages=packages,
+        packages=code.packages,
         pins=determinism.environment(runtime),
     )
     if stage.record:
         with io.writing(Path(stage.record)) as (partial,):
-            io.write_json(partial, record.model_dump(exclude_none=True))
+            io.write_json(partial, [record.model_dump(exclude_none=True)])
 
 
 def digest(path: Path, files: bool = False) -> Digest:
@@ -141,6 +169,12 @@ def file_digest(path: Path) -> Digest:
             md5.update(block)
             size += len(block)
     return Digest(md5=md5.hexdigest(), sha256=sha256.hexdigest(), size=size)
+
+
+def bytes_digest(content: bytes) -> Digest:
+    """The digest that a file with this content has."""
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return Digest(md5=md5, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
 def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest:
@@ -219,22 +253,60 @@ def pinned(value: Any) -> Iterator[dict[str, Any]]:
             yield from pinned(part)
 
 
-def installed(locked: Path) -> dict[str, str]:
-    """The versions in a file of workflow/packages, all of which are found installed.
+def read_code(path: Path) -> Code:
+    """The content of a file of workflow/code.
 
     Raises:
-        StageError: another version is installed, or none.
+        StageError: the file is missing or is not such a file.
     """
-    io.require(locked)
-    wanted = dict(line.split("==") for line in locked.read_text(encoding="utf-8").split())
-    for name, version in wanted.items():
+    try:
+        return Code.model_validate(io.read_json(path))
+    except ValueError:
+        raise StageError(f"{path} is damaged: remove it and run `dvc repro code`") from None
+
+
+def require_code(code: Code, stage: Declared) -> None:
+    """Raises StageError unless Python imports exactly the code whose digests `code` has."""
+    folder = Path(__file__).parents[2]
+    for name, digest in code.files.items():
+        path = folder / name
+        if not path.is_file() or source_digest(path) != digest:
+            here = Path(paths.SOURCE, name)
+            problem = f"{here} is not the code that {stage.code} describes"
+            if here.exists() and not (path.exists() and here.samefile(path)):
+                problem = f"Python imports {path} here, not {here}"
+            raise StageError(
+                f"{problem}: run `dvc repro` or `snakemake`, which update {paths.CODE}, in the "
+                "environment of this folder"
+            )
+
+
+def require_covered(code: Code, stage: Declared, runner: frozenset[str]) -> None:
+    """Raises StageError if the stage has imported a module of `tandem` that `code` lacks."""
+    folder = Path(__file__).parents[2]
+    for name in sorted(imported_modules() - runner):
+        path = Path(str(sys.modules[name].__file__)).relative_to(folder).as_posix()
+        if path not in code.files:
+            raise StageError(
+                f"{stage.name} imported {name}, which {stage.code} lacks: name the plug-in in "
+                f"{paths.PARAMS}, or import it in a module that the stage imports"
+            )
+
+
+def imported_modules() -> frozenset[str]:
+    """The modules of `tandem` that are imported now."""
+    return frozenset(name for name in sys.modules if name.partition(".")[0] == "tandem")
+
+
+def require_installed(packages: Mapping[str, str]) -> None:
+    """Raises StageError unless these versions of packages are installed."""
+    for name, version in packages.items():
         try:
             found = metadata.version(name).partition("+")[0]
         except metadata.PackageNotFoundError:
             found = "none"
         if found != version:
             raise StageError(
-                f"{locked} asks for {name} {version}, {found} is installed: run `make setup`, "
-                "or `tandem packages` after a change of requirements.lock"
+                f"{paths.REQUIREMENTS} asks for {name} {version}, {found} is installed: "
+                "run `make setup`"
             )
-    return wanted

@@ -6,6 +6,7 @@ its file name is its name in params.yaml and on the command line.
 
 import importlib
 import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 from tandem.core.errors import UnknownName
@@ -29,8 +30,9 @@ KINDS = {
 
 def names(package: str) -> list[str]:
     """The plug-ins of `tandem.<package>`, sorted; modules starting with `_` are helpers."""
-    folder = importlib.import_module(f"tandem.{package}").__path__
-    return sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_"))
+    folder = Path(__file__).parents[1].joinpath(*package.split("."))
+    found = pkgutil.iter_modules([str(folder)])  # without importing the package
+    return sorted(module.name for module in found if not module.name.startswith("_"))
 
 
 def load(package: str, name: str, where: str = "") -> ModuleType:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tandem import declared, packages
+from tandem import closure, declared
 from tandem.core import determinism, io, params, paths
 from tandem.core import provenance as digests
 from tandem.core.errors import LineageError, TandemError
-from tandem.core.provenance import Declared, Digest, Record, pinned, value_at
+from tandem.core.provenance import Code, Declared, Digest, Record, pinned, value_at
 from tandem.lineage import graph as graphs
 from tandem.lineage import lock as locks
 from tandem.lineage.findings import Audit, Finding
@@ -47,11 +47,16 @@ def run(root: Path = Path(), look: Look | None = None) -> Audit:
     seen = _Seen(look)
     done.findings += _stages(wanted, lock, graph)
     locked = _versions(root, done)
+    codes = _codes(root, wanted, done)
     for name, record in graph.records.items():
         if name in wanted:
-            done.findings += _declared(wanted[name], record, root)
+            done.findings += _declared(wanted[name], record)
+            done.findings += _code(wanted[name], record, codes, root)
             done.findings += locks.differences(wanted[name], record, lock.get(name), root)
-        done.findings += _inputs(record, graph, seen)
+        if graphs.describes_code(record):
+            done.findings += _described(record, codes)
+        else:
+            done.findings += _inputs(record, graph, seen)
         done.findings += _outputs(record, wanted.get(name), seen, done)
         done.findings += _settings(record, content, runtime, locked, seen)
     done.findings += _summary(root, content)
@@ -127,7 +132,7 @@ def _stages(wanted: Mapping[str, Declared], lock: Mapping[str, Any], graph: Grap
     return found
 
 
-def _declared(stage: Declared, record: Record, root: Path) -> Iterator[Finding]:
+def _declared(stage: Declared, record: Record) -> Iterator[Finding]:
     """Where the record is of another stage than dvc.yaml now declares."""
     outs = {*stage.outs} - {stage.record}
     for what, one, other in (
@@ -139,9 +144,57 @@ def _declared(stage: Declared, record: Record, root: Path) -> Iterator[Finding]:
         if one != other:
             names = ", ".join(sorted(one ^ other))
             yield Finding(stage.record, f"its {what} are not those of dvc.yaml: {names}")
-    locked = root / stage.packages
-    if locked.is_file() and packages.of_stage(locked) != record.packages:
-        yield Finding(stage.record, f"its packages are not those of {stage.packages}")
+
+
+def _codes(root: Path, wanted: Mapping[str, Declared], done: Audit) -> dict[str, Code]:
+    """The code of each stage as it is in `root`, by the path of its file in workflow/code."""
+    try:
+        return closure.of_stages(wanted.values(), root)
+    except (TandemError, OSError, ValueError) as error:
+        done.findings.append(Finding(str(root / paths.SOURCE), " ".join(str(error).split())))
+        return {}
+
+
+def _code(
+    stage: Declared, record: Record, codes: Mapping[str, Code], root: Path
+) -> Iterator[Finding]:
+    """Where a stage ran other code than is here; the very files, if its list of them is here."""
+    read, code = record.inputs.get(stage.code), codes.get(stage.code)
+    if read is None or code is None:
+        return
+    if code.packages != record.packages:
+        yield Finding(stage.record, f"its packages are not those of {paths.REQUIREMENTS}")
+    if _digest(code) == _bare(read):
+        return
+    kept = root / stage.code
+    if not kept.is_file() or digests.file_digest(kept) != _bare(read):
+        yield Finding(stage.record, f"{stage.name} ran other code than is in {paths.SOURCE}")
+        return
+    ran, here = digests.read_code(kept).files, code.files
+    for name in sorted({*ran, *here}):
+        if ran.get(name) != here.get(name):
+            yield Finding(f"{paths.SOURCE}/{name}", f"is not the code that {stage.name} ran")
+
+
+def _described(record: Record, codes: Mapping[str, Code]) -> Iterator[Finding]:
+    """Where the files of workflow/code are not what the stage `code` would write now.
+
+    The audit computes them again, so the inputs of that stage need not be the same: a comment
+    changes those, and nothing else.
+    """
+    for path, wrote in record.outputs.items():
+        files = {
+            str(Path(name).relative_to(path)): _digest(code)
+            for name, code in codes.items()
+            if paths.overlap(path, name)
+        }
+        now = files["."] if "." in files else digests.folder_digest(files)
+        if now != _bare(wrote):
+            yield Finding(path, f"is not what {record.stage} would write now: run `dvc repro`")
+
+
+def _digest(code: Code) -> Digest:
+    return digests.bytes_digest(io.json_bytes(code.model_dump()))
 
 
 def _inputs(record: Record, graph: Graph, seen: _Seen) -> Iterator[Finding]:
@@ -234,7 +287,7 @@ def _settings(
 def _versions(root: Path, done: Audit) -> dict[str, str]:
     """The versions of requirements.lock, to which the packages of each record are held."""
     try:
-        locked = packages.versions(root)
+        locked = closure.locked_versions(root)
     except (OSError, ValueError):
         done.findings.append(Finding(str(paths.REQUIREMENTS), "cannot be read: restore it"))
         return {}

@@ -7,10 +7,10 @@ what it read was made anew. Reasons of its own are told; the rest follows from t
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tandem.core.paths import RECORDS
+from tandem.core.paths import RECORDS, is_code
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import revisions, targets
-from tandem.lineage.graph import Graph, read, record_of
+from tandem.lineage.graph import Graph, describes_code, read, record_of
 
 OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
 
@@ -51,6 +51,9 @@ def changes(before: Graph, after: Graph, stages: list[str]) -> Iterator[dict[str
 
     `follows` names the stages whose new outputs they read. Other bytes for no reason are told too.
     """
+    # A change of code is reported for the stages that run it, not for the one that describes it.
+    known = {**before.records, **after.records}
+    stages = [stage for stage in stages if not describes_code(known[stage])]
     differing = {s for s in stages if before.records.get(s) != after.records.get(s)}
     shared = differing & before.records.keys() & after.records.keys()
     unmoved = {s for s in shared if before.records[s].outputs == after.records[s].outputs}
@@ -82,15 +85,10 @@ def _sha256(known: Mapping[str, Digest]) -> dict[str, str]:
 
 def _facts(record: Record) -> dict[str, Mapping[str, Any]]:
     """What is a stage's own, each kind as a flat mapping."""
-    made = ("data/", "models/", "reports/")
     return {
         "command": {"command": record.command},
         "params": dict(flat("", record.params)),
-        "code": {
-            path: digest.sha256
-            for path, digest in record.inputs.items()
-            if not path.startswith((*made, "workflow/packages/"))
-        },
+        "code": {path: digest.sha256 for path, digest in record.inputs.items() if is_code(path)},
         "packages": record.packages,
         "sources": {str(pin.get("name") or pin.get("path")): pin for pin in record.sources},
         "pins": record.pins,

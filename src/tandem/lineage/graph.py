@@ -15,7 +15,7 @@ from typing import Any
 
 from tandem.core.errors import LineageError
 from tandem.core.io import PARTIAL
-from tandem.core.paths import RECORDS, overlap
+from tandem.core.paths import CODE, RECORDS, overlap
 from tandem.core.provenance import Digest, Record, folder_digest
 
 
@@ -149,10 +149,13 @@ def parse(content: bytes, where: Path) -> Record:
     """The record in the bytes of a file.
 
     Raises:
-        LineageError: it is none.
+        LineageError: they are not a record.
     """
     try:
-        record = Record.model_validate(json.loads(content))
+        listed = json.loads(content)
+        if not isinstance(listed, list) or len(listed) != 1:
+            raise ValueError("it is not a list with one object")
+        record = Record.model_validate(listed[0])
         for path in (*record.inputs, *record.outputs):
             if not is_inside(path):
                 raise ValueError(f"it names {path!r}, which is not of the project")
@@ -176,6 +179,11 @@ def is_own_file(pin: Mapping[str, Any]) -> bool:
     """Whether a pin is of a file of the project's own, not of one inside a package."""
     path = pin.get("path")
     return isinstance(path, str) and "name" not in pin and is_inside(path)
+
+
+def describes_code(record: Record) -> bool:
+    """Whether a stage only writes which code the other stages run."""
+    return all(path.startswith(f"{CODE}/") for path in record.outputs)
 
 
 def record_of(stage: str) -> str:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tandem.core import params, paths
 from tandem.core.errors import LineageError
-from tandem.core.provenance import value_at
+from tandem.core.provenance import read_code, value_at
 from tandem.lineage.graph import Graph, read
 from tandem.lineage.targets import nearest
 
@@ -49,6 +49,7 @@ def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[s
     yield "stage", [name] if name in graph.records else []
     yield "source", [stage for stage, pins in _pins(graph) if name in pins]
     yield "param", _param(name, graph, root)
+    yield "code", _code(name, graph, root)
     yield "path", [*graph.makers_of(name), *graph.users_of(name)]
 
 
@@ -80,6 +81,20 @@ def _param(name: str, graph: Graph, root: Path) -> list[str]:
         stage
         for stage, record in graph.records.items()
         if any(dotted.startswith(f"{k}.") or f"{k}.".startswith(dotted) for k in record.params)
+    ]
+
+
+def _code(name: str, graph: Graph, root: Path) -> list[str]:
+    """The stages whose code includes the source file, or a file of the folder, `name`."""
+    if not name.startswith(f"{paths.SOURCE}/"):
+        return []
+    return [
+        stage
+        for stage, record in graph.records.items()
+        for path in record.inputs
+        if path.startswith(f"{paths.CODE}/")
+        and (root / path).exists()
+        and any(paths.overlap(f"{paths.SOURCE}/{f}", name) for f in read_code(root / path).files)
     ]
 
 

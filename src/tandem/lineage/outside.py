@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from tandem.closure import normalized
 from tandem.core import registry
 from tandem.core.errors import LineageError, UnknownName
 from tandem.core.provenance import Record
 from tandem.lineage.revisions import git
-from tandem.packages import normal
 from tandem.sources import About
 
 HASH = re.compile(r"[0-9a-f]{40}")
@@ -79,7 +79,7 @@ def purl(name: str, version: str) -> str:
     >>> purl("ruamel.yaml", "0.19.1")
     'pkg:pypi/ruamel-yaml@0.19.1'
     """
-    return f"pkg:pypi/{normal(name)}@{quote(version, safe='')}"
+    return f"pkg:pypi/{normalized(name)}@{quote(version, safe='')}"
 
 
 def sources(records: Iterable[Record]) -> list[Source]:

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from tandem.core.paths import is_code
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import revisions, targets
 from tandem.lineage.graph import Graph, read, record_of
 
-CODE = ("src/", "workflow/")
 SHORT = 12
 """Digits of a digest that are shown; `--json` has all."""
 
@@ -81,7 +81,7 @@ def pin_line(pin: dict[str, Any]) -> str:
 
 
 def _told(record: Record, commit: dict[str, str] | None) -> list[str]:
-    known = {path: digest for path, digest in record.inputs.items() if path.startswith(CODE)}
+    known = {path: digest for path, digest in record.inputs.items() if is_code(path)}
     data = {path: digest for path, digest in record.inputs.items() if path not in known}
     when = f"{commit['digest'][:SHORT]} {commit['title']}" if commit else "not committed"
     packages = ", ".join(f"{name} {version}" for name, version in record.packages.items())

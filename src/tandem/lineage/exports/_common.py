@@ -9,7 +9,6 @@ from tandem.core.provenance import Record
 
 TANDEM = f"urn:tandem:{__version__}"
 """Who says so."""
-CODE = ("src/", "workflow/")
 SPDX = {
     name.lower(): name
     for name in (
@@ -21,11 +20,6 @@ SPDX = {
 }  # fmt: skip
 """The hub's name of a licence → SPDX's, of those that are one licence in both."""
 UNKNOWN = ("", "unknown", "other")
-
-
-def is_code(path: str) -> bool:
-    """Whether an input is code, or the versions of what code imports, and not data."""
-    return path.startswith(CODE)
 
 
 def made_id(*parts: Any) -> str:

@@ -13,9 +13,10 @@ from collections import defaultdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tandem.core.paths import is_code
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import outside
-from tandem.lineage.exports._common import TANDEM, canonical, is_code
+from tandem.lineage.exports._common import TANDEM, canonical
 from tandem.lineage.graph import Graph
 
 PREFIX = {

@@ -1,0 +1,66 @@
+"""Change params.yaml in place; comments and layout are kept."""
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from tandem.core import params, paths
+from tandem.core.io import writing
+from tandem.core.params_check import check
+
+
+def overlay(top: Path, base: Path) -> None:
+    """Lay the values of `top` over those of `base`, and write `base`, comments kept.
+
+    Raises:
+        ParamsError: the result is not valid; `base` stays as it was.
+    """
+    lay(params.read(top), base)
+
+
+def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
+    """Lay `values` over those of `base`, and write `base`, comments and layout kept.
+
+    Raises:
+        ParamsError: the result is not valid; `base` stays as it was.
+    """
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.width = 100
+    yaml.preserve_quotes = True
+    yaml.Representer = _Representer
+    params.read(base)
+    below = yaml.load(base.read_text(encoding="utf-8"))
+    merge(values, below)
+    check(below)
+    with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
+        yaml.dump(below, file)
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes None as `null`; ruamel's own leaves its place empty."""
+
+    def represent_none(self, _: None) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+_Representer.add_representer(type(None), _Representer.represent_none)
+
+
+def merge(top: dict[str, Any], below: Any) -> None:
+    """Lay the values of `top` over those of `below`, in place.
+
+    A mapping with another `kind` is another plug-in's, and takes the whole place of the old one.
+    """
+    for key, value in top.items():
+        old = below.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and not _another_kind(value, old):
+            merge(value, old)
+        else:
+            below[key] = value
+
+
+def _another_kind(top: dict[str, Any], below: Any) -> bool:
+    return "kind" in top and "kind" in below and top["kind"] != below["kind"]

@@ -1,0 +1,63 @@
+"""The digest of a source file that changes only if its code changes.
+
+Comments, docstrings and layout do not count for Python: the digest is taken of the syntax tree,
+written in a form that is the same for every Python version that parses the file to the same tree.
+Any other file counts byte by byte.
+"""
+
+import ast
+import hashlib
+from pathlib import Path
+from typing import Any
+
+
+def source_digest(path: Path) -> str:
+    """The SHA-256 of a file's code, in hexadecimal.
+
+    Raises:
+        SyntaxError: a Python file cannot be parsed.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".py":
+        return tree_digest(ast.parse(content, filename=str(path)))
+    return hashlib.sha256(content).hexdigest()
+
+
+def tree_digest(tree: ast.AST) -> str:
+    """The SHA-256 of a syntax tree, without positions, docstrings and empty fields."""
+    parts: list[str] = []
+    _write(tree, parts)
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _write(node: Any, parts: list[str]) -> None:
+    """Append the text form of a node to `parts`.
+
+    `ast.dump` is not used because its output depends on the Python version.
+    """
+    if isinstance(node, ast.AST):
+        parts += (type(node).__name__, "(")
+        for name, value in ast.iter_fields(node):
+            # Python adds optional fields over time; they are empty for code that does not use them.
+            if value is not None and value != [] and name not in ("kind", "type_comment"):
+                parts += (name, "=")
+                _write(value, parts)
+        parts.append(")")
+    elif isinstance(node, list):
+        parts.append("[")
+        for item in node:
+            if not is_docstring(item):
+                _write(item, parts)
+                parts.append(",")
+        parts.append("]")
+    else:
+        parts.append(repr(node))
+
+
+def is_docstring(node: Any) -> bool:
+    """Whether a statement is a string alone, as a docstring is; it has no effect."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
