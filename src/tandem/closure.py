@@ -37,6 +37,8 @@ PLUGIN_CALLS = {"registry.load", "params.plugin", "plugin"}
 class Module:
     """What one source file imports and names."""
 
+    path: str
+    """Below src."""
     imports: frozenset[str]
     """Dotted names; `from a import b` gives both `a` and `a.b`."""
     kinds: frozenset[str]
@@ -118,8 +120,9 @@ class Closures:
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         nodes = list(ast.walk(tree))
         docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-        own = {path.relative_to(self.root / paths.SOURCE).as_posix(): tree_digest(tree)}
+        below = path.relative_to(self.root / paths.SOURCE).as_posix()
         return Module(
+            path=below,
             imports=frozenset(name for node in nodes for name in _imports(node, package)),
             kinds=frozenset(kind for node in nodes for kind in _kinds(node)),
             strings=frozenset(
@@ -129,7 +132,7 @@ class Closures:
                 and isinstance(node.value, str)
                 and id(node) not in docstrings
             ),
-            digests=own | self.data_files(path.parent),
+            digests={below: tree_digest(tree)} | self.data_files(path.parent),
         )
 
     def _data_files(self, folder: Path) -> dict[str, str]:
@@ -147,13 +150,16 @@ class Closures:
         return {file.relative_to(source).as_posix(): source_digest(file) for file in found}
 
     def _packages(self, modules: Iterable[Module]) -> dict[str, str]:
-        imported = {name.partition(".")[0] for module in modules for name in module.imports}
+        imported_by = {
+            name.partition(".")[0]: module.path for module in modules for name in module.imports
+        }
         found: dict[str, str] = {}
-        for name in imported - sys.stdlib_module_names - {PACKAGE}:
+        for name in imported_by.keys() - sys.stdlib_module_names - {PACKAGE}:
             owners = {normalized(owner) for owner in installed_modules().get(name, ())}
             owners &= self.locked.keys()
             if not owners:
-                raise StageError(f"no package of {paths.REQUIREMENTS} has the module {name!r}")
+                where = f"{paths.SOURCE}/{imported_by[name]}"
+                raise StageError(f"{where} imports {name}, which {paths.REQUIREMENTS} lacks")
             found |= {owner: self.locked[owner] for owner in owners}
         return dict(sorted(found.items()))
 

@@ -177,7 +177,12 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
     )
     yield (
         "a dependency less",
-        replace("dvc.yaml", "    - src/tandem/text\n", "", "reports/lineage/clean/intent.json"),
+        replace(
+            "dvc.yaml",
+            "    - workflow/code/clean/${item.task}.json\n",
+            "",
+            "reports/lineage/clean/intent.json",
+        ),
     )
     yield "a locked version", replace("requirements.lock", "ftfy==6.3.1", "ftfy==6.3.2", "ftfy")
     yield (

@@ -23,9 +23,9 @@ def history(project: Workspace) -> list[str]:
     project.repro()
     third = commit(project, "shorter texts")
     code = project.path / "src/tandem/stages/split.py"
-    code.write_text(code.read_text() + "# more\n")
+    code.write_text(code.read_text() + "_MORE = 1\n")
     project.repro()
-    return [first, second, third, commit(project, "a comment")]
+    return [first, second, third, commit(project, "a statement")]
 
 
 def test_what_changed_and_what_came_first(
@@ -63,10 +63,10 @@ def test_a_revision_that_is_not_there(
 def test_what_left_the_metric_as_it_was_did_not_reach_it(project: Workspace) -> None:
     first = project.run("git", "rev-parse", "HEAD").stdout.strip()
     code, params = project.path / "src/tandem/stages/clean.py", project.path / "params.yaml"
-    code.write_text(code.read_text() + "# more\n")
+    code.write_text(code.read_text() + "_MORE = 1\n")
     project.repro()
-    comment = commit(project, "a comment")
-    assert diff.answer(first, comment, METRIC)["reached"] is None
+    statement = commit(project, "a statement")
+    assert diff.answer(first, statement, METRIC)["reached"] is None
     params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
     project.repro()
     last = commit(project, "shorter texts")

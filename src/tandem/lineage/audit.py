@@ -54,7 +54,7 @@ def run(root: Path = Path(), look: Look | None = None) -> Audit:
             done.findings += _code(wanted[name], record, codes, root)
             done.findings += locks.differences(wanted[name], record, lock.get(name), root)
         if graphs.describes_code(record):
-            done.findings += _described(record, codes)
+            done.findings += _described(record, codes) if codes else []
         else:
             done.findings += _inputs(record, graph, seen)
         done.findings += _outputs(record, wanted.get(name), seen, done)

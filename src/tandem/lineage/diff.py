@@ -5,13 +5,19 @@ what it read was made anew. Reasons of its own are told; the rest follows from t
 """
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from tandem.core.paths import RECORDS, is_code
-from tandem.core.provenance import Digest, Record
+from tandem import closure, declared
+from tandem.core.errors import TandemError
+from tandem.core.io import json_bytes
+from tandem.core.paths import RECORDS, SOURCE, is_code
+from tandem.core.provenance import Code, Digest, Record, bytes_digest
 from tandem.lineage import revisions, targets
 from tandem.lineage.graph import Graph, describes_code, read, record_of
 
+Codes = Mapping[str, Code]
+NO_CODES: tuple[Codes, Codes] = {}, {}
 OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
 
 
@@ -26,6 +32,7 @@ def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
     """
     with revisions.files_of(first) as old, revisions.files_of(last) as new:
         before, after = read(old), read(new)
+        codes = _codes(old), _codes(new)
         found: dict[str, Any] = {"first": first, "last": last, "name": name}
         stages = [*after.records, *(s for s in before.records if s not in after.records)]
         makers: set[str] = set()
@@ -41,13 +48,17 @@ def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
                 for stage in graph.upstream(*target.stages)
             }
             stages = [stage for stage in stages if stage in above]
-    found["changes"] = list(changes(before, after, stages))
+    found["changes"] = list(changes(before, after, stages, codes))
     found["reached"] = _reached(first, last, before, stages, makers) if makers else None
     return found
 
 
-def changes(before: Graph, after: Graph, stages: list[str]) -> Iterator[dict[str, Any]]:
+def changes(
+    before: Graph, after: Graph, stages: list[str], codes: tuple[Codes, Codes] = NO_CODES
+) -> Iterator[dict[str, Any]]:
     """Of those `stages` that differ what is their own, in the order of the flow.
+
+    `codes` has the code of the stages in both revisions, to name the source files that changed.
 
     `follows` names the stages whose new outputs they read. Other bytes for no reason are told too.
     """
@@ -63,16 +74,18 @@ def changes(before: Graph, after: Graph, stages: list[str]) -> Iterator[dict[str
         if old is None or new is None:
             yield {"stage": stage, "own": {"stage": "added" if new else "removed"}, "follows": []}
             continue
-        reasons = dict(own(old, new))
+        reasons = dict(own(old, new, codes))
         follows = [other for other in after.needs[stage] if other in moved]
         if not reasons and not follows and stage in moved:
             reasons = {"outputs": dict(_differing(_sha256(old.outputs), _sha256(new.outputs)))}
         yield {"stage": stage, "own": reasons, "follows": follows}
 
 
-def own(old: Record, new: Record) -> Iterator[tuple[str, Any]]:
+def own(
+    old: Record, new: Record, codes: tuple[Codes, Codes] = NO_CODES
+) -> Iterator[tuple[str, Any]]:
     """A stage's own reasons to differ: what → key → [before, after]."""
-    one, two = _facts(old), _facts(new)
+    one, two = _facts(old, codes[0]), _facts(new, codes[1])
     for kind in OWN:
         changed = dict(_differing(one[kind], two[kind]))
         if changed:
@@ -83,12 +96,33 @@ def _sha256(known: Mapping[str, Digest]) -> dict[str, str]:
     return {path: digest.sha256 for path, digest in known.items()}
 
 
-def _facts(record: Record) -> dict[str, Mapping[str, Any]]:
+def _codes(root: Path) -> Codes:
+    """The code of each stage in a revision, by its path; empty if it cannot be computed."""
+    try:
+        return closure.of_stages(declared.stages(root), root)
+    except (TandemError, OSError):  # a revision of before, or with packages that are not here
+        return {}
+
+
+def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
+    """The source files behind an input that is code; the input itself where they are not known."""
+    code = codes.get(path)
+    if code is None or bytes_digest(json_bytes(code.model_dump())) != digest:
+        return {path: digest.sha256}
+    return {f"{SOURCE}/{name}": sha256 for name, sha256 in code.files.items()}
+
+
+def _facts(record: Record, codes: Codes) -> dict[str, Mapping[str, Any]]:
     """What is a stage's own, each kind as a flat mapping."""
     return {
         "command": {"command": record.command},
         "params": dict(flat("", record.params)),
-        "code": {path: digest.sha256 for path, digest in record.inputs.items() if is_code(path)},
+        "code": {
+            name: sha256
+            for path, digest in record.inputs.items()
+            if is_code(path)
+            for name, sha256 in _source_files(path, digest, codes).items()
+        },
         "packages": record.packages,
         "sources": {str(pin.get("name") or pin.get("path")): pin for pin in record.sources},
         "pins": record.pins,

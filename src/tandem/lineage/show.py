@@ -6,7 +6,7 @@ from typing import Any
 from tandem.core.paths import is_code
 from tandem.core.provenance import Digest, Record
 from tandem.lineage import revisions, targets
-from tandem.lineage.graph import Graph, read, record_of
+from tandem.lineage.graph import Graph, describes_code, read, record_of
 
 SHORT = 12
 """Digits of a digest that are shown; `--json` has all."""
@@ -20,7 +20,9 @@ def answer(name: str, root: Path = Path()) -> dict[str, Any]:
     """
     graph = read(root)
     target = targets.find(name, graph, root)
-    stages = graph.upstream(*target.stages)
+    # The code of each stage is one of its inputs; the stage that lists it adds nothing to that.
+    found = graph.upstream(*target.stages)
+    stages = [s for s in found if s in target.stages or not describes_code(graph.records[s])]
     commits = revisions.commits_of_records(root)
     return {
         "name": name,
