@@ -1,0 +1,218 @@
+"""Count the stages that each engine executes after a change: as few as the contents ask for.
+
+    python benchmarks/executions.py                 all scenarios on the smoke DAG, both engines
+    python benchmarks/executions.py --json FILE     the same, and the counts as JSON
+
+A stage is executed if its command runs; a stage that the engine skips, or restores from DVC's run
+cache, is not. Commands are counted by the log of runs (`tandem.cost`), CPU seconds over all
+processes of the engine. Equal outputs alone would not show that a stage was executed for nothing.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+from tandem import cost
+from tandem.core import params_file
+
+ROOT = Path(__file__).parents[1]
+ENGINES = {
+    "dvc repro": ["dvc", "repro", "--quiet"],
+    "snakemake -c2": ["snakemake", "--cores", "2", "--quiet", "all"],
+}
+DATA_STAGES = ("fetch", "clean", "split", "augment")
+
+
+@dataclass
+class Project:
+    """A clone of the project, and the environment in which its commands run."""
+
+    path: Path
+    env: dict[str, str]
+
+    def run(self, *command: str) -> str:
+        """The output of a command.
+
+        Raises:
+            RuntimeError: it fails.
+        """
+        done = subprocess.run(
+            command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(
+                f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def executed(self, *engine: str) -> list[str]:
+        """The stages that a run of an engine executes, sorted."""
+        known = len(cost.runs(self.path))
+        self.run(*engine)
+        return sorted(run["stage"] for run in cost.runs(self.path)[known:])
+
+    def commit(self, message: str) -> None:
+        """Commit what Git carries."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
+
+    def append(self, name: str, text: str) -> None:
+        """Append text to a file."""
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def set_param(self, *keys: str, value: object) -> None:
+        """Change one value of params.yaml."""
+        nested: dict[str, object] = {keys[-1]: value}
+        for key in reversed(keys[:-1]):
+            nested = {key: nested}
+        path = self.path / "params.yaml"
+        yaml = YAML()
+        content = yaml.load(path)
+        params_file.merge(nested, content)
+        yaml.dump(content, path)
+
+
+def clone(source: Path, target: Path) -> Project:
+    """A clone of the commit at hand, with an empty cache, that runs this environment's commands."""
+    subprocess.run(["git", "clone", "--quiet", str(source), str(target)], check=True)
+    env = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(target / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(target / ".dvc" / "site"),
+    }
+    project = Project(target, env)
+    for key, value in (("user.name", "benchmark"), ("user.email", "benchmark@example.org")):
+        project.run("git", "config", key, value)
+    return project
+
+
+Change = Callable[[Project], Project]
+"""A change of a project; it returns the project in which the engine then runs."""
+
+
+def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
+    """Changes to a project that is up to date, in the order in which they are to be made."""
+    yield "nothing", lambda project: project
+    for stage in DATA_STAGES:
+        yield f"a comment in {stage}", edit(f"src/tandem/stages/{stage}.py", "\n# A comment.\n")
+    yield "a comment in params", edit("params.yaml", "\n# A comment.\n")
+    for stage in DATA_STAGES:
+        yield f"a statement in {stage}", edit(f"src/tandem/stages/{stage}.py", "\n_UNUSED = 1\n")
+    yield "a param", steps(3)
+    yield "the param back", steps(2)
+    yield "another branch", branch
+    yield "the first branch again", checkout("-")
+    yield "the other branch again", checkout("-")
+    yield "outputs deleted", delete
+    yield "a fresh clone, pulled", lambda project: pulled(project, scratch)
+
+
+def edit(name: str, text: str) -> Change:
+    """Append text to a file."""
+
+    def change(project: Project) -> Project:
+        project.append(name, text)
+        return project
+
+    return change
+
+
+def steps(count: int) -> Change:
+    """Train the intent model for another number of steps."""
+
+    def change(project: Project) -> Project:
+        project.set_param("intent", "train", "steps", value=count)
+        return project
+
+    return change
+
+
+def branch(project: Project) -> Project:
+    """Commit, and change a param on a new branch."""
+    project.commit("before")
+    project.run("git", "checkout", "--quiet", "-b", "other")
+    project.set_param("intent", "train", "learning_rate", value=0.0001)
+    return project
+
+
+def checkout(name: str) -> Change:
+    """Commit, and check another branch out."""
+
+    def change(project: Project) -> Project:
+        project.commit("a branch")
+        project.run("git", "checkout", "--quiet", name)
+        return project
+
+    return change
+
+
+def delete(project: Project) -> Project:
+    """Remove a table, a model and a metric."""
+    shutil.rmtree(project.path / "data/clean/sentiment")
+    shutil.rmtree(project.path / "models/intent/base")
+    (project.path / "reports/metrics/split/intent.json").unlink()
+    return project
+
+
+def pulled(project: Project, scratch: Path) -> Project:
+    """Push everything to a remote, and pull it into a fresh clone."""
+    project.run("dvc", "remote", "add", "--force", "--default", "store", str(scratch / "store"))
+    project.commit("a remote")
+    project.run("dvc", "push", "--quiet", "--run-cache")
+    fresh = clone(project.path, scratch / "fresh")
+    fresh.run("dvc", "pull", "--quiet", "--run-cache")
+    return fresh
+
+
+def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
+    """Scenario → the stages that an engine executes, and its CPU seconds, from an empty cache on."""
+    found = {}
+    for title, change in [("a first run", lambda project: project), *changes(scratch)]:
+        project = change(project)
+        before = _children_cpu()
+        executed = project.executed(*ENGINES[engine])
+        found[title] = (executed, _children_cpu() - before)
+    return found
+
+
+def _children_cpu() -> float:
+    """CPU seconds of all child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    """Run all scenarios under both engines; print and write the counts."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", type=Path, help="write the counts to this file")
+    options = parser.parse_args()
+    table: dict[str, dict[str, tuple[list[str], float]]] = {}
+    for engine in ENGINES:
+        with tempfile.TemporaryDirectory() as folder:
+            project = clone(ROOT, Path(folder) / "project")
+            project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
+            (project.path / "dvc.lock").unlink()
+            project.commit("smoke params")
+            table[engine] = count(project, engine, Path(folder))
+    print(f"{'change':28}" + "".join(f"{engine + ': stages, CPU s':>30}" for engine in ENGINES))
+    for title in table["dvc repro"]:
+        cells = (table[engine][title] for engine in ENGINES)
+        print(f"{title:28}" + "".join(f"{len(stages):21}, {cpu:6.1f}" for stages, cpu in cells))
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
