@@ -177,7 +177,7 @@ def pulled(project: Project, scratch: Path) -> Project:
 
 
 def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
-    """Scenario → the stages that an engine executes, and its CPU seconds, from an empty cache on."""
+    """Change → the stages that an engine executes, and its CPU seconds, from an empty cache on."""
     found = {}
     for title, change in [("a first run", lambda project: project), *changes(scratch)]:
         project = change(project)

@@ -1,0 +1,118 @@
+"""Count the stages that each of the last commits to src has made stale, by two rules.
+
+    python benchmarks/staleness.py --commits 60
+
+folders   the folders and files of code, and of locked versions, that dvc.yaml named as
+          dependencies at that commit, byte by byte (until decisions/0008)
+closure   the digests of each stage's import closure, without comments and docstrings
+
+Only a stage's own code counts, not stages below it: those are skipped if their inputs come out
+the same. The checks of all params are left out of the closures: until decisions/0008 they were in
+a module that every stage imports.
+"""
+
+import argparse
+import ast
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tandem import closure, declared
+from tandem.closure import Closures
+from tandem.core import params
+from tandem.core.errors import TandemError
+
+DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
+NEEDED = ("src", "dvc.yaml", "params.yaml", "requirements.lock")
+
+
+def git(*arguments: str) -> str:
+    """What a Git command prints."""
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def unpack(commit: str, folder: Path) -> None:
+    """Write the files that closures need of a commit into a folder."""
+    for path in NEEDED:
+        if git("ls-tree", "--name-only", commit, path):
+            archive = subprocess.run(
+                ["git", "archive", commit, path], capture_output=True, check=True
+            )
+            subprocess.run(["tar", "-xf", "-", "-C", folder], input=archive.stdout, check=True)
+
+
+def codes(root: Path) -> dict[str, dict[str, str]]:
+    """Stage → the digests of its import closure."""
+    closures, content = Closures(root), params.read(root / "params.yaml")
+    return {
+        stage.name: {
+            name: digest
+            for module in closures.closure(stage, content).values()
+            for name, digest in module.digests.items()
+        }
+        for stage in declared.stages(root)
+    }
+
+
+def move_checks(root: Path) -> None:
+    """Take out of core/params.py what is in modules now that no stage imports."""
+    core = Path(closure.__file__).parent / "core"
+    moved = {
+        node.name
+        for name in ("params_check.py", "params_file.py")
+        for node in ast.parse((core / name).read_text()).body
+        if isinstance(node, DEFINITIONS)
+    }
+    path = root / "src/tandem/core/params.py"
+    tree = ast.parse(path.read_text())
+    tree.body = [n for n in tree.body if not isinstance(n, DEFINITIONS) or n.name not in moved]
+    path.write_text(ast.unparse(tree))
+
+
+def count(commit: str) -> tuple[int, int, int]:
+    """The number of stages, and of those whose code the commit has changed by either rule."""
+    with tempfile.TemporaryDirectory() as old, tempfile.TemporaryDirectory() as new:
+        unpack(f"{commit}^", Path(old))
+        unpack(commit, Path(new))
+        move_checks(Path(old))
+        move_checks(Path(new))
+        changed = git("diff", "--name-only", f"{commit}^", commit).splitlines()
+        stages = {stage.name: stage for stage in declared.stages(Path(new))}
+        before, after = codes(Path(old)), codes(Path(new))
+    by_folder = {
+        name
+        for name, stage in stages.items()
+        for dep in stage.deps
+        if dep.startswith(("src/", "workflow/"))
+        and any(f"{path}/".startswith(f"{dep}/") for path in changed)
+    }
+    shared = stages.keys() & before.keys()
+    by_closure = {name for name in shared if before[name] != after[name]}
+    return len(stages), len(by_folder & shared), len(by_closure)
+
+
+def main() -> None:
+    """Print a line per commit, and the sums."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--commits", type=int, default=60)
+    parser.add_argument("--to", default="HEAD", help="the last commit that is counted")
+    options = parser.parse_args()
+    log = git("log", f"-{options.commits}", "--format=%h %s", options.to, "--", "src")
+    sums = [0, 0, 0, 0]
+    print("stages  folders  closure  commit")
+    for line in log.splitlines():
+        commit = line.partition(" ")[0]
+        try:
+            stages, by_folder, by_closure = count(commit)
+        except TandemError as error:
+            print(f"{'':25}{line}: cannot be read: {error}")
+            continue
+        print(f"{stages:6} {by_folder:8} {by_closure:8}  {line}")
+        all_stale = by_folder == stages, by_closure == stages
+        sums = [n + m for n, m in zip(sums, (by_folder, by_closure, *all_stale), strict=True)]
+    print(f"       {sums[0]:8} {sums[1]:8}  stages made stale, of all commits")
+    print(f"       {sums[2]:8} {sums[3]:8}  commits that made all stages stale")
+
+
+if __name__ == "__main__":
+    main()
