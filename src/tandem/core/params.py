@@ -11,6 +11,7 @@ by that stage's module:
 
 import difflib
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
@@ -30,7 +31,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem.core import paths, registry
 from tandem.core.errors import ParamsError, UnknownName
-from tandem.core.io import parse_yaml, writing
+from tandem.core.io import parse_yaml, write_text, writing
 
 
 class Strict(BaseModel):
@@ -213,8 +214,10 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
     below = yaml.load(base.read_text(encoding="utf-8"))
     merge(values, below)
     check(below)
-    with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
-        yaml.dump(below, file)
+    text = StringIO()
+    yaml.dump(below, text)
+    with writing(base) as (partial,):
+        write_text(partial, text.getvalue())
 
 
 class _Representer(RoundTripRepresenter):
