@@ -21,6 +21,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER = "adapter_config.json"
+TOKENIZER = "tokenizer.json"
 CONFIGS = (
     CONFIG,
     "generation_config.json",
@@ -33,7 +34,7 @@ CONFIGS = (
     "chat_template.json",
 )
 """The JSON files that transformers reads, but for tables."""
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model", "*.spm")
+VOCABULARIES = (TOKENIZER, "vocab.txt", "vocab.json", "*.model", "*.spm")
 """A tokenizer needs one of these; without any, transformers makes an empty one."""
 PICKLES = {".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".pickle", ".pkl", ".pt", ".pth"}
 

@@ -15,7 +15,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tandem.core import paths, registry
-from tandem.core.io import read_json
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
@@ -71,7 +70,7 @@ class TextModel(ABC):
         """
         marker = folder / paths.METHOD
         if marker.exists():
-            method = registry.load("compression", str(read_json(marker).get("method")), str(marker))
+            method = registry.load("compression", str(folders.at(folder).read(paths.METHOD).get("method")), str(marker))
             with folders.one_line(folder):
                 network = method.restore(folder, cls.auto).eval()
         else:

@@ -35,6 +35,7 @@ BROKEN = (
     OSError,
     ValueError,
     OverflowError,
+    LookupError,  # a zip's member without a name
     # an encrypted member, an unknown method of compression
     RuntimeError,
     NotImplementedError,

@@ -54,6 +54,8 @@ def take(names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, 
     taken = folders.ModelFolder(folder, where)
     taken.check()
     taken.check_weights()
+    if folders.TOKENIZER in wanted:
+        taken.check_vocabulary()
 
 
 def clean(folder: Path, where: str = "") -> None:
