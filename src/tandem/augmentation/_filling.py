@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoModelForMaskedLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from tandem.augmentation import Given
 from tandem.augmentation._lent import lend
+from tandem.loading import pretrained
 from tandem.modeling.causal import Model, by_length, log_likelihood, padded
 from tandem.text.words import cased, core_of, recored
 
@@ -40,8 +41,8 @@ def likely(blanks: Sequence[Blank], given: Given, most: int, batch_size: int) ->
     """
     folder, ending = lend(given, "model", "ForMaskedLM", "ForCausalLM")
     if ending == "ForMaskedLM":
-        network = AutoModelForMaskedLM.from_pretrained(folder).eval()
-        return _at_mask(blanks, network, AutoTokenizer.from_pretrained(folder), most, batch_size)
+        network = pretrained.network(AutoModelForMaskedLM, folder)
+        return _at_mask(blanks, network, pretrained.tokenizer(folder), most, batch_size)
     return _by_whole_text(blanks, Model.load(folder, given.task), most, batch_size)
 
 

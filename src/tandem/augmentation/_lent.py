@@ -5,6 +5,7 @@ from pathlib import Path
 from tandem.augmentation import Given
 from tandem.core import io, paths
 from tandem.core.errors import ParamsError
+from tandem.loading import folders
 from tandem.pins import pin_torch
 
 
@@ -18,7 +19,9 @@ def lend(given: Given, key: str, *endings: str) -> tuple[Path, str]:
         ParamsError: the model in it is of another kind.
     """
     folder = Path(getattr(given.lent, key))
-    architecture = str((io.read_json(folder / "config.json").get("architectures") or ["none"])[0])
+    io.require(folder / folders.CONFIG)
+    config = folders.at(folder).read(folders.CONFIG)
+    architecture = str((config.get("architectures") or ["none"])[0])
     pin_torch(given.runtime)
     for ending in endings:
         if architecture.endswith(ending):

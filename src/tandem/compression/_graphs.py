@@ -22,11 +22,12 @@ import torch
 from onnx.external_data_helper import set_external_data
 from torch import Tensor, nn
 from torch.onnx import ops
-from transformers import AutoConfig
 from transformers.modeling_outputs import ModelOutput
 
 from tandem.compression import _layers
 from tandem.compression._integers import LEAST, Int8Embedding, quantise
+from tandem.core import io
+from tandem.loading import pretrained
 
 BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
 OPSET = 20
@@ -65,14 +66,14 @@ def write(network: Any, folder: Path, keep: Sequence[str], per_token: bool) -> i
         _share(graphs.values(), table.numpy().tobytes(), folder / SHARED)
         numbers -= math.prod(table.shape)
     for name, graph in graphs.items():
-        (folder / name).write_bytes(graph.SerializeToString(deterministic=True))
+        io.write_bytes(folder / name, graph.SerializeToString(deterministic=True))
     return numbers
 
 
 def restore(folder: Path) -> Any:
     """What answers as the network would whose graphs are in `folder`."""
     head = Graph(folder / HEAD) if (folder / HEAD).exists() else nn.Identity()
-    return Network(AutoConfig.from_pretrained(folder), Graph(folder / BODY), head)
+    return Network(pretrained.config(folder), Graph(folder / BODY), head)
 
 
 class Graph(nn.Module):
@@ -221,7 +222,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
 
 def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> None:
     """Move the constant of this `content` out of `graphs` into `file`, which all of them name."""
-    file.write_bytes(content)
+    io.write_bytes(file, content)
     for graph in graphs:
         (constant,) = (c for c in graph.graph.initializer if c.raw_data == content)
         set_external_data(constant, file.name)

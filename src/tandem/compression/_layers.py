@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, GenerationConfig
 from transformers.initialization import no_init_weights
 
 from tandem.compression import Given
 from tandem.core import io, paths
+from tandem.loading import pretrained
+from tandem.loading import tensors as stored_tensors
 
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
@@ -65,7 +66,7 @@ def write(
     own = tuple(f"{end}.{part}" for end in keep for part in ("weight", "bias"))
     tensors: dict[str, Tensor] = {}
     numbers = 0
-    for name, tensor in load_file(folder / WEIGHTS).items():
+    for name, tensor in stored_tensors.load(folder / WEIGHTS).items():
         if name in names:
             stored = store(tensor)
         elif rest and tensor.is_floating_point() and not name.endswith(own):
@@ -89,7 +90,7 @@ def restore(
     `rebuild(layer, parts, bias)` gives what stands in the place of a stored layer: a module, or
     the layer's weight, which `layer` as it was built then takes.
     """
-    tensors = load_file(folder / WEIGHTS)
+    tensors = stored_tensors.load(folder / WEIGHTS)
     network = skeleton(folder, auto)
     tied = first_names(network)
     used: set[str] = set()
@@ -111,12 +112,12 @@ def restore(
 
 def skeleton(folder: Path, auto: Any) -> Any:
     """The network that the config in `folder` describes, its memory not written to."""
-    config = AutoConfig.from_pretrained(folder)
+    config = pretrained.config(folder)
     with no_init_weights():  # memory that is not written to is not taken
-        network = (getattr(auto, "from_config", None) or auto._from_config)(config)
+        network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
-        network.generation_config = GenerationConfig.from_pretrained(folder)
+        network.generation_config = pretrained.generation_config(folder)
     return network
 
 

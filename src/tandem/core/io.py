@@ -3,11 +3,12 @@
 import errno
 import gc
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ruamel.yaml import YAML
 from ruamel.yaml.resolver import VersionedResolver
@@ -62,6 +63,65 @@ def _why_not_written(error: Exception) -> str | None:
     return None
 
 
+def inside(folder: Path, name: str) -> Path:
+    """The path of a file `name` below `folder`, whose own folder is made.
+
+    Names that come from outside, as from an archive, become paths here and nowhere else.
+
+    Raises:
+        StageError: the name is not one of a file below the folder, or a link leads out of it.
+    """
+    if refused := why_outside(name):
+        raise StageError(f"{ascii(name)[:200]} {refused}: it is not written")
+    path = folder / name
+    within = path.parent.resolve().is_relative_to(folder.resolve())
+    if not within or path.is_symlink() or path.is_dir():
+        raise StageError(f"{path} is a link or a folder: nothing is written through it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def why_outside(name: str) -> str | None:
+    """Why a name in an archive is not one of a file below its target; None if it is.
+
+    >>> why_outside("model/vocab.txt"), why_outside("model/../../vocab.txt")
+    (None, 'leads upwards')
+    """
+    parts = name.split("/")
+    if ".." in parts:
+        return "leads upwards"
+    if not name or not all(parts):
+        return "is absolute or has an empty part"
+    if re.search(r"[\\\x00]|^[A-Za-z]:", name):
+        return "is no name of a file on every system"
+    return None
+
+
+def copy_into(folder: Path, name: str, source: BinaryIO) -> None:
+    """Write what can be read from `source` as the file `name` below `folder`; see `inside`."""
+    with inside(folder, name).open("wb") as target:
+        shutil.copyfileobj(source, target)
+
+
+def copy_tree(source: Path, folder: Path, name: str) -> None:
+    """Copy a file, or a folder without compiled code, to `name` below `folder`; see `inside`."""
+    target = inside(folder, name)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copyfile(source, target)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, its line ends as they are."""
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` and nothing else."""
+    path.write_bytes(content)
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
@@ -85,10 +145,14 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file that a stage wrote.
 
     Raises:
-        StageError: the file is missing; the stage that writes it has not run.
+        StageError: the file is missing; the stage that writes it has not run. Or it is not JSON.
     """
     require(path)
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        problem = " ".join(str(error).split())
+        raise StageError(f"{path} is not JSON: {problem}; restore it or run its stage") from None
 
 
 def parse_yaml(text: str) -> Any:

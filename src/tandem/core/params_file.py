@@ -1,5 +1,6 @@
 """Change params.yaml in place; comments and layout are kept."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem.core import params, paths
-from tandem.core.io import writing
+from tandem.core.io import write_text, writing
 from tandem.core.params_check import check
 
 
@@ -35,8 +36,10 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
     below = yaml.load(base.read_text(encoding="utf-8"))
     merge(values, below)
     check(below)
-    with writing(base) as (partial,), partial.open("w", encoding="utf-8") as file:
-        yaml.dump(below, file)
+    text = StringIO()
+    yaml.dump(below, text)
+    with writing(base) as (partial,):
+        write_text(partial, text.getvalue())
 
 
 class _Representer(RoundTripRepresenter):

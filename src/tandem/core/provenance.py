@@ -259,8 +259,9 @@ def read_code(path: Path) -> Code:
     Raises:
         StageError: the file is missing or is not such a file.
     """
+    io.require(path)
     try:
-        return Code.model_validate(io.read_json(path))
+        return Code.model_validate_json(path.read_bytes())
     except ValueError:
         raise StageError(f"{path} is damaged: remove it and run `dvc repro code`") from None
 

@@ -61,7 +61,7 @@ def attest(key: str, to: str = "attestation.jsonl") -> None:
     revision = _committed(Path(), graph, ignore=to)
     lines = [seal(each, signer) for each in statements(Path(), graph, known, revision)]
     with io.writing(Path(to)) as (partial,):
-        partial.write_bytes(b"".join(lines))
+        io.write_bytes(partial, b"".join(lines))
 
 
 def statements(

@@ -33,7 +33,7 @@ def export(form: str, to: str = "") -> None:
     with io.writing(*finals) as partials:
         for partial, content in zip(partials, files.values(), strict=True):
             if isinstance(content, str):
-                partial.write_text(content, encoding="utf-8")
+                io.write_text(partial, content)
             else:
                 io.write_json(partial, content)
     if place == own:

@@ -8,7 +8,6 @@ scores are compared instead: each must lie within the recorded interval.
 
 import os
 import random
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,7 +59,7 @@ def again(record: Record, root: Path) -> tuple[str, list[Finding]]:
         scratch = Path(folder)
         own = [pin["path"] for pin in record.sources if is_own_file(pin)]
         for path in (*CARRIED, *record.inputs, *own):
-            _copy(root / path, scratch / path)
+            _copy(root, path, scratch)
         environment = os.environ | {"PYTHONPATH": str(scratch / "src"), "DVC_STAGE": record.stage}
         command = [sys.executable, "-m", "tandem", *record.command.split()[1:]]
         done = subprocess.run(
@@ -78,14 +77,9 @@ def again(record: Record, root: Path) -> tuple[str, list[Finding]]:
         return f"{record.stage}: {state}", found
 
 
-def _copy(source: Path, target: Path) -> None:
-    if target.exists() or not source.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copyfile(source, target)
+def _copy(root: Path, path: str | Path, scratch: Path) -> None:
+    if (root / path).exists() and not (scratch / path).exists():
+        io.copy_tree(root / path, scratch, str(path))
 
 
 def missing_isa(record: Record) -> str:

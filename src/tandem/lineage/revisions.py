@@ -1,14 +1,16 @@
 """What Git knows: the files of a revision, and the commits that records came with."""
 
-import io
 import subprocess
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, cast
 
+from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.core.paths import RECORDS
 
@@ -61,8 +63,11 @@ def files_of(revision: str) -> Iterator[Path]:
         raise LineageError(f"there is no revision {revision!r} here: {error}") from None
     packed = git("archive", "--format=zip", digest.decode().strip())
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-            archive.extractall(folder)
+        with zipfile.ZipFile(BytesIO(packed)) as archive:
+            for member in archive.infolist():
+                if not member.is_dir():
+                    with archive.open(member) as source:
+                        io.copy_into(Path(folder), member.filename, cast(BinaryIO, source))
         yield Path(folder)
 
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from torch import Tensor
-from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tandem.core import paths, registry
-from tandem.core.io import read_json
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
+from tandem.loading import folders, pretrained
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -63,14 +63,21 @@ class TextModel(ABC):
 
     @classmethod
     def parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The network in `folder`, in evaluation mode, and its tokenizer."""
+        """The network in `folder`, in evaluation mode, and its tokenizer.
+
+        Raises:
+            DataError: the folder is damaged, or asks for what is never done.
+        """
         marker = folder / paths.METHOD
         if marker.exists():
-            method = registry.load("compression", read_json(marker)["method"], str(marker))
-            network = method.restore(folder, cls.auto)
+            method = registry.load(
+                "compression", str(folders.at(folder).read(paths.METHOD).get("method")), str(marker)
+            )
+            with folders.one_line(folder):
+                network = method.restore(folder, cls.auto).eval()
         else:
-            network = cls.auto.from_pretrained(folder)
-        return network.eval(), AutoTokenizer.from_pretrained(folder)
+            network = pretrained.network(cls.auto, folder)
+        return network, pretrained.tokenizer(folder)
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON, as `from_pretrained` of Hugging Face reads them."""

@@ -19,12 +19,13 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.classification import Params
+from tandem.loading import pretrained
 from tandem.modeling._balance import class_weights, set_class_weights
 from tandem.modeling._model import TextModel
 
@@ -40,15 +41,16 @@ class Model(TextModel):
     ) -> Self:
         """The encoder in `folder` under a new head, one output a label of the task or its rows."""
         labels = task.labels or sorted({row.label for row in rows})  # type: ignore[attr-defined]
-        network = cls.auto.from_pretrained(
+        network = pretrained.network(
+            cls.auto,
             folder,
+            new_head=True,  # a head that is there already is another task's
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,  # a head that is there already is another task's
         )
         network.config.rating_edges = settings.rating_edges
-        tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
+        tokenizer = pretrained.tokenizer(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
         shares = [sum(column) for column in zip(*map(model._target, rows), strict=True)]
         set_class_weights(network.config, settings.class_weights, shares)
@@ -57,8 +59,8 @@ class Model(TextModel):
     @classmethod
     def scorer(cls, folder: Path, task: BaseTask, max_length: int) -> Self:
         """The encoder in `folder` under a new head of one output, whose value is the score."""
-        network = cls.auto.from_pretrained(folder, num_labels=1, ignore_mismatched_sizes=True)
-        tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=max_length)
+        network = pretrained.network(cls.auto, folder, new_head=True, num_labels=1)
+        tokenizer = pretrained.tokenizer(folder, model_max_length=max_length)
         return cls(network, tokenizer, task)
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:

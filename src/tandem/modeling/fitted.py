@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,8 +43,9 @@ def write_fitted(
 
 def write_curve(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
     """The curve as the CSV table behind a DVC plot, six significant digits."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CURVE)
-        for look in curve:
-            writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in CURVE[1:])])
+    table = StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(CURVE)
+    for look in curve:
+        writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in CURVE[1:])])
+    io.write_text(path, table.getvalue())

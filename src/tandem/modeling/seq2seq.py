@@ -27,6 +27,7 @@ from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.seq2seq import Params
+from tandem.loading import pretrained
 from tandem.modeling._copying import IGNORED, CopyingMarian
 from tandem.modeling._greedy import search
 from tandem.modeling._lexicon import like
@@ -71,7 +72,7 @@ class Model(TextModel):
         texts = [masked(row) for row in rows]
         tokenizer = learn([side for pair in texts for side in pair], settings.vocabulary)
         tokenizer.model_max_length = training.max_length
-        config = MarianConfig.from_pretrained(folder)
+        config = pretrained.config(folder, MarianConfig)
         config.vocab_size = config.decoder_vocab_size = len(tokenizer)
         config.pad_token_id = tokenizer.pad_token_id
         # a translation starts as the draft does: after the mark between source and draft

@@ -20,7 +20,6 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoModelForTokenClassification,
-    AutoTokenizer,
     DataCollatorForTokenClassification,
 )
 
@@ -28,6 +27,7 @@ from tandem.core.records import Row
 from tandem.core.task import BaseTask
 from tandem.core.training import Training
 from tandem.families.tagging import Params
+from tandem.loading import pretrained
 from tandem.modeling._balance import class_weights, set_class_weights
 from tandem.modeling._model import TextModel
 from tandem.modeling._spans import OUTSIDE, Word, best_paths, spans_of, tags_of, touching
@@ -51,19 +51,20 @@ class Model(TextModel):
         tags = [OUTSIDE, *(f"{edge}-{span}" for span in spans for edge in "BI")]
         counts = Counter(row.label for row in rows_)
         labels = tags + [INTENT + label for label in sorted(counts)]
-        network = cls.auto.from_pretrained(
+        network = pretrained.network(
+            cls.auto,
             folder,
+            new_head=True,  # a head that is there already is another task's
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
-            ignore_mismatched_sizes=True,  # a head that is there already is another task's
         )
         for name in ("pooling", "span_weight", "hidden"):
             setattr(network.config, name, getattr(settings, name))
         set_class_weights(
             network.config, settings.class_weights, [counts[label] for label in sorted(counts)]
         )
-        tokenizer = AutoTokenizer.from_pretrained(folder, model_max_length=training.max_length)
+        tokenizer = pretrained.tokenizer(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
         words = model.words([row.text for row in rows])
         known = (tags_of(row.spans, cut) for row, cut in zip(rows_, words, strict=True))

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from tandem.core.errors import UnknownName
 from tandem.core.io import require
+from tandem.loading import pretrained
 from tandem.preferences.pairs import Pair
 from tandem.preferences.settings import Contrast
 
@@ -43,13 +43,17 @@ class RewardModel:
         """
         require(folder)
         if contrast is None:
-            network = AutoModelForSequenceClassification.from_pretrained(
-                folder, num_labels=1, problem_type=None, ignore_mismatched_sizes=True
+            network = pretrained.network(
+                AutoModelForSequenceClassification,
+                folder,
+                new_head=True,
+                num_labels=1,
+                problem_type=None,
             )
         else:
-            network = AutoModelForSequenceClassification.from_pretrained(folder)
+            network = pretrained.network(AutoModelForSequenceClassification, folder)
             _subtract(network, contrast, folder)
-        return cls(network, AutoTokenizer.from_pretrained(folder))
+        return cls(network, pretrained.tokenizer(folder))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -59,8 +63,8 @@ class RewardModel:
             StageError: the folder is missing; the stage that writes it has not run.
         """
         require(folder)
-        network = AutoModelForSequenceClassification.from_pretrained(folder)
-        return cls(network.eval(), AutoTokenizer.from_pretrained(folder))
+        network = pretrained.network(AutoModelForSequenceClassification, folder)
+        return cls(network, pretrained.tokenizer(folder))
 
     def save(self, folder: Path) -> None:
         """Write safetensors and JSON."""

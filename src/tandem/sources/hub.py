@@ -15,8 +15,9 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tandem.core.errors import SourceError
+from tandem.core.errors import SourceError, TandemError
 from tandem.core.params import Plugin
+from tandem.loading import datasets
 from tandem.sources import UNKNOWN, About, Origin, Records
 from tandem.sources.files import rename, require_columns
 
@@ -46,15 +47,12 @@ def rows(params: Params) -> Records:
 
     Raises:
         SourceError: the hub cannot be reached or has no such data set, split or revision.
-        DataError: a column is missing.
+        DataError: a column is missing, or a local folder leads out of itself.
     """
-    import datasets
-
-    datasets.disable_progress_bars()
     try:
-        table = datasets.load_dataset(
-            params.path, params.name, split=params.split, revision=params.revision
-        )
+        table = datasets.load(params.path, params.name, params.split, params.revision)
+    except TandemError:
+        raise
     except Exception as error:
         # One library's errors, from HTTP to Arrow, share no base below Exception.
         reason = " ".join(str(error).split())

@@ -16,6 +16,7 @@ from typing import Any
 from tandem import metrics
 from tandem.core import io, params, paths, records
 from tandem.core import task as tasks
+from tandem.loading import tensors
 
 
 class Params(metrics.TestRows):
@@ -58,7 +59,7 @@ def weights(folder: Path) -> dict[str, Any]:
     """
     digest, size, numbers = hashlib.sha256(), 0, 0
     counts = {".safetensors": _tensors, ".onnx": _graph}
-    files = (path for path in folder.rglob("*") if path.suffix in (*counts, ".data"))
+    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix in (*counts, ".data"))
     for path in sorted(files):
         with path.open("rb") as file:
             while block := file.read(1 << 20):
@@ -72,11 +73,7 @@ def weights(folder: Path) -> dict[str, Any]:
 
 def _tensors(path: Path) -> int:
     """How many numbers a safetensors file holds."""
-    from safetensors import safe_open
-
-    with safe_open(path, "numpy") as tensors:
-        shapes = [tensors.get_slice(name).get_shape() for name in tensors.keys()]  # noqa: SIM118
-    return sum(math.prod(shape) for shape in shapes)
+    return sum(math.prod(shape) for shape in tensors.header(path).values())
 
 
 def _graph(path: Path) -> int:

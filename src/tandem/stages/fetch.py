@@ -66,7 +66,7 @@ def main(task: str) -> None:
     with io.writing(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):
         records.write(folder / paths.ROWS, rows, work.row)
         records.write(folder / UNREADABLE, unreadable, Dropped)
-        (folder / paths.CARD).write_text(text, encoding="utf-8")
+        io.write_text(folder / paths.CARD, text)
         io.write_json(metrics, counts)
 
 

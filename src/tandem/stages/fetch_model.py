@@ -27,7 +27,7 @@ def main(task: str) -> None:
     runtime = params.project().runtime
     with io.writing(paths.model(task, "pretrained")) as (folder,):
         source.module.write(source, folder, runtime)
-        (folder / paths.CARD).write_text(card(task, source.module.pins(source)), encoding="utf-8")
+        io.write_text(folder / paths.CARD, card(task, source.module.pins(source)))
 
 
 def card(task: str, pins: dict[str, str]) -> str:

@@ -44,9 +44,9 @@ def main() -> None:
     shown = [view(task, drawn, beside, speeds) for task in project.tasks]
     with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, figures.summary(found))
-        (html / "index.html").write_text(render.page(shown, latencies.machine), "utf-8")
+        io.write_text(html / "index.html", render.page(shown, latencies.machine))
         for name, text in sorted(written(shown, metrics).items()):
-            (cards / name).write_text(text, "utf-8")
+            io.write_text(cards / name, text)
 
 
 def view(

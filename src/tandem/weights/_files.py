@@ -1,7 +1,5 @@
 """Which files of a model's folder are taken: JSON, text and safetensors, never code or pickles."""
 
-import json
-import shutil
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any, BinaryIO
 
 from tandem.core import io
 from tandem.core.errors import DataError
+from tandem.loading import folders
 
 TAKEN = (
     "config.json",
@@ -32,27 +31,44 @@ UNWANTED = ("_name_or_path", "name_or_path", "auto_map", "custom_pipelines")
 
 
 def take(names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, where: str) -> None:
-    """Copy what is taken of `names`, each read with `opened`, into `folder`.
+    """Copy what is taken of `names`, each read with `opened`, into `folder`, and check it.
+
+    Only files right in the place are taken, none of a folder below it.
 
     Raises:
-        DataError: there is no config.json or no safetensors among them.
+        DataError: there is no config.json or no safetensors among them, or one breaks a rule of
+            `tandem.loading.folders`.
     """
-    wanted = sorted(name for name in names if any(fnmatch(name, kind) for kind in TAKEN))
-    if "config.json" not in wanted or not any(name.endswith(".safetensors") for name in wanted):
+    known = [name for name in names if "/" not in name]
+    if folders.ADAPTER in known:
+        raise folders.adapter(where)
+    wanted = sorted(name for name in known if any(fnmatch(name, kind) for kind in TAKEN))
+    if folders.CONFIG not in wanted:
         raise DataError(f"{where} holds no config.json with safetensors: nothing else is read")
+    if not any(name.endswith(".safetensors") for name in wanted):
+        raise folders.no_weights(where, iter(known))
     for name in wanted:
-        with opened(name) as source, (folder / name).open("wb") as target:
-            shutil.copyfileobj(source, target)
-    clean(folder)
+        with opened(name) as source:
+            io.copy_into(folder, name, source)
+    clean(folder, where)
+    taken = folders.ModelFolder(folder, where)
+    taken.check()
+    taken.check_weights()
+    if folders.TOKENIZER in wanted:
+        taken.check_vocabulary()
 
 
-def clean(folder: Path) -> None:
-    """Take out of the folder's JSON what names a machine or asks for code."""
+def clean(folder: Path, where: str = "") -> None:
+    """Take out of the folder's JSON what names a machine or asks for code.
+
+    Raises:
+        DataError: a file of it is not a JSON object; the line says that it is in `where`.
+    """
+    read = folders.ModelFolder(folder, where or str(folder)).read
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         path = folder / name
         if path.exists():
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            io.write_json(path, {k: v for k, v in kept.items() if k not in UNWANTED})
+            io.write_json(path, {k: v for k, v in read(name).items() if k not in UNWANTED})
 
 
 def folder_pins(path: str, licence: str, **more: str | None) -> dict[str, Any]:

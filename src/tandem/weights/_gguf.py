@@ -12,10 +12,10 @@ from typing import Any
 import gguf
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 from tandem.core.params import Runtime
+from tandem.loading import pretrained
 from tandem.pins import pin_torch
 from tandem.weights._files import clean
 
@@ -29,10 +29,8 @@ def convert(file: Path, folder: Path, runtime: Runtime, blocks: int | None) -> N
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     with _remembered():
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, dtype=torch.float32
-        )
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        network, tokenizer = pretrained.gguf(file, torch.float32)
+    model: Any = network
     # transformers holds the model for quantised still, and would refuse to save it.
     model.hf_quantizer = None
     model.is_quantized = False

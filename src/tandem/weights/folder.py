@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tandem.core.errors import SourceError
 from tandem.core.params import Plugin, Runtime
+from tandem.loading import folders
 from tandem.sources._pinned import mismatch, sha256
 from tandem.weights import _files
 
@@ -29,12 +30,13 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     Raises:
         SourceError: there is no such folder.
         HashMismatch: the weights are not the pinned ones.
-        DataError: it holds no config.json or no safetensors.
+        DataError: it holds no config.json or no safetensors, or is damaged or hostile.
     """
     place = Path(params.path)
     if not place.is_dir():
         raise SourceError(f"{place} is no folder; paths start at the project's root")
-    weights = place / "model.safetensors"
+    folders.at(place).check_files()
+    weights = place / folders.WEIGHTS
     if params.sha256 and weights.exists() and (found := sha256(weights)) != params.sha256:
         raise mismatch(str(weights), params.sha256, found)
     names = [file.name for file in place.iterdir() if file.is_file()]

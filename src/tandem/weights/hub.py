@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from tandem.core.errors import SourceError
 from tandem.core.params import Plugin, Runtime
+from tandem.loading import folders
 from tandem.weights import _files
 
 
@@ -23,7 +24,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
     Raises:
         SourceError: the hub cannot be reached or has no such model or revision.
-        DataError: the model has no config.json or no safetensors.
+        DataError: the model has no config.json or no safetensors, or is damaged or hostile.
     """
     import huggingface_hub
 
@@ -37,6 +38,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         # HTTP, validation and file errors of several libraries share no base below Exception.
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot fetch the model {params.path}: {reason:.300}") from None
+    folders.at(place).check_files()
     names = [file.name for file in place.iterdir() if file.is_file()]
     _files.take(names, lambda name: (place / name).open("rb"), folder, params.path)
 

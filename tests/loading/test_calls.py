@@ -1,0 +1,202 @@
+"""All loading goes through `tandem.loading`, and all writing through `tandem.core.io`."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tandem.loading import pretrained
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
+NAMES = [str(path.relative_to(ROOT)) for path in FILES]
+
+LOADS = {
+    "from_pretrained", "from_config", "_from_config", "from_single_file",
+    "load_dataset", "load_dataset_builder", "load_from_disk",
+    "load_file", "safe_open", "load_safetensors", "load_checkpoint_and_dispatch",
+    "get_kernel", "get_class_from_dynamic_module", "load_custom_generate",
+}  # fmt: skip
+LOADING = ("src/tandem/loading/",)
+DOWNLOADS = {"snapshot_download", "hf_hub_download", "cached_file", "urlopen", "urlretrieve"}
+DOWNLOADING = ("src/tandem/weights/hub.py",)
+UNSAFE_MODULES = {
+    "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml",
+}  # fmt: skip
+LIBRARY_LOADS = {"torch", "numpy", "np", "joblib", "pickle", "marshal", "safetensors"}
+
+WRITES = {
+    "write_text", "write_bytes", "extract", "extractall", "symlink_to", "hardlink_to", "tofile",
+}  # fmt: skip
+WRITING = ("src/tandem/core/io.py",)
+# The engines' own state, under fixed names in fixed folders; no artifact and no stage.
+STATE = (
+    "src/tandem/cost.py",
+    "src/tandem/dag.py",
+    "src/tandem/lockfile.py",
+    "src/tandem/packages.py",
+    "src/tandem/warm.py",
+    "benchmarks/",
+)
+SAVES = {"save_pretrained", "save_file", "write_table", "savefig"}
+# What writes with a library, below a name that `io.writing` gives.
+SAVING = {
+    "src/tandem/compression/_layers.py",
+    "src/tandem/compression/onnx.py",
+    "src/tandem/core/records.py",
+    "src/tandem/metrics/_predictions.py",
+    "src/tandem/modeling/_model.py",
+    "src/tandem/preferences/reward_model.py",
+    "src/tandem/weights/_gguf.py",
+    "src/tandem/weights/scratch.py",
+}
+
+
+def called(node: ast.Call) -> tuple[str, str]:
+    """What is before the last dot of a called name, and the name."""
+    if isinstance(node.func, ast.Attribute):
+        return ast.unparse(node.func.value), node.func.attr
+    return "", node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def loads(tree: ast.AST) -> Iterator[str]:
+    """What loads a model, a dataset or tensors."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            before, name = called(node)
+            texts = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            if name in LOADS or (name in ("getattr", "attrgetter") and LOADS & {*map(str, texts)}):
+                yield ast.unparse(node)
+            if before.split(".")[0] in LIBRARY_LOADS and name in ("load", "loads", "deserialize"):
+                yield ast.unparse(node)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("safetensors"):
+            yield from (a.name for a in node.names if a.name != "save_file")
+        if isinstance(node, ast.ImportFrom | ast.Import):
+            yield from (a.name for a in node.names if a.name in LOADS | {"safetensors"})
+
+
+def downloads(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called(node)[1] in DOWNLOADS:
+            yield ast.unparse(node)
+
+
+def runs_code(tree: ast.AST) -> Iterator[str]:
+    """What may run code that a file brings; nothing in the project does, not even `loading`."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] in UNSAFE_MODULES)
+        if isinstance(node, ast.ImportFrom):
+            yield from [node.module or ""] * ((node.module or "").split(".")[0] in UNSAFE_MODULES)
+        if isinstance(node, ast.Call):
+            before, name = called(node)
+            if (before, name) in {("", "eval"), ("", "exec"), ("torch", "load")}:
+                yield ast.unparse(node)
+            for keyword in node.keywords:
+                value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
+                bad = {
+                    "trust_remote_code": value is not False,
+                    "allow_pickle": value is not False,
+                    "typ": name == "YAML" and value not in ("safe", "rt"),
+                    "shell": value is not False,
+                }
+                if bad.get(keyword.arg or ""):
+                    yield ast.unparse(node)
+
+
+def writes(tree: ast.AST) -> Iterator[str]:
+    """What writes a file, but for `io`'s own functions."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        before, name = called(node)
+        if name in WRITES and not (before == "io" or (not before and name.startswith("write_"))):
+            yield ast.unparse(node)
+        if before == "shutil" and name not in ("rmtree", "which", "disk_usage"):
+            yield ast.unparse(node)
+        if before == "os" and name in ("open", "fdopen", "link", "symlink", "rename", "replace"):
+            yield from [ast.unparse(node)] * ("os.devnull" not in ast.unparse(node))
+        if name == "open":
+            position = 0 if before else 1
+            modes = [*node.args[position : position + 1]]
+            modes += [k.value for k in node.keywords if k.arg == "mode"]
+            texts = [m.value for m in modes if isinstance(m, ast.Constant)]
+            if any(set(str(text)) & set("wax+") and len(str(text)) <= 3 for text in texts):
+                yield ast.unparse(node)
+        if name in ("move_tree", "copy_tree", "make_archive", "NamedTemporaryFile", "mkstemp"):
+            yield from [ast.unparse(node)] * (before != "io")
+
+
+def saves(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called(node)[1] in SAVES:
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_call_is_around_the_one_place(name: str) -> None:
+    tree = ast.parse((ROOT / name).read_text())
+    found = [*runs_code(tree)]
+    found += [] if name.startswith(LOADING) else [*loads(tree)]
+    found += [] if name.startswith(DOWNLOADING) else [*downloads(tree)]
+    found += [] if name.startswith((*WRITING, *STATE)) else [*writes(tree)]
+    found += [] if name in SAVING else [*saves(tree)]
+    assert not found, f"{name}: use tandem.loading or tandem.core.io instead of: {found}"
+
+
+def test_the_lists_of_modules_are_true() -> None:
+    for listed in (*SAVING, *WRITING, *DOWNLOADING):
+        tree = ast.parse((ROOT / listed).read_text())
+        assert [*saves(tree), *writes(tree), *downloads(tree)], listed
+
+
+def test_every_load_of_a_folder_is_local_and_without_code() -> None:
+    assert pretrained.LOCAL == {"local_files_only": True, "trust_remote_code": False}
+    tree = ast.parse(Path(pretrained.__file__).read_text())
+    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+    loading = [call for call in calls if called(call)[1] == "from_pretrained"]
+    assert len(loading) >= 6
+    for call in loading:
+        text = ast.unparse(call)
+        assert "**LOCAL" in text or "**place" in text or "local_files_only=True" in text
+    networks = [ast.unparse(c) for c in loading if ast.unparse(c).startswith("auto.from_")]
+    assert any("use_safetensors=True" in call for call in networks)
+
+
+@pytest.mark.parametrize(
+    ("find", "code"),
+    [
+        (loads, "AutoModel.from_pretrained(folder)"),
+        (loads, "getattr(auto, 'from_pretrained')(folder)"),
+        (loads, "AutoModel.from_config(config)"),
+        (loads, "from datasets import load_dataset as read"),
+        (loads, "datasets.load_from_disk(path)"),
+        (loads, "from safetensors.torch import load_file"),
+        (loads, "from safetensors import safe_open"),
+        (loads, "import safetensors"),
+        (loads, "torch.load(path)"),
+        (loads, "np.load(path)"),
+        (downloads, "huggingface_hub.snapshot_download(name)"),
+        (runs_code, "import pickle"),
+        (runs_code, "from joblib import load"),
+        (runs_code, "import yaml"),
+        (runs_code, "YAML(typ='unsafe')"),
+        (runs_code, "np.load(path, allow_pickle=True)"),
+        (runs_code, "AutoModel.from_pretrained(folder, trust_remote_code=True)"),
+        (runs_code, "eval(text)"),
+        (writes, "archive.extractall(folder)"),
+        (writes, "archive.extract(name, folder)"),
+        (writes, "shutil.copyfileobj(source, target)"),
+        (writes, "shutil.copytree(source, target)"),
+        (writes, "path.open('wb')"),
+        (writes, "open(path, mode='a')"),
+        (writes, "open(path, 'r+')"),
+        (writes, "path.write_text(text)"),
+        (writes, "os.rename(a, b)"),
+        (writes, "link.symlink_to(target)"),
+        (saves, "network.save_pretrained(folder)"),
+    ],
+)  # fmt: skip
+def test_what_is_looked_for_is_found(find: object, code: str) -> None:
+    assert callable(find) and list(find(ast.parse(code)))

@@ -1,0 +1,562 @@
+"""Model folders and packages that are damaged or hostile end in one line; none does anything."""
+
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+import stat
+import struct
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tandem import cli
+from tandem.core import paths
+
+ROOT = Path(__file__).parents[2]
+STDIN = b"y\nI love it\n"
+CONFIGS = (
+    "config.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+)
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+Change = Callable[[Path], object]
+
+
+@pytest.fixture(scope="module")
+def params() -> str:
+    """The project's own params of one task, as JSON, which is YAML too."""
+    content = YAML(typ="safe").load(ROOT / "params.yaml")
+    task = {key: content["sentiment"][key] for key in ("clean", "fetch_model")}
+    empty = {"tasks": ["sentiment"], "methods": [], "preferences": {}}
+    return json.dumps({"runtime": content["runtime"], "sentiment": task, **empty})
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, params: str) -> Path:
+    """A project in a folder of its own, with a model of its own under two names."""
+    place = tmp_path / "project"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    Path("params.yaml").write_text(params)
+    shutil.copytree(tiny / "encoder", paths.model("sentiment", "base"))
+    shutil.copytree(tiny / "encoder", "own")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "config.json").write_text("{}")
+    monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    return place
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every entry below a folder, its size and when it was changed; folders by name alone."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        state = path.lstat()
+        plain = stat.S_ISDIR(state.st_mode)
+        found[str(path)] = (0, 0) if plain else (state.st_size, state.st_mtime_ns)
+    return found
+
+
+def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str) -> str:
+    """The one line that a command ends in, which has read, written and run nothing."""
+    stdin = io.TextIOWrapper(io.BytesIO(STDIN))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    before = files(project.parent)
+    code = cli.main([*arguments])
+    out, line = capsys.readouterr()
+    assert (code, out) == (2, "") and line.startswith("tandem: ") and line.count("\n") == 1, line
+    assert len(line) < 600
+    assert stdin.buffer.tell() == 0  # nobody was asked, nothing answered
+    known = {key: value for key, value in files(project.parent).items() if "models" not in key}
+    assert known == {key: value for key, value in before.items() if "models" not in key}
+    assert not Path("/x.model").exists()
+    left = [*Path("models").rglob("*")]
+    assert {*before} >= {str(project / path) for path in left if not path.is_dir()}
+    return str(line)
+
+
+def fetch(weights: dict[str, Any]) -> list[str]:
+    """The command that fetches `weights`, after its params are written."""
+    content = json.loads(Path("params.yaml").read_text())
+    content["sentiment"]["fetch_model"] = {"weights": weights}
+    Path("params.yaml").write_text(json.dumps(content))
+    return ["fetch-model", "sentiment"]
+
+
+def edit(name: str, **values: Any) -> Change:
+    """Lay `values` over a JSON file of the folder."""
+
+    def change(folder: Path) -> None:
+        path = folder / name
+        content = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps(content | values))
+
+    return change
+
+
+def write(name: str, content: bytes) -> Change:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def remove(*names: str) -> Change:
+    return lambda folder: [(folder / name).unlink() for name in names]
+
+
+def both(*changes: Change) -> Change:
+    return lambda folder: [change(folder) for change in changes]
+
+
+def code(name: str) -> Change:
+    """A module of the folder's own, and a config that names it for everything."""
+
+    def change(folder: Path) -> None:
+        canary = folder.resolve().parent / "executed"
+        (folder / "evil.py").write_text(f"open({str(canary)!r}, 'w')\n")
+        classes = ("AutoConfig", "AutoModelForSequenceClassification", "AutoProcessor")
+        edit(
+            name, auto_map=dict.fromkeys(classes, "evil.Evil") | {"AutoTokenizer": ["evil.E", None]}
+        )(folder)
+
+    return change
+
+
+class _Canary:
+    def __reduce__(self) -> Any:
+        return (open, ("executed", "w"))
+
+
+PICKLE = pickle.dumps(_Canary())
+
+
+def pickled(name: str) -> Change:
+    return both(remove(WEIGHTS), write(name, PICKLE))
+
+
+def link(name: str, target: str) -> Change:
+    """Put a link in the place of a file; the target counts from the folder."""
+
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to((folder.resolve() / target) if "/" in target else target)
+
+    return change
+
+
+def outside(name: str, what: str) -> Change:
+    """Put a link to a file or a folder beside the project in the place of a file."""
+
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(Path.cwd().parent / what)
+
+    return change
+
+
+def pipe(name: str) -> Change:
+    def change(folder: Path) -> None:
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+
+    return change
+
+
+def headed(header: Any, numbers: bytes = b"\0" * 8, length: int | None = None) -> Change:
+    """A safetensors file with this header, which may lie about its length."""
+    content = header if isinstance(header, bytes) else json.dumps(header).encode()
+    start = struct.pack("<Q", len(content) if length is None else length)
+    return write(WEIGHTS, start + content + numbers)
+
+
+def tensor(dtype: Any = "F32", shape: Any = (2,), offsets: Any = (0, 8)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+def cut(name: str, keep: float) -> Change:
+    def change(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: int(len(content) * keep)])
+
+    return change
+
+
+def index(**names: Any) -> Change:
+    """Move the weights into a shard, and have an index name shards for tensors."""
+
+    def change(folder: Path) -> None:
+        (folder / WEIGHTS).rename(folder / "model-00001-of-00001.safetensors")
+        (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": names}))
+
+    return change
+
+
+def huge(name: str) -> Change:
+    return lambda folder: os.truncate(folder / name, 17 << 20)
+
+
+DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
+DAMAGED: dict[str, tuple[Change, str]] = {
+    # what fetch-model, too, refuses of a folder
+    "unknown-type": (edit("config.json", model_type="evil"), "model_type is 'evil'"),
+    "type-of-its-own": (
+        both(code("config.json"), edit("config.json", model_type="evil")),
+        "config.json: ",
+    ),
+    "no-type": (edit("config.json", model_type=None), "model_type is missing"),
+    "type-is-a-list": (edit("config.json", model_type=["bert"]), "model_type is ['bert']"),
+    "inner-auto-map": (edit("config.json", text={"auto_map": {"A": "evil.E"}}), "auto_map"),
+    "custom-generate": (
+        edit("generation_config.json", custom_generate="evil/x"),
+        "custom_generate",
+    ),
+    "kernel": (edit("config.json", attn_implementation="evil/kernel"), "'evil/kernel'"),
+    "inner-kernel": (edit("config.json", a=[{"_attn_implementation": "a/b"}]), "'a/b'"),
+    "flash": (edit("config.json", attn_implementation="flash_attention_2"), "eager, sdpa"),
+    "backbone": (edit("config.json", backbone="evil/backbone"), "backbone"),
+    "quantized": (edit("config.json", quantization_config={"a": 1}), "quantization_config"),
+    "dtype": (edit("config.json", dtype="load"), "dtype is 'load'"),
+    "other-weights": (edit("config.json", transformers_weights="evil.bin"), "transformers_weights"),
+    "other-configs": (
+        edit("config.json", configuration_files=["../c.json"]),
+        "configuration_files",
+    ),
+    "tokenizer-class": (edit("tokenizer_config.json", tokenizer_class="AutoModel"), "'AutoModel'"),
+    "adapter": (edit("adapter_config.json", base_model_name_or_path="evil/base"), "adapter_config"),
+    "config-missing": (remove("config.json"), "config.json"),
+    "config-empty": (write("config.json", b""), "is not JSON"),
+    "config-no-json": (write("config.json", b"{'a': 1}"), "is not JSON"),
+    "config-list": (write("config.json", b"[1]"), "is not a JSON object"),
+    "config-deep": (write("config.json", DEEP), "nested"),
+    "config-deep-list": (edit("config.json", a=json.loads("[" * 90 + "]" * 90)), "nested"),
+    "config-nan": (edit("config.json", hidden_size=float("nan")), "NaN is not a number"),
+    "config-infinite": (edit("config.json", hidden_size=float("inf")), "Infinity is not a number"),
+    "config-nul": (edit("config.json", model_name="a\0b"), "NUL"),
+    "config-raw-nul": (write("config.json", b"{}\0"), "is not JSON"),
+    "config-no-utf-8": (write("config.json", b'{"a": "\xff"}'), "is not JSON"),
+    "config-huge": (huge("config.json"), "more than 16 MiB"),
+    "pickle-alone": (pickled("pytorch_model.bin"), "pickles can run code"),
+    "pickle-index": (
+        both(pickled("pytorch_model-1.bin"), write("pytorch_model.bin.index.json", b"{}")),
+        "pickles can run code",
+    ),
+    "pickle-arguments": (pickled("training_args.bin"), "pickles can run code"),
+    "pickle-optimizer": (pickled("optimizer.pt"), "pickles can run code"),
+    "keras": (pickled("tf_model.h5"), "pickles can run code"),
+    "flax": (pickled("flax_model.msgpack"), "pickles can run code"),
+    "nothing": (remove(WEIGHTS), WEIGHTS),
+    "link-config": (outside("config.json", "outside/config.json"), "leads out"),
+    "link-weights": (outside(WEIGHTS, "outside/config.json"), "leads out"),
+    "link-folder": (outside("additional_chat_templates", "outside"), "leads out"),
+    "link-nowhere": (link("added_tokens.json", "nowhere"), "leads nowhere"),
+    "pipe-config": (pipe("config.json"), "neither a file nor a folder"),
+    "pipe-weights": (pipe(WEIGHTS), "neither a file nor a folder"),
+    "weights-empty": (write(WEIGHTS, b""), "is not a whole safetensors file"),
+    "weights-half": (cut(WEIGHTS, 0.5), "is not a whole safetensors file"),
+    "weights-cut": (cut(WEIGHTS, 0.999), "bytes of numbers, and its header says"),
+    "header-long": (headed({"a": tensor()}, length=2**63), "9223372036854775808"),
+    "header-no-json": (headed(b"{abc"), "is not a whole safetensors file"),
+    "header-list": (headed([1]), "its header is not a JSON object"),
+    "header-deep": (headed(DEEP), "nested too deeply"),
+    "header-none": (headed({}, b""), "it holds no tensor"),
+    "header-notes": (headed({"__metadata__": {"a": "b"}}, b""), "it holds no tensor"),
+    "overlap": (headed({"a": tensor(), "b": tensor(offsets=[4, 12])}, b"\0" * 12), "overlap"),
+    "gap": (headed({"a": tensor(offsets=[4, 12])}, b"\0" * 12), "leave a gap"),
+    "beyond": (headed({"a": tensor(shape=[99], offsets=[0, 396])}), "its header says 396"),
+    "backwards": (headed({"a": tensor(offsets=[8, 0])}), "do not match"),
+    "dtype-unknown": (headed({"a": tensor(dtype="F1024")}), "nothing known of 'a'"),
+    "dtype-list": (headed({"a": tensor(dtype=[])}), "nothing known of 'a'"),
+    "shape-negative": (headed({"a": tensor(shape=[-2])}), "do not match"),
+    "shape-wrong": (headed({"a": tensor(shape=[3])}), "do not match"),
+    "shape-true": (headed({"a": tensor(shape=[2, True])}), "do not match"),
+    "index-up": (index(a="../outside.safetensors"), "'../outside.safetensors'"),
+    "index-absolute": (index(a="/etc/passwd"), "'/etc/passwd'"),
+    "index-pickle": (index(a="pytorch_model.bin"), "'pytorch_model.bin'"),
+    "index-number": (index(a=1), "weight_map has 1"),
+    "index-missing": (index(a="model-00002-of-00002.safetensors"), "which is missing"),
+    "index-lies": (index(a="model-00001-of-00001.safetensors"), "does not hold the tensor a"),
+    "index-empty": (index(), "has no weight_map"),
+    "tokenizer-no-json": (write("tokenizer.json", b"{"), "is not JSON"),
+    "tokenizer-list": (write("tokenizer.json", b"[]"), "is not a JSON object"),
+}
+LOADED: dict[str, tuple[Change, str]] = {
+    # what fetch-model does not take, or takes out, but a loader would read
+    **{f"code-{name}": (code(name), f"{name}: auto_map names code") for name in CONFIGS},
+    "pipelines": (edit("config.json", custom_pipelines={"a": {}}), "custom_pipelines"),
+    "tokenizer-missing": (remove("tokenizer.json"), "has no tokenizer"),
+    "tokenizer-other": (write("tokenizer.json", b'{"model": {"type": "x"}}'), "cannot load"),
+    "weights-of-another": (headed({"a": tensor()}), "has no weights for"),
+    "config-of-another": (edit("config.json", hidden_size=48), "cannot load"),
+    "method-no-json": (write("tandem.json", b"{"), "tandem.json: is not JSON"),
+    "method-list": (write("tandem.json", b"[]"), "tandem.json: is not a JSON object"),
+    "method-unknown": (write("tandem.json", b'{"method": "evil"}'), "unknown compression method"),
+    "method-path": (write("tandem.json", b'{"method": "../evil"}'), "unknown compression method"),
+    "method-no-params": (write("tandem.json", b'{"method": "int8"}'), "cannot load"),
+}
+
+
+@pytest.mark.parametrize("name", [*DAMAGED, *LOADED])
+def test_predict_refuses_a_folder(
+    name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    change, said = (DAMAGED | LOADED)[name]
+    change(paths.model("sentiment", "base"))
+    line = refused(project, monkeypatch, capsys, "predict", "sentiment")
+    assert said in line and "models/sentiment/base" in line, line
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_fetch_model_refuses_a_folder(
+    name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    change, said = DAMAGED[name]
+    change(Path("own"))
+    command = fetch({"kind": "folder", "path": "own"})
+    line = refused(project, monkeypatch, capsys, *command)
+    assert said in line and line.startswith("tandem: own"), line
+
+
+# ---- packages
+
+MEMBERS = {
+    "up": "m/../../../../x.model",
+    "up-into-another-model": "m/../../intent/x.spm",
+    "up-at-the-start": "../x.model",
+    "two-dots": "..",
+    "absolute": "/x.model",
+    "absolute-below": "m//x.model",
+    "drive": "C:/x.model",
+    "backslashes": "m\\..\\x.model",
+    "empty": "",
+}
+
+
+def as_zip(members: dict[str, bytes], folder: Path) -> None:
+    with zipfile.ZipFile("package", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+
+
+def as_tar(members: dict[str, bytes], folder: Path, *more: tarfile.TarInfo) -> None:
+    with tarfile.open("package", "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for info in more:
+            archive.addfile(info)
+
+
+def own(**more: bytes) -> dict[str, bytes]:
+    """The members of a good package, its folder is m."""
+    return {f"m/{file.name}": file.read_bytes() for file in Path("own").iterdir()} | more
+
+
+def packaged(path: str = "m", **more: Any) -> list[str]:
+    """The command that fetches the package that was just made, from the cache of downloads."""
+    content = Path("package").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    (Path(os.environ["TANDEM_CACHE"]) / digest).write_bytes(content)
+    (Path(os.environ["TANDEM_CACHE"]) / f"{digest}.lock").touch()
+    pins = {"name": "evil", "version": "1.0", "sha256": digest, "sdist": False}
+    return fetch({"kind": "package", "path": path, "licence": "mit", **pins, **more})
+
+
+@pytest.mark.parametrize("form", [as_zip, as_tar])
+@pytest.mark.parametrize("kind", MEMBERS)
+def test_a_member_outside_of_the_package_is_refused(
+    kind: str, form: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    form(own() | {MEMBERS[kind]: b"evil"}, project)
+    line = refused(project, monkeypatch, capsys, *packaged())
+    assert "evil==1.0" in line and ("member" in line or "neither a zip nor a tar" in line), line
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        (tarfile.SYMTYPE, "/etc/passwd"),
+        (tarfile.SYMTYPE, "../../x.model"),
+        (tarfile.LNKTYPE, "m/config.json"),
+        (tarfile.LNKTYPE, "../../x.model"),
+        (tarfile.CHRTYPE, ""),
+        (tarfile.BLKTYPE, ""),
+        (tarfile.FIFOTYPE, ""),
+    ],
+)
+def test_a_member_that_is_no_file_is_refused(
+    kind: bytes, target: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    info = tarfile.TarInfo("m/x.model")
+    info.type, info.linkname = kind, target
+    as_tar(own(), project, info)
+    line = refused(project, monkeypatch, capsys, *packaged(sdist=True))
+    assert "m/x.model is a link or a device" in line
+
+
+def linked_zip(project: Path) -> None:
+    with zipfile.ZipFile("package", "w") as archive:
+        for name, content in own().items():
+            archive.writestr(name, content)
+        info = zipfile.ZipInfo("m/x.model")
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(info, "/etc/passwd")
+
+
+def twice(project: Path) -> None:
+    with zipfile.ZipFile("package", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        for name, content in [*own().items(), ("m/config.json", b"{}")]:
+            archive.writestr(name, content)
+
+
+def bomb(project: Path) -> None:
+    """A tar whose one member is said to have 1 TiB."""
+    info = tarfile.TarInfo("m/config.json")
+    info.size = 1 << 40
+    Path("package").write_bytes(info.tobuf() + b"\0" * 1024)
+
+
+def zip_bomb(project: Path) -> None:
+    """A zip whose directory says that a member has nearly 4 GiB."""
+    as_zip({"m/config.json": b"{}"}, project)
+    content = bytearray(Path("package").read_bytes())
+    at = content.index(b"PK\x01\x02")
+    content[at + 24 : at + 28] = b"\xf0\xff\xff\xff"
+    Path("package").write_bytes(content)
+
+
+def wrong_sum(project: Path) -> None:
+    as_zip(own(), project)
+    content = Path("package").read_bytes()
+    Path("package").write_bytes(content.replace(b'"model_type"', b'"moDel_type"', 1))
+
+
+def encrypted(project: Path) -> None:
+    as_zip(own(), project)
+    content = bytearray(Path("package").read_bytes())
+    for start, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        place = content.find(start)
+        while place >= 0:
+            content[place + at] |= 1
+            place = content.find(start, place + 1)
+    Path("package").write_bytes(content)
+
+
+def half(project: Path) -> None:
+    as_tar(own(), project)
+    content = Path("package").read_bytes()
+    Path("package").write_bytes(content[: len(content) // 2])
+
+
+def remote(project: Path) -> None:
+    code("config.json")(Path("own"))
+    edit("config.json", model_type="evil")(Path("own"))
+    as_zip(own(), project)
+
+
+def only_pickle(project: Path) -> None:
+    pickled("pytorch_model.bin")(Path("own"))
+    as_zip(own(), project)
+
+
+def with_adapter(project: Path) -> None:
+    edit("adapter_config.json", base_model_name_or_path="evil/base")(Path("own"))
+    as_zip(own(), project)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (linked_zip, "m/x.model is a link or a device"),
+        (twice, "m/config.json more than once"),
+        (bomb, "expands to"),
+        (zip_bomb, "expands to"),
+        (wrong_sum, "is damaged"),
+        (encrypted, "is damaged"),
+        (half, "evil==1.0"),
+        (remote, "model_type is 'evil'"),
+        (only_pickle, "pickles can run code"),
+        (with_adapter, "adapter_config.json"),
+    ],
+)
+def test_a_package_is_refused(
+    make: Any, said: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    make(project)
+    assert said in refused(project, monkeypatch, capsys, *packaged())
+
+
+@pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\x03\0\0\0" + b"\xff" * 64, PICKLE])
+def test_a_gguf_that_is_none_is_refused(
+    content: bytes, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    as_zip({"m/x.gguf": content}, project)
+    line = refused(project, monkeypatch, capsys, *packaged("m/x.gguf"))
+    assert "cannot load weights.gguf" in line
+
+
+# ---- what is right
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> str:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(STDIN)))
+    assert cli.main(["predict", "sentiment"]) == 0, capsys.readouterr()
+    return str(capsys.readouterr().out)
+
+
+def shard(folder: Path) -> None:
+    """Write the weights again, as several files."""
+    from transformers import AutoModelForSequenceClassification
+
+    network = AutoModelForSequenceClassification.from_pretrained(folder)
+    (folder / WEIGHTS).unlink()
+    network.save_pretrained(folder, max_shard_size="30KB")
+    assert len([*folder.glob("*.safetensors")]) > 1
+
+
+def stored(folder: Path) -> None:
+    """Have every file be a link into a store of objects by content, as DVC and the hub make it."""
+    for number, file in enumerate(sorted(folder.iterdir())):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        places = (f"hub/blobs/{digest}", f"dvc/files/md5/{digest[:2]}/{digest[2:32]}")
+        target = Path.cwd().parent / places[number % 2]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)
+        file.symlink_to(target)
+
+
+@pytest.mark.parametrize("change", [shard, stored, write("training_args.bin", PICKLE)])
+def test_what_is_right_answers_and_is_taken_as_before(
+    change: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    before = answers(monkeypatch, capsys)
+    change(paths.model("sentiment", "base"))
+    assert answers(monkeypatch, capsys) == before
+    change(Path("own"))
+    assert cli.main(fetch({"kind": "folder", "path": "own"})) == 0
+    taken = paths.model("sentiment", "pretrained")
+    assert not [file for file in taken.iterdir() if file.is_symlink() or file.suffix == ".bin"]
+    for file in taken.glob("*.safetensors"):
+        assert file.read_bytes() == (Path("own") / file.name).read_bytes()
+    assert not Path("executed").exists()
+
+
+def test_files_of_folders_below_are_not_taken_of_a_package(project: Path) -> None:
+    as_zip(own() | {"m/original/tokenizer.model": b"other", "m/onnx/model.onnx": b"other"}, project)
+    assert cli.main(packaged()) == 0
+    taken = paths.model("sentiment", "pretrained")
+    assert {file.name for file in Path("own").iterdir()} | {paths.CARD} == {
+        file.name for file in taken.iterdir()
+    }
