@@ -44,7 +44,8 @@ def make(root: Path, stages: int) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with provenance.recorded(each):
             out.write_text(each.name)
-        record = Record.model_validate(io.read_json(Path(each.record)))
+        (content,) = io.read_json(Path(each.record))
+        record = Record.model_validate(content)
         outs = record.outputs | {each.record: digest(Path(each.record))}
         lock[each.name] = {
             "cmd": record.command,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
+from tandem import closure, declared
 from tandem.core import io, params, paths, provenance, records
 from tandem.core.provenance import Declared
 from tandem.core.records import Dropped, Span
@@ -94,16 +95,17 @@ def _run(name: str) -> None:
     """A stage: its outputs written, its record beside them."""
     deps, keys, outs = STAGES[name]
     whole = name == "report"
-    record = paths.RECORDS / (f"{name}.json" if whole else f"{name}/intent.json")
-    declared = Declared(
+    rest = f"{name}.json" if whole else f"{name}/intent.json"
+    record = paths.RECORDS / rest
+    stage = Declared(
         name=name if whole else f"{name}@intent",
         command=f"tandem {name}" if whole else f"tandem {name} intent",
-        deps=tuple(sorted([*deps, "src/tandem/tasks/intent.py"])),
+        deps=tuple(sorted([*deps, f"workflow/code/{rest}", "src/tandem/tasks/intent.py"])),
         params=tuple(keys),
         outs=tuple(sorted([*outs, str(record)])),
         in_git=(str(record),),
     )
-    with provenance.recorded(declared):
+    with provenance.recorded(stage, provenance.imported_modules()):
         for out, fill in outs.items():
             with io.writing(Path(out)) as (partial,):
                 fill(partial)
@@ -128,6 +130,9 @@ def make(root: Path) -> None:
     io.write_json(root / "params.yaml", kept | few)
     (root / "src/tandem/tasks").mkdir(parents=True)
     shutil.copyfile(ROOT / "src/tandem/tasks/intent.py", root / "src/tandem/tasks/intent.py")
+    for path, code in closure.of_stages(declared.stages(ROOT), ROOT).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        io.write_json(root / path, code.model_dump())
     (root / "dvc.lock").write_text("schema: '2.0'\n")
     with chdir(root):
         for name in STAGES:

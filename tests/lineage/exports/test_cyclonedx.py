@@ -66,10 +66,10 @@ def test_of_a_file_that_compares_variants_only_its_own_part_counts(published: Pa
     wins = {"value": 0.6, "low": None, "high": None}
     metrics.parent.mkdir()
     io.write_json(metrics, {"base": {"win_rate/vader": wins}, "vader": {"pair_accuracy": wins}})
-    record = io.read_json(Path("reports/lineage/evaluate/intent.json"))
+    (record,) = io.read_json(Path("reports/lineage/evaluate/intent.json"))
     record["stage"] = "evaluate-preferences@intent"
     record["outputs"] = {str(metrics): file_digest(metrics).model_dump(exclude_none=True)}
-    io.write_json(Path("reports/lineage/more.json"), record)
+    io.write_json(Path("reports/lineage/more.json"), [record])
     export("cyclonedx")
     card = io.read_json(BOM)["metadata"]["component"]["modelCard"]
     found = card["quantitativeAnalysis"]["performanceMetrics"]
