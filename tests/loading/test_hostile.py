@@ -338,6 +338,20 @@ def test_fetch_model_refuses_a_folder(
     assert said in line and line.startswith("tandem: own"), line
 
 
+@pytest.mark.parametrize("name", ["unknown-type", "link-weights", "pickle-alone", "header-long"])
+def test_fetch_model_refuses_a_model_of_a_hub(
+    name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    import huggingface_hub
+
+    change, said = DAMAGED[name]
+    change(Path("own"))
+    place = str(project / "own")  # what the hub's cache would hold
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: place)
+    command = fetch({"kind": "hub", "path": "evil/model", "revision": "abc"})
+    assert said in refused(project, monkeypatch, capsys, *command)
+
+
 # ---- packages
 
 MEMBERS = {
