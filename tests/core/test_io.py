@@ -1,5 +1,6 @@
 import errno
 import json
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,54 @@ def test_yaml_is_read_as_dvc_reads_it() -> None:
         assert json.dumps(found, default=str) == json.dumps(wanted, default=str)
     with pytest.raises(YAMLError):
         io.parse_yaml("a: 1\na: 2\n")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "..", "../x", "a/../../x", "a/..", "/x", "a//x", "a/", "C:/x", "a\\..\\x", "a\0"],
+)
+def test_a_name_that_leads_out_of_its_folder_is_not_written(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with pytest.raises(StageError, match="it is not written"):
+        io.copy_into(folder, name, BytesIO(b"evil"))
+    assert [*tmp_path.rglob("*")] == [folder]
+
+
+@pytest.mark.parametrize("name", ["link", "folder/x", "inner", "there/x/y"])
+def test_nothing_is_written_through_a_link_or_over_a_folder(tmp_path: Path, name: str) -> None:
+    folder, outside = tmp_path / "target", tmp_path / "outside"
+    (folder / "inner").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "file").write_text("kept")
+    (folder / "link").symlink_to(outside / "file")
+    (folder / "folder").symlink_to(outside)
+    (folder / "there").symlink_to(outside)
+    with pytest.raises(StageError, match="is a link or a folder"):
+        io.copy_into(folder, name, BytesIO(b"evil"))
+    assert [path.read_text() for path in outside.rglob("*")] == ["kept"]
+
+
+def test_files_and_folders_are_copied_below_a_folder(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    (source / "__pycache__").mkdir(parents=True)
+    (source / "__pycache__" / "a.pyc").touch()
+    io.write_text(source / "a.txt", "one\r\ntwo\n")
+    target.mkdir()
+    io.copy_tree(source, target, "x/source")
+    io.copy_tree(source / "a.txt", target, "a.txt")
+    io.copy_into(target, "b/c.txt", BytesIO(b"three"))
+    found = {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
+    assert found == {
+        "x/source/a.txt": b"one\r\ntwo\n",
+        "a.txt": b"one\r\ntwo\n",
+        "b/c.txt": b"three",
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+def test_a_file_that_is_not_json_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(StageError, match="is not JSON") as caught:
+        io.read_json(tmp_path / "a.json")
+    assert "\n" not in str(caught.value)

@@ -113,7 +113,11 @@ def write(name: str, content: bytes) -> Change:
 
 
 def remove(*names: str) -> Change:
-    return lambda folder: [(folder / name).unlink() for name in names]
+    def change(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return change
 
 
 def both(*changes: Change) -> Change:
@@ -207,6 +211,7 @@ def huge(name: str) -> Change:
     return lambda folder: os.truncate(folder / name, 17 << 20)
 
 
+ONNX = b'{"method": "onnx"}'
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 DAMAGED: dict[str, tuple[Change, str]] = {
     # what fetch-model, too, refuses of a folder
@@ -225,6 +230,8 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "kernel": (edit("config.json", attn_implementation="evil/kernel"), "'evil/kernel'"),
     "inner-kernel": (edit("config.json", a=[{"_attn_implementation": "a/b"}]), "'a/b'"),
     "flash": (edit("config.json", attn_implementation="flash_attention_2"), "eager, sdpa"),
+    "generate-by-hub": (edit("generation_config.json", penalty_alpha=0.6), "penalty_alpha"),
+    "beam-groups": (edit("generation_config.json", num_beam_groups=2), "not one of 1"),
     "backbone": (edit("config.json", backbone="evil/backbone"), "backbone"),
     "quantized": (edit("config.json", quantization_config={"a": 1}), "quantization_config"),
     "dtype": (edit("config.json", dtype="load"), "dtype is 'load'"),
@@ -303,6 +310,9 @@ LOADED: dict[str, tuple[Change, str]] = {
     "method-list": (write("tandem.json", b"[]"), "tandem.json: is not a JSON object"),
     "method-unknown": (write("tandem.json", b'{"method": "evil"}'), "unknown compression method"),
     "method-path": (write("tandem.json", b'{"method": "../evil"}'), "unknown compression method"),
+    "graph-pipe": (both(write("tandem.json", ONNX), pipe("head.onnx")), "neither a file"),
+    "graph-none": (write("tandem.json", ONNX), "cannot load"),
+    "graph-broken": (both(write("tandem.json", ONNX), write("model.onnx", b"x")), "cannot load"),
     "method-no-params": (write("tandem.json", b'{"method": "int8"}'), "cannot load"),
 }
 
@@ -326,6 +336,20 @@ def test_fetch_model_refuses_a_folder(
     command = fetch({"kind": "folder", "path": "own"})
     line = refused(project, monkeypatch, capsys, *command)
     assert said in line and line.startswith("tandem: own"), line
+
+
+@pytest.mark.parametrize("name", ["unknown-type", "link-weights", "pickle-alone", "header-long"])
+def test_fetch_model_refuses_a_model_of_a_hub(
+    name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    import huggingface_hub
+
+    change, said = DAMAGED[name]
+    change(Path("own"))
+    place = str(project / "own")  # what the hub's cache would hold
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: place)
+    command = fetch({"kind": "hub", "path": "evil/model", "revision": "abc"})
+    assert said in refused(project, monkeypatch, capsys, *command)
 
 
 # ---- packages

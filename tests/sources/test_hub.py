@@ -55,3 +55,49 @@ def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     ) as caught:
         list(hub.rows(params))
     assert "\n" not in str(caught.value)
+
+
+def name_files(folder: Path, split: str, pattern: str) -> None:
+    """Have the card of a data set name the files of a split."""
+    files = f"{{split: {split}, path: {pattern!r}}}"
+    card = f"---\nconfigs:\n- config_name: default\n  data_files: [{files}]\n---\n"
+    (folder / "README.md").write_text(card)
+
+
+@pytest.mark.parametrize(
+    "files",
+    ["../secret.csv", "/etc/*", "https://example.org/a.csv", "hf://datasets/a/b/c.csv",
+     "zip://a.csv::b.zip", "train/../../secret.csv"],
+)  # fmt: skip
+def test_a_card_that_names_files_elsewhere_is_one_line(dataset: Path, files: str) -> None:
+    (dataset.parent / "secret.csv").write_text("sentence,n\nsecret,1\n")
+    name_files(dataset, "train", files)
+    params = hub.Params(kind="hub", path=str(dataset), split="train")
+    with pytest.raises(DataError, match="which is not in the folder") as caught:
+        list(hub.rows(params))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_may_name_files_of_its_folder(dataset: Path) -> None:
+    name_files(dataset, "every", "*.csv")
+    rows = list(hub.rows(hub.Params(kind="hub", path=str(dataset), split="every")))
+    assert len(rows) == 3
+
+
+def test_a_link_out_of_a_data_set_is_one_line(dataset: Path) -> None:
+    (dataset.parent / "secret.csv").write_text("sentence,n\nsecret,1\n")
+    (dataset / "train.csv").unlink()
+    (dataset / "train.csv").symlink_to(dataset.parent / "secret.csv")
+    with pytest.raises(DataError, match="leads out of the folder"):
+        list(hub.rows(hub.Params(kind="hub", path=str(dataset), split="train")))
+
+
+def test_a_script_or_a_pickle_of_a_data_set_never_runs(dataset: Path) -> None:
+    canary = dataset.parent / "executed"
+    (dataset / "reviews.py").write_text(f"open({str(canary)!r}, 'w')")
+    for file in dataset.glob("*.csv"):
+        file.unlink()
+    (dataset / "train.pkl").write_bytes(b"cos\nsystem\n(S'touch executed'\ntR.")
+    with pytest.raises(SourceError, match="cannot load the data set") as caught:
+        list(hub.rows(hub.Params(kind="hub", path=str(dataset), split="train")))
+    assert "\n" not in str(caught.value) and not canary.exists()

@@ -68,13 +68,13 @@ class TextModel(ABC):
         Raises:
             DataError: the folder is damaged, or asks for what is never done.
         """
-        marker = folder / paths.METHOD
-        if marker.exists():
-            method = registry.load(
-                "compression", str(folders.at(folder).read(paths.METHOD).get("method")), str(marker)
-            )
+        if (folder / paths.METHOD).exists():
+            found = folders.at(folder)
+            found.check()
+            method = str(found.read(paths.METHOD).get("method"))
+            module = registry.load("compression", method, str(folder / paths.METHOD))
             with folders.one_line(folder):
-                network = method.restore(folder, cls.auto).eval()
+                network = module.restore(folder, cls.auto).eval()
         else:
             network = pretrained.network(cls.auto, folder)
         return network, pretrained.tokenizer(folder)
