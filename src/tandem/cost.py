@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tandem import fingerprint
+
 LOG = Path(".dvc/tmp/cost")
 KILOBYTES_A_MEGABYTE = 1024
 
@@ -26,6 +28,7 @@ def measured(*arguments: str) -> Iterator[None]:
         "seconds": round(time.monotonic() - started, 1),
         "cpu_seconds": round(time.process_time() - spent, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KILOBYTES_A_MEGABYTE,
+        "kernels": fingerprint.for_log(),
     }
     LOG.mkdir(parents=True, exist_ok=True)
     (LOG / f"{'-'.join(arguments)}.json").write_text(json.dumps(found))

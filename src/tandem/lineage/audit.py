@@ -183,6 +183,7 @@ def _outputs(record: Record, stage: Declared | None, seen: _Seen, done: Audit) -
             else:
                 done.absent.append(path)
         elif here != digest:
+            done.changed.append(path)
             yield from _named(path, digest, here, record.stage)
 
 
