@@ -1,4 +1,4 @@
-"""`tandem doctor`: is this machine fit for a run, and does it compute the recorded bits?
+"""`tandem doctor` checks that this machine is fit for a run and computes the recorded bits.
 
 tandem doctor               a line per check; exit code 1 if there is a problem, else 0
 tandem doctor --json        the same as JSON

@@ -75,7 +75,7 @@ class Fingerprint(Machine):
 
 
 def machine(runtime: Runtime) -> Machine:
-    """This machine, under the pins of `runtime`."""
+    """What decides the bits of this machine, under the pins of `runtime`."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     known = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
     flags = known.get("flags", "").split()
