@@ -202,6 +202,13 @@ def audit(
     return auditor.main(rev, bundle, key, rerun, json)
 
 
+def doctor(add: str = "", json: bool = False) -> int:
+    """Check this machine: its bits, Python, packages, Git, DVC, disk; 1 if there is a problem."""
+    from tandem import doctor as module  # it imports DVC
+
+    return module.main(add, json)
+
+
 def _tell(answer: dict[str, Any], words: Callable[[dict[str, Any]], list[str]], json: bool) -> None:
     """Print an answer in words or as JSON."""
     from json import dumps
@@ -214,6 +221,7 @@ TOOLS: dict[str, Callable[..., Any]] = {
     "audit": audit,
     "check": check,
     "cost": cost.show,
+    "doctor": doctor,
     "lineage diff": lineage_diff,
     "lineage export": lineage_export,
     "lineage impact": lineage_impact,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tandem import fingerprint
 from tandem.core.errors import StageError
 
 LOG = Path(".dvc/tmp/tandem/runs.jsonl")
@@ -30,6 +31,7 @@ def measured(*arguments: str) -> Iterator[None]:
         "seconds": round(time.monotonic() - started, 1),
         "cpu_seconds": round(time.process_time() - spent, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KILOBYTES_PER_MEGABYTE,
+        "kernels": fingerprint.for_log(),
     }
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("a", encoding="utf-8") as log:  # one write per line, so runs can be concurrent

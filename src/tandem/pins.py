@@ -5,11 +5,14 @@ import random
 import numpy as np
 import torch
 
+from tandem.core import determinism, mkl
 from tandem.core.params import Runtime
 
 
 def pin_torch(runtime: Runtime) -> None:
     """Seed and pin everything that a model stage uses; call before the first weight is made."""
+    if determinism.ISA[runtime.isa]:
+        mkl.pin_dispatch()  # before the first computation
     torch.set_num_threads(runtime.threads)
     # what use_deterministic_algorithms(True) does, without importing torch's compiler: a second
     torch.set_deterministic_debug_mode("error")

@@ -2,21 +2,38 @@
 
 Why these pins (measured with torch 2.13.0): one thread against two gives other bits, so the
 number of threads is a param and never the machine's; AVX-512 against AVX2 gives other bits, and
-pinning AVX2 costs fp32 nothing.
+pinning AVX2 costs fp32 nothing. What each variable pins:
+
+    ATEN_CPU_CAPABILITY         torch's own kernels: softmax, attention, losses
+    ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 products
+    MKL_CBWR                    MKL: products, exp, log; STRICT includes small products
+    OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, and so scikit-learn's linear models
+    NPY_DISABLE_CPU_FEATURES    numpy's own loops
+
+MKL also goes by the vendor of the CPU, which no variable pins: see `tandem.core.mkl`.
 """
 
 import hashlib
 import os
 import random
 
+from tandem.core import mkl
 from tandem.core.params import Runtime
 
 ISA = {
-    "avx2": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"},
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_CBWR": "AVX2,STRICT",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+    },
     "avx512": {
         "ATEN_CPU_CAPABILITY": "avx512",
         "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
-        "MKL_CBWR": "AVX512",
+        "MKL_CBWR": "AVX512,STRICT",
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512_ICL AVX512_SPR",
     },
     "default": {},
 }
@@ -33,6 +50,11 @@ def environment(runtime: Runtime) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     } | ISA[runtime.isa]
+
+
+def pins(runtime: Runtime, dispatch: str = mkl.CANONICAL) -> dict[str, str]:
+    """What the bits of a run depend on: the environment, and MKL's dispatch where one is pinned."""
+    return environment(runtime) | ({"MKL_DISPATCH": dispatch} if ISA[runtime.isa] else {})
 
 
 def pin_environment(runtime: Runtime) -> None:

@@ -6,7 +6,7 @@
       params, seed         the values of the declared keys
       sources              pinned data and weights among the params
       packages             locked versions of what the stage's code imports
-      pins                 the variables that pin threads and instruction set
+      pins                 the variables that pin threads and instruction set, MKL's dispatch
 
 A record is an output like any other: the same inputs give the same bytes, so no time and no host
 is in it (`tandem.cost` logs those). DVC hashes inputs after a command; here they are hashed before
@@ -33,7 +33,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tandem.core import determinism, io, params, paths
+from tandem.core import determinism, io, mkl, params, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
 from tandem.core.source_digest import source_digest
@@ -141,7 +141,7 @@ def recorded(stage: Declared, runner: frozenset[str] = frozenset()) -> Iterator[
         seed=runtime.seed,
         sources=list(pinned(values)),
         packages=code.packages,
-        pins=determinism.environment(runtime),
+        pins=determinism.pins(runtime, mkl.in_force()),
     )
     if stage.record:
         with io.writing(Path(stage.record)) as (partial,):

@@ -236,6 +236,7 @@ def _outputs(record: Record, stage: Declared | None, seen: _Seen, done: Audit) -
             else:
                 done.absent.append(path)
         elif here != digest:
+            done.changed.append(path)
             yield from _named(path, digest, here, record.stage)
 
 
@@ -271,7 +272,7 @@ def _settings(
             yield Finding(f"{paths.PARAMS}: {key}", f"is not what {record.stage} ran with")
     if record.sources != list(pinned(record.params)):
         yield Finding(where, "its sources are not the pins of its params")
-    pinned_by = (runtime.seed, determinism.environment(runtime))
+    pinned_by = (runtime.seed, determinism.pins(runtime))
     if "runtime" in record.params and (record.seed, record.pins) != pinned_by:
         yield Finding(where, "its seed or pins are not those of params.yaml's runtime")
     for pin in filter(is_own_file, record.sources):

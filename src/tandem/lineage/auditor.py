@@ -11,6 +11,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
+from tandem import fingerprint
 from tandem.core.errors import TandemError
 from tandem.core.provenance import Digest, file_digest, folder_digest
 from tandem.lineage import audit, findings, graph, revisions, signed
@@ -44,6 +45,9 @@ def main(rev: str, bundle: str, key: str, rerun: str, json: bool) -> int:
     for line, found in rerun_stages.run(int(rerun)) if rerun else ():
         done.rerun.append(line)
         done.findings += found
+        done.changed += [finding.where for finding in found]
+    if done.changed and not rev:
+        done.machine = fingerprint.explanation()
     if json:
         print(text.dumps(asdict(done), ensure_ascii=False, indent=2))
     else:

@@ -23,8 +23,12 @@ class Audit:
     hashed: int = 0
     absent: list[str] = field(default_factory=list)
     """Outputs of the records that are not here, so that nothing is said of them."""
+    changed: list[str] = field(default_factory=list)
+    """Outputs that are here with other bytes than recorded."""
     rerun: list[str] = field(default_factory=list)
     """What became of each stage that was run anew."""
+    machine: list[str] = field(default_factory=list)
+    """Why this machine may write other bytes than those recorded."""
 
 
 def words(done: Audit) -> list[str]:
@@ -34,4 +38,4 @@ def words(done: Audit) -> list[str]:
     )
     looked = f"{done.stages} stages, {done.hashed} files hashed{absent}"
     end = f"{len(done.findings)} do not agree" if done.findings else "all agree"
-    return [*done.rerun, *map(str, done.findings), f"{end}: {looked}"]
+    return [*done.rerun, *map(str, done.findings), *done.machine, f"{end}: {looked}"]

@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Speed of MKL's two dispatches on this CPU, in CPU time; decision 0007 has the figures.
+
+    python benchmarks/dispatch.py
+
+A process per dispatch and repeat, since MKL remembers its dispatch; the best of the repeats, since
+other work on the machine only ever adds time. Products are in GFLOP/s, the training is one block of
+each default architecture, forward and backward, in milliseconds of CPU time per step.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tandem.core import determinism, mkl
+from tandem.core.params import Runtime
+
+REPEATS = 4
+SECONDS = 0.4
+SHAPES = {
+    "MiniLM feed-forward": (512, 384, 1536),
+    "MiniLM attention, odd rows": (337, 384, 384),
+    "SmolLM2 feed-forward": (96, 576, 1536),
+    "SmolLM2 keys": (97, 576, 192),
+    "SmolLM2 one token": (1, 576, 1536),
+    "Marian feed-forward": (300, 256, 1024),
+    "classifier": (33, 384, 3),
+}
+"""Rows, inner size and columns of products of the default run."""
+
+
+def main() -> None:
+    """Measure both dispatches in turn and print a table."""
+    found: dict[str, list[dict[str, float]]] = {dispatch: [] for dispatch in mkl.ANSWERS}
+    for _ in range(REPEATS):
+        for dispatch in found:
+            command = [sys.executable, __file__, dispatch]
+            found[dispatch].append(json.loads(subprocess.check_output(command)))
+    print(f"{'':32} {'intel':>9} {'zen':>9} {'intel/zen':>10}")
+    for name in found["intel"][0]:
+        seconds = {d: min(run[name] for run in runs) for d, runs in found.items()}
+        work = 2e-9 * product(SHAPES[name]) if name in SHAPES else 0
+        shown = {d: work / s if work else s * 1e3 for d, s in seconds.items()}
+        unit = "GFLOP/s" if work else "ms"
+        print(
+            f"{name:24} {unit:>7} {shown['intel']:9.2f} {shown['zen']:9.2f}"
+            f" {seconds['zen'] / seconds['intel']:10.2f}"
+        )
+
+
+def product(shape: tuple[int, int, int]) -> int:
+    """The number of multiplications."""
+    return shape[0] * shape[1] * shape[2]
+
+
+def measure(dispatch: mkl.Dispatch) -> dict[str, float]:
+    """CPU seconds of each product and of a step of each architecture."""
+    determinism.pin_environment(Runtime(seed=1, threads=1, isa="avx2", device="cpu"))
+    mkl.set_dispatch(dispatch)
+    import torch
+    from torch.nn.functional import linear
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    found = {}
+    with torch.no_grad():
+        for name, (rows, inner, columns) in SHAPES.items():
+            inputs, weight = torch.randn(rows, inner), torch.randn(columns, inner)
+            found[name] = best(lambda x=inputs, w=weight: linear(x, w))
+    for name, (network, batch) in networks().items():
+        found[f"{name} step"] = best(lambda n=network, b=batch: n(**b).loss.backward())
+    return found
+
+
+def networks() -> dict[str, Any]:
+    """Two blocks of each default architecture in its real width, and a batch for it."""
+    import torch
+    from transformers import (
+        BertConfig,
+        BertForSequenceClassification,
+        LlamaConfig,
+        LlamaForCausalLM,
+        MarianConfig,
+        MarianMTModel,
+    )  # fmt: skip
+
+    ids = (torch.arange(16 * 27) * 31 % 1999 + 1).reshape(16, 27)
+    common = {"vocab_size": 2000}
+    bert = BertConfig(hidden_size=384, num_hidden_layers=2, num_attention_heads=12,
+                      intermediate_size=1536, num_labels=3, **common)  # fmt: skip
+    llama = LlamaConfig(hidden_size=576, num_hidden_layers=2, num_attention_heads=9,
+                        num_key_value_heads=3, intermediate_size=1536, **common)  # fmt: skip
+    marian = MarianConfig(
+        d_model=256, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=1024, decoder_ffn_dim=1024, pad_token_id=0,
+        eos_token_id=1, decoder_start_token_id=0, forced_eos_token_id=1, **common,
+    )  # fmt: skip
+    return {
+        "MiniLM": (BertForSequenceClassification(bert),
+                   {"input_ids": ids, "labels": torch.arange(16) % 3}),
+        "SmolLM2": (LlamaForCausalLM(llama), {"input_ids": ids, "labels": ids}),
+        "Marian": (MarianMTModel(marian), {"input_ids": ids, "labels": ids}),
+    }  # fmt: skip
+
+
+def best(work: Callable[[], object]) -> float:
+    """The least CPU seconds of one call, of as many as fit into `SECONDS`."""
+    work()
+    least, end = float("inf"), time.process_time() + SECONDS
+    while time.process_time() < end:
+        started, calls = time.process_time(), 0
+        while time.process_time() - started < SECONDS / 20:
+            work()
+            calls += 1
+        least = min(least, (time.process_time() - started) / calls)
+    return least
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(measure("zen" if sys.argv[1] == "zen" else "intel")))
+    else:
+        main()

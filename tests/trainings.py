@@ -1,0 +1,173 @@
+"""A short training of each model family, in a process of its own: prints digests of the weights.
+
+    python tests/trainings.py       under the pins of avx2 and the canonical dispatch
+
+Widths and lengths are unusual on purpose: that is where MKL's dispatches differ.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tandem.core import determinism
+from tandem.core.params import Runtime
+
+RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
+determinism.pin_environment(RUNTIME)  # before torch is imported
+
+import torch  # noqa: E402
+from tokenizers import ByteLevelBPETokenizer  # noqa: E402
+from transformers import (  # noqa: E402
+    BertConfig,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MarianConfig,
+    PreTrainedTokenizerFast,
+)
+
+from tandem import modeling  # noqa: E402
+from tandem.core import task as tasks  # noqa: E402
+from tandem.core.records import Span  # noqa: E402
+from tandem.families import classification, seq2seq, tagging  # noqa: E402
+from tandem.modeling.fitting import fit  # noqa: E402
+from tandem.pins import pin_torch  # noqa: E402
+from tandem.tasks.generation import GenerationRow  # noqa: E402
+from tandem.tasks.intent import IntentRow  # noqa: E402
+from tandem.tasks.sentiment import SentimentRow  # noqa: E402
+from tandem.tasks.translation import TranslationRow  # noqa: E402
+
+# From Home Assistant's interface texts (Apache-2.0): English, German.
+TEXTS = [
+    ("Current temperature", "Aktuelle Temperatur"),
+    ("No target temperature", "Keine Soll-Temperatur"),
+    ("Floor temperature", "Bodentemperatur"),
+    ("Min temperature", "Minimale Temperatur"),
+    ("Temperature too high", "Temperatur zu hoch"),
+    ("Coffee Temperature", "Kaffee-Temperatur"),
+    ("Low battery", "Niedriger Batteriestatus"),
+    ("Extruder {n} temperature", "Extruder-Temperatur {n}"),
+    ("Temperature probe {probe_id}", "Temperatur Fühler {probe_id}"),
+    ("Admin API key", "Admin-API-Schlüssel"),
+]
+TRAINING = modeling.Training(
+    steps=4, evaluate_every=2, patience=2, batch_size=5, learning_rate=0.003, max_length=32
+)
+WIDTHS: dict[str, Any] = {"hidden_size": 88, "intermediate_size": 171, "num_hidden_layers": 2,
+                          "num_attention_heads": 4}  # fmt: skip
+
+
+def main() -> None:
+    """Train all four in a temporary folder and print one JSON object."""
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, start) in enumerate(FAMILIES.items()):
+            place = Path(folder, name)
+            place.mkdir()
+            pin_torch(RUNTIME.model_copy(update={"seed": number}))
+            model, rows = start(place)
+            examples = model.encode(rows)
+            collate = model.collate()
+            fit(model.network, model.loss, examples, examples, collate, TRAINING, RUNTIME)
+            digest = hashlib.sha256()
+            for key, weight in sorted(model.network.state_dict().items()):
+                digest.update(key.encode() + weight.contiguous().numpy().tobytes())
+            found[name] = digest.hexdigest()[:16]
+    print(json.dumps(found))
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    """A BPE learned from the texts."""
+    bpe = ByteLevelBPETokenizer()
+    texts = [text for pair in TEXTS for text in pair]
+    bpe.train_from_iterator(texts, vocab_size=300, special_tokens=["<pad>", "<s>", "</s>"])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe._tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+    )
+
+
+def letters() -> BertTokenizer:
+    """A WordPiece of single letters, with a first token that stands for the text."""
+    known = "abcdefghijklmnopqrstuvwxyz{}_-"
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *known, *("##" + c for c in known)]
+    return BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
+
+
+def saved(network: Any, folder: Path, words: Any) -> Path:
+    """`folder`, with a network of random weights and its tokenizer."""
+    network.save_pretrained(folder)
+    words.save_pretrained(folder)
+    return folder
+
+
+def classify(folder: Path) -> tuple[Any, list[Any]]:
+    """A BERT that learns labels."""
+    words = letters()
+    network = BertForSequenceClassification(BertConfig(vocab_size=len(words), **WIDTHS))
+    rows = [
+        SentimentRow(id=text, group=text, domain="d", text=text, ratings=(),
+                     label=("positive", "negative")[number % 2])
+        for number, (text, _) in enumerate(TEXTS)
+    ]  # fmt: skip
+    task = tasks.load("sentiment")
+    settings = classification.Params(kind="classification")
+    family = modeling.family(task)
+    return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
+
+
+def tag(folder: Path) -> tuple[Any, list[Any]]:
+    """A BERT that learns spans and labels."""
+    words = letters()
+    network = BertForTokenClassification(BertConfig(vocab_size=len(words), **WIDTHS))
+    rows = [
+        IntentRow(id=text, group=text, domain="d", text=text, label="HassTurnOn",
+                  spans=(Span(start=0, end=len(text.split()[0]), label="area"),))
+        for text, _ in TEXTS
+    ]  # fmt: skip
+    task = tasks.load("intent")
+    settings = tagging.Params(kind="tagging", span_weight=1.0, hidden=0.0)
+    family = modeling.family(task)
+    return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
+
+
+def translate(folder: Path) -> tuple[Any, list[Any]]:
+    """A Marian from nothing, with related embeddings."""
+    MarianConfig(
+        d_model=88, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=171, decoder_ffn_dim=171,
+        encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=128,
+    ).save_pretrained(folder)  # fmt: skip
+    rows = [
+        TranslationRow(id=text, group="g", domain="d", text=text, target=target)
+        for text, target in TEXTS
+    ]
+    task = tasks.load("translation")
+    settings = seq2seq.Params(kind="seq2seq", vocabulary=330, beams=2)
+    return modeling.family(task).start(folder, task, rows, TRAINING, settings), rows
+
+
+def generate(folder: Path) -> tuple[Any, list[Any]]:
+    """A Llama that continues texts."""
+    words = tokenizer()
+    config = LlamaConfig(vocab_size=len(words), num_key_value_heads=2, bos_token_id=1,
+                         eos_token_id=2, pad_token_id=0, **WIDTHS)  # fmt: skip
+    rows = [GenerationRow(id=text, group=text, domain="movie", text=text) for text, _ in TEXTS]
+    task = tasks.load("generation")
+    start = modeling.family(task).start
+    return start(saved(LlamaForCausalLM(config), folder, words), task, rows, TRAINING, None), rows
+
+
+FAMILIES: dict[str, Callable[[Path], tuple[Any, list[Any]]]] = {
+    "classification": classify,
+    "tagging": tag,
+    "seq2seq": translate,
+    "causal": generate,
+}
+
+if __name__ == "__main__":
+    torch.set_printoptions(precision=17)
+    main()
