@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
     try:
         if not in_child:  # a shell's background job starts with SIGINT ignored
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        warm.die_with_parent()
+            warm.die_with_parent()
         code = run(arguments)
         sys.stdout.flush()  # here, not at the end of Python, where nobody answers an error
         return code
