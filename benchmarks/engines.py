@@ -57,9 +57,7 @@ class Stage:
 
 
 def dag(size: int) -> list[Stage]:
-    """Lines fetch ── clean ── split ─┬─ train ── score, each from one source file.
-    └─ base
-    """
+    """Lines of fetch, clean and split, then train and base, which score reads."""
     stages = []
     for number in range(-(-size // LINE)):
         fetch, clean, split, train, base, score = (

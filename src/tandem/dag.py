@@ -149,7 +149,7 @@ def ask_dvc() -> list[Stage]:
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo, lock_repo
-    from tqdm import tqdm
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
     if not paths.DAG.exists():
         raise StageError(f"there is no {paths.DAG} here: run in the root of the project")

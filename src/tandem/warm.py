@@ -1,4 +1,4 @@
-"""One process imports torch and transformers once, and forks a child for each stage that needs them.
+"""One process imports torch and transformers once, and forks a child per stage that needs them.
 
 Importing them takes three seconds of CPU, more than most such stages need on tiny params. The
 Snakefile starts the process with a run, and it ends with the run. It imports at the first request:
@@ -69,7 +69,7 @@ def start(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
 
 def _start_for_dvc() -> None:
     """A warm process for the stages to come, if dvc runs the whole pipeline; it ends with dvc."""
-    if not hasattr(os, "pidfd_open") or not hasattr(socket, "send_fds"):
+    if not hasattr(os, "pidfd_open") or not forkserver.available():
         return
     with contextlib.suppress(OSError, ValueError):  # who ran us may be gone, or not be ours to see
         dvc = _above(os.getpid())
@@ -123,7 +123,8 @@ def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
             load()
         with forkserver.listen(ADDRESS) as listener:
             print(flush=True)
-            forkserver.serve(listener, ended, work, load)
+            # a child's own stdin takes the number 0, and it watches the end of the run too
+            forkserver.serve(listener, ended or os.dup(0), work, load)
 
 
 def _work(words: list[str], pins: dict[str, str]) -> Callable[[], int] | None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from engines.workspace import BIN, ROOT, Workspace
@@ -15,10 +16,11 @@ PARAMS = {"runtime": RUNTIME, "tasks": [], "methods": [], "preferences": {}}
 def stage(command: str, deps: list[str], outs: list[str]) -> dict[str, object]:
     """An entry of dvc.yaml; the command also appends a line to executed.log."""
     root = "$DVC_ROOT"
-    return {"cmd": f'{command} && echo "$DVC_STAGE" >> {root}/executed.log', "deps": deps, "outs": outs}
+    counted = f'{command} && echo "$DVC_STAGE" >> {root}/executed.log'
+    return {"cmd": counted, "deps": deps, "outs": outs}
 
 
-def make(path: Path, stages: dict[str, object], **files: str) -> Workspace:
+def make(path: Path, stages: Mapping[str, object], **files: str) -> Workspace:
     """A project with Tandem's Snakefile, these stages and files, and an own cache."""
     path.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "Snakefile", path)

@@ -1,4 +1,4 @@
-"""What a person made or tracks with a .dvc file is a source: neither engine removes or changes it."""
+"""What a person tracks with a .dvc file is a source: neither engine removes or changes it."""
 
 import hashlib
 import json
@@ -101,13 +101,13 @@ def test_missing_data_is_one_line_and_nothing_else_goes(name: str, project: Work
         file.unlink()
     if tracked == "folder":
         path.parent.rmdir()
-    before = {p for p in project.path.rglob("*.csv")}
+    before = set(project.path.rglob("*.csv"))
     done = run(project, check=False)
     said = done.stderr.strip().splitlines()[-1]
     assert done.returncode and tracked in said and "Traceback" not in done.stderr
     if project.env["ENGINE"] == "snakemake":
         assert done.returncode == 2 and f"run `dvc checkout {tracked}.dvc`" in said
-    assert executed(project) == [] and {p for p in project.path.rglob("*.csv")} == before
+    assert executed(project) == [] and set(project.path.rglob("*.csv")) == before
     project.run("dvc", "checkout", "--quiet", f"{tracked}.dvc")
     run(project)
     assert executed(project) == []

@@ -114,7 +114,7 @@ class _CompiledOnce:
 
 
 def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
-    """The dvc.lock `text` with the one stage in `entry`, name → content, in its place or at the end.
+    """The dvc.lock `text` with the stage in `entry`, name → content, in its place or at the end.
 
     Empty if `text` is not a dvc.lock as DVC writes it, with stages and nothing else.
     """

@@ -53,7 +53,7 @@ def serve(listener: socket.socket, ended: int, work: Work, load: Callable[[], No
     signal.signal(signal.SIGCHLD, _reap)
     loaded = False
     with listener:
-        while listener in select.select([listener, ended], [], [])[0]:
+        while listener.fileno() in select.select([listener.fileno(), ended], [], [])[0]:
             if not loaded:
                 load()
                 loaded = True
@@ -118,7 +118,7 @@ def _flush() -> None:
 def _watch(line: socket.socket, ended: int) -> None:
     """Interrupt this process and its children when the client is interrupted, or the run ends."""
     with contextlib.suppress(OSError):
-        select.select([line, ended], [], [])
+        select.select([line.fileno(), ended], [], [])
     os.killpg(0, signal.SIGINT)
 
 

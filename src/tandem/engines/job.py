@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from types import FrameType
 
 STAGES = ".snakemake/tandem/stages.sock"
@@ -24,7 +25,7 @@ def main(stage: str) -> int:
     code = ask(STAGES, stage)
     if code is None:
         dvc = ["-m", "tandem.engines.dvc_patches", "--wait-for-lock"]
-        os.execv(sys.executable, [sys.executable, *dvc, "repro", "--single-item", stage])
+        os.execv(sys.executable, [sys.executable, *dvc, "repro", "--single-item", stage])  # noqa: S606
     return code
 
 
@@ -43,10 +44,8 @@ def ask(address: str, *words: str) -> int | None:
         def hang_up(_signal: int, _frame: FrameType | None) -> None:
             # The child reads the end of the line as Ctrl-C, cleans up, and answers.
             interrupted.append(True)
-            try:
+            with suppress(OSError):
                 line.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
 
         signal.signal(signal.SIGINT, hang_up)
         die_with_parent()
@@ -72,7 +71,7 @@ def ask(address: str, *words: str) -> int | None:
 def request(words: tuple[str, ...]) -> bytes:
     """The words, the working directory and the environment, for `read_request`."""
     environment = [name + b"=" + value for name, value in os.environb.items()]
-    parts = [b"%d" % len(words), *map(os.fsencode, words), os.getcwdb(), *environment]
+    parts = [b"%d" % len(words), *map(os.fsencode, words), os.getcwdb(), *environment]  # noqa: PTH109
     return b"\0".join(parts)
 
 
