@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SNAKEMAKE := snakemake --workflow-profile workflow/profiles/default --cores all
 
-.PHONY: setup repro smoke test lint lock bench
+.PHONY: setup repro smoke test lint lock bench bench-engines
 
 setup: .venv/installed
 
@@ -35,6 +35,10 @@ lint: setup
 # Measured speeds go into benchmarks/latency.json, an input of the report.
 bench: setup
 	$(BIN)/python benchmarks/latency.py
+
+# What the engines cost besides the stages, on made-up projects of 60, 300 and 1,000 stages.
+bench-engines: setup
+	$(BIN)/python benchmarks/engines.py
 
 # Newest versions that pyproject.toml allows, written down exactly. Run on purpose, then test.
 lock:

@@ -10,6 +10,7 @@ from snakemake.settings.enums import RerunTrigger
 from snakemake.utils import min_version
 
 from tandem import dag, warm
+from tandem.engines import job
 
 min_version("9.0")
 
@@ -21,6 +22,7 @@ report: "workflow/report/workflow.rst"
 # remembers of earlier runs. The option --rerun-triggers mtime says so too, but a plain
 # `snakemake -n` has to be right without it.
 type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
+dag.leave_outputs_to_dvc()
 dag.use_this_environment()
 with dag.one_line():
     STAGES = dag.plan() if workflow.is_main_process else dag.read_plan()
@@ -29,7 +31,7 @@ with dag.one_line():
 rule all:
     default_target: True
     input:
-        [output for stage in STAGES for output in stage.outputs],
+        [output for stage in STAGES if stage.default for output in stage.outputs],
 
 
 include: "workflow/rules/stages.smk"
@@ -37,12 +39,14 @@ include: "workflow/rules/stages.smk"
 
 onstart:
     with dag.one_line():
-        HEAD = dag.hold()
+        RUN_LOCK = dag.hold()
+        dag.add_sources()
     if workflow.local_exec:
         # A limit on jobs a second spares a cluster's scheduler. With one, Snakemake chooses jobs
         # again a second after each choice, and once more for each job that has ended.
         workflow.scheduler.job_rate_limiter = None
-    WARM = warm.start(sum(stage.stale for stage in STAGES))
+        STAGE_SERVER = dag.start_server(RUN_LOCK)
+        TORCH_SERVER = warm.start(stage.group for stage in STAGES if stage.stale)
 
 
 onsuccess:

@@ -30,6 +30,10 @@ class Project:
         shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
         (root / "reviews.csv").write_text(CSV)
         (root / warm.ADDRESS).parent.mkdir(parents=True)
+        needs = root / "workflow" / "packages" / "fetch.txt"
+        needs.parent.mkdir(parents=True)
+        needs.write_text("torch==2\n")
+        shutil.copy(needs, needs.with_name("clean.txt"))
         self.root = root
         self.env = os.environ | {"PYTHONPATH": str(root / "src"), "DVC_STAGE": "fetch@sentiment"}
         self.params(RUNTIME)
@@ -154,15 +158,14 @@ def test_a_killed_child_is_one_line(project: Project) -> None:
 FETCH = f'{sys.executable} -c "{TANDEM}" fetch sentiment'
 
 
-def test_dvc_runs_in_a_child_and_its_stages_too(project: Project) -> None:
-    project.edit("stages/fetch.py", '    """Fetch', f'    import os, sys; {WHO}\n    """Fetch')
-    stages = {"fetch": {"cmd": FETCH, "deps": ["reviews.csv"], "outs": ["data/raw/sentiment"]}}
-    dvc = [sys.executable, "-m", "tandem.warm", "dvc"]
-    done = project.dvc(stages, *dvc, "repro", "--quiet")
-    assert (done.returncode, done.stderr) == (0, f"parent {project.server.pid}\n")
-    assert "data/raw/sentiment" in (project.root / "dvc.lock").read_text()
-    failed = project.dvc(stages, *dvc, "repro", "no")
-    assert failed.returncode == 255 and "no" in failed.stderr
+def test_without_the_server_a_stage_just_runs(project: Project) -> None:
+    """A server that was killed leaves its socket behind."""
+    project.server.kill()
+    project.server.wait()
+    assert (project.root / warm.ADDRESS).exists()
+    assert project.run("fetch", "sentiment") == (0, "")
+    (project.root / warm.ADDRESS).unlink()
+    project.server = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere stages just run")
@@ -188,7 +191,7 @@ def test_dvc_repro_of_all_starts_one_and_ends_it(project: Project, targets: list
 
 HEAD = """
 import subprocess, sys, time
-code = "from tandem import warm; print('up', flush=True); warm.serve(['slow'])"
+code = "from tandem import warm; warm.serve(['slow'])"
 warm = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
 time.sleep(60)
 """
@@ -201,6 +204,8 @@ def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
     )
     project.close()
     head = subprocess.Popen([sys.executable, "-c", HEAD], cwd=project.root, env=project.env)
+    until((project.root / warm.ADDRESS).exists)
+    asked = project.start("fetch", "sentiment")  # its request starts the imports
     told = project.root / "pid"
     until(lambda: told.exists() and told.read_text())
     process = Path("/proc") / told.read_text()
@@ -208,6 +213,8 @@ def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
     head.kill()
     head.wait()
     until(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
+    assert asked.wait(timeout=60) == 0  # it goes on alone
+    (project.root / warm.ADDRESS).unlink()
 
 
 def test_a_second_one_ends_at_once(project: Project) -> None:
@@ -216,5 +223,6 @@ def test_a_second_one_ends_at_once(project: Project) -> None:
     assert project.run("fetch", "sentiment")[0] == 0
 
 
-def test_few_stages_start_none() -> None:
-    assert warm.start(warm.WORTH - 1) is None
+def test_few_heavy_stages_start_none() -> None:
+    assert warm.start(["train"] * (warm.WORTH - 1)) is None
+    assert warm.start(["clean"] * 100) is None

@@ -15,11 +15,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from tandem import __version__, cost, warm
+from tandem import __version__, cost
 from tandem.core import determinism, params, paths, registry
 from tandem.core.errors import TandemError, UnknownName, line
 from tandem.core.provenance import imported_modules, recorded
 from tandem.declared import stage_of
+from tandem.engines.job import die_with_parent
 
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
     try:
         if not in_child:  # a shell's background job starts with SIGINT ignored
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        warm.die_with_parent()
+            die_with_parent()
         code = run(arguments)
         sys.stdout.flush()  # here, not at the end of Python, where nobody answers an error
         return code

@@ -11,28 +11,33 @@ Jobs, which read the Snakefile again in processes of their own, read the plan th
 """
 
 import fcntl
-import functools
 import gc
 import hashlib
 import json
-import operator
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
 from tandem.core import io, params_check, paths
 from tandem.core.errors import StageError, TandemError, line
+from tandem.engines import dvc_patches, stage_server
 
+CODE = "code"
+"""The stage that digests the code that each other stage depends on; planning runs it."""
 STATE = Path(".snakemake/tandem")
 PLAN = STATE / "plan.json"
 CHECKED = STATE / "checked"
 INCOMPLETE = Path(".snakemake/incomplete")
+READ: stage_server.Pipeline | None = None
+"""What the main process has read to plan; its server of stages keeps it."""
+EDITED: list[str] = []
+"""The .dvc files whose data was edited and that a stage of the plan reads."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,13 @@ class Stage:
     priority: int
     """The higher, the sooner it should start."""
     stale: bool
+    default: bool
+    """Whether `dvc repro` and `snakemake` without a target run it if it is stale."""
+
+    @property
+    def target(self) -> str:
+        """The stage's name for DVC in the root, which no file can be mistaken for."""
+        return self.name if ":" in self.name else f"{paths.DAG}:{self.name}"
 
     @property
     def group(self) -> str:
@@ -128,31 +140,147 @@ def read_plan() -> list[Stage]:
 
 
 def ask_dvc() -> list[Stage]:
-    """The stages of dvc.yaml in the order in which data flows."""
-    import networkx as nx
+    """The stages that run commands, in the order in which data flows.
+
+    Raises:
+        StageError: DVC cannot read the pipeline, another command runs here, or data that a
+            `.dvc` file tracks is missing.
+    """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import Repo, lock_repo
+    from tqdm import tqdm  # type: ignore[import-untyped]
 
+    if not paths.DAG.exists():
+        raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
+    dvc_patches.patch_reading()
+    tqdm.monitor_interval = 0  # a thread of it would forbid to fork the server
     try:
-        # `repo.status()` would read dvc.yaml and dvc.lock once more before and after
-        with Repo(os.curdir, _wait_for_lock=True) as repo, lock_repo(repo), looked_at_once():
-            graph = repo.index.graph
-            with reading(repo, graph):
-                changed = {stage for stage in graph if type(stage).status.__wrapped__(stage)}
-            # An edge runs from a stage to what it depends on: dependents are ancestors.
-            stale = changed.union(*(nx.ancestors(graph, stage) for stage in changed))
-            places = {stage.addressing: n for n, stage in enumerate(repo.index.stages)}
-            ordered = nx.lexicographical_topological_sort(
-                graph.reverse(), key=lambda stage: places[stage.addressing]
-            )
-            first = priorities(graph)
-            return [_stage(stage, graph, first[stage], stage in stale) for stage in ordered]
+        repo = Repo(os.curdir, _wait_for_lock=True)  # stays open: the server runs stages with it
+        with lock_repo(repo):
+            index = repo.index
+            graph = index.graph
+            read = stage_server.pipeline(repo, index.stages)
+            refresh(read, CODE)
+            stages = _stages(index.stages, graph)
+            global READ
+            READ = stage_server.pipeline(repo, index.stages)
+        return stages
     except LockError as error:
-        what = " ".join(" ".join(str(error).splitlines()[:2]).split())
+        what = " ".join(str(error).split())
         raise StageError(f"another command runs here, wait for it: {what}") from error
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {' '.join(str(error).split())}") from error
+
+
+def refresh(read: stage_server.Pipeline, name: str) -> None:
+    """Bring a stage that costs little up to date now, so that the plan knows what it changes.
+
+    A stage whose outputs come out unchanged then makes no other stage stale. Nothing happens if
+    there is no such stage, or it is up to date. To be called under DVC's lock, before the plan
+    reads anything that the stage writes.
+
+    Raises:
+        StageError: the stage failed; it has printed why.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    stage = read.stages.get(name)
+    if stage is None or not stage.cmd:
+        return
+    try:
+        with quiet_dvc():
+            read.reproduce(name)
+    except LockError:
+        raise
+    except DvcException as error:
+        raise StageError(f"stage {name} failed: {' '.join(str(error).split())}") from error
+
+
+def add_sources() -> None:
+    """Update the .dvc files of data that was edited and that a stage reads, as `dvc repro` does.
+
+    DVC takes the data into its cache; the data itself stays as it is.
+
+    Raises:
+        StageError: DVC cannot read or store the data.
+    """
+    from dvc.exceptions import DvcException
+
+    if READ is None:
+        return
+    try:
+        with quiet_dvc():
+            for source in EDITED:
+                READ.reproduce(source)
+    except DvcException as error:
+        raise StageError(" ".join(str(error).split())) from error
+
+
+@contextmanager
+def quiet_dvc() -> Iterator[None]:
+    """Have DVC, and commands that it runs, print nothing but warnings and errors."""
+    from dvc.logger import set_loggers_level
+
+    sys.stdout.flush()
+    stdout = os.dup(1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    try:
+        with set_loggers_level(logging.WARNING):
+            yield
+    finally:
+        os.dup2(stdout, 1)
+        os.close(stdout)
+        os.close(nothing)
+
+
+def _stages(stages: Sequence[Any], graph: Any) -> list[Stage]:
+    """The stages that run commands, with what is stale; notes which sources were edited."""
+    import networkx as nx
+    from dvc.repo.reproduce import get_active_graph
+
+    root = str(Path.cwd())
+    active = get_active_graph(graph)  # a frozen stage depends on nothing
+    commands = [stage for stage in stages if stage.cmd]
+    with dvc_patches.cached_hashes(), reading(stages[0].repo, graph) if stages else nullcontext():
+        changed = {stage for stage in graph if type(stage).status.__wrapped__(stage)}
+    # `dvc repro` runs the dvc.yaml of the root, and what its stages depend on anywhere.
+    default = {stage for stage in commands if Path(stage.path) == Path(root, paths.DAG)}
+    needed = default.union(*(nx.descendants(active, stage) for stage in default))
+    _check_sources(stage for stage in needed if not stage.cmd)
+    EDITED[:] = sorted(stage.addressing for stage in changed & needed if is_editable(stage))
+    # An edge runs from a stage to what it depends on: dependents are ancestors. What reads the
+    # data of a .dvc file is stale by the content of what it reads, not because the file changed.
+    stale = {stage for stage in changed if stage.cmd}
+    stale = stale.union(*(nx.ancestors(active, stage) for stage in stale))
+    pipeline = active.subgraph(commands)
+    places = {stage.addressing: n for n, stage in enumerate(stages)}
+    ordered = nx.lexicographical_topological_sort(
+        pipeline.reverse(), key=lambda stage: places[stage.addressing]
+    )
+    first = priorities(pipeline)
+    return [_stage(s, pipeline, root, first[s], s in stale, s in needed) for s in ordered]
+
+
+def _check_sources(sources: Iterable[Any]) -> None:
+    """Raises StageError for data of a .dvc file that is missing: nothing here can make it."""
+    for source in sorted(sources, key=lambda source: str(source.addressing)):
+        for out in source.outs:
+            if not out.exists:
+                raise StageError(
+                    f"{out} is missing, which {source.addressing} tracks: "
+                    f"run `dvc checkout {source.addressing}` or `dvc pull {source.addressing}`"
+                )
+
+
+def is_editable(source: Any) -> bool:
+    """Whether a .dvc file takes over an edit of its data.
+
+    One of an import that is not frozen does not: DVC would fetch the data again over the edit.
+    """
+    return not source.cmd and (source.frozen or not source.is_import)
 
 
 @contextmanager
@@ -170,52 +298,6 @@ def reading(repo: Any, stages: Iterable[Any]) -> Iterator[None]:
     hardlink = repo.config["core"].get("hardlink_lock", False)
     with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), sorted(files), [], hardlink):
         yield
-
-
-@contextmanager
-def looked_at_once() -> Iterator[None]:
-    """Have DVC look at a file once for all stages that read it, which halves the time to plan.
-
-    It would parse params.yaml anew for each stage and search all of it for each key, hash the
-    folders of code, of which every stage has some, anew for each stage, and ask of each word of
-    dvc.lock which version of YAML it is in, which is 1.2.
-    """
-    from dvc.dependency import param
-    from dvc.output import Output
-    from ruamel.yaml.resolver import VersionedResolver
-
-    hashed: dict[tuple[str, str], Any] = {}
-    of_output, of_params, parse = Output._get_hash_meta, param.read_param_file, param.load_path
-    resolver: Any = VersionedResolver
-    of_word = resolver.processing_version
-    parsed = cache(parse)
-
-    def hash_once(output: Any) -> Any:
-        key = output.fs_path, output.hash_name
-        if key not in hashed:
-            hashed[key] = of_output(output)
-        return hashed[key]
-
-    def walk(fs: Any, path: str, keys: Sequence[str] | None = None, flatten: bool = False) -> Any:
-        content, found = parsed(path, fs), {}
-        if not keys or not flatten:
-            return of_params(fs, path, keys, flatten)
-        for key in keys:
-            try:
-                found[key] = functools.reduce(operator.getitem, key.split("."), content)
-            except KeyError:  # DVC calls it missing
-                continue
-            except TypeError:  # it stands in a list
-                return of_params(fs, path, keys, flatten)
-        return found
-
-    Output._get_hash_meta, param.read_param_file = hash_once, walk
-    resolver.processing_version = (1, 2)
-    try:
-        yield
-    finally:
-        Output._get_hash_meta, param.read_param_file = of_output, of_params
-        resolver.processing_version = of_word
 
 
 def priorities(graph: Any) -> dict[Any, int]:
@@ -237,12 +319,13 @@ def priorities(graph: Any) -> dict[Any, int]:
     return {s: (chain[s] * size + len(below[s])) * size + above[s] for s in graph}
 
 
-def _stage(stage: Any, graph: Any, priority: int, stale: bool) -> Stage:
+def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, default: bool) -> Stage:
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
-    theirs = [out.def_path for other in upstream for out in other.outs]
+    theirs = [path_of(out, root) for other in upstream for out in other.outs]
+    outputs = {path_of(out, root): out for out in stage.outs}
     inputs: list[str] = []
     made: list[str] = []
-    for dep in (d.def_path for d in stage.deps if not hasattr(d, "hash_params") and d.def_path):
+    for dep in [] if stage.frozen else [path_of(d, root) for d in stage.deps if is_file(d)]:
         covered = [path for path in theirs if paths.overlap(path, dep)]
         made += covered
         inputs += covered or [dep]
@@ -252,15 +335,29 @@ def _stage(stage: Any, graph: Any, priority: int, stale: bool) -> Stage:
         desc=stage.desc or "",
         inputs=sorted({*inputs} - {str(paths.PARAMS)}),
         made=sorted({*made}),
-        outputs=sorted(out.def_path for out in stage.outs),
-        results=sorted(out.def_path for out in stage.outs if out.metric or out.plot),
+        outputs=sorted(outputs),
+        results=sorted(path for path, out in outputs.items() if out.metric or out.plot),
         upstream=[other.addressing for other in upstream],
         threads=int(meta.get("threads", 1)),
         mem_mb=int(meta.get("mem_mb", 1000)),
         gpu=int(meta.get("gpu", 0)),
         priority=priority,
         stale=stale,
+        default=default,
     )
+
+
+def path_of(item: Any, root: str) -> str:
+    """The path of an output or a dependency: from the root, or absolute outside of it."""
+    path = str(item.fs_path)
+    return os.path.relpath(path, root) if path.startswith(f"{root}{os.sep}") else path
+
+
+def is_file(dep: Any) -> bool:
+    """Whether a dependency is a file or folder here, not params, a data set or a remote file."""
+    from dvc.dependency import DatasetDependency, ParamsDependency
+
+    return dep.protocol == "local" and not isinstance(dep, DatasetDependency | ParamsDependency)
 
 
 def is_folder(path: str) -> bool:
@@ -305,6 +402,32 @@ def hold() -> IO[str]:
     except BlockingIOError:
         raise StageError("another snakemake is running in this folder: wait for it") from None
     return file
+
+
+def start_server(run_lock: IO[str]) -> int | None:
+    """Fork the server that runs stages; it ends when the returned file is closed."""
+    if READ is None or not any(stage.stale for stage in read_plan()):
+        return None
+    return stage_server.start(READ, run_lock.fileno())
+
+
+def leave_outputs_to_dvc() -> None:
+    """Have Snakemake remove no output, neither before a job nor after one that failed.
+
+    DVC removes the outputs of a stage that it runs. It skips a stage whose inputs turn out
+    unchanged, which it can do only while the outputs are there.
+    """
+    from snakemake.jobs import Job
+
+    async def remove_logs(job: Any) -> None:
+        for file in job.log:
+            await file.remove(remove_non_empty_dir=False)
+
+    async def remove_none(_job: Any, skip_outputs: Sequence[Any]) -> None:
+        pass
+
+    Job.remove_existing_output = remove_logs
+    Job.cleanup = remove_none
 
 
 def keep_lock() -> None:

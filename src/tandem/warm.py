@@ -1,81 +1,46 @@
-"""Warm starts: one process imports what is slow to import once, and forks a child a command.
+"""One process imports torch and transformers once, and forks a child per stage that needs them.
 
-Importing torch and transformers takes three seconds of CPU, more than most stages need on tiny
-params, and DVC half a second. The Snakefile starts the process with a run, and it ends with the
-run:
+Importing them takes three seconds of CPU, more than most such stages need on tiny params. The
+Snakefile starts the process with a run, and it ends with the run. It imports at the first request:
 
-    job ── python -m tandem.warm dvc repro …
-             └ (socket) ── child: dvc ── tandem train sentiment
-                                           └ (socket) ── child: runs the stage, answers with
-                                                         its exit code
+    job ── DVC ── tandem train sentiment
+                     └ (socket) ── child: runs the stage, answers its exit code
 
-Under `dvc repro` of the whole pipeline, on Linux, the first stage starts it, and it ends with dvc.
-A command that finds none just runs, as that first stage does, and as all do on a cluster.
+Under `dvc repro` of the whole pipeline, on Linux, the first such stage starts it, and it ends with
+dvc. A command that finds none just runs, as that first stage does, and as all do on a cluster.
 
-Only other people's code is imported beforehand. Ours is read anew by every child, so a stage runs
-the code that DVC hashes, and the environment that pins the bits is compared before it starts. The
-side that asks imports nothing that is slow: it is what every stage begins with.
+Only other people's code is imported beforehand. Every child imports ours again, so a stage runs
+the code that DVC hashes, and the environment that pins the bits is compared before it starts.
 """
 
 import contextlib
-import ctypes
 import fcntl
 import gc
-import json
 import os
-import select
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+
+from tandem.engines import forkserver, job
+from tandem.engines.job import die_with_parent
 
 ADDRESS = Path(".snakemake/tandem/warm.sock")
 ALONE = ADDRESS.with_suffix(".lock")
 """Locked by the one warm process of a folder."""
 SHELLS = ("sh", "bash", "dash", "zsh")
-HEAVY = (
-    "dvc.cli.parser",
-    "dvc.dvcfile",
-    "dvc.lock",
-    "dvc.output",
-    "dvc.parsing.interpolate",
-    "dvc.repo.plots",
-    "dvc.repo.reproduce",
-    "dvc.rwlock",
-    "dvc.scm",
-    "dvc.utils.strictyaml",
-    "dvc_data.index",
-    "ruamel.yaml",
-    "scmrepo.git",
-    "torch",
-    "transformers.trainer",
-    "sklearn.feature_extraction.text",
-)
+HEAVY = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
+NEEDED_BY = "torch=="
+"""In workflow/packages/STAGE.txt: the stage needs what is heavy."""
 WORTH = 4
 """Stages from which on it pays: the imports cost as much as one stage's."""
-COLD = b"cold"
-LARGEST = 1 << 20
-"""Bytes of a request at the most: arguments and environment."""
-PR_SET_PDEATHSIG = 1
-
-
-def main() -> int:
-    """`python -m tandem.warm dvc …`: the command in a child of the warm process, or as it is."""
-    code = run(*sys.argv[1:])
-    if code is None:
-        os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606 - there is no shell on purpose
-    return code
 
 
 def tandem() -> int:
     """The command `tandem`; its exit code. What DVC runs may be run in a child."""
-    if "DVC_STAGE" in os.environ:
-        code = run("tandem", *sys.argv[1:])
+    if "DVC_STAGE" in os.environ and len(sys.argv) > 1 and is_heavy(sys.argv[1]):
+        code = job.ask(str(ADDRESS), "tandem", *sys.argv[1:])
         if code is not None:
             return code
         _start_for_dvc()
@@ -84,17 +49,27 @@ def tandem() -> int:
     return cli.main()
 
 
-def start(stages: int) -> "subprocess.Popen[bytes] | None":
-    """A warm process for a run of so many stages, if that pays; it ends when its stdin closes."""
-    if stages < WORTH or not hasattr(socket, "send_fds"):
+def is_heavy(stage: str) -> bool:
+    """Whether the code of a stage imports torch."""
+    try:
+        return NEEDED_BY in Path("workflow/packages", f"{stage}.txt").read_text(encoding="utf-8")
+    except OSError:  # a stage of one's own
+        return False
+
+
+def start(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
+    """A process for the stale stages of a run, if it pays; it ends when its stdin closes."""
+    if sum(map(is_heavy, stages)) < WORTH or not forkserver.available():
         return None
     command = [sys.executable, "-c", "from tandem import warm; warm.serve()"]
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdout.readline()  # type: ignore[union-attr]  # it listens: every job finds it
+    return process
 
 
 def _start_for_dvc() -> None:
     """A warm process for the stages to come, if dvc runs the whole pipeline; it ends with dvc."""
-    if not hasattr(os, "pidfd_open") or not hasattr(socket, "send_fds"):
+    if not hasattr(os, "pidfd_open") or not forkserver.available():
         return
     with contextlib.suppress(OSError, ValueError):  # who ran us may be gone, or not be ours to see
         dvc = _above(os.getpid())
@@ -117,62 +92,17 @@ def _above(process: int) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def run(program: str, *arguments: str) -> int | None:
-    """The exit code of `program`, tandem or dvc, in a child of the warm process; None without one.
-
-    A child that dies without an answer is told of in a line, and 2.
-    """
-    if not ADDRESS.exists():
-        return None
-    request = {
-        "program": program,
-        "arguments": arguments,
-        "environment": dict(os.environ),
-        "folder": str(Path.cwd()),
-    }
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
-        # the child is told of Ctrl-C by the end of what it hears, cleans up, and answers
-        signal.signal(signal.SIGINT, lambda *_: _hang_up(line))
-        die_with_parent()
-        try:
-            line.connect(str(ADDRESS))
-            socket.send_fds(line, [json.dumps(request).encode()], [0, 1, 2])
-        except OSError:  # it has just ended
-            return None
-        answer = line.recv(len(COLD))
-    if not answer:
-        told = " ".join([program, *arguments])
-        print(f"tandem: {told} was killed; was there memory enough?", file=sys.stderr)
-        return 2
-    return None if answer == COLD else int(answer)
-
-
-def _hang_up(line: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        line.shutdown(socket.SHUT_WR)
-
-
-def die_with_parent(by: int = signal.SIGINT) -> None:
-    """Have Linux end this process when the engine that started it dies.
-
-    A killed engine would else leave an orphan that goes on writing (prctl(2), PR_SET_PDEATHSIG).
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
-
-
 def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
-    """Import what is `heavy`, then fork a child for each request until the file `ended` ends.
+    """Fork a child for each request until the file `ended` ends; import what is `heavy` first.
 
-    That is stdin, or a pidfd (pidfd_open(2)), which can be read when its process is gone. A second
-    one in the same folder ends at once.
+    `ended` is stdin, or a pidfd (pidfd_open(2)), which can be read when its process is gone. A
+    second process in the same folder ends at once.
     """
     from tandem.core import determinism, params
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not ended:
-        die_with_parent(by=signal.SIGTERM)  # stdin is not looked at before the imports are done
-    ADDRESS.parent.mkdir(parents=True, exist_ok=True)
+        die_with_parent(by=signal.SIGTERM)  # stdin is not read before the imports are done
+    ALONE.parent.mkdir(parents=True, exist_ok=True)
     with ALONE.open("w") as alone:
         try:
             fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,61 +110,36 @@ def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
             return
         pins = determinism.environment(params.project().runtime)
         os.environ.update(pins)
-        for name in heavy:
-            __import__(name)
-        gc.freeze()  # what is imported stays: no child has to look for garbage in it
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the children
-        _fork_for_requests(pins, ended)
+
+        def load() -> None:
+            for name in heavy:
+                __import__(name)
+            gc.freeze()  # what is imported stays: no child has to look for garbage in it
+
+        def work(words: list[str]) -> Callable[[], int] | None:
+            return _work(words, pins)
+
+        if ended:  # no stage waits for the imports, they run next to the first one
+            load()
+        with forkserver.listen(ADDRESS) as listener:
+            print(flush=True)
+            # a child's own stdin takes the number 0, and it watches the end of the run too
+            forkserver.serve(listener, ended or os.dup(0), work, load)
 
 
-def _fork_for_requests(pins: dict[str, str], ended: int) -> None:
-    """Fork a child for each request that comes in, until `ended` can be read."""
-    ADDRESS.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        mask = os.umask(0o077)
-        listener.bind(str(ADDRESS))
-        os.umask(mask)
-        listener.listen(64)
-        while listener.fileno() in select.select([listener.fileno(), ended], [], [])[0]:
-            line, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                _answer(line, pins)
-            line.close()
-    ADDRESS.unlink(missing_ok=True)
+def _work(words: list[str], pins: dict[str, str]) -> Callable[[], int] | None:
+    """What a child does: the command `tandem` with the code as it is now."""
+    for name in [n for n in sys.modules if n.partition(".")[0] == "tandem"]:
+        del sys.modules[name]
+    if not _pinned_by(pins):
+        return None
 
+    def run() -> int:
+        from tandem import cli
 
-def _answer(line: socket.socket, pins: dict[str, str]) -> None:
-    """Run what `line` asks for, in the place of the process that asked; never returns."""
-    code = 1
-    try:
-        request, files, _, _ = socket.recv_fds(line, LARGEST, 3)
-        asked: dict[str, Any] = json.loads(request)
-        for file, number in zip(files, (0, 1, 2), strict=True):
-            os.dup2(file, number)
-            os.close(file)
-        os.environ.clear()
-        os.environ.update(asked["environment"])
-        os.chdir(asked["folder"])
-        for name in [n for n in sys.modules if n.partition(".")[0] == "tandem"]:
-            del sys.modules[name]
-        if asked["program"] == "tandem" and not _pinned_by(pins):
-            line.send(COLD)
-            return
-        os.setpgid(0, 0)  # Ctrl-C comes through `line`, once, to this child and all it starts
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, _interrupt)
-        threading.Thread(target=_listen, args=(line,), daemon=True).start()
-        code = _run(asked["program"], asked["arguments"])
-        sys.stdout.flush()
-        sys.stderr.flush()
-        line.send(str(code).encode())
-    except Exception:  # a fault of ours: its traceback is for who asked, as if run there
-        traceback.print_exc()
-        sys.stderr.flush()
-        line.send(b"1")
-    finally:
-        os._exit(code)
+        return cli.main(words[1:], in_child=True)
+
+    return run
 
 
 def _pinned_by(pins: dict[str, str]) -> bool:
@@ -246,35 +151,3 @@ def _pinned_by(pins: dict[str, str]) -> bool:
         return determinism.environment(params.project().runtime) == pins
     except TandemError:  # the command itself will say so
         return True
-
-
-def _run(program: str, arguments: list[str]) -> int:
-    if program == "dvc":
-        from dvc.cli import main as dvc
-
-        from tandem import lockfile
-        from tandem.core import io
-
-        lockfile.hasten()
-        with io.uncollected():  # what DVC reads it keeps to its end
-            return int(dvc(arguments))
-    from tandem import cli
-
-    return cli.main(arguments, in_child=True)
-
-
-def _listen(line: socket.socket) -> None:
-    """Interrupt this process and what it started when whoever asked is interrupted or gone."""
-    with contextlib.suppress(OSError):
-        line.recv(1)
-    os.killpg(0, signal.SIGINT)
-
-
-def _interrupt(*_: Any) -> None:
-    """One Ctrl-C can come by two ways, and must not disturb its own cleaning up."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    sys.exit(main())

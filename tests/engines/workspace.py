@@ -11,12 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SAID_OF_A_JOB = "rule "
-HASTENED = (
-    sys.executable,
-    "-c",
-    "import sys; from dvc.cli import main; from tandem.lockfile import hasten\n"
-    "hasten(); sys.exit(main())",
-)
+PATCHED = (sys.executable, "-m", "tandem.engines.dvc_patches")
 """The command `dvc` with its locks read and written as jobs of Snakemake do it."""
 
 
@@ -40,7 +35,7 @@ class Workspace:
 
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
         """`dvc repro`, or the same without most of its time, which goes into dvc.lock."""
-        return self.run(*(["dvc"] if plain else HASTENED), "repro", "--quiet", *options)
+        return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def planned(self) -> set[str]:
         """The stages that `snakemake -n` names."""
@@ -84,17 +79,7 @@ def clone(path: Path, standin: bool = False) -> Workspace:
     workspace = Workspace(path, env)
     workspace.run("git", "init", "--quiet")
     (path / "dvc.lock").unlink(missing_ok=True)
-    if standin:
-        without_torch(path)
     return workspace
-
-
-def without_torch(path: Path) -> None:
-    """Have the warm process import DVC alone: stand-ins and data stages profit by no more."""
-    warm = path / "src" / "tandem" / "warm.py"
-    text = warm.read_text()
-    heavy = text[text.index('    "torch",\n') : text.index(")\nWORTH")]
-    warm.write_text(text.replace(heavy, ""))
 
 
 def _standin(path: Path) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engines.workspace import Workspace, clone, without_torch
+from engines.workspace import Workspace, clone
 from lineage import small
 from ruamel.yaml import YAML
 
@@ -20,7 +20,6 @@ SETTINGS = (
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """fetch, clean and split of intent, with the project's own code and pins; not to be changed."""
     workspace = clone(tmp_path_factory.mktemp("chain") / "project")
-    without_torch(workspace.path)
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
     for name, key, kept in (("dvc.yaml", "stages", KEPT), ("params.yaml", "tasks", ("intent",))):

@@ -41,8 +41,9 @@ for stage in STAGES:
             mem_mb=stage.mem_mb,
             gpu=stage.gpu,
         params:
-            target=f"dvc.yaml:{stage.name}",
+            job=job.__file__,
+            target=stage.target,
         message:
             f"{stage.name}: {stage.desc}"
         shell:
-            "python -m tandem.warm dvc --wait-for-lock repro --single-item {params.target} 2>&1 >/dev/null | tee -i {log}"
+            "python -SE {params.job} {params.target} 2>&1 >/dev/null | tee -i {log}"

@@ -1,0 +1,308 @@
+"""What the engines cost besides the stages: CPU seconds and executed stages, per engine.
+
+    python benchmarks/engines.py                        # projects of 60, 300 and 1,000 stages
+    python benchmarks/engines.py --sizes 60 --json engines.json
+
+Each project is made up of short shell commands in one dvc.yaml, with the Snakefile of this
+checkout. Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with
+the same DAG written by hand. CPU seconds are user and system time of all processes that the
+command starts, servers included. Each command appends a line to a file, so what executes is
+counted, not inferred from outputs. A scenario is a function in `SCENARIOS`.
+
+`dvc repro` runs all stages only up to `--full-repro` stages: its time grows with their square.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SIZES = (60, 300, 1000)
+LINE = 6
+"""Stages of one line of the DAG, which is cut off at the end: see `dag`."""
+STALE = 5
+PR_SET_CHILD_SUBREAPER = 36
+EXECUTED = "executed.log"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One made-up stage: a file from files and one param."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+    @property
+    def output(self) -> str:
+        """The file that it writes."""
+        return f"out/{self.name}.txt"
+
+    @property
+    def command(self) -> str:
+        """Copies the inputs, appends the param, counts itself."""
+        return (
+            f"{{ cat {' '.join(self.inputs)}; grep '^{self.name}:' own.yaml; }} > {self.output}"
+            f" && echo {self.name} >> {EXECUTED}"
+        )
+
+
+def dag(size: int) -> list[Stage]:
+    """Lines of fetch, clean and split, then train and base, which score reads."""
+    stages = []
+    for number in range(-(-size // LINE)):
+        fetch, clean, split, train, base, score = (
+            f"{name}{number}" for name in ("fetch", "clean", "split", "train", "base", "score")
+        )
+        stages += [
+            Stage(fetch, ("source.txt",)),
+            Stage(clean, (f"out/{fetch}.txt",)),
+            Stage(split, (f"out/{clean}.txt",)),
+            Stage(train, (f"out/{split}.txt",)),
+            Stage(base, (f"out/{split}.txt",)),
+            Stage(score, (f"out/{train}.txt", f"out/{base}.txt")),
+        ]
+    return stages[:size]
+
+
+@dataclass
+class Project:
+    """A made-up project in a folder of its own, with its own cache."""
+
+    path: Path
+    stages: list[Stage]
+    env: dict[str, str] = field(default_factory=dict)
+
+    def params(self, changed: int = 0, stages: list[Stage] | None = None) -> None:
+        """Write own.yaml: 1 for each stage, another value for `stages`."""
+        new = {stage.name for stage in stages or ()}
+        lines = [f"{s.name}: {1 + changed * (s.name in new)}\n" for s in self.stages]
+        (self.path / "own.yaml").write_text("".join(lines))
+
+    def ends(self) -> list[Stage]:
+        """Stages that no other stage reads."""
+        read = {path for stage in self.stages for path in stage.inputs}
+        return [stage for stage in self.stages if stage.output not in read]
+
+    def measure(self, *command: str) -> tuple[float, int]:
+        """CPU seconds of a command and its descendants, and the number of executed stages."""
+        log = self.path / EXECUTED
+        log.unlink(missing_ok=True)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(
+            command, cwd=self.path, env=self.env, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}")
+        while True:  # servers that end after it are children of this process then
+            try:
+                os.wait()
+            except ChildProcessError:
+                break
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return spent, len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def make(folder: Path, size: int, tandem: Path) -> Project:
+    """A project of `size` stages with the Snakefile of the checkout `tandem`."""
+    project = Project(folder, dag(size))
+    (folder / "out").mkdir(parents=True)
+    (folder / "source.txt").write_text("a row\n")
+    (folder / ".dvcignore").write_text(".snakemake\n.snakemake_timestamp\n")
+    runtime = {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"}
+    content = {"runtime": runtime, "tasks": [], "methods": [], "preferences": {}}
+    (folder / "params.yaml").write_text(json.dumps(content))  # JSON is YAML
+    stages = {
+        stage.name: {
+            "desc": f"Make {stage.output}",
+            "cmd": stage.command,
+            "deps": [*stage.inputs],
+            "params": [{"own.yaml": [stage.name]}],
+            "outs": [stage.output],
+            "meta": {"threads": 1, "mem_mb": 10, "gpu": 0},
+        }
+        for stage in project.stages
+    }
+    (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}, indent=1))
+    project.params()
+    shutil.copy(tandem / "Snakefile", folder)
+    shutil.copytree(tandem / "workflow", folder / "workflow")
+    (folder / "plain.smk").write_text(by_hand(project.stages))
+    project.env = os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(tandem / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(folder / ".dvc" / "site"),
+    }
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
+        subprocess.run(command, cwd=folder, env=project.env, check=True)
+    return project
+
+
+def by_hand(stages: list[Stage]) -> str:
+    """The same DAG as a person writes it for Snakemake, one rule per stage."""
+    ends = {stage.output for stage in stages} - {p for stage in stages for p in stage.inputs}
+    rules = [f"rule all:\n    input: {sorted(ends)}\n"]
+    for stage in stages:
+        command = stage.command.replace("{", "{{").replace("}", "}}")
+        rules.append(
+            textwrap.dedent(f"""
+            rule {stage.name}:
+                input: {[*stage.inputs]}
+                output: {stage.output!r}
+                params: value=OWN[{stage.name!r}]
+                shell: {command!r}
+            """)
+        )
+    read = "import yaml\nOWN = yaml.safe_load(open('own.yaml'))\n"
+    return read + "".join(rules)
+
+
+REPRO = ("dvc", "repro", "--quiet")
+SNAKEMAKE = ("snakemake", "-c2", "--quiet", "all")
+PLAIN = ("snakemake", "-c2", "--quiet", "all", "--snakefile", "plain.smk", "--directory")
+
+
+@dataclass
+class Engine:
+    """A way to run the same project, in a copy of its own."""
+
+    name: str
+    command: tuple[str, ...]
+    project: Project
+
+    def run(self, *more: str) -> tuple[float, int]:
+        """Run with more arguments; CPU seconds and executed stages."""
+        return self.project.measure(*self.command, *more)
+
+
+Measured = tuple[float, int] | None
+
+
+def all_stages(engine: Engine) -> Measured:
+    """From nothing."""
+    return engine.run()
+
+
+def nothing(engine: Engine) -> Measured:
+    """All is up to date."""
+    return engine.run()
+
+
+def dry(engine: Engine) -> Measured:
+    """`-n`, or `--dry` of dvc, when all is up to date."""
+    return engine.run("--dry" if engine.command[0] == "dvc" else "-n")
+
+
+def few(engine: Engine) -> Measured:
+    """Five stages whose outputs no other stage reads are stale."""
+    engine.project.params(1, engine.project.ends()[:STALE])
+    return engine.run()
+
+
+def one(engine: Engine) -> Measured:
+    """One stage is stale, and is asked for alone."""
+    stage = engine.project.ends()[STALE]
+    engine.project.params(2, [*engine.project.ends()[: STALE + 1]])
+    dvc = engine.command[0] == "dvc"
+    return engine.run(*(["--single-item", stage.name] if dvc else [stage.output]))
+
+
+SCENARIOS: list[tuple[str, Callable[[Engine], Measured]]] = [
+    ("all stages", all_stages),
+    ("nothing to do", nothing),
+    ("dry run", dry),
+    ("five stale stages", few),
+    ("one stage alone", one),
+]
+"""Name and function, in the order in which they run in the same project."""
+
+
+@dataclass
+class Row:
+    """What one scenario cost under one engine."""
+
+    stages: int
+    scenario: str
+    engine: str
+    cpu_seconds: float
+    executed: int
+
+
+def run(sizes: list[int], full_repro: int, tandem: Path) -> list[Row]:
+    """All scenarios, in projects that are removed afterwards."""
+    rows = []
+    for size in sizes:
+        for name, command in (("snakemake", SNAKEMAKE), ("dvc repro", REPRO), ("plain", PLAIN)):
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "project"
+                project = make(path, size, tandem)
+                given = (*command, str(path)) if name == "plain" else command
+                engine = Engine(name, given, project)
+                for scenario, function in SCENARIOS:
+                    if function is all_stages and name == "dvc repro" and size > full_repro:
+                        project.measure(*SNAKEMAKE)  # the same state, sooner
+                        continue
+                    measured = function(engine)
+                    if measured:
+                        row = Row(size, scenario, name, round(measured[0], 2), measured[1])
+                        print(row, file=sys.stderr, flush=True)
+                        rows.append(row)
+    return rows
+
+
+def table(rows: list[Row]) -> str:
+    """CPU seconds and (executed stages) of each scenario, and the ratio to `dvc repro`."""
+    engines = list(dict.fromkeys(row.engine for row in rows))
+    found = {(row.stages, row.scenario, row.engine): row for row in rows}
+    lines = [f"{'stages':>6}  {'scenario':18}" + "".join(f"{name:>16}" for name in engines)]
+    lines[0] += f"{'to dvc repro':>14}"
+    for size in dict.fromkeys(row.stages for row in rows):
+        for scenario in dict.fromkeys(row.scenario for row in rows):
+            cells = [found.get((size, scenario, engine)) for engine in engines]
+            shown = "".join(
+                f"{f'{cell.cpu_seconds:.2f} ({cell.executed})' if cell else '-':>16}"
+                for cell in cells
+            )
+            tandem, dvc = (found.get((size, scenario, e)) for e in ("snakemake", "dvc repro"))
+            ratio = f"{tandem.cpu_seconds / dvc.cpu_seconds:.2f}" if tandem and dvc else ""
+            lines.append(f"{size:6}  {scenario:18}{shown}{ratio:>14}")
+    return "\n".join(lines)
+
+
+def job_seconds(rows: list[Row], size: int, engine: str) -> float:
+    """CPU seconds of one job: what five stale stages cost more than none, divided by five."""
+    cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
+    return (cost["five stale stages"] - cost["nothing to do"]) / STALE
+
+
+def main() -> None:
+    """Measure, print the table, maybe write the rows as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[*SIZES])
+    parser.add_argument("--full-repro", type=int, default=60, help="largest full run of dvc repro")
+    parser.add_argument("--tandem", type=Path, default=ROOT, help="the checkout to measure")
+    parser.add_argument("--json", type=Path, help="write the rows here")
+    options = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans' times count too
+    rows = run(options.sizes, options.full_repro, options.tandem.resolve())
+    print(table(rows))
+    for size in options.sizes:
+        print(f"a job among {size} stages: {job_seconds(rows, size, 'snakemake'):.2f} CPU seconds")
+    if options.json:
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What knows DVC or Snakemake; no stage depends on it."""

@@ -1,0 +1,219 @@
+"""Patches of DVC and ruamel.yaml: the same results and bytes in less time. All are optional.
+
+They apply only to the versions that they were tested with; another version costs time, nothing
+else. What each buys, in CPU seconds of a pipeline of 300 stages, is in docs/decisions/0005.
+
+- Every file of DVC's is YAML 1.2. ruamel.yaml looks the version up for each scalar.
+- voluptuous compiles the schema of a stage again for each stage; it is kept.
+- After a stage, DVC parses all of dvc.lock with its comments and writes all of it. Here the text
+  of the one entry is replaced.
+- A process that waits for the lock checks fifty times a second, not twice.
+- A params file is parsed once as long as its content is the same; DVC parses it for each stage.
+- While planning, a path is hashed once for all stages that read it (`cached_hashes`).
+
+`python -m tandem.engines.dvc_patches …` is the command `dvc` with these patches.
+"""
+
+import functools
+import io
+import operator
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+TESTED = {"dvc": "3.67.1", "ruamel.yaml": "0.19.1", "voluptuous": "0.16.0"}
+HEAD = "schema: '2.0'\nstages:\n"
+ENTRY = re.compile(r"^  \S", re.MULTILINE)
+ENTRIES = re.compile(r"(?:  .*\n)*")
+
+
+@cache
+def tested() -> bool:
+    """Whether the installed versions are those that the patches were tested with."""
+    import dvc
+    import voluptuous
+    from ruamel import yaml
+
+    modules = {"dvc": dvc, "ruamel.yaml": yaml, "voluptuous": voluptuous}
+    return all(module.__version__ == TESTED[name] for name, module in modules.items())
+
+
+def main() -> int:
+    """The command `dvc`, patched."""
+    from dvc.cli import main as dvc
+
+    from tandem.core.io import uncollected
+
+    patch()
+    with uncollected():  # what DVC reads it keeps to its end
+        return int(dvc(sys.argv[1:]))
+
+
+@cache
+def patch() -> None:
+    """Apply the patches in this process, if the versions are tested."""
+    if not tested():
+        return
+    from dvc import lock as locks
+    from dvc.dvcfile import Lockfile
+    from dvc.stage import serialize
+
+    patch_reading()
+    locks.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
+    dump_all = Lockfile.dump_stages
+
+    def dump_stages(lock: Any, stages: Any, **options: Any) -> None:
+        path = Path(lock.path)
+        old = text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for stage in stages:
+            text = replace_entry(text, serialize.to_lockfile(stage, **options))
+            if not text:
+                dump_all(lock, stages, **options)
+                return
+        if text != old:
+            path.write_text(text, encoding="utf-8")
+            lock.repo.scm_context.track_file(lock.relpath)
+
+    Lockfile.dump_stages = dump_stages
+
+
+@cache
+def patch_reading() -> None:
+    """Apply the patches for reading YAML, params and schemas, if the versions are tested."""
+    if not tested():
+        return
+    from dvc import schema
+    from ruamel.yaml.resolver import VersionedResolver
+
+    VersionedResolver.processing_version = (1, 2)  # type: ignore[assignment,method-assign]
+    schema.vol = _CompiledOnce(schema.vol)
+    _patch_params()
+
+
+class _CompiledOnce:
+    """voluptuous, with `Schema` compiling each of the constants of dvc.schema once."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._schemas: dict[int, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def Schema(self, schema: Any, *options: Any, **named: Any) -> Any:  # noqa: N802
+        if options or named:
+            return self._module.Schema(schema, *options, **named)
+        if id(schema) not in self._schemas:
+            self._schemas[id(schema)] = self._module.Schema(schema)
+        return self._schemas[id(schema)]
+
+
+def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
+    """The dvc.lock `text` with the stage in `entry`, name → content, in its place or at the end.
+
+    Empty if `text` is not a dvc.lock as DVC writes it, with stages and nothing else.
+    """
+    from dvc.utils.serialize._yaml import _dump
+
+    text = text or HEAD
+    places = _places(text)
+    if places is None:
+        return ""
+    stream = io.StringIO()
+    _dump({"schema": "2.0", "stages": dict(entry)}, stream)
+    new = stream.getvalue().removeprefix(HEAD)
+    title = new[: new.index("\n") + 1]
+    for start, end in places:
+        if text.startswith(title, start):
+            return text[:start] + new + text[end:]
+    return text + new
+
+
+def lock_entry(text: str, title: str) -> str | None:
+    """The entry with this title in the dvc.lock `text`; None if DVC has not written the text."""
+    places = _places(text or HEAD)
+    if places is None:
+        return None
+    return next((text[start:end] for start, end in places if text.startswith(title, start)), "")
+
+
+def entry_title(name: str) -> str:
+    """The first line of a stage's entry in dvc.lock, quoted where YAML needs it."""
+    text = replace_entry("", {name: {"cmd": ""}}).removeprefix(HEAD)
+    return text[: text.index("\n") + 1]
+
+
+def _places(text: str) -> list[tuple[int, int]] | None:
+    """Start and end of each entry; None if `text` is not as DVC writes it."""
+    if not text.startswith(HEAD) or not ENTRIES.fullmatch(text, len(HEAD)):
+        return None
+    starts = [match.start() for match in ENTRY.finditer(text, len(HEAD))]
+    return list(pairwise([*starts, len(text)]))
+
+
+def _patch_params() -> None:
+    """Parse a params file once per content, and find a key by a walk instead of a search."""
+    from dvc.dependency import param
+
+    load, read_param_file = param.load_path, param.read_param_file
+    parsed: dict[tuple[str, str], Any] = {}
+
+    def load_once(path: str, fs: Any) -> Any:
+        with fs.open(path, encoding="utf-8") as file:
+            key = path, file.read()
+        if key not in parsed:
+            parsed[key] = load(path, fs)
+        return parsed[key]
+
+    def read_params(
+        fs: Any, path: str, keys: Sequence[str] | None = None, flatten: bool = False
+    ) -> Any:
+        if not keys or not flatten:
+            return read_param_file(fs, path, keys, flatten)
+        content, values = load_once(path, fs), {}
+        for key in keys:
+            try:
+                values[key] = functools.reduce(operator.getitem, key.split("."), content)
+            except KeyError:  # DVC reports it as missing
+                continue
+            except TypeError:  # it is inside a list
+                return read_param_file(fs, path, keys, flatten)
+        return values
+
+    param.read_param_file = read_params
+
+
+@contextmanager
+def cached_hashes() -> Iterator[None]:
+    """Hash each path once for all stages that read it, such as the folders of code.
+
+    Nothing may change meanwhile: this is for planning, not for running a stage.
+    """
+    if not tested():
+        yield
+        return
+    from dvc.output import Output
+
+    hashes: dict[tuple[str, str], Any] = {}
+    get_hash = Output._get_hash_meta
+
+    def get_hash_once(output: Any) -> Any:
+        key = output.fs_path, output.hash_name
+        if key not in hashes:
+            hashes[key] = get_hash(output)
+        return hashes[key]
+
+    Output._get_hash_meta = get_hash_once
+    try:
+        yield
+    finally:
+        Output._get_hash_meta = get_hash
+
+
+if __name__ == "__main__":
+    sys.exit(main())

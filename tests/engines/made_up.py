@@ -1,0 +1,49 @@
+"""A small project of a person's own under both engines: stages are short shell commands."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from engines.workspace import BIN, ROOT, Workspace
+
+RUNTIME = {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"}
+PARAMS = {"runtime": RUNTIME, "tasks": [], "methods": [], "preferences": {}}
+
+
+def stage(command: str, deps: list[str], outs: list[str]) -> dict[str, object]:
+    """An entry of dvc.yaml; the command also appends a line to executed.log."""
+    root = "$DVC_ROOT"
+    counted = f'{command} && echo "$DVC_STAGE" >> {root}/executed.log'
+    return {"cmd": counted, "deps": deps, "outs": outs}
+
+
+def make(path: Path, stages: Mapping[str, object], **files: str) -> Workspace:
+    """A project with Tandem's Snakefile, these stages and files, and an own cache."""
+    path.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "Snakefile", path)
+    shutil.copytree(ROOT / "workflow", path / "workflow")
+    (path / ".dvcignore").write_text(".snakemake\n.snakemake_timestamp\n")
+    (path / "params.yaml").write_text(json.dumps(PARAMS))
+    (path / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+    for name, text in files.items():
+        (path / name).write_text(text)
+    env = os.environ | {
+        "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),
+        "PYTHONPATH": str(ROOT / "src"),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(path / ".dvc" / "site"),
+    }
+    subprocess.run(["git", "init", "--quiet"], cwd=path, env=env, check=True)
+    subprocess.run(["dvc", "init", "--quiet"], cwd=path, env=env, check=True)
+    return Workspace(path, env)
+
+
+def executed(workspace: Workspace) -> list[str]:
+    """The stages that ran since the last call."""
+    log = workspace.path / "executed.log"
+    names = log.read_text().splitlines() if log.exists() else []
+    log.unlink(missing_ok=True)
+    return sorted(names)

@@ -1,0 +1,136 @@
+"""An entry at a time gives dvc.lock the bytes that DVC gives it."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc import lock as locks
+from dvc import schema
+from dvc.dependency import param
+from dvc.dvcfile import Lockfile
+from dvc.repo import Repo
+from dvc.stage import PipelineStage
+from dvc.utils.serialize import parse_yaml
+from ruamel.yaml.resolver import VersionedResolver
+
+from tandem.engines import dvc_patches
+
+ROOT = Path(__file__).parents[2]
+LOCK = (ROOT / "dvc.lock").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The project's stages with what its dvc.lock says of them, in a folder without their files."""
+    for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return Repo.init(str(tmp_path), no_scm=True)
+
+
+@pytest.mark.parametrize("patched", [False, True])
+def test_entries_are_written_as_dvc_writes_them(
+    patched: bool, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some stages are written anew into the whole file, and the first ones into none."""
+    if patched:
+        as_it_comes_back(monkeypatch)
+        dvc_patches.patch()
+    stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
+    order = [
+        title.strip().rstrip(":") for title in LOCK.splitlines() if dvc_patches.ENTRY.match(title)
+    ]
+    stages.sort(key=lambda stage: order.index(stage.name))
+    path = tmp_path / "dvc.lock"
+    lock = Lockfile(repo, str(path))
+    for stage in random.Random(1).sample(stages, 5):
+        lock.dump_stages([stage])
+        assert path.read_text(encoding="utf-8") == LOCK
+    path.unlink()
+    for stage in stages[:8]:
+        lock.dump_stages([stage])
+    assert LOCK.startswith(path.read_text(encoding="utf-8"))
+    assert path.read_text(encoding="utf-8").count("\n    cmd: ") == 8
+
+
+def test_a_lock_is_read_as_dvc_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = LOCK + "    note: [no, 0o7, 1e3, 1_000, 0123, ~, 'yes', 2026-11-25, 0x1F, .5]\n"
+    known = parse_yaml(odd, "dvc.lock")
+    as_it_comes_back(monkeypatch)
+    dvc_patches.patch()
+    assert parse_yaml(odd, "dvc.lock") == known
+
+
+def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the test, what `patch` changes is as it was."""
+    dvc_patches.patch.cache_clear()
+    dvc_patches.patch_reading.cache_clear()
+    monkeypatch.setattr(Lockfile, "dump_stages", Lockfile.dump_stages)
+    monkeypatch.setattr(VersionedResolver, "processing_version", (1, 2))
+    monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)
+    monkeypatch.setattr(schema, "vol", schema.vol)
+    monkeypatch.setattr(param, "read_param_file", param.read_param_file)
+
+
+@pytest.fixture(autouse=True)
+def unpatched() -> Iterator[None]:
+    """Other tests start from DVC as it is."""
+    yield
+    dvc_patches.patch.cache_clear()
+    dvc_patches.patch_reading.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text", ["stages: {}\n", f"{LOCK}datasets: []\n", f"# mine\n{LOCK}", LOCK[:-1], "<<<<<<< a\n"]
+)
+def test_what_dvc_has_not_written_is_left_to_dvc(text: str) -> None:
+    assert dvc_patches.replace_entry(text, {"a": {"cmd": "b"}}) == ""
+
+
+def test_an_entry_takes_the_old_one_s_place() -> None:
+    one, two = {"a": {"cmd": "one"}}, {"a-b": {"cmd": "two"}}
+    text = dvc_patches.replace_entry(dvc_patches.replace_entry("", one), two)
+    assert text == f"{dvc_patches.HEAD}  a:\n    cmd: one\n  a-b:\n    cmd: two\n"
+    changed = dvc_patches.replace_entry(text, {"a": {"cmd": "three"}})
+    assert changed == text.replace("one", "three")
+
+
+def test_an_entry_is_found_by_its_title() -> None:
+    for name in ("fetch@intent", "compress@sentiment-int8"):
+        entry = dvc_patches.lock_entry(LOCK, dvc_patches.entry_title(name))
+        assert entry and parse_yaml(f"stages:\n{entry}", "dvc.lock")["stages"].keys() == {name}
+    assert dvc_patches.lock_entry(LOCK, dvc_patches.entry_title("none")) == ""
+    assert dvc_patches.lock_entry("stages: {}\n", dvc_patches.entry_title("none")) is None
+
+
+def test_params_and_schemas_are_read_as_dvc_reads_them(
+    repo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(Path("params.yaml").resolve())
+    keys = ["runtime", "runtime.seed", "tasks", "no.such", "sentiment.fetch.source", "tasks.x"]
+    plain = param.read_param_file(repo.fs, path, keys, flatten=True)
+    stages = {s.addressing: s.dumpd() for s in repo.index.stages}
+    as_it_comes_back(monkeypatch)
+    dvc_patches.patch()
+    assert param.read_param_file(repo.fs, path, keys, flatten=True) == plain
+    repo._reset()
+    assert {s.addressing: s.dumpd() for s in repo.index.stages} == stages
+    Path(path).write_text(Path(path).read_text().replace("seed:", "seed: 7 #"))
+    assert param.read_param_file(repo.fs, path, keys, flatten=True)["runtime.seed"] == 7
+
+
+def test_another_version_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_it_comes_back(monkeypatch)
+    monkeypatch.setitem(dvc_patches.TESTED, "dvc", "0")
+    dvc_patches.tested.cache_clear()
+    before = Lockfile.dump_stages, param.read_param_file, schema.vol, locks.DEFAULT_TIMEOUT
+    dvc_patches.patch()
+    after = Lockfile.dump_stages, param.read_param_file, schema.vol, locks.DEFAULT_TIMEOUT
+    assert not dvc_patches.tested() and after == before
+    dvc_patches.tested.cache_clear()
+
+
+def test_the_versions_in_use_are_tested() -> None:
+    assert dvc_patches.tested()
