@@ -46,7 +46,7 @@ onstart:
         # again a second after each choice, and once more for each job that has ended.
         workflow.scheduler.job_rate_limiter = None
         STAGE_SERVER = dag.start_server(RUN_LOCK)
-        TORCH_SERVER = warm.start(stage.group for stage in STAGES if stage.stale)
+        TORCH_SERVER = warm.start(stage.name for stage in STAGES if stage.stale)
 
 
 onsuccess:

@@ -30,10 +30,10 @@ class Project:
         shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
         (root / "reviews.csv").write_text(CSV)
         (root / warm.ADDRESS).parent.mkdir(parents=True)
-        needs = root / "workflow" / "packages" / "fetch.txt"
-        needs.parent.mkdir(parents=True)
-        needs.write_text("torch==2\n")
-        shutil.copy(needs, needs.with_name("clean.txt"))
+        for stage in ("fetch/sentiment", "fetch", "first", "last"):
+            code = root / "workflow" / "code" / f"{stage}.json"
+            code.parent.mkdir(parents=True, exist_ok=True)
+            code.write_text('{"files": {}, "packages": {"torch": "2"}}')
         self.root = root
         self.env = os.environ | {"PYTHONPATH": str(root / "src"), "DVC_STAGE": "fetch@sentiment"}
         self.params(RUNTIME)

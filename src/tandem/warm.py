@@ -31,15 +31,15 @@ ALONE = ADDRESS.with_suffix(".lock")
 """Locked by the one warm process of a folder."""
 SHELLS = ("sh", "bash", "dash", "zsh")
 HEAVY = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
-NEEDED_BY = "torch=="
-"""In workflow/packages/STAGE.txt: the stage needs what is heavy."""
+NEEDED_BY = '"torch"'
+"""In a stage's file of workflow/code: the stage needs what is heavy."""
 WORTH = 4
 """Stages from which on it pays: the imports cost as much as one stage's."""
 
 
 def tandem() -> int:
     """The command `tandem`; its exit code. What DVC runs may be run in a child."""
-    if "DVC_STAGE" in os.environ and len(sys.argv) > 1 and is_heavy(sys.argv[1]):
+    if is_heavy(os.environ.get("DVC_STAGE", "")):
         code = job.ask(str(ADDRESS), "tandem", *sys.argv[1:])
         if code is not None:
             return code
@@ -50,10 +50,11 @@ def tandem() -> int:
 
 
 def is_heavy(stage: str) -> bool:
-    """Whether the code of a stage imports torch."""
+    """Whether the code of a stage, as `train@sentiment`, imports torch."""
     try:
-        return NEEDED_BY in Path("workflow/packages", f"{stage}.txt").read_text(encoding="utf-8")
-    except OSError:  # a stage of one's own
+        text = Path("workflow/code", f"{stage.replace('@', '/')}.json").read_text(encoding="utf-8")
+        return NEEDED_BY in text
+    except OSError:  # not a stage, or one of the user's own
         return False
 
 

@@ -34,8 +34,7 @@ WRITING = ("src/tandem/core/io.py",)
 STATE = (
     "src/tandem/cost.py",
     "src/tandem/dag.py",
-    "src/tandem/lockfile.py",
-    "src/tandem/packages.py",
+    "src/tandem/engines/",
     "src/tandem/warm.py",
     "benchmarks/",
 )
