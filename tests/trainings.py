@@ -18,7 +18,6 @@ from tandem.core.params import Runtime
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 determinism.pin_environment(RUNTIME)  # before torch is imported
 
-import torch  # noqa: E402
 from tokenizers import ByteLevelBPETokenizer  # noqa: E402
 from transformers import (  # noqa: E402
     BertConfig,
@@ -169,5 +168,4 @@ FAMILIES: dict[str, Callable[[Path], tuple[Any, list[Any]]]] = {
 }
 
 if __name__ == "__main__":
-    torch.set_printoptions(precision=17)
     main()

@@ -191,7 +191,7 @@ def dispatch() -> Iterator[tuple[str, str]]:
     """Whether MKL's dispatch can be set."""
     reason = mkl.unavailable()
     if reason:
-        yield "problem", f"its dispatch cannot be set: {reason}: run `make setup`, see {DOCUMENT}"
+        yield "problem", f"its dispatch cannot be set: {reason}; run `make setup`, see {DOCUMENT}"
     else:
         yield "ok", f"its dispatch can be set to {mkl.CANONICAL!r}"
 

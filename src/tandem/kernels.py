@@ -63,7 +63,7 @@ def with_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> str:
     """The digest of a function's value and of its gradients by all of `inputs`."""
     leaves = tuple(tensor.clone().requires_grad_() for tensor in inputs)
     result = function(*leaves)
-    (result * exact(*result.shape, seed=9)).sum().backward()
+    torch.autograd.backward((result * exact(*result.shape, seed=9)).sum())
     return digest(result, *(tensor.grad for tensor in leaves))
 
 
@@ -128,7 +128,8 @@ def reductions() -> dict[str, str]:
     x = exact(257, 384, seed=4)
     labels, classes = (x > 0).float(), torch.arange(257) % 384
     table = exact(1000, 64, seed=7).requires_grad_()
-    (F.embedding(torch.arange(5000) % 997, table) * exact(5000, 64, seed=8)).sum().backward()
+    rows = F.embedding(torch.arange(5000) % 997, table)
+    torch.autograd.backward((rows * exact(5000, 64, seed=8)).sum())
     return {
         "norm/layer": with_gradients(
             lambda t, w, b: F.layer_norm(t, (384,), w, b), x, exact(384, seed=5), exact(384, seed=6)
@@ -159,7 +160,7 @@ def optimizers() -> dict[str, str]:
         optimizer = torch.optim.AdamW([weight], lr=1e-3, weight_decay=0.01, fused=fused)
         for step in range(5):
             optimizer.zero_grad()
-            (weight * exact(300, 300, seed=step)).pow(2).sum().backward()
+            torch.autograd.backward((weight * exact(300, 300, seed=step)).pow(2).sum())
             torch.nn.utils.clip_grad_norm_([weight], 1.0)
             optimizer.step()
         found["optimizer/adamw_fused" if fused else "optimizer/adamw"] = digest(weight)
@@ -217,7 +218,7 @@ def _trained(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) 
     for step in range(2):
         optimizer.zero_grad()
         loss = network(**batch, labels=labels).loss
-        loss.backward()
+        torch.autograd.backward(loss)
         if step == 0:
             found["loss"] = digest(loss)
             grads = [weight.grad for weight in network.parameters() if weight.grad is not None]
@@ -249,7 +250,7 @@ def libraries() -> dict[str, str]:
     x, y = exact(257, 384, seed=4).numpy(), exact(384, 200, seed=5).numpy()
     words = [" ".join(f"w{(i * 7 + j * j) % 53}" for j in range(9)) for i in range(400)]
     table, classes = TfidfVectorizer().fit_transform(words), [i % 3 for i in range(400)]
-    integers = torch.ao.nn.quantized.dynamic.Linear(384, 96)
+    integers: Any = torch.ao.nn.quantized.dynamic.Linear(384, 96)  # type: ignore[no-untyped-call]
     weight = torch.quantize_per_tensor(exact(96, 384, seed=2), 0.01, 0, torch.qint8)
     integers.set_weight_bias(weight, exact(96, seed=3))
     return {
