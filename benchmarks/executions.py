@@ -30,6 +30,8 @@ ENGINES = {
     "dvc repro": ["dvc", "repro", "--quiet"],
     "snakemake -c2": ["snakemake", "--cores", "2", "--quiet", "all"],
 }
+STEPS = 2
+"""Of training the intent model in the smoke run."""
 DATA_STAGES = ("fetch", "clean", "split", "augment")
 
 
@@ -86,16 +88,29 @@ class Project:
 def clone(source: Path, target: Path) -> Project:
     """A clone of the commit at hand, with an empty cache, that runs this environment's commands."""
     subprocess.run(["git", "clone", "--quiet", str(source), str(target)], check=True)
+    return configured(target)
+
+
+def configured(path: Path) -> Project:
+    """The project in a repository, with a name to commit by."""
     env = os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "PYTHONPATH": str(target / "src"),
+        "PYTHONPATH": str(path / "src"),
         "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(target / ".dvc" / "site"),
+        "DVC_SITE_CACHE_DIR": str(path / ".dvc" / "site"),
     }
-    project = Project(target, env)
+    project = Project(path, env)
     for key, value in (("user.name", "benchmark"), ("user.email", "benchmark@example.org")):
         project.run("git", "config", key, value)
     return project
+
+
+def shrink(project: Project) -> None:
+    """Give a clone the params of the smoke run, in the form that `set_param` writes."""
+    project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
+    project.set_param("intent", "train", "steps", value=STEPS)
+    (project.path / "dvc.lock").unlink(missing_ok=True)
+    project.commit("smoke params")
 
 
 Change = Callable[[Project], Project]
@@ -103,15 +118,16 @@ Change = Callable[[Project], Project]
 
 
 def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
-    """Changes to a project that is up to date, in the order in which they are to be made."""
+    """Changes to a project, in the order in which they are to be made."""
+    yield "a first run", lambda project: project
     yield "nothing", lambda project: project
     for stage in DATA_STAGES:
         yield f"a comment in {stage}", edit(f"src/tandem/stages/{stage}.py", "\n# A comment.\n")
     yield "a comment in params", edit("params.yaml", "\n# A comment.\n")
     for stage in DATA_STAGES:
         yield f"a statement in {stage}", edit(f"src/tandem/stages/{stage}.py", "\n_UNUSED = 1\n")
-    yield "a param", steps(3)
-    yield "the param back", steps(2)
+    yield "a param", steps(STEPS + 1)
+    yield "the param back", steps(STEPS)
     yield "another branch", branch
     yield "the first branch again", checkout("-")
     yield "the other branch again", checkout("-")
@@ -179,7 +195,7 @@ def pulled(project: Project, scratch: Path) -> Project:
 def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
     """Change → the stages that an engine executes, and its CPU seconds, from an empty cache on."""
     found = {}
-    for title, change in [("a first run", lambda project: project), *changes(scratch)]:
+    for title, change in changes(scratch):
         project = change(project)
         before = _children_cpu()
         executed = project.executed(*ENGINES[engine])
@@ -202,9 +218,7 @@ def main() -> None:
     for engine in ENGINES:
         with tempfile.TemporaryDirectory() as folder:
             project = clone(ROOT, Path(folder) / "project")
-            project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
-            (project.path / "dvc.lock").unlink()
-            project.commit("smoke params")
+            shrink(project)
             table[engine] = count(project, engine, Path(folder))
     print(f"{'change':28}" + "".join(f"{engine + ': stages, CPU s':>30}" for engine in ENGINES))
     for title in table["dvc repro"]:

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from engines.workspace import Workspace, clone
+from engines.workspace import Workspace, clone, script
 from ruamel.yaml import YAML
 
 from tandem.core import io, provenance
 from tandem.core.provenance import Digest
 from tandem.lineage import audit, impact, show
 
+executions = script("executions")
+
 ENGINES = {
     "dvc repro": ["dvc", "repro", "--quiet"],
-    "snakemake -c1": ["snakemake", "--cores", "1"],
-    "snakemake -c4": ["snakemake", "--cores", "4"],
+    "snakemake -c2": ["snakemake", "--cores", "2"],
 }
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(3000)]
 
@@ -32,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspa
     made = {}
     for engine in ENGINES:
         made[engine] = clone(tmp_path_factory.mktemp("smoke"))
-        made[engine].run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
+        executions.shrink(executions.configured(made[engine].path))
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda engine: made[engine].run(*ENGINES[engine]), ENGINES))
     yield made
@@ -42,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspa
 
 def test_the_same_lock_from_either_engine_at_any_parallelism(runs: dict[str, Workspace]) -> None:
     locks = {engine: workspace.lock() for engine, workspace in runs.items()}
-    assert locks["dvc repro"] == locks["snakemake -c1"] == locks["snakemake -c4"]
+    assert locks["dvc repro"] == locks["snakemake -c2"]
     assert '"train@sentiment"' in locks["dvc repro"]
 
 
@@ -63,7 +64,7 @@ def test_a_stage_that_is_not_forked_gives_the_same_bytes(
 
 
 def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace]) -> None:
-    root = runs["snakemake -c4"].path
+    root = runs["snakemake -c2"].path
     for folder in ("data", "models", "reports"):
         for path in sorted((root / folder).rglob("*")):
             if path.is_file():
@@ -95,7 +96,7 @@ REPORTED = (
 def test_the_audit_agrees_and_names_what_is_changed(
     runs: dict[str, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(runs["snakemake -c4"].path)
+    monkeypatch.chdir(runs["snakemake -c2"].path)
     hash_once(monkeypatch)
     assert audit.run().findings == []
     for name in REPORTED:
@@ -197,8 +198,45 @@ def compress(given: Given, settings: Params) -> None:
 '''
 
 
+SEVEN_OF_INTENT = [
+    "compress intent int8", "compress intent pruned",
+    "evaluate intent base", "evaluate intent int8", "evaluate intent pruned",
+    "report", "train intent",
+]  # fmt: skip
+OF_EACH_TASK = {
+    stage: [f"{stage} {task}" for task in ("generation", "intent", "sentiment", "translation")]
+    for stage in executions.DATA_STAGES
+}
+EXECUTED = {
+    "a first run": [],  # the fixture has made it
+    "nothing": [],
+    **{f"a comment in {stage}": ["code"] for stage in executions.DATA_STAGES},
+    "a comment in params": ["code"],
+    **{f"a statement in {stage}": ["code", *OF_EACH_TASK[stage]] for stage in OF_EACH_TASK},
+    "a param": ["code", *SEVEN_OF_INTENT],
+    "the param back": [],
+    "another branch": ["code", *SEVEN_OF_INTENT],
+    "the first branch again": [],
+    "the other branch again": [],
+    "outputs deleted": [],
+    "a fresh clone, pulled": [],
+}
+"""Change → the stages whose command runs; a stage with the same content is skipped or restored."""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_what_has_new_content_is_executed(
+    engine: str, runs: dict[str, Workspace], tmp_path: Path
+) -> None:
+    project = executions.configured(runs[engine].path)
+    found = executions.count(project, engine, tmp_path)
+    assert {change: sorted(stages) for change, (stages, _) in found.items()} == {
+        change: sorted(stages) for change, stages in EXECUTED.items()
+    }
+
+
 def test_a_fifth_task_and_a_method_are_a_file_and_params_each(runs: dict[str, Workspace]) -> None:
-    workspace = runs["snakemake -c1"]
+    workspace = runs["snakemake -c2"]
     root = workspace.path
     (root / "src/tandem/tasks/topic.py").write_text(TASK)
     (root / "src/tandem/compression/half.py").write_text(METHOD)

@@ -1,5 +1,6 @@
 """A clone of the project to run engines in, and the commands a user would give there."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -55,6 +57,15 @@ class Workspace:
 
         content = YAML(typ="safe").load((self.path / "dvc.lock").read_text())
         return json.dumps(content, sort_keys=True, indent=1)
+
+
+def script(name: str) -> ModuleType:
+    """A module of benchmarks."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def clone(path: Path, standin: bool = False) -> Workspace:
