@@ -1,10 +1,11 @@
-# make repro   the whole pipeline on all cores           make test   the tests
-# make smoke   the same DAG on tiny params, in .smoke    make lint   ruff, mypy, snakefmt
+# make repro   the whole pipeline on all cores           make test       tests without engines
+# make smoke   the same DAG on tiny params, in .smoke    make test-all   all tests
+# make lint    ruff, mypy, snakefmt
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SNAKEMAKE := snakemake --workflow-profile workflow/profiles/default --cores all
 
-.PHONY: setup repro smoke test lint lock bench bench-engines
+.PHONY: setup repro smoke test test-all lint lock bench bench-engines
 
 setup: .venv/installed
 
@@ -23,8 +24,13 @@ smoke: setup
 	cd .smoke && PYTHONPATH=src ../$(BIN)/tandem overlay params.smoke.yaml params.yaml
 	cd .smoke && PYTHONPATH=src ../$(BIN)/$(SNAKEMAKE)
 
+PYTEST := pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/$(PYTEST) -m "not slow"
+
+test-all: setup
+	$(BIN)/$(PYTEST)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -36,8 +42,10 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/latency.py
 
-# What the engines cost besides the stages, on made-up projects of 60, 300 and 1,000 stages.
+# Which stages the engines execute after a change, and what they cost besides the stages, on made-up
+# projects of 60, 300 and 1,000 stages.
 bench-engines: setup
+	$(BIN)/python benchmarks/executions.py
 	$(BIN)/python benchmarks/engines.py
 
 # Newest versions that pyproject.toml allows, written down exactly. Run on purpose, then test.

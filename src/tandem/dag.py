@@ -336,7 +336,7 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
         inputs=sorted({*inputs} - {str(paths.PARAMS)}),
         made=sorted({*made}),
         outputs=sorted(outputs),
-        results=sorted(path for path, out in outputs.items() if out.metric or out.plot),
+        results=sorted(path for path, out in outputs.items() if _is_result(path, out)),
         upstream=[other.addressing for other in upstream],
         threads=int(meta.get("threads", 1)),
         mem_mb=int(meta.get("mem_mb", 1000)),
@@ -345,6 +345,11 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
         stale=stale,
         default=default,
     )
+
+
+def _is_result(path: str, out: Any) -> bool:
+    """Whether an output is a score or a plot; a record is a metric for the run cache's sake."""
+    return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
 
 def path_of(item: Any, root: str) -> str:

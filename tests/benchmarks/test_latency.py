@@ -14,6 +14,8 @@ from tandem import cli
 from tandem.core import io, paths
 from tandem.stages import evaluate
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "latency.py"
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},

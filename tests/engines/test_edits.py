@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from engines.workspace import Workspace, clone
 
-pytestmark = pytest.mark.timeout(1500)  # each goes through both engines
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each goes through both engines
 Edges = set[tuple[str, str]]
 
 

@@ -11,7 +11,7 @@ import pytest
 from engines.workspace import Workspace, clone
 from ruamel.yaml import YAML
 
-pytestmark = pytest.mark.timeout(1500)  # each goes through DVC several times
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each runs DVC several times
 TARGET = "train@sentiment"
 MODEL = Path("models/sentiment/base/content.json")
 

@@ -15,6 +15,8 @@ import pytest
 from engines.workspace import Workspace, clone
 from ruamel.yaml import YAML
 
+pytestmark = pytest.mark.slow
+
 CSV = b"text,label\nA gem of a movie.,positive\n"
 STAGE, TARGET = "fetch@sentiment", "data/raw/sentiment"
 ENGINES = {"dvc": ["dvc", "repro", STAGE], "snakemake": ["snakemake", "-c1", TARGET]}

@@ -24,7 +24,7 @@ ENGINES = {
     "dvc repro": ["dvc", "repro", "--quiet"],
     "snakemake -c2": ["snakemake", "--cores", "2"],
 }
-pytestmark = [pytest.mark.engines, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 
 @pytest.fixture(scope="module")

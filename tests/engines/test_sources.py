@@ -10,6 +10,8 @@ import pytest
 from engines.made_up import executed, make, stage
 from engines.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 ENGINES = {"dvc": ["dvc", "repro"], "snakemake": ["snakemake", "-c2"]}
 READ = ["rows.csv", "mine/rows.csv", "folder/a.csv", "imported.csv", "fetched.csv"]
 TRACKED = [*READ[:2], "folder", *READ[3:], "unused.csv"]

@@ -61,6 +61,7 @@ def test_what_is_found_comes_as_json_too(
     ]
 
 
+@pytest.mark.slow
 def test_each_single_change_is_found_and_named(
     chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +162,7 @@ def reorder(workspace: Workspace) -> None:
     yaml.dump(content, LOCK)
 
 
+@pytest.mark.slow
 def test_honest_workspaces_raise_no_alarm(
     chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
