@@ -170,8 +170,8 @@ def by_hand(stages: list[Stage]) -> str:
 
 
 REPRO = ("dvc", "repro", "--quiet")
-SNAKEMAKE = ("snakemake", "-c2", "--quiet", "all")
-PLAIN = ("snakemake", "-c2", "--quiet", "all", "--snakefile", "plain.smk", "--directory")
+SNAKEMAKE = ("snakemake", "--quiet", "all", "-c2")
+PLAIN = ("snakemake", "--quiet", "all", "-c2", "--snakefile", "plain.smk", "--directory")
 
 
 @dataclass
