@@ -170,8 +170,10 @@ def by_hand(stages: list[Stage]) -> str:
 
 
 REPRO = ("dvc", "repro", "--quiet")
-SNAKEMAKE = ("snakemake", "-c2", "--quiet", "all")
-PLAIN = ("snakemake", "-c2", "--quiet", "all", "--snakefile", "plain.smk", "--directory")
+SNAKEMAKE = ("snakemake", "--quiet", "all", "-c2")
+PLAIN = ("snakemake", "--quiet", "all", "-c2", "--snakefile", "plain.smk", "--directory")
+
+COMMANDS = {"snakemake": SNAKEMAKE, "dvc repro": REPRO, "plain": PLAIN}
 
 
 @dataclass
@@ -240,11 +242,12 @@ class Row:
     executed: int
 
 
-def run(sizes: list[int], full_repro: int, tandem: Path) -> list[Row]:
+def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> list[Row]:
     """All scenarios, in projects that are removed afterwards."""
     rows = []
     for size in sizes:
-        for name, command in (("snakemake", SNAKEMAKE), ("dvc repro", REPRO), ("plain", PLAIN)):
+        for name in engines:
+            command = COMMANDS[name]
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "project"
                 project = make(path, size, tandem)
@@ -291,14 +294,15 @@ def main() -> None:
     """Measure, print the table, maybe write the rows as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[*SIZES])
+    parser.add_argument("--engines", nargs="+", choices=COMMANDS, default=[*COMMANDS])
     parser.add_argument("--full-repro", type=int, default=60, help="largest full run of dvc repro")
     parser.add_argument("--tandem", type=Path, default=ROOT, help="the checkout to measure")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans' times count too
-    rows = run(options.sizes, options.full_repro, options.tandem.resolve())
+    rows = run(options.sizes, options.engines, options.full_repro, options.tandem.resolve())
     print(table(rows))
-    for size in options.sizes:
+    for size in options.sizes if "snakemake" in options.engines else ():
         print(f"a job among {size} stages: {job_seconds(rows, size, 'snakemake'):.2f} CPU seconds")
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
