@@ -13,7 +13,10 @@ from engines.workspace import Workspace
 
 from tandem.engines import job
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no server")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no server"),
+]
 SHOW = "ps -o ppid= -p $PPID >> parents.log"
 """The parent of the process that runs DVC: the server, or the shell of a job."""
 

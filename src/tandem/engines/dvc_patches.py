@@ -1,7 +1,7 @@
 """Patches of DVC and ruamel.yaml: the same results and bytes in less time. All are optional.
 
 They apply only to the versions that they were tested with; another version costs time, nothing
-else. What each buys, in CPU seconds of a pipeline of 300 stages, is in docs/decisions/0005.
+else. What they buy together is in docs/engines.md.
 
 - Every file of DVC's is YAML 1.2. ruamel.yaml looks the version up for each scalar.
 - voluptuous compiles the schema of a stage again for each stage; it is kept.
