@@ -64,6 +64,7 @@ def test_what_dvc_says_is_seen_too(own: Workspace) -> None:
     (own.path / "reviews.csv").write_bytes(CSV)
     blocked = own.path / ".dvc" / "cache" / "files"
     blocked.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(blocked, ignore_errors=True)
     blocked.write_text("")
     done = own.run(*ENGINES["snakemake"], check=False)
     assert done.returncode and "ERROR: " in done.stdout + done.stderr

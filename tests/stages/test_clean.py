@@ -202,6 +202,8 @@ def test_a_new_filter_needs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(
         package_of_filters, "__path__", [*package_of_filters.__path__, str(tmp_path)]
     )
+    names = registry.names  # of the folder, where the file is not
+    monkeypatch.setattr(registry, "names", lambda package: [*names(package), "shouting"])
     chosen = part("sentiment") | {"filters": [{"kind": "shouting"}]}
     settings = clean.Params.model_validate(chosen)
     rows = [sentiment("a", "LOUD"), sentiment("b", "quiet")]
