@@ -195,7 +195,8 @@ def refresh(read: stage_server.Pipeline, name: str) -> None:
     except LockError:
         raise
     except DvcException as error:
-        raise StageError(f"stage {name} failed: {' '.join(str(error).split())}") from error
+        reason = error.__cause__ or error  # DVC's own text only names the stage
+        raise StageError(f"stage {name} failed: {' '.join(str(reason).split())}") from error
 
 
 def add_sources() -> None:
