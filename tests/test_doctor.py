@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tandem.core.errors import StageError
 from tandem.fingerprint import Fingerprint
 
 ROOT = Path(__file__).parents[1]
+DVC = str(Path(sys.executable).parent / "dvc")
 KERNELS = {"linear/head": "5ea936223e29", "vector/exp": "0123456789ab"}
 
 
@@ -27,8 +29,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "init", "-q"],
         ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-q",
          "--allow-empty", "-m", "Start"],
-        ["dvc", "init", "-q"],
-        ["dvc", "config", "cache.type", "reflink,copy"],
+        [DVC, "init", "-q"],
+        [DVC, "config", "cache.type", "reflink,copy"],
     ):  # fmt: skip
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
     return folder
@@ -161,7 +163,7 @@ def test_git_that_is_not_there_or_refuses(project: Path, monkeypatch: pytest.Mon
 
 
 def test_a_cache_that_makes_outputs_read_only(project: Path) -> None:
-    subprocess.run(["dvc", "config", "cache.type", "hardlink"], check=True)
+    subprocess.run([DVC, "config", "cache.type", "hardlink"], check=True)
     assert "dvc config cache.type reflink,copy" in problem("dvc")
 
 
@@ -179,11 +181,11 @@ def test_a_folder_that_is_no_dvc_project(project: Path) -> None:
 
 
 def test_a_remote_is_looked_at_if_it_is_a_folder(project: Path) -> None:
-    subprocess.run(["dvc", "remote", "add", "-q", "-d", "shared", str(project / "shared")])
+    subprocess.run([DVC, "remote", "add", "-q", "-d", "shared", str(project / "shared")])
     assert "cannot be read: mount or create it" in problem("dvc")
     (project / "shared").mkdir()
     assert [line.state for line in lines("dvc")] == ["ok", "ok"]
-    subprocess.run(["dvc", "remote", "modify", "-q", "shared", "url", "s3://bucket/x"])
+    subprocess.run([DVC, "remote", "modify", "-q", "shared", "url", "s3://bucket/x"])
     assert [line.state for line in lines("dvc")] == ["ok", "note"]
 
 
