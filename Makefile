@@ -3,7 +3,7 @@
 # make lint    ruff, mypy, snakefmt
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SNAKEMAKE := snakemake --workflow-profile workflow/profiles/default --cores all
+SNAKEMAKE := snakemake --cores all
 
 .PHONY: setup repro smoke test test-all lint lock bench bench-engines
 

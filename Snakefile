@@ -42,9 +42,7 @@ onstart:
         RUN_LOCK = dag.hold()
         dag.add_sources()
     if workflow.local_exec:
-        # A limit on jobs a second spares a cluster's scheduler. With one, Snakemake chooses jobs
-        # again a second after each choice, and once more for each job that has ended.
-        workflow.scheduler.job_rate_limiter = None
+        dag.schedule_at_once(workflow.scheduler)
         STAGE_SERVER = dag.start_server(RUN_LOCK)
         TORCH_SERVER = warm.start(stage.name for stage in STAGES if stage.stale)
 

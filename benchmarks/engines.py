@@ -24,6 +24,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,7 +138,8 @@ def make(folder: Path, size: int, tandem: Path) -> Project:
     (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}, indent=1))
     project.params()
     shutil.copy(tandem / "Snakefile", folder)
-    shutil.copytree(tandem / "workflow", folder / "workflow")
+    for name in ("workflow", "profiles"):
+        shutil.copytree(tandem / name, folder / name)
     (folder / "plain.smk").write_text(by_hand(project.stages))
     project.env = os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -284,10 +286,12 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def job_seconds(rows: list[Row], size: int, engine: str) -> float:
-    """CPU seconds of one job: what five stale stages cost more than none, divided by five."""
+def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
+    """CPU seconds of one job: what all stages cost more than none, divided by their number."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
-    return (cost["five stale stages"] - cost["nothing to do"]) / STALE
+    if cost.keys() < {"all stages", "nothing to do"}:
+        return None
+    return (cost["all stages"] - cost["nothing to do"]) / size
 
 
 def main() -> None:
@@ -302,8 +306,10 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans' times count too
     rows = run(options.sizes, options.engines, options.full_repro, options.tandem.resolve())
     print(table(rows))
-    for size in options.sizes if "snakemake" in options.engines else ():
-        print(f"a job among {size} stages: {job_seconds(rows, size, 'snakemake'):.2f} CPU seconds")
+    for size, engine in product(options.sizes, options.engines):
+        seconds = job_seconds(rows, size, engine)
+        if seconds is not None:
+            print(f"{engine}: a job among {size} stages costs {seconds:.3f} CPU seconds")
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 

@@ -1,15 +1,20 @@
 """What dvc.yaml declares, and how stages are planned."""
 
+import asyncio
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import networkx as nx
 import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
+from snakemake.scheduling import greedy, milp
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tandem import dag
 from tandem.core import params, params_file, paths
@@ -139,3 +144,29 @@ def test_what_holds_up_most_goes_first() -> None:
     first = dag.priorities(graph)
     order = sorted(graph, key=lambda stage: (-first[stage], stage))
     assert " ".join(order) == "train raw2 raw list tune score listed draw drawn"
+
+
+@pytest.mark.parametrize("chosen", ["by priority", "by size", "by a solver"])
+def test_sizes_of_inputs_are_read_only_if_jobs_are_chosen_by_them(chosen: str) -> None:
+    by_priority = chosen == "by priority"
+    settings = greedy.SchedulerSettings(omit_prioritize_by_temp_and_input=by_priority)
+    scheduler = JobScheduler.__new__(JobScheduler)
+    scheduler._input_sizes = {}
+    if chosen == "by a solver":
+        scheduler._scheduler = milp.Scheduler(None, milp.SchedulerSettings(), logging.getLogger())
+    else:
+        scheduler._scheduler = greedy.Scheduler(None, settings, logging.getLogger())
+    dag.schedule_at_once(scheduler)
+    assert scheduler.job_rate_limiter is None
+    asyncio.run(scheduler.update_input_sizes([SimpleNamespace(input=[Measured()])]))
+    assert list(scheduler._input_sizes.values()) == ([] if by_priority else [7])
+
+
+class Measured:
+    """An input as Snakemake's scheduler knows it."""
+
+    async def exists(self) -> bool:
+        return True
+
+    async def size(self) -> int:
+        return 7

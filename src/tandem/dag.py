@@ -436,6 +436,24 @@ def leave_outputs_to_dvc() -> None:
     Job.cleanup = remove_none
 
 
+def schedule_at_once(scheduler: Any) -> None:
+    """Leave out what Snakemake does before each choice of jobs for the sake of clusters and disks.
+
+    A limit on jobs a second spares a cluster's scheduler. With one, Snakemake chooses again a
+    second after each choice, and once more for each job that has ended. The sizes of the inputs
+    of all jobs that are ready count only if jobs with large inputs come first, which
+    profiles/default switches off.
+    """
+
+    async def measure_nothing(_jobs: Any) -> None:
+        pass
+
+    scheduler.job_rate_limiter = None
+    chosen_by = scheduler._scheduler.settings
+    if getattr(chosen_by, "omit_prioritize_by_temp_and_input", False):
+        scheduler.update_input_sizes = measure_nothing
+
+
 def keep_lock() -> None:
     """Keep a copy of dvc.lock: DVC writes it in place, and a kill can leave it empty."""
     if paths.LOCK.exists():

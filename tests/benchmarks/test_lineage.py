@@ -31,6 +31,7 @@ def test_the_made_up_pipeline_is_an_honest_one(lineage: ModuleType, tmp_path: Pa
     assert done.findings == [] and done.stages == 30 and done.hashed > 30
 
 
+@pytest.mark.slow
 def test_the_cost_grows_with_the_number_of_stages(lineage: ModuleType) -> None:
     lineage.measure(10)  # what is imported once
     small, large = lineage.measure(100), lineage.measure(500)

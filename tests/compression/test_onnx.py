@@ -34,6 +34,7 @@ def bare(probe: Any) -> Any:
     return probe
 
 
+@pytest.mark.slow
 def test_an_encoder_answers_like_its_base(probe: Any, tmp_path: Path) -> None:
     bare(probe).save(tmp_path / "base")
     small = compressed(probe, tmp_path / "all").network
@@ -62,6 +63,7 @@ def test_an_encoder_answers_like_its_base(probe: Any, tmp_path: Path) -> None:
         assert b"site-packages" not in content
 
 
+@pytest.mark.slow
 def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: list[Row]) -> None:
     model = causal.Model.load(tiny / "generator", tasks.load("generation"))
     vocabulary, width = model.network.get_input_embeddings().weight.shape

@@ -62,6 +62,7 @@ def test_zens_dispatch_can_be_set_on_either_vendor() -> None:
     assert all(ZEN[key] != canonical[key] for key in ZEN)
 
 
+@pytest.mark.slow
 def test_a_forked_stage_may_set_it_after_torch_was_imported() -> None:
     assert kernels("intel", "import torch, transformers.trainer") == kernels("intel")
 

@@ -24,7 +24,8 @@ def make(path: Path, stages: Mapping[str, object], **files: str) -> Workspace:
     """A project with Tandem's Snakefile, these stages and files, and an own cache."""
     path.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "Snakefile", path)
-    shutil.copytree(ROOT / "workflow", path / "workflow")
+    for name in ("workflow", "profiles"):
+        shutil.copytree(ROOT / name, path / name)
     (path / ".dvcignore").write_text(".snakemake\n.snakemake_timestamp\n")
     (path / "params.yaml").write_text(json.dumps(PARAMS))
     (path / "dvc.yaml").write_text(json.dumps({"stages": stages}))

@@ -1,11 +1,13 @@
 """An entry at a time gives dvc.lock the bytes that DVC gives it."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dulwich.ignore import IgnoreFilter, Pattern
 from dvc import lock as locks
 from dvc import schema
 from dvc.dependency import param
@@ -30,6 +32,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return Repo.init(str(tmp_path), no_scm=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("patched", [False, True])
 def test_entries_are_written_as_dvc_writes_them(
     patched: bool, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +75,7 @@ def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)
     monkeypatch.setattr(schema, "vol", schema.vol)
     monkeypatch.setattr(param, "read_param_file", param.read_param_file)
+    monkeypatch.setattr(Pattern, "__init__", Pattern.__init__)
 
 
 @pytest.fixture(autouse=True)
@@ -121,14 +125,38 @@ def test_params_and_schemas_are_read_as_dvc_reads_them(
     assert param.read_param_file(repo.fs, path, keys, flatten=True)["runtime.seed"] == 7
 
 
+LINES = [
+    b"/one", b"/one.txt", b"!/one.txt", b"/a b", b"one", b"/one/", b"/on*", b"/one/two",
+    b"!one.txt", b"/ONE", b"/o.e", b"/",
+]  # fmt: skip
+PATHS = ["one", "one/", "one.txt", "one/two", "one/two/three", "two/one", "ONE", "one.txt/", "a b"]
+
+
+@pytest.mark.parametrize("ignorecase", [False, True])
+def test_what_is_ignored_is_the_same(ignorecase: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ignored() -> list[bool | None]:
+        lists = [list(lines) for lines in itertools.permutations(LINES, 2)]
+        return [IgnoreFilter(few, ignorecase).is_ignored(path) for few in lists for path in PATHS]
+
+    plain = ignored()
+    as_it_comes_back(monkeypatch)
+    dvc_patches.patch()
+    assert Pattern(b"/one")._name_re.__class__.__name__ == "_Same"
+    assert ignored() == plain and {None, True, False} <= set(plain)
+
+
 def test_another_version_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     as_it_comes_back(monkeypatch)
     monkeypatch.setitem(dvc_patches.TESTED, "dvc", "0")
     dvc_patches.tested.cache_clear()
-    before = Lockfile.dump_stages, param.read_param_file, schema.vol, locks.DEFAULT_TIMEOUT
+
+    def patched() -> list[Any]:
+        functions = [Lockfile.dump_stages, param.read_param_file, Pattern.__init__]
+        return [*functions, schema.vol, locks.DEFAULT_TIMEOUT]
+
+    before = patched()
     dvc_patches.patch()
-    after = Lockfile.dump_stages, param.read_param_file, schema.vol, locks.DEFAULT_TIMEOUT
-    assert not dvc_patches.tested() and after == before
+    assert not dvc_patches.tested() and patched() == before
     dvc_patches.tested.cache_clear()
 
 

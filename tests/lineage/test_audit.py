@@ -260,6 +260,7 @@ def test_wrong_options_are_one_line(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_stages_run_anew_give_the_same_bytes(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,6 +338,7 @@ def test_a_changed_bundle_is_one_line(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_another_seed_is_no_fault_of_stages_that_draw_nothing(project: Workspace) -> None:
     seed = "  seed: 13\n  threads"
     PARAMS.write_text(PARAMS.read_text().replace(seed, seed.replace("13", "14")))
@@ -366,6 +368,7 @@ def test_nothing_beyond_the_cache_is_read(md5: str) -> None:
     assert auditor._object(md5) is None
 
 
+@pytest.mark.slow
 def test_a_record_does_not_say_what_is_run_anew(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

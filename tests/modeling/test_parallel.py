@@ -20,6 +20,7 @@ def saved(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     # 96 rows in batches of 8: an epoch is 12 batches, 6 steps of two processes
     settings = {"steps": 12, "evaluate_every": 6, "learning_rate": 3e-3, "dropout": 0.1}
@@ -40,11 +41,13 @@ def test_one_process_is_this_one(tmp_path: Path) -> None:
         parallel.run(processes.mistake, 1)
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_as_by_one_process() -> None:
     with pytest.raises(TandemError, match=r"^row 7 is no row$"):
         parallel.run(processes.mistake, 2)
 
 
+@pytest.mark.slow
 def test_a_death_ends_all_and_is_told_in_a_line() -> None:
     with pytest.raises(StageError, match="of 2 died and the others were ended") as caught:
         parallel.run(processes.die, 2)

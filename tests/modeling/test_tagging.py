@@ -131,6 +131,7 @@ def test_outputs_are_tags_then_intents(model: Model) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_graph_tags_as_the_network_does(model: Model, tmp_path: Path) -> None:
     model.network.eval()
     onnx.compress(Given(copy.deepcopy(model), [], [], RUNTIME, tmp_path), onnx.Params())

@@ -111,6 +111,7 @@ def test_adapters_leave_plain_models_in_training_and_in_healing(project: Path) -
         assert network.config.num_labels == 3
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_one_writes(project: Path) -> None:
     content = copy.deepcopy(PARAMS)
     content["runtime"] |= {"processes": 2}

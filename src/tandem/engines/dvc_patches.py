@@ -1,4 +1,4 @@
-"""Patches of DVC and ruamel.yaml: the same results and bytes in less time. All are optional.
+"""Patches of DVC and what it uses: the same results and bytes in less time. All are optional.
 
 They apply only to the versions that they were tested with; another version costs time, nothing
 else. What they buy together is in docs/engines.md.
@@ -8,6 +8,8 @@ else. What they buy together is in docs/engines.md.
 - After a stage, DVC parses all of dvc.lock with its comments and writes all of it. Here the text
   of the one entry is replaced.
 - A process that waits for the lock checks fifty times a second, not twice.
+- For each output, DVC compiles every line of the .gitignore files next to and above it into two
+  regular expressions. A line that names one path, as DVC writes it, is compared instead.
 - A params file is parsed once as long as its content is the same; DVC parses it for each stage.
 - While planning, a path is hashed once for all stages that read it (`cached_hashes`).
 
@@ -21,26 +23,25 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-TESTED = {"dvc": "3.67.1", "ruamel.yaml": "0.19.1", "voluptuous": "0.16.0"}
+TESTED = {"dvc": "3.67.1", "dulwich": "1.2.21", "ruamel.yaml": "0.19.1", "voluptuous": "0.16.0"}
 HEAD = "schema: '2.0'\nstages:\n"
 ENTRY = re.compile(r"^  \S", re.MULTILINE)
-ENTRIES = re.compile(r"(?:  .*\n)*")
+OTHER = re.compile(r"\n(?!  |\Z)")
+"""What DVC does not write in dvc.lock after `HEAD`: a line that belongs to no stage."""
+ONE_PATH = re.compile(rb"/[\w.@+-]+")
+"""A line of a .gitignore that names one path in its folder."""
 
 
 @cache
 def tested() -> bool:
     """Whether the installed versions are those that the patches were tested with."""
-    import dvc
-    import voluptuous
-    from ruamel import yaml
-
-    modules = {"dvc": dvc, "ruamel.yaml": yaml, "voluptuous": voluptuous}
-    return all(module.__version__ == TESTED[name] for name, module in modules.items())
+    return all(metadata.version(name) == version for name, version in TESTED.items())
 
 
 def main() -> int:
@@ -64,6 +65,7 @@ def patch() -> None:
     from dvc.stage import serialize
 
     patch_reading()
+    _patch_ignore()
     locks.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
     dump_all = Lockfile.dump_stages
 
@@ -121,25 +123,20 @@ def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
     from dvc.utils.serialize._yaml import _dump
 
     text = text or HEAD
-    places = _places(text)
-    if places is None:
-        return ""
     stream = io.StringIO()
     _dump({"schema": "2.0", "stages": dict(entry)}, stream)
     new = stream.getvalue().removeprefix(HEAD)
-    title = new[: new.index("\n") + 1]
-    for start, end in places:
-        if text.startswith(title, start):
-            return text[:start] + new + text[end:]
-    return text + new
+    place = _place(text, new[: new.index("\n") + 1])
+    if place is None:
+        return ""
+    start, end = place
+    return text[:start] + new + text[end:]
 
 
 def lock_entry(text: str, title: str) -> str | None:
     """The entry with this title in the dvc.lock `text`; None if DVC has not written the text."""
-    places = _places(text or HEAD)
-    if places is None:
-        return None
-    return next((text[start:end] for start, end in places if text.startswith(title, start)), "")
+    place = _place(text or HEAD, title)
+    return None if place is None else text[slice(*place)]
 
 
 def entry_title(name: str) -> str:
@@ -148,12 +145,45 @@ def entry_title(name: str) -> str:
     return text[: text.index("\n") + 1]
 
 
-def _places(text: str) -> list[tuple[int, int]] | None:
-    """Start and end of each entry; None if `text` is not as DVC writes it."""
-    if not text.startswith(HEAD) or not ENTRIES.fullmatch(text, len(HEAD)):
+def _place(text: str, title: str) -> tuple[int, int] | None:
+    """Start and end of the entry with this title, both the end of `text` if there is none.
+
+    None if `text` is not as DVC writes it.
+    """
+    if not text.startswith(HEAD) or not text.endswith("\n") or OTHER.search(text, len(HEAD) - 1):
         return None
-    starts = [match.start() for match in ENTRY.finditer(text, len(HEAD))]
-    return list(pairwise([*starts, len(text)]))
+    start = text.find("\n" + title, len(HEAD) - 1) + 1
+    if not start:
+        return len(text), len(text)
+    after = ENTRY.search(text, start + len(title))
+    return start, after.start() if after else len(text)
+
+
+@dataclass(frozen=True)
+class _Same:
+    """Stands for the regular expression that dulwich makes of a line that names one path."""
+
+    name: bytes
+
+    def match(self, path: bytes) -> bool:
+        return path.removesuffix(b"/") == self.name
+
+
+def _patch_ignore() -> None:
+    """Compare the lines of a .gitignore that name one path, instead of compiling them."""
+    from dulwich.ignore import Pattern
+
+    compiled = Pattern.__init__
+
+    def compared(self: Pattern, pattern: bytes, ignorecase: bool = False) -> None:
+        if ignorecase or not ONE_PATH.fullmatch(pattern):
+            compiled(self, pattern, ignorecase)
+            return
+        self.pattern, self.ignorecase, self.is_exclude = pattern, False, True
+        self.is_directory_only = self.is_empty = self._describes_contents = False
+        self._re = self._name_re = _Same(pattern[1:])  # type: ignore[assignment]
+
+    Pattern.__init__ = compared  # type: ignore[method-assign]
 
 
 def _patch_params() -> None:

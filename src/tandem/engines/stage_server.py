@@ -149,13 +149,18 @@ def start(read: Pipeline, *close: int) -> int | None:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         job.die_with_parent(by=signal.SIGTERM)
-        forkserver.serve(listener, ended, partial(_work, read), _load)
+        forkserver.serve(listener, ended, partial(_work, read), partial(_load, read))
     finally:
         os._exit(0)
 
 
-def _load() -> None:
+def _load(read: Pipeline) -> None:
+    """Load what children need: what DVC imports late, and the params files of the stages."""
     dvc_patches.patch()
+    params = [d for stage in read.stages.values() for d in stage.deps if hasattr(d, "read_params")]
+    for each in {dependency.fs_path: dependency for dependency in params}.values():
+        with contextlib.suppress(Exception):  # the stage reports it
+            each.read_params()
     for name in LAZY:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
