@@ -22,6 +22,7 @@ report: "workflow/report/workflow.rst"
 # remembers of earlier runs. The option --rerun-triggers mtime says so too, but a plain
 # `snakemake -n` has to be right without it.
 type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
+workflow.log_missing_metadata_info = dag.say_nothing
 dag.leave_outputs_to_dvc()
 dag.use_this_environment()
 with dag.one_line():

@@ -436,6 +436,10 @@ def leave_outputs_to_dvc() -> None:
     Job.cleanup = remove_none
 
 
+def say_nothing() -> None:
+    """In place of Snakemake's line on stages that it has no memory of: DVC ran them."""
+
+
 def schedule_at_once(scheduler: Any) -> None:
     """Leave out what Snakemake does before each choice of jobs for the sake of clusters and disks.
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -54,31 +55,35 @@ def main(add_kind: str = "", json: bool = False) -> int:
     if add_kind:
         print(f"wrote {add(add_kind, here(params.project().runtime))}: commit it")
         return 0
-    lines = list(examine())
+    lines = []
+    for line in examine():
+        lines.append(line)
+        if not json:
+            print(line, flush=True)
     if json:
         print(text.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2))
-    else:
-        print("\n".join(map(str, lines)))
     return int(any(line.state == "problem" for line in lines))
 
 
 def examine() -> Iterator[Line]:
-    """A line of each check, in turn."""
-    checks: list[tuple[str, Callable[[], Iterator[tuple[str, str]]]]] = [
-        ("python", python),
-        ("packages", packages),
-        ("git", git),
-        ("dvc", dvc),
-        ("disk", disk),
-        ("mkl", dispatch),
-        ("kernels", kernels),
-    ]
-    for name, check in checks:
-        try:
-            for state, message in check():
-                yield Line(name, state, message)  # type: ignore[arg-type]
-        except TandemError as error:
-            yield Line(name, "problem", str(error))
+    """A line of each check, in turn; the kernels are computed during the other checks."""
+    with ThreadPoolExecutor(1) as pool:
+        computed = pool.submit(lambda: here(params.project().runtime))
+        checks: list[tuple[str, Callable[[], Iterator[tuple[str, str]]]]] = [
+            ("python", python),
+            ("packages", packages),
+            ("git", git),
+            ("dvc", dvc),
+            ("disk", disk),
+            ("mkl", dispatch),
+            ("kernels", lambda: kernels(computed.result())),
+        ]
+        for name, check in checks:
+            try:
+                for state, message in check():
+                    yield Line(name, state, message)  # type: ignore[arg-type]
+            except TandemError as error:
+                yield Line(name, "problem", str(error))
 
 
 def python() -> Iterator[tuple[str, str]]:
@@ -196,9 +201,9 @@ def dispatch() -> Iterator[tuple[str, str]]:
         yield "ok", f"its dispatch can be set to {mkl.CANONICAL!r}"
 
 
-def kernels() -> Iterator[tuple[str, str]]:
+def kernels(this: Fingerprint) -> Iterator[tuple[str, str]]:
     """Whether this machine computes the bits that were recorded, and which kernels do not."""
-    this, known = here(params.project().runtime), kinds()
+    known = kinds()
     recorded = {name: kind for name, kind in known.items() if kind.recorded}
     if not recorded:
         yield "problem", f"{FOLDER} has no recorded kind: run `tandem doctor --add KIND`"
