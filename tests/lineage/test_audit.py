@@ -291,6 +291,7 @@ def test_a_signed_revision_agrees_in_a_clean_clone(
     assert cli.main(signed) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_was_run_again_after_signing_is_named(
     stage: str, signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]

@@ -61,6 +61,7 @@ def test_a_revision_that_is_not_there(
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_left_the_metric_as_it_was_did_not_reach_it(project: Workspace) -> None:
     first = project.run("git", "rev-parse", "HEAD").stdout.strip()
     code, params = project.path / "src/tandem/stages/clean.py", project.path / "params.yaml"

@@ -51,7 +51,13 @@ def size(variant: str) -> int:
     return found
 
 
-@pytest.mark.parametrize("method", registry.names("compression"))
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "onnx" else [])  # exports a graph
+        for name in registry.names("compression")
+    ],
+)
 def test_a_method_gives_a_smaller_model_that_answers_and_the_same_again(
     project: Path, method: str
 ) -> None:
