@@ -245,7 +245,7 @@ def _stages(stages: Sequence[Any], graph: Any) -> list[Stage]:
     root = str(Path.cwd())
     active = get_active_graph(graph)  # a frozen stage depends on nothing
     commands = [stage for stage in stages if stage.cmd]
-    with dvc_patches.cached_hashes(), reading(stages[0].repo, graph) if stages else nullcontext():
+    with reading(stages[0].repo, graph) if stages else nullcontext():
         changed = {stage for stage in graph if type(stage).status.__wrapped__(stage)}
     # `dvc repro` runs the dvc.yaml of the root, and what its stages depend on anywhere.
     default = {stage for stage in commands if Path(stage.path) == Path(root, paths.DAG)}

@@ -68,8 +68,7 @@ def test_a_lock_is_read_as_dvc_reads_it(monkeypatch: pytest.MonkeyPatch) -> None
 
 def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the test, what `patch` changes is as it was."""
-    dvc_patches.patch.cache_clear()
-    dvc_patches.patch_reading.cache_clear()
+    dvc_patches._applied.clear()
     monkeypatch.setattr(Lockfile, "dump_stages", Lockfile.dump_stages)
     monkeypatch.setattr(VersionedResolver, "processing_version", (1, 2))
     monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)
@@ -82,8 +81,7 @@ def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 def unpatched() -> Iterator[None]:
     """Other tests start from DVC as it is."""
     yield
-    dvc_patches.patch.cache_clear()
-    dvc_patches.patch_reading.cache_clear()
+    dvc_patches._applied.clear()
 
 
 @pytest.mark.parametrize(

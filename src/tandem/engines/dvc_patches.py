@@ -1,17 +1,7 @@
 """Patches of DVC and what it uses: the same results and bytes in less time. All are optional.
 
 They apply only to the versions that they were tested with; another version costs time, nothing
-else. What they buy together is in docs/engines.md.
-
-- Every file of DVC's is YAML 1.2. ruamel.yaml looks the version up for each scalar.
-- voluptuous compiles the schema of a stage again for each stage; it is kept.
-- After a stage, DVC parses all of dvc.lock with its comments and writes all of it. Here the text
-  of the one entry is replaced.
-- A process that waits for the lock checks fifty times a second, not twice.
-- For each output, DVC compiles every line of the .gitignore files next to and above it into two
-  regular expressions. A line that names one path, as DVC writes it, is compared instead.
-- A params file is parsed once as long as its content is the same; DVC parses it for each stage.
-- While planning, a path is hashed once for all stages that read it (`cached_hashes`).
+else. `python benchmarks/patches.py` measures what each one saves; docs/engines.md has the figures.
 
 `python -m tandem.engines.dvc_patches …` is the command `dvc` with these patches.
 """
@@ -21,8 +11,7 @@ import io
 import operator
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -55,46 +44,36 @@ def main() -> int:
         return int(dvc(sys.argv[1:]))
 
 
-@cache
 def patch() -> None:
-    """Apply the patches in this process, if the versions are tested."""
-    if not tested():
-        return
-    from dvc import lock as locks
-    from dvc.dvcfile import Lockfile
-    from dvc.stage import serialize
-
-    patch_reading()
-    _patch_ignore()
-    locks.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
-    dump_all = Lockfile.dump_stages
-
-    def dump_stages(lock: Any, stages: Any, **options: Any) -> None:
-        path = Path(lock.path)
-        old = text = path.read_text(encoding="utf-8") if path.exists() else ""
-        for stage in stages:
-            text = replace_entry(text, serialize.to_lockfile(stage, **options))
-            if not text:
-                dump_all(lock, stages, **options)
-                return
-        if text != old:
-            path.write_text(text, encoding="utf-8")
-            lock.repo.scm_context.track_file(lock.relpath)
-
-    Lockfile.dump_stages = dump_stages
+    """Apply all patches in this process, if the versions are tested."""
+    _apply(PATCHES)
 
 
-@cache
 def patch_reading() -> None:
-    """Apply the patches for reading YAML, params and schemas, if the versions are tested."""
-    if not tested():
-        return
-    from dvc import schema
+    """Apply the patches of what planning does: reading YAML, params and schemas."""
+    _apply(READING)
+
+
+def _apply(patches: Sequence[Callable[[], None]]) -> None:
+    if tested():
+        for apply in patches:
+            if apply not in _applied:
+                apply()
+                _applied.add(apply)
+
+
+def read_yaml_1_2() -> None:
+    """Read every file as YAML 1.2: ruamel.yaml looks the version up for each scalar."""
     from ruamel.yaml.resolver import VersionedResolver
 
     VersionedResolver.processing_version = (1, 2)  # type: ignore[assignment,method-assign]
+
+
+def compile_schemas_once() -> None:
+    """Keep compiled schemas: voluptuous compiles the schema of a stage again for each stage."""
+    from dvc import schema
+
     schema.vol = _CompiledOnce(schema.vol)
-    _patch_params()
 
 
 class _CompiledOnce:
@@ -113,6 +92,38 @@ class _CompiledOnce:
         if id(schema) not in self._schemas:
             self._schemas[id(schema)] = self._module.Schema(schema)
         return self._schemas[id(schema)]
+
+
+def poll_locks() -> None:
+    """Check fifty times a second, not twice, whether DVC's lock is free."""
+    from dvc import lock as locks
+
+    locks.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
+
+
+def write_one_entry() -> None:
+    """After a stage, replace the text of its entry in dvc.lock.
+
+    DVC parses all of dvc.lock with its comments and writes all of it.
+    """
+    from dvc.dvcfile import Lockfile
+    from dvc.stage import serialize
+
+    dump_all = Lockfile.dump_stages
+
+    def dump_stages(lock: Any, stages: Any, **options: Any) -> None:
+        path = Path(lock.path)
+        old = text = path.read_text(encoding="utf-8") if path.exists() else ""
+        for stage in stages:
+            text = replace_entry(text, serialize.to_lockfile(stage, **options))
+            if not text:
+                dump_all(lock, stages, **options)
+                return
+        if text != old:
+            path.write_text(text, encoding="utf-8")
+            lock.repo.scm_context.track_file(lock.relpath)
+
+    Lockfile.dump_stages = dump_stages
 
 
 def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
@@ -169,8 +180,11 @@ class _Same:
         return path.removesuffix(b"/") == self.name
 
 
-def _patch_ignore() -> None:
-    """Compare the lines of a .gitignore that name one path, instead of compiling them."""
+def compare_ignored_paths() -> None:
+    """Compare the lines of .gitignore that name one path, as DVC writes them.
+
+    For each output, DVC compiles all lines next to it and above it into two regular expressions.
+    """
     from dulwich.ignore import Pattern
 
     compiled = Pattern.__init__
@@ -186,8 +200,11 @@ def _patch_ignore() -> None:
     Pattern.__init__ = compared  # type: ignore[method-assign]
 
 
-def _patch_params() -> None:
-    """Parse a params file once per content, and find a key by a walk instead of a search."""
+def parse_params_once() -> None:
+    """Parse a params file once per content, and find a key by a walk instead of a search.
+
+    DVC parses it for each stage.
+    """
     from dvc.dependency import param
 
     load, read_param_file = param.load_path, param.read_param_file
@@ -218,31 +235,9 @@ def _patch_params() -> None:
     param.read_param_file = read_params
 
 
-@contextmanager
-def cached_hashes() -> Iterator[None]:
-    """Hash each path once for all stages that read it, such as the folders of code.
-
-    Nothing may change meanwhile: this is for planning, not for running a stage.
-    """
-    if not tested():
-        yield
-        return
-    from dvc.output import Output
-
-    hashes: dict[tuple[str, str], Any] = {}
-    get_hash = Output._get_hash_meta
-
-    def get_hash_once(output: Any) -> Any:
-        key = output.fs_path, output.hash_name
-        if key not in hashes:
-            hashes[key] = get_hash(output)
-        return hashes[key]
-
-    Output._get_hash_meta = get_hash_once
-    try:
-        yield
-    finally:
-        Output._get_hash_meta = get_hash
+READING = (read_yaml_1_2, compile_schemas_once, parse_params_once)
+PATCHES = (*READING, compare_ignored_paths, poll_locks, write_one_entry)
+_applied: set[Callable[[], None]] = set()
 
 
 if __name__ == "__main__":

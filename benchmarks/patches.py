@@ -1,0 +1,79 @@
+"""What each patch of DVC saves (`tandem.engines.dvc_patches`).
+
+    python benchmarks/patches.py                 # a made-up project of 300 stages
+    python benchmarks/patches.py --size 1000
+
+Two stages are stale. `dvc repro` runs them after it has read all stages; or two commands
+`dvc --wait-for-lock repro --single-item` run them at once, as two jobs of Snakemake do without a
+server of stages. Measured are CPU seconds, and for the two jobs the time until both have ended,
+the least of three runs: with all patches, without each one, and without any.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import engines
+
+from tandem.engines import dvc_patches
+
+PROGRAM = """
+import sys
+from tandem.engines import dvc_patches
+left_out = sys.argv.pop(1).split(",")
+dvc_patches.PATCHES = tuple(p for p in dvc_patches.PATCHES if p.__name__ not in left_out)
+sys.exit(dvc_patches.main())
+"""
+RUNS = 3
+
+
+def measure(
+    project: engines.Project, value: int, left_out: list[str], *commands: list[str]
+) -> tuple[float, float]:
+    """CPU seconds and elapsed seconds of commands at once; `value` is new to both stages."""
+    project.params(value, project.ends()[:2])
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    patched = [sys.executable, "-c", PROGRAM, ",".join(left_out) or "none"]
+    jobs = [
+        subprocess.Popen([*patched, *command], cwd=project.path, env=project.env)
+        for command in commands
+    ]
+    codes = [job.wait() for job in jobs]
+    if any(codes):
+        raise SystemExit("dvc failed")
+    after, end = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return spent, end - start
+
+
+def main() -> None:
+    """Measure and print a line for each patch."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=300, help="stages of the project")
+    size = parser.parse_args().size
+    names = [patch.__name__ for patch in dvc_patches.PATCHES]
+    settings = {"all patches": []} | {f"without {n}": [n] for n in names} | {"no patch": names}
+    values = count(2)
+    with tempfile.TemporaryDirectory() as folder:
+        project = engines.make(Path(folder) / "project", size, engines.ROOT)
+        project.measure(*engines.SNAKEMAKE)
+        single = ["--wait-for-lock", "repro", "--quiet", "--single-item"]
+        jobs = [[*single, stage.name] for stage in project.ends()[:2]]
+        print(f"{'':28}{'dvc repro':>12}{'two jobs':>12}{'elapsed':>12}")
+        for setting, left_out in settings.items():
+            whole = min(
+                measure(project, next(values), left_out, ["repro", "--quiet"])[0]
+                for _ in range(RUNS)
+            )
+            runs = [measure(project, next(values), left_out, *jobs) for _ in range(RUNS)]
+            spent, elapsed = (min(column) for column in zip(*runs, strict=True))
+            print(f"{setting:28}{whole:12.2f}{spent:12.2f}{elapsed:12.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
