@@ -289,7 +289,7 @@ def table(rows: list[Row]) -> str:
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
     """CPU seconds of one job: what all stages cost more than none, divided by their number."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
-    if cost.keys() < {"all stages", "nothing to do"}:
+    if not {"all stages", "nothing to do"} <= cost.keys():
         return None
     return (cost["all stages"] - cost["nothing to do"]) / size
 
