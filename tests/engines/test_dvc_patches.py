@@ -15,7 +15,6 @@ from dvc.dvcfile import Lockfile
 from dvc.repo import Repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import parse_yaml
-from ruamel.yaml.resolver import VersionedResolver
 
 from tandem.engines import dvc_patches
 
@@ -58,19 +57,10 @@ def test_entries_are_written_as_dvc_writes_them(
     assert path.read_text(encoding="utf-8").count("\n    cmd: ") == 8
 
 
-def test_a_lock_is_read_as_dvc_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = LOCK + "    note: [no, 0o7, 1e3, 1_000, 0123, ~, 'yes', 2026-11-25, 0x1F, .5]\n"
-    known = parse_yaml(odd, "dvc.lock")
-    as_it_comes_back(monkeypatch)
-    dvc_patches.patch()
-    assert parse_yaml(odd, "dvc.lock") == known
-
-
 def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the test, what `patch` changes is as it was."""
     dvc_patches._applied.clear()
     monkeypatch.setattr(Lockfile, "dump_stages", Lockfile.dump_stages)
-    monkeypatch.setattr(VersionedResolver, "processing_version", (1, 2))
     monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)
     monkeypatch.setattr(schema, "vol", schema.vol)
     monkeypatch.setattr(param, "read_param_file", param.read_param_file)

@@ -50,7 +50,7 @@ def patch() -> None:
 
 
 def patch_reading() -> None:
-    """Apply the patches of what planning does: reading YAML, params and schemas."""
+    """Apply the patches of what planning does: reading params and schemas."""
     _apply(READING)
 
 
@@ -60,13 +60,6 @@ def _apply(patches: Sequence[Callable[[], None]]) -> None:
             if apply not in _applied:
                 apply()
                 _applied.add(apply)
-
-
-def read_yaml_1_2() -> None:
-    """Read every file as YAML 1.2: ruamel.yaml looks the version up for each scalar."""
-    from ruamel.yaml.resolver import VersionedResolver
-
-    VersionedResolver.processing_version = (1, 2)  # type: ignore[assignment,method-assign]
 
 
 def compile_schemas_once() -> None:
@@ -235,7 +228,7 @@ def parse_params_once() -> None:
     param.read_param_file = read_params
 
 
-READING = (read_yaml_1_2, compile_schemas_once, parse_params_once)
+READING = (compile_schemas_once, parse_params_once)
 PATCHES = (*READING, compare_ignored_paths, poll_locks, write_one_entry)
 _applied: set[Callable[[], None]] = set()
 
