@@ -1,7 +1,7 @@
 """What each patch of DVC saves (`tandem.engines.dvc_patches`).
 
     python benchmarks/patches.py                 # a made-up project of 300 stages
-    python benchmarks/patches.py --size 1000
+    python benchmarks/patches.py --size 1000 --without compare_ignored_paths
 
 Two stages are stale. `dvc repro` runs them after it has read all stages; or two commands
 `dvc --wait-for-lock repro --single-item` run them at once, as two jobs of Snakemake do without a
@@ -55,12 +55,14 @@ def main() -> None:
     """Measure and print a line for each patch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=300, help="stages of the project")
-    size = parser.parse_args().size
     names = [patch.__name__ for patch in dvc_patches.PATCHES]
-    settings = {"all patches": []} | {f"without {n}": [n] for n in names} | {"no patch": names}
+    parser.add_argument("--without", nargs="+", choices=names, help="only these; default: all")
+    options = parser.parse_args()
+    settings = {"all patches": []} | {f"without {n}": [n] for n in options.without or names}
+    settings |= {} if options.without else {"no patch": names}
     values = count(2)
     with tempfile.TemporaryDirectory() as folder:
-        project = engines.make(Path(folder) / "project", size, engines.ROOT)
+        project = engines.make(Path(folder) / "project", options.size, engines.ROOT)
         project.measure(*engines.SNAKEMAKE)
         single = ["--wait-for-lock", "repro", "--quiet", "--single-item"]
         jobs = [[*single, stage.name] for stage in project.ends()[:2]]

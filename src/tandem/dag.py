@@ -437,16 +437,16 @@ def leave_outputs_to_dvc() -> None:
 
 
 def say_nothing() -> None:
-    """In place of Snakemake's line on stages that it has no memory of: DVC ran them."""
+    """Replace Snakemake's message about jobs without metadata: DVC may have run these stages."""
 
 
 def schedule_at_once(scheduler: Any) -> None:
-    """Leave out what Snakemake does before each choice of jobs for the sake of clusters and disks.
+    """Skip work before each selection of jobs that only clusters or other schedulers need.
 
-    A limit on jobs a second spares a cluster's scheduler. With one, Snakemake chooses again a
-    second after each choice, and once more for each job that has ended. The sizes of the inputs
-    of all jobs that are ready count only if jobs with large inputs come first, which
-    profiles/default switches off.
+    A limit on jobs per second protects a cluster's scheduler. With a limit, Snakemake selects jobs
+    again one second after each selection, and once more for each job that has ended. Snakemake
+    also reads the input sizes of all ready jobs; they matter only if jobs with large inputs come
+    first, which profiles/default switches off.
     """
 
     async def measure_nothing(_jobs: Any) -> None:

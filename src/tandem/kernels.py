@@ -41,7 +41,7 @@ def kernels() -> dict[str, str]:
     """The digest of each kernel, by its name GROUP/KERNEL."""
     warnings.filterwarnings("ignore")
     parts = (products, attentions, vectors, reductions, optimizers, networks, random)
-    # Imports take most of the time: those of scikit-learn come in a fork, on another core.
+    # Imports take most of the time. A forked process imports scikit-learn on another core.
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
         apart = pool.submit(libraries)
         found = {name: value for part in parts for name, value in part().items()}

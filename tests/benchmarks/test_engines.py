@@ -1,21 +1,15 @@
 """benchmarks/engines.py: what it says of its own measurements."""
 
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "engines.py"
-
 
 @pytest.fixture(scope="module")
-def engines() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("engines_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def engines(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("engines")
 
 
 def test_a_job_costs_what_all_stages_cost_more_than_none(engines: ModuleType) -> None:

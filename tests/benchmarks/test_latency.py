@@ -1,8 +1,8 @@
 """benchmarks/latency.py: variants beside their base, on a tiny project."""
 
-import importlib.util
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,7 +16,6 @@ from tandem.stages import evaluate
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "latency.py"
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["sentiment"],
@@ -27,13 +26,8 @@ PARAMS: dict[str, Any] = {
 
 
 @pytest.fixture
-def latency() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("latency", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def latency(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("latency")
 
 
 @pytest.fixture

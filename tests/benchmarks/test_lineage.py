@@ -1,7 +1,7 @@
 """benchmarks/lineage.py: questions to a made-up pipeline, whose cost grows as the pipeline does."""
 
-import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -9,16 +9,10 @@ import pytest
 
 from tandem.lineage import audit
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "lineage.py"
-
 
 @pytest.fixture(scope="module")
-def lineage() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lineage_benchmark", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def lineage(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("lineage")
 
 
 def test_the_made_up_pipeline_is_an_honest_one(lineage: ModuleType, tmp_path: Path) -> None:
