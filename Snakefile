@@ -9,7 +9,7 @@
 from snakemake.settings.enums import RerunTrigger
 from snakemake.utils import min_version
 
-from tandem import dag, warm
+from tandem.engines import plan, torch_server
 from tandem.engines import job
 
 min_version("9.0")
@@ -22,11 +22,11 @@ report: "workflow/report/workflow.rst"
 # remembers of earlier runs. The option --rerun-triggers mtime says so too, but a plain
 # `snakemake -n` has to be right without it.
 type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
-workflow.log_missing_metadata_info = dag.say_nothing
-dag.leave_outputs_to_dvc()
-dag.use_this_environment()
-with dag.one_line():
-    STAGES = dag.plan() if workflow.is_main_process else dag.read_plan()
+workflow.log_missing_metadata_info = plan.say_nothing
+plan.leave_outputs_to_dvc()
+plan.use_this_environment()
+with plan.one_line():
+    STAGES = plan.plan() if workflow.is_main_process else plan.read_plan()
 
 
 rule all:
@@ -39,14 +39,14 @@ include: "workflow/rules/stages.smk"
 
 
 onstart:
-    with dag.one_line():
-        RUN_LOCK = dag.hold()
-        dag.add_sources()
+    with plan.one_line():
+        RUN_LOCK = plan.hold()
+        plan.add_sources()
     if workflow.local_exec:
-        dag.schedule_at_once(workflow.scheduler)
-        STAGE_SERVER = dag.start_server(RUN_LOCK)
-        TORCH_SERVER = warm.start(stage.name for stage in STAGES if stage.stale)
+        plan.schedule_at_once(workflow.scheduler)
+        STAGE_SERVER = plan.start_server(RUN_LOCK)
+        TORCH_SERVER = torch_server.start(stage.name for stage in STAGES if stage.stale)
 
 
 onsuccess:
-    dag.keep_lock()
+    plan.keep_lock()

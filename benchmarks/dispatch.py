@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tandem.core import determinism, mkl
+from tandem.core import determinism
 from tandem.core.params import Runtime
+from tandem.patches import mkl
 
 REPEATS = 4
 SECONDS = 0.4

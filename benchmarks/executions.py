@@ -4,7 +4,7 @@
     python benchmarks/executions.py --json FILE     the same, and the counts as JSON
 
 A stage is executed if its command runs; a stage that the engine skips, or restores from DVC's run
-cache, is not. Commands are counted by the log of runs (`tandem.cost`), CPU seconds over all
+cache, is not. Commands are counted by the log of runs (`tandem.engines.cost`), CPU seconds over all
 processes of the engine. Equal outputs alone would not show that a stage was executed for nothing.
 """
 
@@ -22,8 +22,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from tandem import cost
 from tandem.core import params_file
+from tandem.engines import cost
 
 ROOT = Path(__file__).parents[1]
 ENGINES = {

@@ -26,10 +26,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.core import determinism, io, params, paths, records
+from tandem.core import determinism, io, params, paths
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.report.figures import GRAPH
+from tandem.core.rows import read_rows
+from tandem.report.scores import GRAPH
 
 OUT = Path("benchmarks/latency.json")
 CPUINFO = Path("/proc/cpuinfo")
@@ -83,14 +84,14 @@ def measure(
     Of the graph also the scores, and the hash of the base that it was made of.
     """
     from tandem import metrics, modeling
-    from tandem.pins import pin_torch
+    from tandem.modeling.seeding import pin_torch
     from tandem.stages import evaluate
 
     pin_torch(runtime)
     known = tasks.load(task)
     settings = params.load(evaluate.Params, task, "evaluate")
     source = paths.split(task) / "test.parquet"
-    tested = metrics.sample(records.read(source, known.row), settings.max_rows, str(source))
+    tested = metrics.sample(read_rows(source, known.row), settings.max_rows, str(source))
     folders = {variant: paths.model(task, variant) for variant in variants}
     entries: dict[str, dict[str, Any]] = {
         variant: {SHA: evaluate.weights(folder)[SHA]} for variant, folder in folders.items()
@@ -124,7 +125,7 @@ def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
     model = modeling.load(paths.model(task, BASE), known)
     if getattr(model.network.config, "is_encoder_decoder", False):
         return False
-    rows = records.read(paths.augmented(task) / "train.parquet", known.row)
+    rows = read_rows(paths.augmented(task) / "train.parquet", known.row)
     shared = params.load(int8.Params, task, "int8").model_dump(include={*onnx.Params.model_fields})
     settings = onnx.Params.model_validate(shared)
     onnx.compress(Given(model, rows, [], runtime, folder), settings)

@@ -18,9 +18,10 @@ from ruamel.yaml import YAML
 
 from tandem.core import io, provenance
 from tandem.core.provenance import Declared, Record, digest
-from tandem.lineage import audit, impact, show
-from tandem.lineage import lock as locks
+from tandem.lineage.audit import checks
+from tandem.lineage.audit import dvc_lock as locks
 from tandem.lineage.graph import record_of
+from tandem.lineage.queries import impact, show
 
 CODE = "src/code.py"
 PARAMS = (
@@ -88,7 +89,7 @@ def measure(stages: int) -> dict[str, float]:
     questions: dict[str, Callable[[], object]] = {
         "show": lambda: show.words(show.answer(last)),
         "impact": lambda: impact.words(impact.answer("make-1")),
-        "audit": audit.run,
+        "audit": checks.run,
     }
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:

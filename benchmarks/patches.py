@@ -1,4 +1,4 @@
-"""What each patch of DVC saves (`tandem.engines.dvc_patches`).
+"""What each patch of DVC saves (`tandem.patches.dvc`).
 
     python benchmarks/patches.py                 # a made-up project of 300 stages
     python benchmarks/patches.py --size 1000 --without compare_ignored_paths
@@ -20,14 +20,14 @@ from pathlib import Path
 
 import engines
 
-from tandem.engines import dvc_patches
+from tandem.patches import dvc
 
 PROGRAM = """
 import sys
-from tandem.engines import dvc_patches
+from tandem.patches import dvc
 left_out = sys.argv.pop(1).split(",")
-dvc_patches.PATCHES = tuple(p for p in dvc_patches.PATCHES if p.__name__ not in left_out)
-sys.exit(dvc_patches.main())
+dvc.PATCHES = tuple(p for p in dvc.PATCHES if p.__name__ not in left_out)
+sys.exit(dvc.main())
 """
 RUNS = 3
 
@@ -55,7 +55,7 @@ def main() -> None:
     """Measure and print a line for each patch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=300, help="stages of the project")
-    names = [patch.__name__ for patch in dvc_patches.PATCHES]
+    names = [patch.__name__ for patch in dvc.PATCHES]
     parser.add_argument("--without", nargs="+", choices=names, help="only these; default: all")
     options = parser.parse_args()
     settings = {"all patches": []} | {f"without {n}": [n] for n in options.without or names}

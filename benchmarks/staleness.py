@@ -17,10 +17,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from tandem import closure, declared
-from tandem.closure import Closures
 from tandem.core import params
 from tandem.core.errors import TandemError
+from tandem.engines import code_closure, dvc_stages
+from tandem.engines.code_closure import Closures
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 NEEDED = ("src", "dvc.yaml", "params.yaml", "requirements.lock")
@@ -50,13 +50,13 @@ def codes(root: Path) -> dict[str, dict[str, str]]:
             for module in closures.closure(stage, content).values()
             for name, digest in module.digests.items()
         }
-        for stage in declared.stages(root)
+        for stage in dvc_stages.stages(root)
     }
 
 
 def move_checks(root: Path) -> None:
     """Take out of core/params.py what is in modules now that no stage imports."""
-    core = Path(closure.__file__).parent / "core"
+    core = Path(code_closure.__file__).parent / "core"
     moved = {
         node.name
         for name in ("params_check.py", "params_file.py")
@@ -77,7 +77,7 @@ def count(commit: str) -> tuple[int, int, int]:
         move_checks(Path(old))
         move_checks(Path(new))
         changed = git("diff", "--name-only", f"{commit}^", commit).splitlines()
-        stages = {stage.name: stage for stage in declared.stages(Path(new))}
+        stages = {stage.name: stage for stage in dvc_stages.stages(Path(new))}
         before, after = codes(Path(old)), codes(Path(new))
     by_folder = {
         name

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tandem.core import paths, records
+from tandem.core import paths
+from tandem.core.rows import write_rows
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
@@ -161,7 +162,7 @@ def rated_project(
         paths.split(task).mkdir(parents=True)
     for name, rows in splits.items():
         film = [row for row in rows if row.domain == "movie"]
-        records.write(paths.split("generation") / f"{name}.parquet", film, GenerationRow)
+        write_rows(paths.split("generation") / f"{name}.parquet", film, GenerationRow)
         labelled = [_labelled(row) for row in rows]
-        records.write(paths.split("sentiment") / f"{name}.parquet", labelled, SentimentRow)
+        write_rows(paths.split("sentiment") / f"{name}.parquet", labelled, SentimentRow)
     return tmp_path

@@ -32,10 +32,10 @@ from transformers import (  # noqa: E402
 
 from tandem import modeling  # noqa: E402
 from tandem.core import task as tasks  # noqa: E402
-from tandem.core.records import Span  # noqa: E402
+from tandem.core.rows import Span  # noqa: E402
 from tandem.families import classification, seq2seq, tagging  # noqa: E402
-from tandem.modeling.fitting import fit  # noqa: E402
-from tandem.pins import pin_torch  # noqa: E402
+from tandem.modeling.seeding import pin_torch  # noqa: E402
+from tandem.modeling.training.trainer import fit  # noqa: E402
 from tandem.tasks.generation import GenerationRow  # noqa: E402
 from tandem.tasks.intent import IntentRow  # noqa: E402
 from tandem.tasks.sentiment import SentimentRow  # noqa: E402

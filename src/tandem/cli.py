@@ -15,11 +15,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from tandem import __version__, cost
+from tandem import __version__
 from tandem.core import determinism, params, paths, registry
 from tandem.core.errors import TandemError, UnknownName, line
 from tandem.core.provenance import imported_modules, recorded
-from tandem.declared import stage_of
+from tandem.engines import cost
+from tandem.engines.dvc_stages import stage_of
 from tandem.engines.job import die_with_parent
 
 
@@ -140,9 +141,9 @@ def overlay(top: str, base: str) -> None:
 
     params_file.overlay(Path(top), Path(base))
     if Path(base) == paths.PARAMS:
-        from tandem import dag
+        from tandem.engines import plan
 
-        dag.remember_check()  # the result has just been checked, which takes seconds
+        plan.remember_check()  # the result has just been checked, which takes seconds
 
 
 def predict(task: str, variant: str = "base", batch: str = "1") -> None:
@@ -161,35 +162,35 @@ def tune(task: str, trials: str) -> None:
 
 def attest(key: str, to: str = "attestation.jsonl") -> None:
     """Sign the records of the commit at hand with an Ed25519 key."""
-    from tandem.lineage import attest as module
+    from tandem.lineage.attestation import sign as module
 
     module.attest(key, to)
 
 
 def lineage_export(form: str, to: str = "") -> None:
     """Write the lineage in a format that other tools read."""
-    from tandem.lineage import exporting
+    from tandem.lineage import export
 
-    exporting.export(form, to)
+    export.export(form, to)
 
 
 def lineage_show(name: str, json: bool = False) -> None:
     """Tell all that is behind an artifact or a number, back to its pinned sources."""
-    from tandem.lineage import show
+    from tandem.lineage.queries import show
 
     _tell(show.answer(name), show.words, json)
 
 
 def lineage_impact(name: str, json: bool = False) -> None:
     """Tell all that came from a path, a param, a source or a row."""
-    from tandem.lineage import impact
+    from tandem.lineage.queries import impact
 
     _tell(impact.answer(name), impact.words, json)
 
 
 def lineage_diff(rev1: str, rev2: str, *metric: str, json: bool = False) -> None:
     """Tell what changed between two revisions, maybe upstream of one metric alone."""
-    from tandem.lineage import diff
+    from tandem.lineage.queries import diff
 
     _tell(diff.answer(rev1, rev2, *metric), diff.words, json)
 
@@ -198,14 +199,14 @@ def audit(
     rev: str = "", bundle: str = "", key: str = "", rerun: str = "", json: bool = False
 ) -> int:
     """Check that records, dvc.lock, artifacts, code, params and pins agree; 1 if they do not."""
-    from tandem.lineage import auditor
+    from tandem.lineage.audit import command
 
-    return auditor.main(rev, bundle, key, rerun, json)
+    return command.main(rev, bundle, key, rerun, json)
 
 
 def doctor(add: str = "", json: bool = False) -> int:
     """Check this machine: its bits, Python, packages, Git, DVC, disk; 1 if there is a problem."""
-    from tandem import doctor as module  # it imports DVC
+    from tandem.machine import doctor as module  # it imports DVC
 
     return module.main(add, json)
 

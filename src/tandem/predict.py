@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tandem.core import determinism, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, TandemError
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.stages import clean
 
@@ -51,7 +51,7 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     settings = params.load(clean.Params, task, "clean")
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
-    from tandem.pins import pin_torch
+    from tandem.modeling.seeding import pin_torch
 
     pin_torch(runtime)
     model = modeling.load(paths.model(task, variant), known)
@@ -96,9 +96,9 @@ def row_of(task: BaseTask, text: str) -> Row:
 
 def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str, Any]]:
     """What `model` says of `rows`: its predictions, or how it goes on if it is a generator."""
-    from tandem.modeling.causal import Model
+    from tandem.modeling.families.causal import Model
     from tandem.preferences import sampling
-    from tandem.preferences.settings import Prompting
+    from tandem.preferences.params import Prompting
 
     if not isinstance(model, Model):
         return model.predict(rows, len(rows))

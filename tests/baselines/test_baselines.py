@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tandem import metrics
-from tandem.baselines import Settings, _human, _words, vader
+from tandem.baselines import Settings, vader
+from tandem.baselines.common import human, word_tagger
 from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.core.records import Span
+from tandem.core.rows import Span
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
@@ -124,7 +125,7 @@ def test_tfidf_learns_labels_and_spans(sentiment: Any, intent: Any) -> None:
 def test_words_tagged_in_a_row_form_one_span() -> None:
     tags = iter(["O", "I-area", "I-area", "B-area", "I-name", "O"])
     text = "in living room attic lamp now"
-    assert _words._spans(text, tags) == [
+    assert word_tagger._spans(text, tags) == [
         [3, 14, "area"], [15, 20, "area"], [21, 25, "name"],
     ]  # fmt: skip
 
@@ -144,7 +145,7 @@ def test_lexicon_translates_words_and_keeps_placeholders(translation: Any) -> No
 
 
 def test_human_compares_each_rater_with_the_others(sentiment: Any) -> None:
-    truths, answers = _human.judgements(tasks.load("sentiment"), sentiment[:2])
+    truths, answers = human.judgements(tasks.load("sentiment"), sentiment[:2])
     assert len(truths) == 12
     # ratings -1 0 -1 0 -1 -1: whoever said 0 has others at -4/5, whoever said -1 at -3/5; the
     # least mean that is not neutral is -4/6, so -3/5 is neutral
@@ -155,7 +156,7 @@ def test_human_compares_each_rater_with_the_others(sentiment: Any) -> None:
 
 
 def test_human_is_silent_without_ratings(intent: Any) -> None:
-    assert _human.judgements(tasks.load("intent"), intent) == ([], [])
+    assert human.judgements(tasks.load("intent"), intent) == ([], [])
 
 
 def test_baselines_score_under_every_metric_of_their_task(intent: Any, translation: Any) -> None:

@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from tandem.lineage import audit
+from tandem.lineage.audit import checks
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def test_the_made_up_pipeline_is_an_honest_one(lineage: ModuleType, tmp_path: Pa
     here = Path.cwd()
     try:
         lineage.make(tmp_path, 30)
-        done = audit.run()
+        done = checks.run()
     finally:
         os.chdir(here)
     assert done.findings == [] and done.stages == 30 and done.hashed > 30

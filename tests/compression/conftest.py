@@ -21,7 +21,7 @@ from transformers import (
 )
 
 from tandem.core import task as tasks
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.modeling import TextModel
 
 SIZE = 400

@@ -11,12 +11,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tandem.compression import Given, _integers, _layers, int8
-from tandem.compression._settings import Pruning
+from tandem.compression import Given, int8
+from tandem.compression.common import int8_layers, stored_layers
+from tandem.compression.common.params import Pruning
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.modeling import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
@@ -33,7 +34,7 @@ def compressed(
 @pytest.mark.parametrize("per_token", [False, True])
 def test_answers_like_its_base(probe: Any, tmp_path: Path, per_token: bool) -> None:
     small = compressed(probe, tmp_path, per_token=per_token)
-    layers = [module for module in small.modules() if isinstance(module, _integers.Int8Linear)]
+    layers = [module for module in small.modules() if isinstance(module, int8_layers.Int8Linear)]
     assert {layer.per_token for layer in layers} == {per_token}
     ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -48,11 +49,11 @@ def test_is_four_times_smaller_and_ties_are_stored_once(
     probe.save(tmp_path / "base")
     compressed(probe, tmp_path / "int8")
     whole, small = (
-        sum(t.nbytes for t in load_file(tmp_path / part / _layers.WEIGHTS).values())
+        sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
     assert whole > 3.6 * small  # of width 64; the scales weigh less in wider ones
-    tensors = load_file(tmp_path / "int8" / _layers.WEIGHTS)
+    tensors = load_file(tmp_path / "int8" / stored_layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 
 
@@ -60,13 +61,13 @@ def test_no_float_layer_is_left(probe: Any, tmp_path: Path) -> None:
     small = compressed(probe, tmp_path)
     left = {type(m) for m in small.modules() if isinstance(m, nn.Linear | nn.Embedding)}
     assert {kind.__name__ for kind in left} <= {"MarianSinusoidalPositionalEmbedding"}
-    assert any(isinstance(m, _integers.Int8Linear) for m in small.modules())
-    assert any(isinstance(m, _integers.Int8Embedding) for m in small.modules())
+    assert any(isinstance(m, int8_layers.Int8Linear) for m in small.modules())
+    assert any(isinstance(m, int8_layers.Int8Embedding) for m in small.modules())
 
 
 def test_what_is_not_integers_is_stored_in_half(probe: Any, tmp_path: Path) -> None:
     small = compressed(probe, tmp_path)
-    kinds = {tensor.dtype for tensor in load_file(tmp_path / _layers.WEIGHTS).values()}
+    kinds = {tensor.dtype for tensor in load_file(tmp_path / stored_layers.WEIGHTS).values()}
     assert kinds == {torch.int8, torch.float16}
     assert {tensor.dtype for tensor in small.state_dict().values()} <= {torch.float32}
 
@@ -153,7 +154,7 @@ def test_warns_of_nothing(probe: Any, tmp_path: Path) -> None:
 def test_rows_are_within_half_a_step() -> None:
     weight = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
     weight[7] = 0
-    integers, scale = _integers.quantise(weight)
+    integers, scale = int8_layers.quantise(weight)
     assert torch.equal(scale, scale.half().float())
     assert integers.dtype == torch.int8
     assert integers.abs().max() == 127
@@ -165,20 +166,20 @@ def test_rows_are_within_half_a_step() -> None:
 def test_the_largest_sums_do_not_overflow() -> None:
     """All products at their largest: without the seventh bit, AVX2's 16-bit sums would clip."""
     weight = torch.full((16, 512), 127, dtype=torch.int8)
-    layer = _integers.Int8Linear(weight, torch.ones(16), None)
+    layer = int8_layers.Int8Linear(weight, torch.ones(16), None)
     x = torch.ones(2, 512)
     assert torch.allclose(layer(x), torch.full((2, 16), 127.0 * 512), rtol=0.01)
 
 
 def test_one_massive_token_leaves_the_others_alone() -> None:
     draw = torch.Generator().manual_seed(0)
-    weight, scale = _integers.quantise(torch.randn(24, 48, generator=draw))
+    weight, scale = int8_layers.quantise(torch.randn(24, 48, generator=draw))
     bias = torch.randn(24, generator=draw)
     x = torch.randn(10, 48, generator=draw)
     x[0] *= 1000
     wanted = x @ (weight * scale[:, None]).T + bias
     errors = [
-        (_integers.Int8Linear(weight, scale, bias, per_token)(x) - wanted)[1:].abs().max()
+        (int8_layers.Int8Linear(weight, scale, bias, per_token)(x) - wanted)[1:].abs().max()
         for per_token in (False, True)
     ]
     assert errors[1] < 0.5 < 10 * errors[1] < errors[0]
@@ -188,8 +189,8 @@ def digest_of_layers() -> str:
     draw = torch.Generator().manual_seed(0)
     digest = hashlib.sha256()
     for width, units, count in ((384, 1536, 70), (33, 17, 5), (1536, 384, 1)):
-        weight, scale = _integers.quantise(torch.randn(units, width, generator=draw))
-        layer = _integers.Int8Linear(weight, scale, torch.ones(units))
+        weight, scale = int8_layers.quantise(torch.randn(units, width, generator=draw))
+        layer = int8_layers.Int8Linear(weight, scale, torch.ones(units))
         digest.update(layer(4 * torch.randn(count, width, generator=draw)).numpy().tobytes())
     return digest.hexdigest()
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tandem.compression import Given, _layers, magnitude
+from tandem.compression import Given, magnitude
+from tandem.compression.common import stored_layers
 from tandem.core.params import Runtime
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.modeling import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
@@ -23,7 +24,7 @@ def settings(share: float = 0.5, scope: Any = "layer", **more: Any) -> magnitude
 
 
 def weights(network: Any) -> list[torch.Tensor]:
-    layers: list[Any] = [layer for _, layer in _layers.layers(network)]
+    layers: list[Any] = [layer for _, layer in stored_layers.layers(network)]
     found = {id(layer.weight): layer.weight for layer in layers if layer.weight.requires_grad}
     return [weight.detach() for weight in found.values()]
 
@@ -40,7 +41,7 @@ def test_half_the_weights_are_about_half_the_size(probe: Any, tmp_path: Path) ->
     probe.save(tmp_path / "base")
     magnitude.compress(Given(probe, [], [], RUNTIME, tmp_path / "half"), settings())
     whole, half = (
-        sum(t.nbytes for t in load_file(tmp_path / part / _layers.WEIGHTS).values())
+        sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "half")
     )
     assert half < 0.57 * whole
@@ -73,7 +74,7 @@ def test_each_layer_or_all_together_keep_their_share(probe: Any) -> None:
 
 
 def test_kept_layers_are_whole(probe: Any) -> None:
-    name = next(name for name, _ in _layers.layers(probe.network))
+    name = next(name for name, _ in stored_layers.layers(probe.network))
     before = probe.network.get_submodule(name).weight.detach().clone()
     magnitude.prune(probe.network, 0.5, "layer", [name, "lm_head"])
     assert torch.equal(probe.network.get_submodule(name).weight, before)

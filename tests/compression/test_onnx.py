@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.compression import Given, _graphs, onnx
-from tandem.compression._integers import quantise
-from tandem.compression._settings import Smoothing
+from tandem.compression import Given, onnx
+from tandem.compression.common import onnx_graphs
+from tandem.compression.common.int8_layers import quantise
+from tandem.compression.common.params import Smoothing
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
-from tandem.core.records import Row
-from tandem.modeling import causal
+from tandem.core.rows import Row
+from tandem.modeling.families import causal
 from tandem.stages import evaluate
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
@@ -73,11 +74,11 @@ def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: l
     assert bits(small, rows) == pytest.approx(before, rel=0.005)
     assert bits(small, rows) != before
     found, base = (evaluate.weights(f) for f in (tmp_path / "onnx", tiny / "generator"))
-    table = (tmp_path / "onnx" / _graphs.SHARED).stat().st_size
+    table = (tmp_path / "onnx" / onnx_graphs.SHARED).stat().st_size
     assert table == vocabulary * width
     # both graphs together hold what the network has, and scales
     assert base["parameters"] <= found["parameters"] < 1.3 * base["parameters"]
-    (tmp_path / "onnx" / _graphs.SHARED).write_bytes(bytes(table))
+    (tmp_path / "onnx" / onnx_graphs.SHARED).write_bytes(bytes(table))
     assert bits(type(model).load(tmp_path / "onnx", model.task), rows) != bits(small, rows)
     assert evaluate.weights(tmp_path / "onnx")["weights_sha256"] != found["weights_sha256"]
 
@@ -94,10 +95,10 @@ def test_a_range_for_each_token_is_closer(tmp_path: Path) -> None:
     wanted = torch.nn.functional.linear(x, weight, bias)
     errors = []
     for per_token in (False, True):
-        layer = _graphs._Linear(*quantise(weight, _graphs.MOST), bias, per_token)
-        graph = _graphs._trace(_graphs._Head(layer), (x,), 1)
+        layer = onnx_graphs._Linear(*quantise(weight, onnx_graphs.MOST), bias, per_token)
+        graph = onnx_graphs._trace(onnx_graphs._Head(layer), (x,), 1)
         (tmp_path / "layer.onnx").write_bytes(graph.SerializeToString())
-        found = _graphs.Graph(tmp_path / "layer.onnx")(x)
+        found = onnx_graphs.Graph(tmp_path / "layer.onnx")(x)
         errors.append((found - wanted)[1:].abs().max().item())
     assert errors[1] < 0.25 < errors[0]
 

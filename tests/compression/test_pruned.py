@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import Given, _blocks, _pruning, pruned
+from tandem.compression import Given, pruned
+from tandem.compression.common import blocks, pruning
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.modeling import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
@@ -33,9 +34,9 @@ def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -
         assert torch.allclose(probe.logits(plain, ids), probe.logits(probe.network, ids), atol=1e-5)
     sizes = {
         (len(stack), found.out.in_features)
-        for _, stack in _blocks.stacks(plain)
+        for _, stack in blocks.stacks(plain)
         for block in stack
-        if (found := _blocks.feed_forward(block))
+        if (found := blocks.feed_forward(block))
     }
     wanted = {"bert": {(2, 64)}, "llama": {(2, 64)}, "marian": {(2, 64), (1, 32)}}
     assert sizes == wanted[plain.config.model_type]
@@ -53,14 +54,14 @@ def test_generates_with_a_cache(probe: Any, rows: list[Row], tmp_path: Path) -> 
 
 def test_idle_units_go_first(probe: Any, rows: list[Row]) -> None:
     """Units whose way out is zero change nothing: taking them out changes no answer."""
-    for _, stack in _blocks.stacks(probe.network):
+    for _, stack in blocks.stacks(probe.network):
         for block in stack:
-            out = _blocks.feed_forward(block).out  # type: ignore[union-attr]
+            out = blocks.feed_forward(block).out  # type: ignore[union-attr]
             out.weight.data[:, 1::2] = 0
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
         before = probe.logits(probe.network, ids)
-    _pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
+    pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
     with torch.no_grad():
         after = probe.logits(probe.network, ids)
     assert torch.allclose(before, after, atol=1e-5)
@@ -76,7 +77,7 @@ def test_idle_blocks_go_first(probe: Any, rows: list[Row]) -> None:
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.no_grad():
         before = probe.logits(probe.network, ids)
-        _pruning.drop_blocks(probe, probe.encode(rows), 0.67, 8)
+        pruning.drop_blocks(probe, probe.encode(rows), 0.67, 8)
         after = probe.logits(probe.network, ids)
     assert len(probe.network.model.layers) == probe.network.config.num_hidden_layers == 2
     assert torch.allclose(before, after, atol=1e-5)
@@ -86,9 +87,9 @@ def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> Non
     """Heads whose way out is zero change nothing: taking them out changes no answer."""
     found = [
         attention
-        for _, stack in _blocks.stacks(probe.network)
+        for _, stack in blocks.stacks(probe.network)
         for block in stack
-        for attention in _blocks.attentions(block)
+        for attention in blocks.attentions(block)
     ]
     assert (
         len(found) == {"bert": 3, "llama": 3, "marian": 3 + 2 * 2}[probe.network.config.model_type]
@@ -101,7 +102,7 @@ def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> Non
     with torch.no_grad():
         before = probe.logits(probe.network, ids)
     share = 1 - 1 / found[0].groups
-    plain = _pruning.drop_heads(probe, probe.encode(rows), share, 8)
+    plain = pruning.drop_heads(probe, probe.encode(rows), share, 8)
     with torch.no_grad():
         after = probe.logits(probe.network, ids)
     assert torch.allclose(before, after, atol=1e-5)
@@ -139,7 +140,7 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
         with torch.inference_mode():
             return float(probe.loss(probe.network, batch, 0.0))
 
-    _pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
+    pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
     wounded = loss()
     healing = HEALING.model_copy(update={"steps": 20, "evaluate_every": 5, "dropout": 0.0})
     pruned.compress(
@@ -150,8 +151,8 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
 
 def test_everything_kept_is_nothing_changed(probe: Any, rows: list[Row]) -> None:
     before = {name: p.clone() for name, p in probe.network.named_parameters()}
-    _pruning.drop_blocks(probe, probe.encode(rows), 1.0, 8)
-    _pruning.drop_units(probe, probe.encode(rows), 1.0, 8)
+    pruning.drop_blocks(probe, probe.encode(rows), 1.0, 8)
+    pruning.drop_units(probe, probe.encode(rows), 1.0, 8)
     assert all(torch.equal(p, before[name]) for name, p in probe.network.named_parameters())
 
 

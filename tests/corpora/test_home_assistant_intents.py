@@ -11,11 +11,11 @@ from hassil.recognize import recognize_all
 
 from tandem.core.params import Plugin
 from tandem.core.paths import SPLITS
-from tandem.corpora._grammar import Piece, join
-from tandem.corpora._values import authored, reserve
+from tandem.corpora.common.grammar import Piece, join
+from tandem.corpora.common.slot_values import authored, reserve
 from tandem.corpora.home_assistant_intents import FOLDER, Params
+from tandem.downloads.pypi import archive
 from tandem.sources import package
-from tandem.sources._pinned import archive
 
 VALUES = Path("src/tandem/corpora/values")
 

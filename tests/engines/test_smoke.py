@@ -16,7 +16,8 @@ from ruamel.yaml import YAML
 
 from tandem.core import io, provenance
 from tandem.core.provenance import Digest
-from tandem.lineage import audit, impact, show
+from tandem.lineage.audit import checks
+from tandem.lineage.queries import impact, show
 
 executions = script("executions")
 
@@ -98,20 +99,20 @@ def test_the_audit_agrees_and_names_what_is_changed(
 ) -> None:
     monkeypatch.chdir(runs["snakemake -c2"].path)
     hash_once(monkeypatch)
-    assert audit.run().findings == []
+    assert checks.run().findings == []
     for name in REPORTED:
         path = Path(name)
         content = path.read_bytes()
         at = content.rindex(b"0") if path.suffix in {".json", ".csv"} and b"0" in content else -9
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at:][1:])
-        found = [finding.where for finding in audit.run().findings]
+        found = [finding.where for finding in checks.run().findings]
         path.write_bytes(content)
         assert any(where.startswith(name) for where in found), (name, found)
     summary = Path("reports/summary.json")
     rows = json.loads(summary.read_text())
     rows[7]["value"] += 0.01
     io.write_json(summary, rows)
-    assert "reports/summary.json#7" in [finding.where for finding in audit.run().findings]
+    assert "reports/summary.json#7" in [finding.where for finding in checks.run().findings]
 
 
 def hash_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +157,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask, row_of
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SAID_OF_A_JOB = "rule "
-PATCHED = (sys.executable, "-m", "tandem.engines.dvc_patches")
+PATCHED = (sys.executable, "-m", "tandem.patches.dvc")
 """The command `dvc` with its locks read and written as jobs of Snakemake do it."""
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
-from tandem import closure, declared
-from tandem.core import io, params, paths, provenance, records
+from tandem.core import io, params, paths, provenance
 from tandem.core.provenance import Declared
-from tandem.core.records import Dropped, Span
+from tandem.core.rows import Dropped, Span, write_rows
+from tandem.engines import code_closure, dvc_stages
 from tandem.tasks.intent import IntentRow
 
 ROOT = Path(__file__).parents[2]
@@ -46,9 +46,9 @@ SCORES = {
 
 def _split(folder: Path) -> None:
     for name in paths.SPLITS:
-        records.write(folder / f"{name}.parquet", ROWS, IntentRow)
+        write_rows(folder / f"{name}.parquet", ROWS, IntentRow)
     dropped = [Dropped(id="x", reason="leak", text="switch it on")]
-    records.write(folder / paths.DROPPED, dropped, Dropped)
+    write_rows(folder / paths.DROPPED, dropped, Dropped)
 
 
 def _model(folder: Path) -> None:
@@ -57,7 +57,7 @@ def _model(folder: Path) -> None:
 
 
 def _rows(folder: Path) -> None:
-    records.write(folder / paths.ROWS, ROWS, IntentRow)
+    write_rows(folder / paths.ROWS, ROWS, IntentRow)
 
 
 # Stage → what it reads, which params, and each output with what fills it.
@@ -130,7 +130,7 @@ def make(root: Path) -> None:
     io.write_json(root / "params.yaml", kept | few)
     (root / "src/tandem/tasks").mkdir(parents=True)
     shutil.copyfile(ROOT / "src/tandem/tasks/intent.py", root / "src/tandem/tasks/intent.py")
-    for path, code in closure.of_stages(declared.stages(ROOT), ROOT).items():
+    for path, code in code_closure.of_stages(dvc_stages.stages(ROOT), ROOT).items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         io.write_json(root / path, code.model_dump())
     (root / "dvc.lock").write_text("schema: '2.0'\n")

@@ -20,7 +20,7 @@ LOADS = {
 }  # fmt: skip
 LOADING = ("src/tandem/loading/",)
 DOWNLOADS = {"snapshot_download", "hf_hub_download", "cached_file", "urlopen", "urlretrieve"}
-DOWNLOADING = ("src/tandem/weights/hub.py",)
+DOWNLOADING = ("src/tandem/pretrained/hub.py",)
 UNSAFE_MODULES = {
     "pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml",
 }  # fmt: skip
@@ -32,23 +32,23 @@ WRITES = {
 WRITING = ("src/tandem/core/io.py",)
 # The engines' own state, under fixed names in fixed folders; no artifact and no stage.
 STATE = (
-    "src/tandem/cost.py",
-    "src/tandem/dag.py",
+    "src/tandem/engines/cost.py",
+    "src/tandem/engines/plan.py",
     "src/tandem/engines/",
-    "src/tandem/warm.py",
+    "src/tandem/engines/torch_server.py",
     "benchmarks/",
 )
 SAVES = {"save_pretrained", "save_file", "write_table", "savefig"}
 # What writes with a library, below a name that `io.writing` gives.
 SAVING = {
-    "src/tandem/compression/_layers.py",
+    "src/tandem/compression/common/stored_layers.py",
     "src/tandem/compression/onnx.py",
-    "src/tandem/core/records.py",
-    "src/tandem/metrics/_predictions.py",
-    "src/tandem/modeling/_model.py",
+    "src/tandem/core/rows.py",
+    "src/tandem/metrics/common/predictions.py",
+    "src/tandem/modeling/base.py",
     "src/tandem/preferences/reward_model.py",
-    "src/tandem/weights/_gguf.py",
-    "src/tandem/weights/scratch.py",
+    "src/tandem/pretrained/common/gguf.py",
+    "src/tandem/pretrained/scratch.py",
 }
 
 

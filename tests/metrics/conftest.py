@@ -1,6 +1,6 @@
 import pytest
 
-from tandem.core.records import Span
+from tandem.core.rows import Span
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
 from tandem.tasks.translation import TranslationRow

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tandem.core.errors import DataError
 from tandem.preferences.pairs import form
-from tandem.preferences.settings import Rule
+from tandem.preferences.params import Rule
 from tandem.tasks.generation import GenerationRow
 
 RULE = Rule(gap=1.0, z=3.0)

@@ -8,8 +8,8 @@ from transformers import AutoModelForSequenceClassification
 
 from tandem.core.errors import StageError, UnknownName
 from tandem.preferences.pairs import form
+from tandem.preferences.params import Contrast, Rule
 from tandem.preferences.reward_model import RewardModel, preference_loss
-from tandem.preferences.settings import Contrast, Rule
 from tandem.tasks.generation import GenerationRow
 
 

@@ -8,12 +8,12 @@ import torch
 from tandem import modeling
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
-from tandem.modeling.causal import Model, log_likelihood
-from tandem.preferences import direct
-from tandem.preferences.divergence import divergence
+from tandem.modeling.families.causal import Model, log_likelihood
+from tandem.preferences import dpo
+from tandem.preferences.diversity import distinct
+from tandem.preferences.kl import divergence
+from tandem.preferences.params import Prompting
 from tandem.preferences.sampling import SPAN, Sample, _pick, decode, draw, prompts, starts_of
-from tandem.preferences.settings import Prompting
-from tandem.preferences.variety import distinct
 from tandem.tasks.generation import GenerationRow
 
 PROMPTING = Prompting(words=2, new_tokens=6, batch_size=5)
@@ -65,7 +65,7 @@ def test_samples_go_on_from_the_prompts_and_end_at_eos(
 
 def test_log_probability_is_that_of_what_was_drawn(model: Model, samples: list[Sample]) -> None:
     """Cache, left padding and cut-out rows change nothing of a row's probabilities."""
-    tensors = direct.batch(samples)
+    tensors = dpo.batch(samples)
     with torch.no_grad():
         found = log_likelihood(model.network, tensors, tensors["drawn"]).tolist()
     assert found == pytest.approx([sample.log_probability for sample in samples], rel=1e-4)
@@ -128,7 +128,7 @@ def test_kl_is_the_mean_log_ratio(model: Model, moved: Model, rated: list[Genera
     drawn = draw(moved, prompting, rows, 4)
     exact = divergence(moved, model, drawn, 500)
     assert (exact[:, 0] > 0).all()
-    tensors = direct.batch(drawn)
+    tensors = dpo.batch(drawn)
     with torch.no_grad():
         base = log_likelihood(model.network, tensors, tensors["drawn"]).numpy()
     ratios = np.array([sample.log_probability for sample in drawn]) - base
@@ -142,27 +142,27 @@ def test_dpo_loss_by_hand() -> None:
     tensors = {"reference": torch.tensor([-5.0, -4.0]), "drawn": torch.ones(2, 1)}
     gained = torch.tensor([-5.0 + math.log(9), -4.0 - math.log(9)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(direct, "log_likelihood", lambda *_: gained)
-        found = direct.loss(0.5)(None, tensors, 0.0)
-        anchored = direct.loss(0.5, anchor=2.0)(None, tensors, 0.0)
+        patch.setattr(dpo, "log_likelihood", lambda *_: gained)
+        found = dpo.loss(0.5)(None, tensors, 0.0)
+        anchored = dpo.loss(0.5, anchor=2.0)(None, tensors, 0.0)
     assert found.item() == pytest.approx(-math.log(0.9))
     # one token of the chosen sample was drawn, with log-likelihood ln 9 - 5
     assert anchored.item() == pytest.approx(found.item() + 2.0 * (5.0 - math.log(9)), rel=1e-6)
 
 
 def test_dpo_loss_before_training_is_ln_2(model: Model, samples: list[Sample]) -> None:
-    pairs = direct.ranked(samples, list(range(24)), 4, 2)
+    pairs = dpo.ranked(samples, list(range(24)), 4, 2)
     with torch.no_grad():
-        found = direct.loss(0.1)(model.network, direct.collate(pairs), 0.0)
+        found = dpo.loss(0.1)(model.network, dpo.collate(pairs), 0.0)
     assert found.item() == pytest.approx(math.log(2), abs=1e-4)
 
 
 def test_the_best_are_set_against_the_worst(samples: list[Sample]) -> None:
     rewards = [0.0, 3.0, 1.0, 2.0] + [1.0] * 4
-    pairs = direct.ranked(samples[:8], rewards, 4, 2)
+    pairs = dpo.ranked(samples[:8], rewards, 4, 2)
     found = [(pair["chosen"], pair["rejected"]) for pair in pairs]
     assert found == [(samples[1], samples[2]), (samples[3], samples[0])]
-    (pair,) = direct.ranked(samples[:8], rewards, 4, 1)
+    (pair,) = dpo.ranked(samples[:8], rewards, 4, 1)
     assert (pair["chosen"], pair["rejected"]) == (samples[1], samples[0])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.sources._pinned import Pin
+from tandem.downloads.pypi import Pin
 
 DIST = "tinycorpus-1.0.dist-info"
 METADATA = "Metadata-Version: 2.1\nName: tinycorpus\nVersion: 1.0\n"

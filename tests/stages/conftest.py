@@ -6,7 +6,7 @@ import pytest
 
 from tandem.core import params, paths
 from tandem.core import task as tasks
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.sources import package
 from tandem.stages import fetch
 

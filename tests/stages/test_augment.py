@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Lent, Runtime
 from tandem.core.paths import SPLITS
-from tandem.core.records import Row
+from tandem.core.rows import Row, read_rows, write_rows
 from tandem.core.task import PLACEHOLDER
 from tandem.stages import augment, clean
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
-from tandem.text.leaks import form
+from tandem.text.leakage import form
 
 TASKS = ["generation", "translation", "intent", "sentiment"]
 LENT = Lent(model="models/none", back="models/none")
@@ -34,13 +34,13 @@ def put(task: str, rows: Sequence[Row]) -> None:
     places = ["train"] * 7 + ["validation"] + ["test"] * 2
     for name in SPLITS:
         own = [row for at, row in enumerate(tidy) if places[at % 10] == name]
-        records.write(paths.split(task) / f"{name}.parquet", own, spec.row)
+        write_rows(paths.split(task) / f"{name}.parquet", own, spec.row)
 
 
 def got(task: str) -> tuple[list[Row], list[Row], Any]:
     """The originals, the derived rows, and the metric."""
     spec = tasks.load(task)
-    rows = list(records.read(paths.augmented(task) / "train.parquet", spec.row))
+    rows = list(read_rows(paths.augmented(task) / "train.parquet", spec.row))
     metric = io.read_json(paths.metrics("augment", task))
     count = metric["originals"]
     return rows[:count], rows[count:], metric
@@ -59,7 +59,7 @@ def test_originals_come_first_and_derived_rows_keep_all_but_their_text(
     augment.main(task)
     originals, derived, metric = got(task)
     spec = tasks.load(task)
-    assert originals == records.read(paths.split(task) / "train.parquet", spec.row)
+    assert originals == read_rows(paths.split(task) / "train.parquet", spec.row)
     parents = {row.id: row for row in originals}
     kept = [name for name in spec.row.__dataclass_fields__ if name not in CHANGED]
     for row in derived:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.core import io, params, paths, records, registry
+from tandem.core import io, params, paths, registry
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, ParamsError, StageError
-from tandem.core.records import Dropped, Row, Span
+from tandem.core.rows import Dropped, Row, Span, read_rows, write_rows
 from tandem.core.task import BaseTask
 from tandem.stages import clean
 from tandem.tasks.intent import IntentRow
@@ -27,13 +27,13 @@ Rows = dict[str, list[Row]]
 
 def put(task: str, rows: Sequence[Row]) -> None:
     paths.raw(task).mkdir(parents=True)
-    records.write(paths.raw(task) / paths.ROWS, rows, tasks.load(task).row)
+    write_rows(paths.raw(task) / paths.ROWS, rows, tasks.load(task).row)
 
 
 def got(task: str) -> tuple[dict[str, Any], dict[str, str], Any]:
     """Kept rows and dropped reasons by id, and the metric."""
-    kept = records.read(paths.clean(task) / paths.ROWS, tasks.load(task).row)
-    dropped = records.read(paths.clean(task) / paths.DROPPED, Dropped)
+    kept = read_rows(paths.clean(task) / paths.ROWS, tasks.load(task).row)
+    dropped = read_rows(paths.clean(task) / paths.DROPPED, Dropped)
     metric = io.read_json(paths.metrics("clean", task))
     return {row.id: row for row in kept}, {item.id: item.reason for item in dropped}, metric
 

@@ -8,8 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli, modeling
-from tandem.core import paths, records, registry
+from tandem.core import paths, registry
 from tandem.core import task as tasks
+from tandem.core.rows import read_rows
 from tandem.stages import evaluate
 from tandem.tasks.sentiment import SentimentRow
 
@@ -63,7 +64,7 @@ def test_a_method_gives_a_smaller_model_that_answers_and_the_same_again(
 ) -> None:
     assert cli.main(["compress", "sentiment", method]) == 0
     assert size(method) < size("base")
-    rows = records.read(paths.split("sentiment") / "test.parquet", SentimentRow)
+    rows = read_rows(paths.split("sentiment") / "test.parquet", SentimentRow)
     model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))
     assert len(model.predict(rows, 4)) == len(rows)
     kinds = {file.suffix for file in paths.model("sentiment", method).rglob("*")}

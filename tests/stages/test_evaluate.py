@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.core import io, paths, records, registry
+from tandem.core import io, paths, registry
 from tandem.core.errors import DataError, StageError
+from tandem.core.rows import read_rows, write_rows
 from tandem.stages import baseline, evaluate
 from tandem.tasks.generation import GenerationRow
 
@@ -65,7 +66,7 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     value = registry.load("metrics", "bits_per_byte").value(sums)
     assert value == pytest.approx(score["value"], abs=1e-6)
     answers = [json.loads(answer) for answer in table["prediction"].to_pylist()]
-    rows = records.read(paths.split("generation") / "test.parquet", GenerationRow)
+    rows = read_rows(paths.split("generation") / "test.parquet", GenerationRow)
     length = {row.id: len(row.text.encode()) for row in rows}
     assert [a["bytes"] for a in answers] == [length[key] for key in table["id"].to_pylist()]
 
@@ -109,7 +110,7 @@ def test_no_test_rows_and_no_model_are_one_line(scored: Path) -> None:
     with pytest.raises(StageError, match="int8"):
         evaluate.main("generation", "int8")
     source = paths.split("generation") / "test.parquet"
-    records.write(source, [], GenerationRow)
+    write_rows(source, [], GenerationRow)
     for stage, names in ((evaluate, ["generation", "base"]), (baseline, ["generation"])):
         with pytest.raises(DataError, match=r"test\.parquet is empty"):
             stage.main(*names)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import paths, records
-from tandem.core.records import Dropped
+from tandem.core import paths
+from tandem.core.rows import Dropped, read_rows
 from tandem.core.task import load
 from tandem.sources import Unreadable
 from tandem.stages.fetch import count, sample, sort_out
@@ -48,10 +48,10 @@ class Project:
         return cli.main(["fetch", "sentiment"])
 
     def rows(self) -> list[SentimentRow]:
-        return records.read(paths.raw("sentiment") / paths.ROWS, SentimentRow)
+        return read_rows(paths.raw("sentiment") / paths.ROWS, SentimentRow)
 
     def unreadable(self) -> list[Dropped]:
-        return records.read(paths.raw("sentiment") / "unreadable.parquet", Dropped)
+        return read_rows(paths.raw("sentiment") / "unreadable.parquet", Dropped)
 
     def metrics(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(paths.metrics("fetch", "sentiment").read_text())

@@ -13,9 +13,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import params, paths, records
+from tandem.core import params, paths
 from tandem.core.errors import ParamsError
-from tandem.core.records import Row
+from tandem.core.rows import Row, read_rows, write_rows
 from tandem.preferences.pairs import form
 from tandem.stages import align, evaluate_preferences, reward
 from tandem.tasks.generation import GenerationRow
@@ -66,9 +66,9 @@ def project(rated_project: Path, tiny: Path, real: dict[str, list[Row]]) -> Path
     YAML().dump(PARAMS, rated_project / "params.yaml")
     folder = paths.split("sentiment")
     files = [folder / f"{split}.parquet" for split in paths.SPLITS]
-    known = {row.text for file in files for row in records.read(file, SentimentRow)}
+    known = {row.text for file in files for row in read_rows(file, SentimentRow)}
     others = [row for row in real["sentiment"] if row.text not in known]
-    records.write(folder / f"{paths.JUDGE}.parquet", others[:300], SentimentRow)
+    write_rows(folder / f"{paths.JUDGE}.parquet", others[:300], SentimentRow)
     shutil.copytree(tiny / "encoder", "models/sentiment/base")
     shutil.copytree(tiny / "generator", "models/generation/base")
     return rated_project

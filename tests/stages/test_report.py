@@ -13,8 +13,8 @@ from huggingface_hub import ModelCard
 from tandem.core import io
 from tandem.core.errors import StageError
 from tandem.core.params import Project
-from tandem.report import figures, names, views
-from tandem.report.figures import Figure
+from tandem.report import labels, scores, views
+from tandem.report.scores import Figure
 from tandem.stages import report
 
 HOSTILE = '<script>alert("x")</script>|$\\frac'
@@ -377,13 +377,13 @@ def test_unknown_metric_is_shown_without_a_verdict() -> None:
 
 
 def test_numbers_are_written_for_people() -> None:
-    assert names.number(1234567) == "1\u202f234\u202f567"
-    assert names.number(-0.5, 1) == "−0.5"
-    assert names.number(None) == "–"
+    assert labels.number(1234567) == "1\u202f234\u202f567"
+    assert labels.number(-0.5, 1) == "−0.5"
+    assert labels.number(None) == "–"
 
 
 def test_task_whose_name_begins_like_another() -> None:
     project = Project.model_validate(PROJECT | {"tasks": ["a", "a-b"], "preferences": {}})
     metrics = {"evaluate": {"a-base": {"x": 1}, "a-b-base": {"x": 2}}}
-    found = {(f.task, f.variant): f.value for f in figures.gather(metrics, project)}
+    found = {(f.task, f.variant): f.value for f in scores.gather(metrics, project)}
     assert found == {("a", "base"): 1, ("a-b", "base"): 2}

@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, ParamsError, StageError
 from tandem.core.paths import JUDGE, SPLITS
-from tandem.core.records import Dropped, Row
+from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.core.task import BaseTask
 from tandem.sources import package
+from tandem.splitting.stratified_groups import assign
 from tandem.stages import fetch, split
-from tandem.stages._assign import assign
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
-from tandem.text.leaks import form
+from tandem.text.leakage import form
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["generation", "translation", "intent", "sentiment"]
@@ -34,15 +34,15 @@ Rows = dict[str, list[Row]]
 def put(task: str, raw: Sequence[Row], clean: Sequence[Row] | None = None) -> None:
     for folder, rows in ((paths.raw(task), raw), (paths.clean(task), clean or raw)):
         folder.mkdir(parents=True)
-        records.write(folder / paths.ROWS, rows, tasks.load(task).row)
+        write_rows(folder / paths.ROWS, rows, tasks.load(task).row)
 
 
 def got(task: str) -> tuple[Rows, dict[str, str], Any]:
     """Each part's rows, dropped rows' reasons by id, and the metric."""
     folder, row = paths.split(task), tasks.load(task).row
     parts = [name for name in (*SPLITS, JUDGE) if (folder / f"{name}.parquet").exists()]
-    rows = {name: list(records.read(folder / f"{name}.parquet", row)) for name in parts}
-    dropped = records.read(folder / paths.DROPPED, Dropped)
+    rows = {name: list(read_rows(folder / f"{name}.parquet", row)) for name in parts}
+    dropped = read_rows(folder / paths.DROPPED, Dropped)
     metric = io.read_json(paths.metrics("split", task))
     return rows, {item.id: item.reason for item in dropped}, metric
 

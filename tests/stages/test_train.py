@@ -13,8 +13,9 @@ from safetensors import safe_open
 from transformers import AutoModelForSequenceClassification
 
 from tandem import cli, modeling
-from tandem.core import paths, records
+from tandem.core import paths
 from tandem.core import task as tasks
+from tandem.core.rows import read_rows, write_rows
 from tandem.tasks.sentiment import SentimentRow
 
 TRAINING = {
@@ -71,7 +72,7 @@ def test_writes_what_dvc_expects(project: Path) -> None:
     with paths.plots("train", "sentiment").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["2", "4"]
 
-    rows = records.read(paths.split("sentiment") / "test.parquet", SentimentRow)
+    rows = read_rows(paths.split("sentiment") / "test.parquet", SentimentRow)
     model = modeling.load(paths.model("sentiment", "base"), tasks.load("sentiment"))
     assert len(model.predict(rows, 4)) == len(rows)
 
@@ -174,6 +175,6 @@ def test_missing_inputs_are_told(
 
 
 def test_no_validation_rows_are_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    records.write(paths.split("sentiment") / "validation.parquet", [], SentimentRow)
+    write_rows(paths.split("sentiment") / "validation.parquet", [], SentimentRow)
     assert cli.main(["train", "sentiment"]) == 2
     assert "no validation rows" in capsys.readouterr().err

@@ -4,7 +4,7 @@ import pytest
 
 from tandem.core import registry
 from tandem.core.errors import BadRow
-from tandem.core.records import Span
+from tandem.core.rows import Span
 from tandem.core.task import BaseTask, load
 
 BASE = {"id": "a", "group": "g", "domain": "d", "text": "lights on in {area}, please"}

@@ -24,9 +24,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from tandem.core.params import Lent, Plugin, Runtime
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.text.frozen import HIDDEN, frozen, hide, shown
+from tandem.text.protected import HIDDEN, frozen, hide, shown
 
 
 class Operation(Plugin):

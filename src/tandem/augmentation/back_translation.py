@@ -14,9 +14,9 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.augmentation import Draft, Given, Operation
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER
-from tandem.text.frozen import FIRST, HIDDEN
+from tandem.text.protected import FIRST, HIDDEN
 
 
 class Params(Operation):
@@ -32,10 +32,10 @@ def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str
     Raises:
         ParamsError: a folder of `augmenting.TASK` holds no translation model.
     """
-    from tandem.augmentation._lent import lend  # takes seconds
+    from tandem.augmentation.common.model_folders import lend  # takes seconds
 
     def translated(texts: Sequence[str], key: str) -> list[str]:
-        from tandem.modeling.seq2seq import Model
+        from tandem.modeling.families.seq2seq import Model
 
         folder: Path = lend(given, key, "CopyingMarian")[0]
         rows = [

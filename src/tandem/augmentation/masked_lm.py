@@ -33,7 +33,7 @@ def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str
     Raises:
         ParamsError: the model has no language-model head.
     """
-    from tandem.augmentation._filling import Blank, likely  # takes seconds
+    from tandem.augmentation.common.masked_words import Blank, likely  # takes seconds
 
     texts = [each.text.split() for each in drafts]
     places = [

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import Field
 
 from tandem.augmentation import WordOperation
-from tandem.augmentation._wordnet import Lexicon, synonyms
+from tandem.augmentation.common.wordnet import Lexicon, synonyms
 from tandem.text.words import cased, core_of, free, recored
 
 

@@ -6,7 +6,8 @@ Where rows have spans, a second one tags each word by itself and its neighbours.
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.baselines import Settings, _words
+from tandem.baselines import Settings
+from tandem.baselines.common import word_tagger
 from tandem.core.determinism import derived_seed
 from tandem.core.task import BaseTask
 
@@ -18,7 +19,7 @@ def predict(
     seed = derived_seed(settings.runtime.seed, "tfidf", task.name)
     answers: list[dict[str, Any]] = [{"label": label} for label in _labels(train, test, seed)]
     if hasattr(test[0], "spans"):
-        for answer, spans in zip(answers, _words.tag(train, test, seed), strict=True):
+        for answer, spans in zip(answers, word_tagger.tag(train, test, seed), strict=True):
             answer["spans"] = spans
     return answers
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tandem.core.params import Runtime
-from tandem.core.records import Row
+from tandem.core.rows import Row
 
 if TYPE_CHECKING:
     from tandem.modeling import TextModel

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tandem.compression import Given
-from tandem.compression._settings import Pruning, Smoothing
+from tandem.compression.common.params import Pruning, Smoothing
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
@@ -33,7 +33,7 @@ from tandem.core.params import Strict
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tandem.compression._layers import Parts
+    from tandem.compression.common.stored_layers import Parts
 
 
 class Params(Strict):
@@ -62,9 +62,9 @@ def compress(given: Given, settings: Params) -> None:
     """
     import torch
 
-    from tandem.compression import _integers, _layers
-    from tandem.compression._pruning import prune
-    from tandem.compression._smoothing import smooth
+    from tandem.compression.common import int8_layers, stored_layers
+    from tandem.compression.common.pruning import prune
+    from tandem.compression.common.smoothquant import smooth
 
     if settings.beams:
         _search(given.model.network, settings.beams)
@@ -73,7 +73,7 @@ def compress(given: Given, settings: Params) -> None:
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
     marker = {"method": "int8", "per_token": settings.per_token}
-    _layers.write(given, settings.keep, _integers.store, marker, rest=torch.float16)
+    stored_layers.write(given, settings.keep, int8_layers.store, marker, rest=torch.float16)
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -81,22 +81,22 @@ def restore(folder: Path, auto: Any) -> Any:
     import torch
     from torch import nn
 
-    from tandem.compression import _integers, _layers
+    from tandem.compression.common import int8_layers, stored_layers
 
     torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
     per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
     def rebuild(layer: Any, parts: Parts, bias: Tensor | None) -> nn.Module | Tensor:
-        weight, scale = parts[""].view(layer.weight.shape), parts[_integers.SCALE].float()
+        weight, scale = parts[""].view(layer.weight.shape), parts[int8_layers.SCALE].float()
         if isinstance(layer, nn.Linear):
             offset = None if bias is None else bias.float()
-            return _integers.Int8Linear(weight, scale, offset, per_token)
+            return int8_layers.Int8Linear(weight, scale, offset, per_token)
         if type(layer) is nn.Embedding:
-            return _integers.Int8Embedding(weight, scale)
+            return int8_layers.Int8Embedding(weight, scale)
         # a kind of its own, as of positions: small, and its forward is not ours to know
         return weight.float() * scale[:, None]
 
-    return _layers.restore(folder, auto, ("", _integers.SCALE), rebuild)
+    return stored_layers.restore(folder, auto, ("", int8_layers.SCALE), rebuild)
 
 
 def _search(network: Any, beams: int) -> None:

@@ -18,7 +18,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from tandem.compression import Given, _healing, _layers
+from tandem.compression import Given
+from tandem.compression.common import recovery, stored_layers
 from tandem.core.params import Strict
 from tandem.modeling import Training
 
@@ -49,23 +50,23 @@ def compress(given: Given, settings: Params) -> None:
     if settings.healing:
         for weight in pruned:
             weight.register_hook(_only(weight != 0))  # type: ignore[no-untyped-call]
-        examples = _healing.examples(given, settings.healing)
-        _healing.heal(given, examples, settings.healing)
-    _layers.write(given, settings.keep, store, {"method": "magnitude"}, _left)
+        examples = recovery.examples(given, settings.healing)
+        recovery.heal(given, examples, settings.healing)
+    stored_layers.write(given, settings.keep, store, {"method": "magnitude"}, _left)
 
 
 def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, dense, built by the class `auto` of transformers."""
 
-    def rebuild(layer: Any, parts: _layers.Parts, _: Tensor | None) -> Tensor:
+    def rebuild(layer: Any, parts: stored_layers.Parts, _: Tensor | None) -> Tensor:
         return dense(parts, layer.weight.shape)
 
-    return _layers.restore(folder, auto, ("", MASK), rebuild)
+    return stored_layers.restore(folder, auto, ("", MASK), rebuild)
 
 
 def prune(network: nn.Module, share: float, scope: str, keep: Sequence[str]) -> Sequence[Tensor]:
     """Set all but the largest `share` of the weights to zero, in place; the weights so changed."""
-    names = {f"{name}.weight" for name, _ in _layers.layers(network, keep)}
+    names = {f"{name}.weight" for name, _ in stored_layers.layers(network, keep)}
     # tied ones once; what is not trained, as sinusoids of positions, is left alone
     named = network.named_parameters()
     found = [weight for name, weight in named if name in names and weight.requires_grad]
@@ -79,13 +80,13 @@ def prune(network: nn.Module, share: float, scope: str, keep: Sequence[str]) -> 
     return found
 
 
-def store(weight: Tensor) -> _layers.Parts:
+def store(weight: Tensor) -> stored_layers.Parts:
     """What is not zero of a matrix, (left,), and a bit for each of its places, (⌈places / 8⌉,)."""
     left = weight != 0
     return {"": weight[left], MASK: torch.from_numpy(np.packbits(left.numpy()))}
 
 
-def dense(parts: _layers.Parts, shape: Sequence[int]) -> Tensor:
+def dense(parts: stored_layers.Parts, shape: Sequence[int]) -> Tensor:
     """The matrix of `shape` that `store` stored."""
     bits = np.unpackbits(parts[MASK].numpy(), count=math.prod(shape)).view(bool)
     whole = torch.zeros(shape)

@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import Field
 
 from tandem.compression import Given
-from tandem.compression._settings import Smoothing
+from tandem.compression.common.params import Smoothing
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
@@ -54,15 +54,15 @@ def compress(given: Given, settings: Params) -> None:
             "onnx.keep: the output layer is the embedding, and both graphs hold it as integers: "
             "take it out of keep"
         )
-    from tandem.compression import _graphs, _layers
-    from tandem.compression._smoothing import smooth
+    from tandem.compression.common import onnx_graphs, stored_layers
+    from tandem.compression.common.smoothquant import smooth
 
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
-    numbers = _graphs.write(network, given.folder, settings.keep, settings.per_token)
+    numbers = onnx_graphs.write(network, given.folder, settings.keep, settings.per_token)
     network.config.save_pretrained(given.folder)
     given.model.tokenizer.save_pretrained(given.folder)
-    io.write_json(given.folder / paths.METHOD, {"method": "onnx", _layers.NUMBERS: numbers})
+    io.write_json(given.folder / paths.METHOD, {"method": "onnx", stored_layers.NUMBERS: numbers})
 
 
 def _kept_table(network: Any, keep: list[str]) -> bool:
@@ -74,6 +74,6 @@ def _kept_table(network: Any, keep: list[str]) -> bool:
 
 def restore(folder: Path, _: Any) -> Any:
     """What answers as the network would whose graphs are in `folder`."""
-    from tandem.compression import _graphs
+    from tandem.compression.common import onnx_graphs
 
-    return _graphs.restore(folder)
+    return onnx_graphs.restore(folder)

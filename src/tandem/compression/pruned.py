@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tandem.compression import Given
-from tandem.compression._settings import Pruning
+from tandem.compression.common.params import Pruning
 from tandem.core import io, paths
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tandem.compression._layers import Parts
+    from tandem.compression.common.stored_layers import Parts
 
 
 class Params(Pruning):
@@ -39,7 +39,7 @@ def compress(given: Given, settings: Params) -> None:
     Raises:
         StageError: no layer of a known shape is found, or healing fails.
     """
-    from tandem.compression._pruning import prune
+    from tandem.compression.common.pruning import prune
 
     plain = prune(given, settings, settings.heads)
     given.model.save(given.folder)
@@ -51,7 +51,7 @@ def restore(folder: Path, auto: Any) -> Any:
     """The network in `folder`, its linear layers as wide as their weights are."""
     from torch import nn
 
-    from tandem.compression import _layers
+    from tandem.compression.common import stored_layers
 
     def rebuild(layer: Any, parts: Parts, bias: Tensor | None) -> Tensor:
         if isinstance(layer, nn.Linear):
@@ -60,4 +60,4 @@ def restore(folder: Path, auto: Any) -> Any:
             layer.bias.data = bias.clone()
         return parts[""].clone()
 
-    return _layers.restore(folder, auto, ("",), rebuild)
+    return stored_layers.restore(folder, auto, ("",), rebuild)

@@ -1,4 +1,4 @@
-"""What pins the bits: threads, instruction set, seeds; `tandem.pins` does the same for torch.
+"""Pin what decides the bits: threads, instruction set, seeds. `modeling.seeding` pins torch.
 
 Why these pins (measured with torch 2.13.0): one thread against two gives other bits, so the
 number of threads is a param and never the machine's; AVX-512 against AVX2 gives other bits, and
@@ -10,15 +10,15 @@ pinning AVX2 costs fp32 nothing. What each variable pins:
     OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, and so scikit-learn's linear models
     NPY_DISABLE_CPU_FEATURES    numpy's own loops
 
-MKL also goes by the vendor of the CPU, which no variable pins: see `tandem.core.mkl`.
+MKL also goes by the vendor of the CPU, which no variable pins: see `tandem.patches.mkl`.
 """
 
 import hashlib
 import os
 import random
 
-from tandem.core import mkl
 from tandem.core.params import Runtime
+from tandem.patches import mkl
 
 ISA = {
     "avx2": {

@@ -108,6 +108,6 @@ def stage_models(task: str, whole: params.Sections) -> dict[str, type[params.Str
 
 def optional_models() -> dict[str, type[params.Strict]]:
     """The sections that a task may have, for tools that no engine runs."""
-    from tandem.core.search import Search  # it is built on what stands here
+    from tandem.core.search_space import Search  # it is built on what stands here
 
     return {"tune": Search}

@@ -9,8 +9,8 @@
       pins                 the variables that pin threads and instruction set, MKL's dispatch
 
 A record is an output like any other: the same inputs give the same bytes, so no time and no host
-is in it (`tandem.cost` logs those). DVC hashes inputs after a command; here they are hashed before
-too, and a stage whose input changed under its hands fails.
+is in it (`tandem.engines.cost` logs those). DVC hashes inputs after a command; here they are hashed
+before it too, and a stage fails if an input changes while it runs.
 
 The file is a list with one object. dvc.yaml declares it as a metric, because DVC saves a stage in
 its run cache only if each output that Git carries is a metric or a plot; a list has no numbers for
@@ -33,10 +33,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tandem.core import determinism, io, mkl, params, paths
+from tandem.core import determinism, io, params, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Strict
 from tandem.core.source_digest import source_digest
+from tandem.patches import mkl
 
 BLOCK = 1 << 20
 PINNING = ("sha256", "revision")

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tandem.core import registry
 from tandem.core.errors import BadRow
-from tandem.core.records import Row
+from tandem.core.rows import Row
 
 R = TypeVar("R", bound=Row)
 

@@ -23,10 +23,10 @@ from pydantic import Field
 from tandem.core.determinism import derived_seed
 from tandem.core.params import Plugin, Strict
 from tandem.core.paths import SPLITS
-from tandem.corpora._grammar import Sample, Sampler
-from tandem.corpora._values import Values
+from tandem.corpora.common.grammar import Sample, Sampler
+from tandem.corpora.common.slot_values import Values
+from tandem.downloads.archive import Archive
 from tandem.sources import About, Records
-from tandem.sources._archive import Archive
 
 FOLDER = "home_assistant_intents"
 TRIES = 5  # draws for each wanted text, as a small template soon repeats itself

@@ -11,8 +11,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from tandem.core.params import Plugin
+from tandem.downloads.archive import Archive
 from tandem.sources import About, Records
-from tandem.sources._archive import Archive
 
 FOLDER = "homeassistant/components"
 

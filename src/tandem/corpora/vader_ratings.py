@@ -12,8 +12,8 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tandem.core.params import Plugin
+from tandem.downloads.archive import Archive, open_archive
 from tandem.sources import About, Records, Unreadable
-from tandem.sources._archive import Archive, open_archive
 
 Domain = Literal["movie", "amazon", "nyt", "tweets"]
 

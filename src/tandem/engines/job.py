@@ -24,7 +24,7 @@ def main(stage: str) -> int:
     """Run one stage by the server of this run; without one, this process becomes `dvc`."""
     code = ask(STAGES, stage)
     if code is None:
-        dvc = ["-m", "tandem.engines.dvc_patches", "--wait-for-lock"]
+        dvc = ["-m", "tandem.patches.dvc", "--wait-for-lock"]
         os.execv(sys.executable, [sys.executable, *dvc, "repro", "--single-item", stage])  # noqa: S606
     return code
 

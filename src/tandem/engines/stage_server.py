@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tandem.core import io
-from tandem.engines import dvc_patches, forkserver, job
+from tandem.engines import forkserver, job
+from tandem.patches import dvc
 
 CLI = {
     "force": False,
@@ -61,8 +62,8 @@ class Pipeline:
         old, new = self.texts.get(lock, ""), _read(lock)
         if old == new:
             return True
-        title = dvc_patches.entry_title(stage.name)
-        entries = [dvc_patches.lock_entry(text, title) for text in (old, new)]
+        title = dvc.entry_title(stage.name)
+        entries = [dvc.lock_entry(text, title) for text in (old, new)]
         return entries[0] is not None and entries[0] == entries[1]
 
     def reproduce(self, name: str) -> None:
@@ -135,7 +136,7 @@ def start(read: Pipeline, *close: int) -> int | None:
     has no such sockets, this process runs threads (forking would be unsafe), or DVC is of
     another version than this was tested with.
     """
-    if not forkserver.available() or not dvc_patches.tested() or threading.active_count() > 1:
+    if not forkserver.available() or not dvc.tested() or threading.active_count() > 1:
         return None
     listener = forkserver.listen(Path(job.STAGES))
     ended, alive = os.pipe()
@@ -156,7 +157,7 @@ def start(read: Pipeline, *close: int) -> int | None:
 
 def _load(read: Pipeline) -> None:
     """Load what children need: what DVC imports late, and the params files of the stages."""
-    dvc_patches.patch()
+    dvc.patch()
     params = [d for stage in read.stages.values() for d in stage.deps if hasattr(d, "read_params")]
     for each in {dependency.fs_path: dependency for dependency in params}.values():
         with contextlib.suppress(Exception):  # the stage reports it

@@ -1,4 +1,4 @@
-"""Settings of the causal family; the model is `tandem.modeling.causal`."""
+"""Settings of the causal family; the model is `tandem.modeling.families.causal`."""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""Settings of the classification family; the model is `tandem.modeling.classification`."""
+"""Settings of the classification family; the model is `tandem.modeling.families.classification`."""
 
 from typing import ClassVar, Literal
 

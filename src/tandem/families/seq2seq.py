@@ -1,4 +1,4 @@
-"""Settings of the seq2seq family; the model is `tandem.modeling.seq2seq`."""
+"""Settings of the seq2seq family; the model is `tandem.modeling.families.seq2seq`."""
 
 from typing import ClassVar
 

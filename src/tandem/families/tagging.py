@@ -1,4 +1,4 @@
-"""Settings of the tagging family; the model is `tandem.modeling.tagging`."""
+"""Settings of the tagging family; the model is `tandem.modeling.families.tagging`."""
 
 from typing import ClassVar, Literal
 

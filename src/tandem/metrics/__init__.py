@@ -15,8 +15,8 @@ metric as an `evaluate.Metric`. Importing a metric costs numpy only: `evaluate` 
 
 from typing import TYPE_CHECKING
 
-from tandem.metrics._predictions import write_predictions
-from tandem.metrics._scoring import (
+from tandem.metrics.common.predictions import write_predictions
+from tandem.metrics.common.scoring import (
     Scores,
     TestRows,
     difference,
@@ -25,7 +25,7 @@ from tandem.metrics._scoring import (
     sample,
     score,
 )
-from tandem.metrics._statistics import RESAMPLES, interval
+from tandem.metrics.common.statistics import RESAMPLES, interval
 
 if TYPE_CHECKING:
     import evaluate
@@ -52,6 +52,6 @@ def evaluation(name: str) -> "evaluate.Metric":
         UnknownName: there is no such metric.
     """
     from tandem.core import registry
-    from tandem.metrics._evaluate import ModuleMetric
+    from tandem.metrics.common.hf import ModuleMetric
 
     return ModuleMetric(registry.load("metrics", name))

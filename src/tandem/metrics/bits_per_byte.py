@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.metrics._statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, ratio
 
 INPUTS = {"predictions": "float64", "references": "int64"}
 LOWER_IS_BETTER = True

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tandem.metrics._statistics import Array, ratio
 from tandem.metrics.accuracy import INPUTS, columns
+from tandem.metrics.common.statistics import Array, ratio
 
 __all__ = ["INPUTS", "columns", "compute", "statistics", "value"]
 

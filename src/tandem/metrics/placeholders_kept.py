@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tandem.core.task import PLACEHOLDER
-from tandem.metrics._statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, ratio
 
 INPUTS = {"predictions": "string", "sources": "string"}
 

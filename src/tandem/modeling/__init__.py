@@ -12,8 +12,8 @@ from pathlib import Path
 from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
-from tandem.core.training import Training
-from tandem.modeling._model import TextModel
+from tandem.core.training_params import Training
+from tandem.modeling.base import TextModel
 
 __all__ = ["TextModel", "Training", "family", "load"]
 

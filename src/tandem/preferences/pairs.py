@@ -10,13 +10,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tandem.core import params, paths, records
+from tandem.core import params, paths
 from tandem.core import task as tasks
 from tandem.core.determinism import generator
 from tandem.core.errors import DataError, ParamsError
 from tandem.core.params import Preference, Runtime
-from tandem.core.records import Row
-from tandem.preferences.settings import Rule
+from tandem.core.rows import Row, read_rows
+from tandem.preferences.params import Rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def preference_of(task: str) -> Preference:
 
 def rated_rows(task: str, split: str) -> list[Row]:
     """The rows of one split of `task`."""
-    return records.read(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
+    return read_rows(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
 
 
 def pairs_of(task: str, split: str, rule: Rule, most: int | None, runtime: Runtime) -> list[Pair]:

@@ -21,7 +21,7 @@ from tandem.core.errors import UnknownName
 from tandem.core.io import require
 from tandem.loading import pretrained
 from tandem.preferences.pairs import Pair
-from tandem.preferences.settings import Contrast
+from tandem.preferences.params import Contrast
 
 MAX_LENGTH = 512
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from tandem import modeling
-from tandem.core import paths, records
+from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, StageError
-from tandem.core.records import Row
-from tandem.modeling.causal import Model, by_length
-from tandem.preferences.settings import Prompting
+from tandem.core.rows import Row, hash_sample
+from tandem.modeling.families.causal import Model, by_length
+from tandem.preferences.params import Prompting
 
 R = TypeVar("R", bound=Row)
 
@@ -54,7 +54,7 @@ def prompts(rows: Sequence[R], prompting: Prompting, most: int | None) -> list[R
     Raises:
         DataError: there is none.
     """
-    found = records.first([row for row in rows if len(row.text.split()) > prompting.words], most)
+    found = hash_sample([row for row in rows if len(row.text.split()) > prompting.words], most)
     if not found:
         raise DataError(f"no text has more than {prompting.words} words: take shorter prompts")
     return found

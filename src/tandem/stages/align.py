@@ -17,11 +17,12 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tandem.core import params, paths, records
+from tandem.core import params, paths
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
-from tandem.core.training import Training
-from tandem.preferences.settings import Prompting
+from tandem.core.rows import Row, read_rows
+from tandem.core.training_params import Training
+from tandem.preferences.params import Prompting
 
 
 class Params(Training):
@@ -49,10 +50,10 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Align the generator of one task."""
-    from tandem.modeling.fitted import write_fitted
-    from tandem.modeling.fitting import fit
-    from tandem.pins import pin_torch
-    from tandem.preferences import direct, judging
+    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.training.artifacts import write_fitted
+    from tandem.modeling.training.trainer import fit
+    from tandem.preferences import completions, dpo
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
 
@@ -67,25 +68,25 @@ def main(task: str) -> None:
         for split, most in limits.items()
     }
 
-    def write(model: Any, split: str, name: str) -> judging.Written:
+    def write(model: Any, split: str, name: str) -> completions.Written:
         repeated = [row for row in rows[split] for _ in range(settings.samples_per_prompt)]
         seed = derived_seed(runtime.seed, task, "align", name)
-        return judging.write(model, repeated, settings.prompting, reward, seed)
+        return completions.write(model, repeated, settings.prompting, reward, seed)
 
     pin_torch(runtime)
     written = {split: write(base, split, split) for split in limits}
     pairs = {
-        split: direct.ranked(
+        split: dpo.ranked(
             found.samples, found.rewards, settings.samples_per_prompt, settings.pairs_per_prompt
         )
         for split, found in written.items()
     }
     curve = fit(
         aligned.network,
-        direct.loss(settings.beta, settings.anchor),
+        dpo.loss(settings.beta, settings.anchor),
         pairs["train"],
         pairs["validation"],
-        direct.collate,
+        dpo.collate,
         settings,
         runtime,
     )
@@ -94,12 +95,12 @@ def main(task: str) -> None:
     found = {
         "prompts": len(rows["train"]),
         "pairs": len(pairs["train"]),
-        "base": judging.figures(written["validation"], runtime),
-        "aligned": judging.figures(fresh, runtime)
-        | judging.moved(aligned, base, fresh, settings.prompting.batch_size, runtime),
+        "base": completions.figures(written["validation"], runtime),
+        "aligned": completions.figures(fresh, runtime)
+        | completions.moved(aligned, base, fresh, settings.prompting.batch_size, runtime),
     }
     write_fitted("align", task, "aligned", aligned, curve, found)
 
 
-def _rows(task: str, split: str) -> list[records.Row]:
-    return records.read(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
+def _rows(task: str, split: str) -> list[Row]:
+    return read_rows(paths.split(task) / f"{split}.parquet", tasks.load(task).row)

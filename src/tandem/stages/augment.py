@@ -19,14 +19,14 @@ from pydantic import Field
 
 from tandem import augmentation
 from tandem.augmentation import Given, Operation, draft, without_pieces
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.determinism import generator
 from tandem.core.params import Lent, Runtime, Strict, plugin
-from tandem.core.records import Row
+from tandem.core.rows import Row, read_rows, write_rows
 from tandem.core.task import BaseTask
-from tandem.text.frozen import frozen, hide, rewrite
-from tandem.text.leaks import form
+from tandem.text.leakage import form
+from tandem.text.protected import frozen, hide, rewrite
 from tandem.text.words import vocabulary
 
 TRAIN = f"{paths.SPLITS[0]}.parquet"
@@ -48,7 +48,7 @@ def main(task: str) -> None:
     lent, runtime = project.lent(task), project.runtime
     derived, counts = derive(train, held_out, spec, settings, lent, runtime)
     with io.writing(paths.augmented(task), paths.metrics("augment", task)) as (folder, metrics):
-        records.write(folder / TRAIN, [*train, *derived], spec.row)
+        write_rows(folder / TRAIN, [*train, *derived], spec.row)
         by_operation = {each.kind: counts[each.kind] for each in settings.operations}
         left_out = {"unchanged": counts["unchanged"], "held_out_text": counts["held_out_text"]}
         rows = {"originals": len(train), "derived": len(derived)}
@@ -58,7 +58,7 @@ def main(task: str) -> None:
 def rows_of(task: BaseTask) -> tuple[list[Row], set[str]]:
     """The training rows of `task`, and the forms of all texts that must not come about."""
     splits = {
-        name: records.read(paths.split(task.name) / f"{name}.parquet", task.row)
+        name: read_rows(paths.split(task.name) / f"{name}.parquet", task.row)
         for name in paths.SPLITS
     }
     train = splits.pop("train")

@@ -13,10 +13,12 @@ Where test rows have human ratings, "human" scores single raters against the mea
 from pydantic import Field
 
 from tandem import metrics
-from tandem.baselines import Settings, _human
-from tandem.core import io, params, paths, records, registry
+from tandem.baselines import Settings
+from tandem.baselines.common import human
+from tandem.core import io, params, paths, registry
 from tandem.core import task as tasks
 from tandem.core.params import Strict
+from tandem.core.rows import read_rows
 
 
 class Params(Strict):
@@ -33,7 +35,7 @@ def main(task: str) -> None:
     testing = params.load(metrics.TestRows, task, "evaluate")
     known = tasks.load(task)
     rows = {
-        split: metrics.sample(records.read(source, known.row), most, str(source))
+        split: metrics.sample(read_rows(source, known.row), most, str(source))
         for split, most in (("train", limits.max_train_rows), ("test", testing.max_rows))
         if (source := paths.split(task) / f"{split}.parquet")
     }
@@ -50,7 +52,7 @@ def main(task: str) -> None:
             answers = baseline.predict(known, rows["train"], rows["test"], settings)
             found[name], table = metrics.score(known, rows["test"], answers, runtime)
             metrics.write_predictions(tables / f"{name}.parquet", rows["test"], answers, table)
-        truths, answers = _human.judgements(known, rows["test"])
+        truths, answers = human.judgements(known, rows["test"])
         if truths:
             found["human"], table = metrics.score(known, truths, answers, runtime)
             metrics.write_predictions(tables / "human.parquet", truths, answers, table)

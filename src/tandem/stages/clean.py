@@ -18,14 +18,14 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.core.params import Strict, plugin
-from tandem.core.records import Dropped, Row
+from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.core.task import BaseTask
 from tandem.text import mask
-from tandem.text.frozen import rewrite
+from tandem.text.protected import rewrite
 from tandem.text.repair import REPAIRS
 
 
@@ -61,7 +61,7 @@ def main(task: str) -> None:
     """Clean the rows of `task`."""
     settings = params.load(Params, task, "clean")
     spec = tasks.load(task)
-    raw = records.read(paths.raw(task) / paths.ROWS, spec.row)
+    raw = read_rows(paths.raw(task) / paths.ROWS, spec.row)
     counts: Counter[str] = Counter()
     tidy = [tidied(row, spec, settings, counts) for row in raw]
     kept, dropped = filtered(tidy, spec, settings.filters)
@@ -70,8 +70,8 @@ def main(task: str) -> None:
         why = f", most as {worst[0][0]}: relax {task}.clean.filters" if worst else ": fetch some"
         raise DataError(f"no row of {paths.raw(task) / paths.ROWS} is left after cleaning{why}")
     with io.writing(paths.clean(task), paths.metrics("clean", task)) as (folder, metrics):
-        records.write(folder / paths.ROWS, kept, spec.row)
-        records.write(folder / paths.DROPPED, dropped, Dropped)
+        write_rows(folder / paths.ROWS, kept, spec.row)
+        write_rows(folder / paths.DROPPED, dropped, Dropped)
         io.write_json(metrics, summary(raw, kept, dropped, counts))
 
 

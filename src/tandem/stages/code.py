@@ -8,10 +8,10 @@ runs as tandem code
 
 from pathlib import Path
 
-from tandem import closure, declared
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.paths import is_code
+from tandem.engines import code_closure, dvc_stages
 
 
 def main() -> None:
@@ -21,12 +21,12 @@ def main() -> None:
         StageError: dvc.yaml cannot be read or declares no output for a stage's file, or a source
             file cannot be parsed.
     """
-    stages = list(declared.stages())
+    stages = list(dvc_stages.stages())
     # A group of stages without an instance, as one that params leave empty, has an empty folder.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.writing(*finals) as partials:
         places = dict(zip(finals, partials, strict=True))
-        for path, code in closure.of_stages(stages).items():
+        for path, code in code_closure.of_stages(stages).items():
             final = next((out for out in finals if Path(path).is_relative_to(out)), None)
             if final is None:
                 raise StageError(f"{paths.DAG}: no stage writes {path}: add it to the outs of code")

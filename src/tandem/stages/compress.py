@@ -9,9 +9,10 @@ Writes  models/TASK/METHOD
 
 from tandem import modeling
 from tandem.compression import Given
-from tandem.core import io, params, paths, records, registry
+from tandem.core import io, params, paths, registry
 from tandem.core import task as tasks
-from tandem.pins import pin_torch
+from tandem.core.rows import read_rows
+from tandem.modeling.seeding import pin_torch
 
 
 def main(task: str, method: str) -> None:
@@ -20,8 +21,8 @@ def main(task: str, method: str) -> None:
     module = registry.load("compression", method)
     settings = params.load(module.Params, task, method)
     known = tasks.load(task)
-    rows = records.read(paths.augmented(task) / "train.parquet", known.row)
-    validation = records.read(paths.split(task) / "validation.parquet", known.row)
+    rows = read_rows(paths.augmented(task) / "train.parquet", known.row)
+    validation = read_rows(paths.split(task) / "validation.parquet", known.row)
     base = paths.model(task, "base")
     io.require(base)
 

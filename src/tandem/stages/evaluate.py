@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tandem import metrics
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
+from tandem.core.rows import read_rows
 from tandem.loading import tensors
 
 
@@ -26,13 +27,13 @@ class Params(metrics.TestRows):
 def main(task: str, variant: str) -> None:
     """Evaluate one variant of one task's model."""
     from tandem import modeling
-    from tandem.pins import pin_torch
+    from tandem.modeling.seeding import pin_torch
 
     runtime = params.project().runtime
     settings = params.load(Params, task, "evaluate")
     known = tasks.load(task)
     source = paths.split(task) / "test.parquet"
-    rows = metrics.sample(records.read(source, known.row), settings.max_rows, str(source))
+    rows = metrics.sample(read_rows(source, known.row), settings.max_rows, str(source))
     folder = paths.model(task, variant)
 
     pin_torch(runtime)

@@ -24,16 +24,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from tandem.baselines import vader
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.params import Runtime, Strict
-from tandem.preferences.estimates import mean, pair_accuracies, win_rate
+from tandem.core.rows import read_rows, write_rows
+from tandem.preferences.intervals import mean, pair_accuracies, win_rate
 from tandem.preferences.pairs import Pair, pairs_of, preference_of
-from tandem.preferences.settings import Prompting, Rule
+from tandem.preferences.params import Prompting, Rule
 
 if TYPE_CHECKING:
-    from tandem.preferences.judging import Written
+    from tandem.preferences.completions import Written
     from tandem.preferences.reward_model import RewardModel
 
 
@@ -81,8 +82,8 @@ class Text:
 
 def main(task: str) -> None:
     """Evaluate the preferences of one task."""
-    from tandem.pins import pin_torch
-    from tandem.preferences import judging
+    from tandem.modeling.seeding import pin_torch
+    from tandem.preferences import completions
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
 
@@ -92,13 +93,13 @@ def main(task: str) -> None:
     base, aligned = (generator_of(task, variant) for variant in ("base", "aligned"))
     ratings = preference_of(task).ratings
     pairs = pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime)
-    everything = records.read(paths.split(task) / "test.parquet", tasks.load(task).row)
+    everything = read_rows(paths.split(task) / "test.parquet", tasks.load(task).row)
     rows = prompts(everything, settings.prompting, settings.max_prompts)
 
     pin_torch(runtime)
     scored = _score(pairs, reward, judge)
     written = {
-        variant: judging.write(
+        variant: completions.write(
             model, rows, settings.prompting, reward, derived_seed(runtime.seed, task, variant)
         )
         for variant, model in (("base", base), ("aligned", aligned))
@@ -107,10 +108,10 @@ def main(task: str) -> None:
 
     found = _judges(scored, runtime)
     for variant in written:
-        found[variant] = judging.figures(written[variant], runtime)
+        found[variant] = completions.figures(written[variant], runtime)
         found[variant]["vader"] = _vader(texts[variant], runtime)
     found["aligned"] |= _wins(texts["aligned"], texts["base"], runtime)
-    found["aligned"] |= judging.moved(
+    found["aligned"] |= completions.moved(
         aligned, base, written["aligned"], settings.prompting.batch_size, runtime
     )
     folder = paths.predictions(task, "preferences").with_suffix("")
@@ -193,5 +194,5 @@ def _wins(aligned: Sequence[Text], base: Sequence[Text], runtime: Runtime) -> di
 
 
 def _write(folder: Path, pairs: Sequence[ScoredPair], texts: Sequence[Text]) -> None:
-    records.write(folder / "pairs.parquet", pairs, ScoredPair)
-    records.write(folder / "samples.parquet", texts, Text)
+    write_rows(folder / "pairs.parquet", pairs, ScoredPair)
+    write_rows(folder / "samples.parquet", texts, Text)

@@ -17,14 +17,14 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core.errors import BadRow, DataError
 from tandem.core.params import Strict, plugin
-from tandem.core.records import Dropped, Row
+from tandem.core.rows import Dropped, Row, write_rows
 from tandem.core.task import BaseTask
 from tandem.core.task import load as load_task
 from tandem.sources import Record, Unreadable
-from tandem.sources._card import card
+from tandem.sources.common.data_card import card
 
 UNREADABLE = "unreadable.parquet"
 KEYS = ("id", "group", "domain")
@@ -64,8 +64,8 @@ def main(task: str) -> None:
     counts = count(rows, unreadable)
     text = card(work, source.module.origin(source), counts)
     with io.writing(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):
-        records.write(folder / paths.ROWS, rows, work.row)
-        records.write(folder / UNREADABLE, unreadable, Dropped)
+        write_rows(folder / paths.ROWS, rows, work.row)
+        write_rows(folder / UNREADABLE, unreadable, Dropped)
         io.write_text(folder / paths.CARD, text)
         io.write_json(metrics, counts)
 

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tandem.core import params, records
+from tandem.core import params
 from tandem.core.determinism import generator
 from tandem.core.errors import ParamsError
 from tandem.core.paths import JUDGE, PARAMS, split
-from tandem.core.training import Training
-from tandem.preferences.settings import Rule
+from tandem.core.rows import hash_sample
+from tandem.core.training_params import Training
+from tandem.preferences.params import Rule
 
 VALIDATION = 10
 """One in so many of the set-aside rows."""
@@ -42,17 +43,17 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the judge of one task."""
-    from tandem.pins import pin_torch
-    from tandem.preferences.fitting import fit_judge
+    from tandem.modeling.seeding import pin_torch
     from tandem.preferences.pairs import form, preference_of, rated_rows
     from tandem.preferences.reward_model import RewardModel
+    from tandem.preferences.reward_training import fit_judge
 
     runtime = params.project().runtime
     preference = preference_of(task)
     training = params.load(Params, task, "judge")
     if not (split(preference.ratings) / f"{JUDGE}.parquet").exists():
         raise ParamsError(f"{PARAMS}: {preference.ratings}.split.jury sets nothing aside for it")
-    rows = records.first(rated_rows(preference.ratings, JUDGE), None)
+    rows = hash_sample(rated_rows(preference.ratings, JUDGE), None)
     held_out = len(rows) // VALIDATION
     stream = generator(runtime, preference.ratings, "pairs", JUDGE)
     validation = form(rows[:held_out], training.pairs, training.max_validation_rows, stream)

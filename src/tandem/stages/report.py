@@ -15,8 +15,8 @@ from typing import Any
 
 from tandem.core import io, params
 from tandem.core.errors import StageError
-from tandem.report import charts, figures, latency, render, views
-from tandem.report.figures import Figure, Metrics
+from tandem.report import charts, latency, render, scores, views
+from tandem.report.scores import Figure, Metrics
 from tandem.report.views import View
 
 METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
@@ -32,18 +32,18 @@ def main() -> None:
         StageError: there are no metrics yet, or benchmarks/latency.json is none.
     """
     project = params.project()
-    metrics = figures.load(METRICS, project)
-    found = figures.gather(metrics, project)
+    metrics = scores.load(METRICS, project)
+    found = scores.gather(metrics, project)
     if not found:
         raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
     latencies = latency.load(LATENCY)
     speeds = latency.speeds(latencies, metrics, project.tasks)
     # the summary holds what stages measured, which an audit can follow back; the page more
     beside = latency.with_graphs(metrics, latencies, project.tasks)
-    drawn = figures.gather(beside, project)
+    drawn = scores.gather(beside, project)
     shown = [view(task, drawn, beside, speeds) for task in project.tasks]
     with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
-        io.write_json(summary, figures.summary(found))
+        io.write_json(summary, scores.summary(found))
         io.write_text(html / "index.html", render.page(shown, latencies.machine))
         for name, text in sorted(written(shown, metrics).items()):
             io.write_text(cards / name, text)

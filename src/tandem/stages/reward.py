@@ -17,8 +17,8 @@ nor have the pairs' texts been left to the generator's test rows.
 from pathlib import Path
 
 from tandem.core import params
-from tandem.core.training import Training
-from tandem.preferences.settings import Contrast, Rule
+from tandem.core.training_params import Training
+from tandem.preferences.params import Contrast, Rule
 
 
 class Params(Training):
@@ -32,10 +32,10 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the reward model of one task."""
-    from tandem.pins import pin_torch
-    from tandem.preferences.fitting import fit_judge
+    from tandem.modeling.seeding import pin_torch
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel
+    from tandem.preferences.reward_training import fit_judge
 
     runtime = params.project().runtime
     preference = preference_of(task)

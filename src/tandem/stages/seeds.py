@@ -17,9 +17,10 @@ import statistics
 from typing import Any
 
 from tandem import metrics
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
+from tandem.core.rows import read_rows
 from tandem.stages import train
 
 
@@ -29,17 +30,17 @@ def main(task: str) -> None:
     Raises:
         ParamsError: the task has no seeds.
     """
-    from tandem.modeling import parallel
+    from tandem.modeling.training import distributed
 
     project = params.project()
     if task not in project.seeds:
         raise ParamsError(f"{paths.PARAMS}: seeds.{task} is missing: give it `runs: [13, 14, 15]`")
-    parallel.run(write, project.runtime.processes, task)
+    distributed.run(write, project.runtime.processes, task)
 
 
 def write(task: str) -> None:
     """The stage's work; of several processes, the first writes."""
-    from tandem.modeling import parallel
+    from tandem.modeling.training import distributed
 
     project = params.project()
     settings = params.load(metrics.TestRows, task, "evaluate")
@@ -47,14 +48,14 @@ def write(task: str) -> None:
     training = train.settings_of(known)
     learnt, watched = train.rows_of(known, training)
     source = paths.split(task) / "test.parquet"
-    rows = metrics.sample(records.read(source, known.row), settings.max_rows, str(source))
+    rows = metrics.sample(read_rows(source, known.row), settings.max_rows, str(source))
     runs: dict[int, metrics.Scores] = {}
     for seed in project.seeds[task].runs:
         runtime = project.runtime.model_copy(update={"seed": seed})
         model, _ = train.trained(known, learnt, watched, training, runtime)
         answers = model.predict(rows, settings.batch_size)
         runs[seed] = metrics.score(known, rows, answers, runtime)[0]
-    if parallel.is_first():
+    if distributed.is_first():
         with io.writing(paths.metrics("seeds", task)) as (partial,):
             io.write_json(partial, spread(runs))
 

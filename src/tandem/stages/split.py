@@ -20,17 +20,17 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.core.params import Strict
 from tandem.core.paths import JUDGE, SPLITS
-from tandem.core.records import Dropped, Row
+from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.core.task import BaseTask
-from tandem.stages._assign import Ratios, assign
-from tandem.stages._jury import Jury, set_aside, with_ratings
-from tandem.text.leaks import form, leaks, proof
-from tandem.text.near import Likeness
+from tandem.splitting.judge_holdout import Jury, set_aside, with_ratings
+from tandem.splitting.stratified_groups import Ratios, assign
+from tandem.text.leakage import form, leaks, proof
+from tandem.text.minhash import Likeness
 
 # Who stays when two splits hold one text: the first in the list.
 STAYS = {
@@ -53,8 +53,8 @@ def main(task: str) -> None:
     """Split the rows of `task`."""
     settings = params.load(Params, task, "split")
     spec = tasks.load(task)
-    raw = records.read(paths.raw(task) / paths.ROWS, spec.row)
-    clean = records.read(paths.clean(task) / paths.ROWS, spec.row)
+    raw = read_rows(paths.raw(task) / paths.ROWS, spec.row)
+    clean = read_rows(paths.clean(task) / paths.ROWS, spec.row)
     place = assign(raw, spec, settings.ratios, settings.salt)
     if settings.jury:
         place = set_aside(place, settings.jury, settings.salt)
@@ -74,8 +74,8 @@ def main(task: str) -> None:
         for name, rows in splits.items():
             if settings.jury:
                 rows = [with_ratings(row, name, settings.jury.every) for row in rows]
-            records.write(folder / f"{name}.parquet", rows, spec.row)
-        records.write(folder / paths.DROPPED, dropped, Dropped)
+            write_rows(folder / f"{name}.parquet", rows, spec.row)
+        write_rows(folder / paths.DROPPED, dropped, Dropped)
         io.write_json(metrics, summary(splits, dropped, spec) | {"proof": figures})
 
 

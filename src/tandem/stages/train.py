@@ -12,13 +12,13 @@ Writes  models/TASK/base                   what `from_pretrained` of Hugging Fac
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tandem.core import io, params, paths, records
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
 from tandem.core.params import Runtime
-from tandem.core.records import Row
+from tandem.core.rows import Row, hash_sample, read_rows
 from tandem.core.task import BaseTask
-from tandem.core.training import Training
+from tandem.core.training_params import Training
 
 
 class Params(Training):
@@ -42,23 +42,25 @@ class Trained(NamedTuple):
 
 def main(task: str) -> None:
     """Train the model of one task."""
-    from tandem.modeling import parallel  # this takes seconds, and a check of params needs none
+    from tandem.modeling.training import (
+        distributed,  # this takes seconds, and a check of params needs none
+    )
 
-    parallel.run(write, params.project().runtime.processes, task)
+    distributed.run(write, params.project().runtime.processes, task)
 
 
 def write(task: str) -> None:
     """Train the model of one task and write it; of several processes, the first writes."""
     from tandem import metrics
-    from tandem.modeling import parallel
-    from tandem.modeling.fitted import write_fitted
+    from tandem.modeling.training import distributed
+    from tandem.modeling.training.artifacts import write_fitted
 
     runtime = params.project().runtime
     known = tasks.load(task)
     training = settings_of(known)
     rows, validation = rows_of(known, training)
     model, curve = trained(known, rows, validation, training, runtime)
-    if parallel.is_first():
+    if distributed.is_first():
         predictions = model.predict(validation, 2 * training.batch_size)
         scores = metrics.score(known, validation, predictions, runtime)[0]
         found = {"rows": len(rows), "validation": scores}
@@ -80,11 +82,11 @@ def settings_of(task: BaseTask, content: dict[str, Any] | None = None) -> Params
 
 def rows_of(task: BaseTask, training: Params) -> tuple[list[Row], list[Row]]:
     """The rows that the model of `task` is trained on, and those that tell when to stop."""
-    everything = records.read(paths.augmented(task.name) / "train.parquet", task.row)
-    validation = records.read(paths.split(task.name) / "validation.parquet", task.row)
+    everything = read_rows(paths.augmented(task.name) / "train.parquet", task.row)
+    validation = read_rows(paths.split(task.name) / "validation.parquet", task.row)
     return (
-        records.first(everything, training.max_rows),
-        records.first(validation, training.max_validation_rows),
+        hash_sample(everything, training.max_rows),
+        hash_sample(validation, training.max_validation_rows),
     )
 
 
@@ -101,11 +103,11 @@ def trained(
     `rows`; of more rows than the steps can see, only the first in hashed order are encoded.
 
     Raises:
-        StageError: the pretrained weights are missing, or see `tandem.modeling.fitting.fit`.
+        StageError: the pretrained weights are missing, or see `modeling.training.trainer.fit`.
     """
     from tandem.modeling import family
-    from tandem.modeling.fitting import fit
-    from tandem.pins import pin_torch
+    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.training.trainer import fit
 
     pretrained = paths.model(task.name, "pretrained")
     io.require(pretrained)
@@ -115,7 +117,7 @@ def trained(
     curve = fit(
         model.network,
         model.loss,
-        model.encode(records.first(rows, seen)),
+        model.encode(hash_sample(rows, seen)),
         model.encode(validation),
         model.collate(),
         training,

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask, row_of, tone
 
 

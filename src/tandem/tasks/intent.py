@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from tandem.core.errors import BadRow
-from tandem.core.records import Row, Span
+from tandem.core.rows import Row, Span
 from tandem.core.task import BaseTask, row_of
 
 

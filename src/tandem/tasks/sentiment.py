@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from tandem.core.errors import BadRow
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask, row_of, tone
 
 

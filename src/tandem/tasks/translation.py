@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER, BaseTask, row_of
 
 # Upper ends of the bands of length, in words, that every split has in the same proportion.

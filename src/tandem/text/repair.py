@@ -1,13 +1,13 @@
 """Repairs of a text, each `str → str`, done in the order in which REPAIRS names them.
 
-Every repair leaves alone what `tandem.text.frozen` has hidden.
+Every repair leaves alone what `tandem.text.protected` has hidden.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from tandem.text.frozen import FIRST, LAST
+from tandem.text.protected import FIRST, LAST
 
 # Elements of the HTML Living Standard. Other things in angle brackets stay: UI strings and
 # manuals write <host>, people write <3, and masks are written <EMAIL>.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from tandem.text.frozen import HIDDEN
+from tandem.text.protected import HIDDEN
 
 CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
 

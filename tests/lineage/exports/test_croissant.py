@@ -9,7 +9,7 @@ import pytest
 from lineage.small import COMMITTED, ROWS
 
 from tandem.core.errors import LineageError
-from tandem.lineage.exporting import export
+from tandem.lineage.export import export
 from tandem.lineage.graph import read
 
 FILE = Path("exports/croissant/intent.json")

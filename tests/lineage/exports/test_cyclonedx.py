@@ -9,7 +9,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.core.provenance import file_digest
-from tandem.lineage.exporting import export
+from tandem.lineage.export import export
 from tandem.lineage.graph import read
 
 BOM = Path("exports/cyclonedx/intent.cdx.json")

@@ -18,7 +18,7 @@ from openlineage.client.event_v2 import (
 )
 from openlineage.client.serde import Serde
 
-from tandem.lineage.exporting import export
+from tandem.lineage.export import export
 from tandem.lineage.graph import read
 
 CLASSES: dict[str, Any] = {

@@ -15,7 +15,7 @@ from prov.model import (
     ProvUsage,
 )
 
-from tandem.lineage.exporting import export
+from tandem.lineage.export import export
 from tandem.lineage.graph import Graph, read
 
 

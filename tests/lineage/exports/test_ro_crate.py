@@ -9,7 +9,7 @@ from rocrate.rocrate import ROCrate
 
 from tandem.core.errors import LineageError
 from tandem.core.provenance import file_digest
-from tandem.lineage.exporting import export
+from tandem.lineage.export import export
 from tandem.lineage.graph import read
 
 

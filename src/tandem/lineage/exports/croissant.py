@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tandem.core import paths, records
+from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest, Record
-from tandem.core.records import Dropped
-from tandem.lineage import outside
-from tandem.lineage.exports._common import UNKNOWN, licence_url
+from tandem.core.rows import Dropped, schema
+from tandem.lineage import external_refs
+from tandem.lineage.exports.common.records import UNKNOWN, licence_url
 from tandem.lineage.graph import Graph, files_of
 from tandem.sources import UNKNOWN as UNTOLD
 from tandem.sources import About
@@ -58,7 +58,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
         LineageError: no record is of a split.
     """
     up = PurePosixPath(Path(os.path.relpath(root.resolve(), place.resolve())).as_posix())
-    date = outside.stamp(root, paths.RECORDS).time
+    date = external_refs.stamp(root, paths.RECORDS).time
     found = {}
     for record in graph.records.values():
         for path, digest in record.outputs.items():
@@ -78,17 +78,17 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     return found
 
 
-def _origin(task: str, behind: list[Record]) -> tuple[About, outside.Source]:
+def _origin(task: str, behind: list[Record]) -> tuple[About, external_refs.Source]:
     """What the data card tells of the rows, and where they came from."""
     for record in behind:
-        told = outside.about(record)
-        if told is not None and outside.task_of(record) == task:
-            known = outside.sources([record])
-            return told, known[0] if known else outside.Source(task)
-    return UNTOLD, outside.Source(task)
+        told = external_refs.about(record)
+        if told is not None and external_refs.task_of(record) == task:
+            known = external_refs.sources([record])
+            return told, known[0] if known else external_refs.Source(task)
+    return UNTOLD, external_refs.Source(task)
 
 
-def _head(task: str, about: About, source: outside.Source, sha256: str) -> dict[str, Any]:
+def _head(task: str, about: About, source: external_refs.Source, sha256: str) -> dict[str, Any]:
     known = {
         "citeAs": about.citation,
         "url": _url(source),
@@ -108,7 +108,7 @@ def _head(task: str, about: About, source: outside.Source, sha256: str) -> dict[
     }
 
 
-def _url(source: outside.Source) -> str:
+def _url(source: external_refs.Source) -> str:
     """A page on the source; a pinned file of one's own has none, and is named by its digest."""
     if source.uri.startswith("pkg:pypi/"):
         return f"https://pypi.org/project/{source.name}/{source.version}/"
@@ -132,14 +132,14 @@ def _content(task: str, path: str, digest: Digest, up: PurePosixPath) -> dict[st
                 "sha256": each.sha256,
             }
         )
-        schema = records.schema(Dropped if name == paths.DROPPED else row)
+        columns = schema(Dropped if name == paths.DROPPED else row)
         sets.append(
             {
                 "@type": "cr:RecordSet",
                 "@id": part,
                 "name": part,
                 "key": {"@id": f"{part}/id"},
-                "field": [_field(part, column, name) for column in schema],
+                "field": [_field(part, column, name) for column in columns],
             }
         )
     return {"distribution": files, "recordSet": sets}

@@ -18,9 +18,9 @@ from tandem import __version__
 from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Record
-from tandem.lineage import outside
-from tandem.lineage.exports._common import SPDX, UNKNOWN, made_id
-from tandem.lineage.exports._scores import METRICS, scores
+from tandem.lineage import external_refs
+from tandem.lineage.exports.common.records import SPDX, UNKNOWN, made_id
+from tandem.lineage.exports.common.scores import METRICS, scores
 from tandem.lineage.graph import Graph, files_of
 
 MODEL = "machine-learning-model"
@@ -112,7 +112,7 @@ def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[
 def _datasets(behind: Iterable[Record]) -> Iterator[Component]:
     """The rows that each `fetch` wrote, as its source describes them."""
     for record in behind:
-        about = outside.about(record)
+        about = external_refs.about(record)
         if about is None:
             continue
         for path, digest in record.outputs.items():
@@ -135,7 +135,7 @@ def _datasets(behind: Iterable[Record]) -> Iterator[Component]:
 def _weights(behind: Iterable[Record]) -> Iterator[Component]:
     """The pinned weights behind a model, which are its ancestors."""
     pretrained = [record for record in behind if record.stage.startswith("fetch-model")]
-    for source in outside.sources(pretrained):
+    for source in external_refs.sources(pretrained):
         kept = {
             "type": MODEL,
             "bom-ref": source.id,
@@ -152,7 +152,7 @@ def _libraries(behind: Iterable[Record]) -> Iterator[Component]:
     """The packages that any stage behind a model imports, each once."""
     packages = {pair for record in behind for pair in record.packages.items()}
     for name, version in sorted(packages):
-        purl = outside.purl(name, version)
+        purl = external_refs.purl(name, version)
         kind = {"type": "library", "bom-ref": purl, "name": name, "version": version}
         yield {**kind, "purl": purl}
 
@@ -164,7 +164,7 @@ def _references(record: Record) -> list[dict[str, Any]]:
             "url": source.id,
             **({"hashes": _hashes(sha256)} if (sha256 := source.digest.get("sha256")) else {}),
         }
-        for source in outside.sources([record])
+        for source in external_refs.sources([record])
     ]
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from tandem import __version__
 from tandem.core import paths
 from tandem.core.provenance import Digest, Record
-from tandem.lineage import outside
-from tandem.lineage.exports._common import TANDEM, canonical, run_id
+from tandem.lineage import external_refs
+from tandem.lineage.exports.common.records import TANDEM, canonical, run_id
 from tandem.lineage.graph import Graph
 
 SPEC = "https://openlineage.io/spec"
@@ -32,7 +32,7 @@ FACETS = {
 
 def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     """One line of JSON a stage."""
-    time = outside.stamp(root, paths.RECORDS).time
+    time = external_refs.stamp(root, paths.RECORDS).time
     events = [canonical(_event(record, time)) for record in graph.records.values()]
     return {"events.jsonl": "".join(f"{event}\n" for event in events)}
 
@@ -58,7 +58,7 @@ def _event(record: Record, time: str) -> dict[str, Any]:
             *(_dataset(path, digest.sha256) for path, digest in sorted(record.inputs.items())),
             *(
                 _dataset(source.id, next(iter(source.digest.values()), source.version))
-                for source in outside.sources([record])
+                for source in external_refs.sources([record])
             ),
         ],
         "outputs": [

@@ -15,8 +15,8 @@ from typing import Any
 
 from tandem.core.paths import is_code
 from tandem.core.provenance import Digest, Record
-from tandem.lineage import outside
-from tandem.lineage.exports._common import TANDEM, canonical
+from tandem.lineage import external_refs
+from tandem.lineage.exports.common.records import TANDEM, canonical
 from tandem.lineage.graph import Graph
 
 PREFIX = {
@@ -68,7 +68,7 @@ def _stage(record: Record, said: Said) -> None:
         _relate(said, "used", activity=run, entity=f"artifact:{path}")
         if not is_code(path):
             origins.append(f"artifact:{path}")
-    for source in outside.sources([record]):
+    for source in external_refs.sources([record]):
         said["entity"][f"source:{source.id}"] = _source(source)
         _relate(said, "used", activity=run, entity=f"source:{source.id}")
         origins.append(f"source:{source.id}")
@@ -95,7 +95,7 @@ def _entity(path: str, digest: Digest) -> dict[str, Any]:
     }
 
 
-def _source(source: outside.Source) -> dict[str, Any]:
+def _source(source: external_refs.Source) -> dict[str, Any]:
     told = {"version": source.version, "uri": source.uri, "licence": source.licence}
     return {
         "prov:label": source.name,

@@ -15,9 +15,8 @@ from typing import Any
 from tandem.core import paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Record
-from tandem.lineage import outside
-from tandem.lineage.exports._common import run_id
-from tandem.lineage.exports._crate import (
+from tandem.lineage import external_refs
+from tandem.lineage.exports.common.crate import (
     TOOL,
     TYPES,
     Entities,
@@ -31,6 +30,7 @@ from tandem.lineage.exports._crate import (
     tool_of,
     value_of,
 )
+from tandem.lineage.exports.common.records import run_id
 from tandem.lineage.graph import Graph
 
 PLACE = "."
@@ -54,7 +54,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     """
     if place.resolve() != root.resolve():
         raise LineageError("an RO-Crate lies in the folder that it describes: leave out --to")
-    stamp = outside.stamp(root, paths.RECORDS)
+    stamp = external_refs.stamp(root, paths.RECORDS)
     found: Entities = {}
     actions = [_action(record, found) for record in graph.records.values()]
     made = {name_of(p, d) for record in graph.records.values() for p, d in record.outputs.items()}
@@ -64,7 +64,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
         for p, d in record.inputs.items()
         if not _is_made(p, graph)
     }
-    sources = {source_of(source, found) for source in outside.sources(graph.records.values())}
+    sources = {source_of(source, found) for source in external_refs.sources(graph.records.values())}
     for record in sorted(path.relative_to(root) for path in (root / paths.RECORDS).rglob("*.json")):
         found[record.as_posix()] = file(record.as_posix(), "The record of a stage's run")
     dag, top = str(paths.DAG), [name for name, each in found.items() if is_data(each)]
@@ -128,7 +128,7 @@ def _is_made(path: str, graph: Graph) -> bool:
 def _action(record: Record, found: Entities) -> dict[str, Any]:
     """One stage's run; what it touched is put into `found`."""
     given = [put(path, digest, found) for path, digest in record.inputs.items()]
-    given += [source_of(source, found) for source in outside.sources([record])]
+    given += [source_of(source, found) for source in external_refs.sources([record])]
     for key, value in {**record.params, "seed": record.seed}.items():
         given.append(value_of(f"#{record.stage}/{key}", key, value, found))
     return {

@@ -7,9 +7,9 @@ from pydantic import Field
 
 from tandem.core.errors import ParamsError
 from tandem.core.params import Plugin
-from tandem.core.records import Row, Span
+from tandem.core.rows import Row, Span
 from tandem.core.task import BaseTask
-from tandem.text.normal import same
+from tandem.text.normalize import same
 
 
 class Params(Plugin):

@@ -6,9 +6,9 @@ from pydantic import Field, model_validator
 
 from tandem.core.errors import ParamsError
 from tandem.core.params import Plugin
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.text.frozen import HIDDEN, frozen, hide
+from tandem.text.protected import HIDDEN, frozen, hide
 
 
 class Params(Plugin):

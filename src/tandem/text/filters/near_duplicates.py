@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from tandem.core.params import Plugin
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.text.near import Index, Likeness, sketches
-from tandem.text.normal import same
+from tandem.text.minhash import Index, Likeness, sketches
+from tandem.text.normalize import same
 
 
 class Params(Likeness, Plugin):

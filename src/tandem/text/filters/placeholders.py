@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from tandem.core.params import Plugin
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER, BaseTask
 
 

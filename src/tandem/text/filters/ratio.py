@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from tandem.core.params import Plugin
-from tandem.core.records import Row
+from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 
 

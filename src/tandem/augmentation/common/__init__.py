@@ -1,0 +1,1 @@
+"""What several augmentations share, and how derived rows are made."""

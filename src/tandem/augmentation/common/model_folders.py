@@ -1,0 +1,31 @@
+"""The models that operations ask: what a folder holds, by its config.json."""
+
+from pathlib import Path
+
+from tandem.augmentation import Given
+from tandem.core import io, paths
+from tandem.core.errors import ParamsError
+from tandem.loading import folders
+from tandem.modeling.seeding import pin_torch
+
+
+def lend(given: Given, key: str, *endings: str) -> tuple[Path, str]:
+    """The folder under `key` of `augmenting.TASK`, and which of `endings` its architecture has.
+
+    Pins the bits too, so that whatever is read from the folder next repeats.
+
+    Raises:
+        StageError: the folder is missing.
+        ParamsError: the model in it is of another kind.
+    """
+    folder = Path(getattr(given.lent, key))
+    io.require(folder / folders.CONFIG)
+    config = folders.at(folder).read(folders.CONFIG)
+    architecture = str((config.get("architectures") or ["none"])[0])
+    pin_torch(given.runtime)
+    for ending in endings:
+        if architecture.endswith(ending):
+            return folder, ending
+    at = f"{paths.PARAMS}: augmenting.{given.task.name}.{key}"
+    wanted = " or ".join(f"…{ending}" for ending in endings)
+    raise ParamsError(f"{at}: {folder} is a {architecture}; what asks it needs a {wanted}")

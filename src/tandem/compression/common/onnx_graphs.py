@@ -1,0 +1,242 @@
+"""A network as ONNX graphs whose matrices are 8-bit integers, and the network that they answer for.
+
+torch traces a network to a graph of standard operators (ONNX, https://onnx.ai), in which linear
+layers stand as `DynamicQuantizeLinear` and `MatMulInteger`: the form that ONNX Runtime fuses.
+Activations have 8 bits, weights 7: their products do not overflow the 16-bit sums of CPUs without
+VNNI. Where an output layer is tied to the embedding, both graphs read one file of integers.
+
+The bytes written are the same each time: what exporters add about the machine, such as the paths
+of source files, is taken out.
+"""
+
+import contextlib
+import logging
+import math
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx.external_data_helper import set_external_data
+from torch import Tensor, nn
+from torch.onnx import ops
+from transformers.modeling_outputs import ModelOutput
+
+from tandem.compression.common import stored_layers
+from tandem.compression.common.int8_layers import LEAST, Int8Embedding, quantise
+from tandem.core import io
+from tandem.loading import pretrained
+
+BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
+OPSET = 20
+SHAPE = (2, 8)
+"""Texts and tokens of the batch that is traced; the graph takes any number of both."""
+MOST = 64
+"""The largest integer of a weight: 2 · 255 · 64 is less than 2¹⁵."""
+
+
+def write(network: Any, folder: Path, keep: Sequence[str], per_token: bool) -> int:
+    """Write `network` as graphs into `folder`, itself changed on the way; how many numbers it has.
+
+    Linear layers and embeddings whose names end as one of `keep` stay fp32. With `per_token`, each
+    token's activations have a range of their own, else a batch has one.
+    """
+    head = network.get_output_embeddings() if network.can_generate() else None
+    tied = head is not None and head.weight is network.get_input_embeddings().weight
+    layers: list[tuple[str, Any]] = list(stored_layers.layers(network, keep))
+    for name, layer in layers:
+        integers = quantise(layer.weight.detach(), MOST)
+        if isinstance(layer, nn.Linear):
+            network.set_submodule(name, _Linear(*integers, layer.bias, per_token))
+        elif type(layer) is nn.Embedding:  # others, as of positions, are small
+            network.set_submodule(name, Int8Embedding(*integers))
+    ids = torch.ones(SHAPE, dtype=torch.int64)
+    body = network if head is None else network.base_model
+    graphs = {BODY: _trace(_First(body), (ids, torch.ones_like(ids)), len(SHAPE))}
+    if head is not None:
+        states = torch.zeros(SHAPE[0], network.config.hidden_size)
+        graphs[HEAD] = _trace(_Head(network.get_output_embeddings()), (states,), 1)
+    numbers: int = sum(
+        math.prod(c.dims) for graph in graphs.values() for c in graph.graph.initializer
+    )
+    if tied:
+        table = network.get_input_embeddings().weight
+        _share(graphs.values(), table.numpy().tobytes(), folder / SHARED)
+        numbers -= math.prod(table.shape)
+    for name, graph in graphs.items():
+        io.write_bytes(folder / name, graph.SerializeToString(deterministic=True))
+    return numbers
+
+
+def restore(folder: Path) -> Any:
+    """What answers as the network would whose graphs are in `folder`."""
+    head = Graph(folder / HEAD) if (folder / HEAD).exists() else nn.Identity()
+    return Network(pretrained.config(folder), Graph(folder / BODY), head)
+
+
+class Graph(nn.Module):
+    """A graph in ONNX Runtime, with the threads of torch."""
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        super().__init__()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        options.use_deterministic_compute = True
+        self.session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The graph's inputs in its order, each int64 or fp32; its one output, fp32."""
+        names = [entry.name for entry in self.session.get_inputs()]
+        given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        return torch.from_numpy(self.session.run(None, given)[0])
+
+
+class Network(nn.Module):
+    """What the families ask of a network of transformers, answered by graphs."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, config: Any, body: Graph, head: nn.Module) -> None:
+        super().__init__()
+        self.config, self.body, self.head = config, body, head
+
+    def base_model(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any
+    ) -> tuple[Tensor]:
+        """What the output layer takes, for token ids (batch, length)."""
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        return (self.body(input_ids, mask),)
+
+    def get_output_embeddings(self) -> nn.Module:
+        """The output layer; of an encoder it has been applied already."""
+        return self.head
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
+        """An output with `logits`; single texts have one token type, so none is asked for."""
+        (found,) = self.base_model(input_ids, attention_mask)
+        answers = self.head(found.flatten(0, -2))
+        return ModelOutput(logits=answers.unflatten(0, found.shape[:-1]))
+
+    def can_generate(self) -> bool:
+        """It answers for whole texts."""
+        return False
+
+
+class _Linear(nn.Module):
+    """A linear layer of integers: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
+
+    weight: Tensor
+    scale: Tensor
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None, per_token: bool) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_buffer("scale", scale)
+        self.bias = None if bias is None else bias.detach()
+        self.per_token = per_token
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in) to (…, out), both fp32; it can be traced, not run."""
+        if self.per_token:
+            largest = x.abs().amax(-1, keepdim=True).clamp(min=LEAST)
+            found = self._product(x / largest) * largest
+        else:
+            found = self._product(x)
+        return found if self.bias is None else found + self.bias
+
+    def _product(self, x: Tensor) -> Tensor:
+        integers, scale, zero = ops.symbolic_multi_out(
+            "DynamicQuantizeLinear",
+            (x,),
+            dtypes=(torch.uint8, torch.float32, torch.uint8),
+            shapes=(x.shape, (), ()),
+            version=11,
+        )
+        product = ops.symbolic(
+            "MatMulInteger",
+            (integers, self.weight.t(), zero),
+            dtype=torch.int32,
+            shape=(*x.shape[:-1], len(self.scale)),
+            version=10,
+        )
+        return product.float() * (scale * self.scale)
+
+
+class _First(nn.Module):
+    """A network's first output, of ids and mask alone."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        config = self.network.config
+        caches = {"use_cache": False} if getattr(config, "use_cache", False) else {}
+        found: Tensor = self.network(input_ids, attention_mask=attention_mask, **caches)[0]
+        return found
+
+
+class _Head(nn.Module):
+    """An output layer of states (tokens, width)."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def forward(self, states: Tensor) -> Tensor:
+        found: Tensor = self.head(states)
+        return found
+
+
+def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onnx.ModelProto:
+    """The graph of `network`, at `inputs` whose first `any_size` axes may vary, bare of notes."""
+    axes = dict.fromkeys(range(any_size), torch.export.Dim.DYNAMIC)
+    with _quiet(), torch.no_grad():
+        program: Any = torch.onnx.export(
+            network.eval(),
+            inputs,
+            output_names=["output"],
+            dynamic_shapes=[axes] * len(inputs),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+            optimize=False,  # ONNX Runtime does it as it reads; the exporter takes minutes for it
+        )
+    model: onnx.ModelProto = program.model_proto
+    for graph in (model.graph, *model.functions):
+        for part in (model, graph, *graph.node, *graph.value_info):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+    for constant in model.graph.initializer:
+        constant.ClearField("metadata_props")
+        constant.ClearField("doc_string")
+    return model
+
+
+def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> None:
+    """Move the constant of this `content` out of `graphs` into `file`, which all of them name."""
+    io.write_bytes(file, content)
+    for graph in graphs:
+        (constant,) = (c for c in graph.graph.initializer if c.raw_data == content)
+        set_external_data(constant, file.name)
+        constant.ClearField("raw_data")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep exporters from telling what nobody asked."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(None):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,102 @@
+"""Sample texts from a hassil grammar, with the place of every slot value in them.
+
+`hassil.sample` yields texts alone; this walks the same expressions and keeps the spans:
+
+    "turn on [the] lights in {area}"  →  "turn on lights in attic", [Span(18, 23, "area")]
+"""
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from hassil.expression import (
+    Alternative,
+    Expression,
+    Group,
+    ListReference,
+    Permutation,
+    RuleReference,
+    Sentence,
+    TextChunk,
+)
+
+from tandem.core.rows import Span
+
+
+class Value(NamedTuple):
+    """What a slot is filled with; `reserved` if the value is kept for one split."""
+
+    text: str
+    reserved: bool
+
+
+class Piece(NamedTuple):
+    """A part of a text; `label` names the slot that it fills."""
+
+    text: str
+    label: str | None = None
+    reserved: bool = False
+
+
+class Sample(NamedTuple):
+    """A text, its spans in order, and whether a value in it is reserved for one split."""
+
+    text: str
+    spans: list[Span]
+    reserved: bool
+
+
+class Sampler:
+    """Draws from one template; `pick` gives the value for a slot."""
+
+    def __init__(
+        self,
+        rules: Mapping[str, Sentence],
+        pick: Callable[[ListReference], Value],
+        rng: random.Random,
+    ) -> None:
+        self._rules = rules
+        self._pick = pick
+        self._rng = rng
+
+    def draw(self, sentence: Sentence) -> Sample:
+        """One text out of the many that a template stands for."""
+        return join(self.pieces(sentence.expression))
+
+    def pieces(self, expression: Expression) -> list[Piece]:
+        """The parts of one text; each alternative is as likely as the next."""
+        if isinstance(expression, TextChunk):
+            return [Piece(expression.original_text)]
+        if isinstance(expression, RuleReference):
+            return self.pieces(self._rules[expression.rule_name].expression)
+        if isinstance(expression, ListReference):
+            text, reserved = self._pick(expression)
+            return [Piece(text, expression.slot_name, reserved)]
+        if isinstance(expression, Alternative):
+            return self.pieces(self._rng.choice(expression.items))
+        if isinstance(expression, Group):
+            items = list(expression.items)
+            if isinstance(expression, Permutation):
+                self._rng.shuffle(items)
+            return [piece for item in items for piece in self.pieces(item)]
+        raise TypeError(f"no way to sample from {expression!r}")
+
+
+def join(pieces: list[Piece]) -> Sample:
+    """Put pieces together with single spaces, and say where the slots' values stand.
+
+    >>> join([Piece("dim  "), Piece(" "), Piece("attic", "area"), Piece(" ")])
+    Sample(text='dim attic', spans=[Span(start=4, end=9, label='area')], reserved=False)
+    """
+    text = ""
+    spans = []
+    for piece in pieces:
+        part = re.sub(r"\s+", " ", piece.text)
+        if not text or text.endswith(" "):
+            part = part.lstrip()
+        if piece.label and part.strip():
+            start = len(text) + len(part) - len(part.lstrip())
+            spans.append(Span(start=start, end=len(text + part.rstrip()), label=piece.label))
+        text += part
+    return Sample(text.rstrip(), spans, any(piece.reserved for piece in pieces))

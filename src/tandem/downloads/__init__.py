@@ -1,0 +1,1 @@
+"""Pinned files from package indexes, and safe readers of archives."""

@@ -1,0 +1,207 @@
+"""Fit any family's model with the Trainer of transformers.
+
+Batches by length, linear or cosine decay after a warm-up, gradient clipping and accumulation,
+L1, L2, dropout, label smoothing, frozen layers, adapters, and early stopping on the validation
+loss, whose best weights are kept. A run is a number of steps, never of seconds, so that its bits
+repeat.
+
+What the Trainer is given is the network and its loss as one module, so that lower precision and
+several processes, both of which accelerate ties to a module's `forward`, hold for every family.
+"""
+
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from tandem.core import paths
+from tandem.core.errors import ParamsError, StageError
+from tandem.core.params import Runtime
+from tandem.core.training_params import Training
+from tandem.modeling.training.freezing import freeze, set_dropout
+from tandem.modeling.training.length_sampler import ByLength
+from tandem.modeling.training.lora import adapt, merge
+
+CURVE = ("step", "train_loss", "validation_loss", "learning_rate")
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adafactor": "adafactor", "sgd": "sgd"}
+
+Loss = Callable[[Any, dict[str, Tensor], float], Tensor]
+
+
+def fit(
+    network: Any,
+    loss: Loss,
+    examples: Sequence[Mapping[str, Any]],
+    validation: Sequence[Mapping[str, Any]],
+    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]],
+    training: Training,
+    runtime: Runtime,
+) -> list[dict[str, float]]:
+    """Train `network` in place to its best validation loss; returns the curve, one dict a look.
+
+    `loss(network, batch, label_smoothing)` gives a scalar; `examples` hold `input_ids`, whose
+    lengths batches are formed by. On validation rows `loss` is called without smoothing. Dropout,
+    frozen layers and adapters are set here too, so every stage that fits a model has them;
+    adapters are merged at the end. In each of the processes that `parallel` starts, all of which
+    call this with the same, `network` ends with the same weights.
+
+    Raises:
+        ParamsError: the precision needs a GPU, and there is none.
+        StageError: there is nothing to train or validate on, or the loss is not a number.
+    """
+    if runtime.precision == "fp16" and not torch.cuda.is_available():
+        at = f"{paths.PARAMS}: runtime.precision"
+        raise ParamsError(f"{at}: fp16 needs a GPU, and there is none here; a CPU has bf16")
+    if not examples or not validation:
+        part = "validation" if examples else "training"
+        raise StageError(f"there are no {part} rows: give the task more, or another split")
+    set_dropout(network, training.dropout)
+    if training.trainable_layers is not None or training.lora is not None:
+        freeze(network, training.trainable_layers or sys.maxsize)
+    adapted = adapt(network, training.lora) if training.lora is not None else None
+    best = _Best(network, training.patience)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = _Trainer(
+            model=_WithLoss(network, loss),
+            args=_arguments(training, runtime, scratch),
+            train_dataset=list(examples),
+            eval_dataset=sorted(validation, key=_length),
+            data_collator=collate,
+            callbacks=[best],
+        )
+        trainer.training, trainer.runtime = training, runtime
+        trainer.train()
+    if not best.weights:
+        raise StageError("the validation loss is not a number: use a lower learning_rate or clip")
+    network.load_state_dict(best.weights, strict=False)
+    if adapted is not None:
+        merge(adapted)
+    network.to("cpu").eval()
+    return _curve(trainer.state.log_history)
+
+
+class _WithLoss(nn.Module):
+    """A network whose `forward` is its loss of a batch, a scalar."""
+
+    def __init__(self, network: Any, loss: Loss) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+
+    def forward(self, batch: dict[str, Tensor], smoothing: float) -> Tensor:
+        return self.loss(self.network, batch, smoothing)
+
+
+class _Trainer(Trainer):  # type: ignore[misc]
+    """The Trainer with a loss of the family's own, L1, and batches by length in random order."""
+
+    training: Training
+    runtime: Runtime
+    # a loss is a mean over its batch, so the Trainer divides it by the accumulated batches
+    loss_is_scaled_for_ga = False
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        loss = model(inputs, self.training.label_smoothing)
+        if self.training.l1:
+            # biases and norms are left alone, as AdamW's weight decay leaves them
+            weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+            loss = loss + self.training.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
+        return loss
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: dict[str, Tensor],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[Tensor, None, None]:
+        with torch.no_grad():
+            return model(self._prepare_inputs(inputs), 0.0).detach(), None, None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        seed = self.runtime.seed if self.args.world_size > 1 else None
+        lengths = [_length(e) for e in self.train_dataset]
+        return ByLength(lengths, self.args.train_batch_size, seed=seed)
+
+
+class _Best(TrainerCallback):  # type: ignore[misc]
+    """Keep the trainable weights of the best look in memory; stop when patience has run out."""
+
+    def __init__(self, network: nn.Module, patience: int) -> None:
+        self.network = network
+        self.patience = patience
+        self.loss = math.inf
+        self.weights: dict[str, Tensor] = {}
+        self.worse = 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        # the last step is looked at even off the beat, and its training loss belongs beside it
+        control.should_log = control.should_log or control.should_evaluate
+
+    def on_evaluate(
+        self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
+    ) -> None:
+        self.worse += 1
+        if metrics["eval_loss"] < self.loss:
+            self.loss, self.worse = metrics["eval_loss"], 0
+            named = self.network.named_parameters()
+            self.weights = {n: p.detach().clone() for n, p in named if p.requires_grad}
+        if self.worse >= self.patience:
+            control.should_training_stop = True
+
+
+def _length(example: Mapping[str, Any]) -> int:
+    return len(example["input_ids"])
+
+
+def _arguments(training: Training, runtime: Runtime, scratch: str) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=scratch,
+        max_steps=training.steps,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=training.batch_size * 2,
+        gradient_accumulation_steps=training.accumulation,
+        learning_rate=training.learning_rate,
+        lr_scheduler_type=training.schedule,
+        warmup_steps=round(training.warmup * training.steps),
+        max_grad_norm=training.clip,
+        weight_decay=training.l2,
+        optim=OPTIMIZERS[training.optimizer],
+        remove_unused_columns=False,
+        eval_strategy="steps",
+        logging_strategy="steps",
+        save_strategy="no",
+        eval_steps=training.evaluate_every,
+        logging_steps=training.evaluate_every,
+        logging_nan_inf_filter=False,
+        prediction_loss_only=True,
+        seed=runtime.seed,
+        use_cpu=runtime.device == "cpu",
+        bf16=runtime.precision == "bf16",
+        fp16=runtime.precision == "fp16",
+        dataloader_pin_memory=False,
+        report_to="none",
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+
+
+def _curve(log: list[dict[str, float]]) -> list[dict[str, float]]:
+    """One entry a look at the validation rows: step, both losses, the learning rate there."""
+    looks: dict[int, dict[str, float]] = {}
+    for entry in log:
+        look = looks.setdefault(int(entry["step"]), {"step": int(entry["step"])})
+        if "eval_loss" in entry:
+            look["validation_loss"] = entry["eval_loss"]
+        elif "loss" in entry:
+            look |= {"train_loss": entry["loss"], "learning_rate": entry["learning_rate"]}
+    return [look for look in looks.values() if set(CURVE) == set(look)]

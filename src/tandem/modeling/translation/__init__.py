@@ -1,0 +1,1 @@
+"""What only the seq2seq family needs: alignment, phrases, placeholders, copying."""

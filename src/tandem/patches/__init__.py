@@ -1,0 +1,1 @@
+"""Optional patches of other people's code, each for tested versions only."""

@@ -1,0 +1,43 @@
+"""Fit a judge of texts to preference pairs, and write it with its figures and its pairs."""
+
+from collections.abc import Sequence
+
+from tandem.core import io, paths
+from tandem.core.params import Runtime
+from tandem.core.rows import write_rows
+from tandem.core.training_params import Training
+from tandem.modeling.training.artifacts import write_fitted
+from tandem.modeling.training.trainer import fit
+from tandem.preferences.intervals import pair_accuracies
+from tandem.preferences.pairs import Pair
+from tandem.preferences.reward_model import RewardModel
+
+
+def fit_judge(
+    judge: str,
+    task: str,
+    model: RewardModel,
+    pairs: Sequence[Pair],
+    validation: Sequence[Pair],
+    training: Training,
+    runtime: Runtime,
+) -> None:
+    """Fit `model` to `pairs`, stop by `validation`; `judge` names the stage and what it writes."""
+    curve = fit(
+        model.network,
+        model.loss,
+        model.encode(pairs, training.max_length),
+        model.encode(validation, training.max_length),
+        model.collate,
+        training,
+        runtime,
+    )
+    chosen = model.score([pair.chosen for pair in validation])
+    rejected = model.score([pair.rejected for pair in validation])
+    found = {
+        "pairs": len(pairs),
+        "validation": pair_accuracies(validation, chosen, rejected, runtime),
+    }
+    write_fitted(judge, task, judge, model, curve, found)
+    with io.writing(paths.preferences(task, judge)) as (partial,):
+        write_rows(partial, pairs, Pair)

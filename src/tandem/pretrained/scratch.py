@@ -1,0 +1,51 @@
+"""No weights: the shape of an encoder–decoder that training starts from nothing.
+
+The vocabulary is made from training rows, so its size, and with it the weights, come in train.
+"""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tandem.core.params import Plugin, Runtime
+from tandem.pretrained.common.model_files import clean
+
+
+class Params(Plugin):
+    """The shape."""
+
+    package: ClassVar[str] = "weights"
+    kind: Literal["scratch"]
+    d_model: int = Field(ge=8, description="width; a multiple of heads")
+    ffn: int = Field(ge=8, description="width inside a feed-forward block")
+    heads: int = Field(ge=1)
+    encoder_layers: int = Field(ge=1)
+    decoder_layers: int = Field(ge=1)
+    max_positions: int = Field(ge=8, description="the longest input or output, in tokens")
+
+
+def write(params: Params, folder: Path, runtime: Runtime) -> None:
+    """Write config.json of a Marian transformer (Junczys-Dowmunt et al. 2018) into `folder`."""
+    from transformers import MarianConfig
+
+    MarianConfig(
+        d_model=params.d_model,
+        encoder_ffn_dim=params.ffn,
+        decoder_ffn_dim=params.ffn,
+        encoder_attention_heads=params.heads,
+        decoder_attention_heads=params.heads,
+        encoder_layers=params.encoder_layers,
+        decoder_layers=params.decoder_layers,
+        max_position_embeddings=params.max_positions,
+        # One table serves both sides and the output: at this size it is most of the weights.
+        share_encoder_decoder_embeddings=True,
+        tie_word_embeddings=True,
+        scale_embedding=True,
+    ).save_pretrained(folder)
+    clean(folder)
+
+
+def pins(params: Params) -> dict[str, str]:
+    """Nothing is pinned, as nothing is fetched."""
+    return {"weights": "none; trained from scratch"}

@@ -1,0 +1,1 @@
+"""Assign groups of rows to splits."""

@@ -1,0 +1,148 @@
+"""What a stage depends on: the modules that it imports, and the packages that they import."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tandem.core import params, params_file, paths
+from tandem.core.errors import StageError
+from tandem.core.provenance import Code
+from tandem.engines import code_closure, dvc_stages
+
+ROOT = Path(__file__).parents[2]
+TAKEN = ("dvc.yaml", "params.yaml", "requirements.lock")
+SOURCE = paths.SOURCE / "tandem"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project's code, DAG and params in a folder to change them in."""
+    for name in TAKEN:
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def codes() -> dict[str, Code]:
+    """The code of each stage, by the stage's name."""
+    stages = [stage for stage in dvc_stages.stages() if stage.code]
+    found = code_closure.of_stages(stages)
+    return {stage.name: found[stage.code] for stage in stages}
+
+
+def changed_by(edit: Callable[[], object]) -> set[str]:
+    """The stages whose code changes with `edit`."""
+    before = codes()
+    edit()
+    after = codes()
+    return {name for name in {*before, *after} if before.get(name) != after.get(name)}
+
+
+def rewrite(name: str, old: str, new: str) -> Callable[[], object]:
+    text = (SOURCE / name).read_text()
+    assert old in text
+    return lambda: (SOURCE / name).write_text(text.replace(old, new, 1))
+
+
+def add(name: str) -> Callable[[], object]:
+    """An edit that adds a statement to a file."""
+    return lambda: (SOURCE / name).write_text((SOURCE / name).read_text() + "\n_EDITED = 1\n")
+
+
+def groups(stages: set[str]) -> set[str]:
+    return {name.partition("@")[0] for name in stages}
+
+
+def test_each_stage_but_code_depends_on_a_file_of_its_own(here: Path) -> None:
+    for stage in dvc_stages.stages():
+        expected = f"workflow/code/{stage.name.replace('@', '/')}.json"
+        assert stage.code == ("" if stage.name == "code" else expected)
+
+
+def test_a_comment_or_a_docstring_changes_no_stage(here: Path) -> None:
+    def edit() -> None:
+        for path in SOURCE.rglob("*.py"):
+            text = path.read_text()
+            path.write_text(text.replace('"""', '"""Edited. ', 1) + "\n# edited\n")
+
+    assert changed_by(edit) == set()
+
+
+def test_a_module_changes_the_stages_that_import_it(here: Path) -> None:
+    assert groups(changed_by(add("text/mask.py"))) == {"clean"}
+    seq2seq = changed_by(add("modeling/seq2seq.py"))
+    assert "train@translation" in seq2seq and "augment@sentiment" not in seq2seq
+    assert not {s for s in seq2seq if s.startswith("train@") and "translation" not in s}
+    everywhere = changed_by(add("core/io.py"))
+    assert everywhere == {stage.name for stage in dvc_stages.stages() if stage.code}
+
+
+def test_a_task_or_a_method_changes_the_stages_of_its_own(here: Path) -> None:
+    task = changed_by(add("tasks/intent.py"))
+    assert task and all("@intent" in name for name in task)
+    method = changed_by(add("compression/pruned.py"))
+    assert method and all(name.endswith("-pruned") for name in method)
+
+
+def test_a_plugin_is_part_of_the_stages_whose_params_name_it(here: Path) -> None:
+    def without() -> None:
+        content = params.read()
+        kept = [f for f in content["intent"]["clean"]["filters"] if f["kind"] != "length"]
+        params_file.lay({"intent": {"clean": {"filters": kept}}})
+
+    file = "tandem/text/filters/length.py"
+    assert file in codes()["clean@intent"].files
+    assert changed_by(without) == {"clean@intent"}
+    assert file not in codes()["clean@intent"].files
+
+
+def test_files_that_are_not_python_count(here: Path) -> None:
+    style = SOURCE / "report/templates/style.css"
+    assert changed_by(lambda: style.write_text(style.read_text() + "a {}\n")) == {"report"}
+    values = SOURCE / "corpora/values/en.json"
+    names = changed_by(lambda: values.write_text(values.read_text() + "\n"))
+    assert "fetch@intent" in names and groups(names) == {"fetch"}
+
+
+def test_the_package_itself_and_the_folders_of_plugins_count(here: Path) -> None:
+    for name in ("__init__.py", "stages/__init__.py"):
+        every = changed_by(add(name))
+        assert every == {stage.name for stage in dvc_stages.stages() if stage.code}
+
+
+@pytest.mark.parametrize(
+    ("package", "stages", "spared"),
+    [
+        ("matplotlib", {"report"}, {"train", "evaluate", "clean"}),
+        ("torch", {"train", "align", "evaluate", "compress", "fetch-model"}, {"clean", "report"}),
+        ("ftfy", {"clean", "augment"}, {"train", "fetch"}),
+        ("dvc", set(), {"train", "clean", "report"}),
+    ],
+)
+def test_an_upgrade_changes_the_stages_that_import_it(
+    package: str, stages: set[str], spared: set[str], here: Path
+) -> None:
+    def upgrade() -> None:
+        lines = paths.REQUIREMENTS.read_text().splitlines()
+        changed = [f"{package}==99" if n.startswith(f"{package}==") else n for n in lines]
+        assert changed != lines
+        paths.REQUIREMENTS.write_text("\n".join(changed))
+
+    touched = groups(changed_by(upgrade))
+    assert stages <= touched and not spared & touched
+
+
+def test_a_module_of_no_locked_package_is_named(here: Path) -> None:
+    rewrite("text/mask.py", "import re", "import re\nimport nowhere_to_be_found")()
+    with pytest.raises(StageError, match=r"mask\.py imports nowhere_to_be_found, which requi"):
+        codes()
+
+
+def test_a_file_that_is_not_python_is_named(here: Path) -> None:
+    rewrite("text/mask.py", "import re", "import re (")()
+    with pytest.raises(StageError, match=r"src/tandem/text/mask\.py cannot be parsed"):
+        codes()

@@ -1,0 +1,80 @@
+"""What dvc.yaml declares, as DVC itself sees it."""
+
+import os
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+
+from tandem.core.errors import StageError
+from tandem.engines import dvc_stages
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_same_stages_as_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = {stage.name: stage for stage in dvc_stages.stages()}
+    with Repo(os.curdir) as repo:
+        known = {stage.addressing: stage for stage in repo.index.stages}
+    assert found.keys() == known.keys()
+    for name, stage in known.items():
+        params = [dep for dep in stage.deps if hasattr(dep, "params")]
+        assert found[name].command == stage.cmd
+        assert set(found[name].deps) == {d.def_path for d in stage.deps if d not in params}
+        assert set(found[name].params) == {key for dep in params for key in dep.params}
+        assert set(found[name].outs) == {out.def_path for out in stage.outs}
+        assert set(found[name].in_git) == {o.def_path for o in stage.outs if not o.use_cache}
+
+
+def test_each_stage_has_a_record_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    for stage in dvc_stages.stages():
+        assert stage.record == f"reports/lineage/{stage.name.replace('@', '/')}.json"
+        assert stage.record in stage.in_git
+        assert "runtime" in stage.params or "params.yaml" in stage.deps, "its record has the seed"
+
+
+def test_a_stage_is_found_by_its_command_or_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    found = dvc_stages.stage_of("tandem clean intent")
+    assert found is not None and found.name == "clean@intent"
+    assert dvc_stages.stage_of("tandem clean intent", "clean@intent") == found
+    assert dvc_stages.stage_of("tandem clean intent", "split@intent") == found
+    assert dvc_stages.stage_of("tandem clean nothing") is None
+
+
+@pytest.mark.parametrize("content", ["stages: [", "stages: 1", "stages:\n  a: {matrix: 1}\n", "[]"])
+def test_a_broken_dvc_yaml_is_one_line(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text(content)
+    with pytest.raises(StageError, match=r"dvc\.yaml cannot be read: ") as raised:
+        list(dvc_stages.stages())
+    assert "\n" not in str(raised.value)
+
+
+def test_without_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert dvc_stages.stage_of("tandem clean intent") is None
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        b"{deps: [a]}",
+        b"{cmd: [a, b]}",
+        b"{cmd: a, wdir: below}",
+        b"{cmd: a, deps: [{b: c}]}",
+        b"{cmd: a, outs: [{}]}",
+        b"{cmd: a, outs: [{b: null}]}",
+        b"{cmd: a, outs: }",
+        b"{cmd: \xff}",
+    ],
+)
+def test_what_is_no_stage_is_one_line(stage: bytes, tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_bytes(b"stages:\n  a: " + stage + b"\n")
+    with pytest.raises(StageError, match=r"dvc\.yaml cannot be read: ") as raised:
+        list(dvc_stages.stages(tmp_path))
+    assert "\n" not in str(raised.value)

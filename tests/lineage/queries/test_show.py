@@ -1,0 +1,86 @@
+import json
+
+import pytest
+from engines.workspace import Workspace
+from lineage.conftest import commit
+
+from tandem import cli
+from tandem.lineage.queries import show
+
+KEPT = "reports/metrics/clean/intent.json#kept"
+
+
+def test_a_number_back_to_its_pinned_source(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["lineage", "show", KEPT]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    kept = json.loads((project.path / KEPT.partition("#")[0]).read_text())["kept"]
+    assert lines[0] == f"{KEPT} = {kept}: 2 stages, in the order in which data flows"
+    assert lines[-2:] == [
+        "Pinned sources:",
+        "     home-assistant-intents 2026.10.27 sha256 "
+        "256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40 (fetch@intent)",
+    ]
+
+
+def test_the_same_as_json(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["lineage", "show", "data/split/intent/test.parquet", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [stage["stage"] for stage in found["stages"]] == [
+        "fetch@intent", "clean@intent", "split@intent",
+    ]  # fmt: skip
+    for stage in found["stages"]:
+        assert {"command", "params", "inputs", "outputs", "packages", "seed", "pins"} <= {*stage}
+        assert stage["commit"]["title"] == "first"
+
+
+def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
+    path = project.path / "params.yaml"
+    path.write_text(path.read_text().replace("max_words: 60", "max_words: 59"))
+    project.repro("clean@intent")
+    commits = [stage["commit"] for stage in show.answer("clean@intent")["stages"]]
+    assert commits[0] is not None and commits[1] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("data/claen/intent", "no stage has recorded 'data/claen/intent'. Did you mean 'data/cl"),
+        ("reports/metrics/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
+        ("reports/metrics/clean/intent.json#kept.value", "has nothing at"),
+        ("data/clean/intent#kept", "data/clean/intent is not JSON"),
+        ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
+    ],
+)
+def test_an_unknown_name_is_one_line(
+    name: str, said: str, project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["lineage", "show", name]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_folder_may_end_in_a_slash(project: Workspace) -> None:
+    assert show.answer("data/clean/intent/")["stages"] == show.answer("data/clean/intent")["stages"]
+
+
+def test_without_git_no_record_has_a_commit(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert [stage["commit"] for stage in show.answer("fetch@intent")["stages"]] == [None]
+
+
+def test_a_record_that_a_merge_decided_came_with_the_merge(project: Workspace) -> None:
+    record = project.path / "reports/lineage/fetch/intent.json"
+    first, text = project.run("git", "rev-parse", "HEAD").stdout.strip(), record.read_text()
+    for branch, seed in (("one", 1), ("two", 2)):
+        project.run("git", "checkout", "--quiet", "-b", branch, first)
+        record.write_text(text.replace('"seed": 13', f'"seed": {seed}'))
+        commit(project, branch)
+    project.run("git", "merge", "--quiet", "-s", "ours", "-m", "decided", "one")
+    record.write_text(text.replace('"seed": 13', '"seed": 7'))
+    project.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
+    commits = [stage["commit"]["title"] for stage in show.answer("fetch@intent")["stages"]]
+    assert commits == ["decided"]

@@ -1,0 +1,296 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
+
+from tandem import modeling
+from tandem.compression import Given
+from tandem.core import registry
+from tandem.core import task as tasks
+from tandem.core.params import Runtime
+from tandem.families.seq2seq import Params
+from tandem.metrics import placeholders_kept
+from tandem.modeling import Training
+from tandem.modeling.families.seq2seq import Model
+from tandem.modeling.seeding import pin_torch
+from tandem.modeling.training.trainer import fit
+from tandem.modeling.translation import greedy_search
+from tandem.modeling.translation.phrase_table import PhraseTable
+from tandem.modeling.translation.placeholders import (
+    MARKS,
+    KeepPlaceholders,
+    counts,
+    mask,
+    names,
+    unmask,
+)
+from tandem.modeling.translation.pointer_generator import CopyingMarian
+from tandem.modeling.translation.tokenizer import spaced, unspaced
+from tandem.tasks.translation import TranslationRow
+
+# From Home Assistant's interface texts (Apache-2.0): component, English, German.
+TEXTS = [
+    ("hotspring", "Current temperature", "Aktuelle Temperatur"),
+    ("mqtt", "No target temperature", "Keine Soll-Temperatur"),
+    ("iron_os", "Setpoint temperature", "Soll-Temperatur"),
+    ("withings", "Body temperature", "Körpertemperatur"),
+    ("homee", "Floor temperature", "Bodentemperatur"),
+    ("zha", "Min temperature", "Minimale Temperatur"),
+    ("tolo", "Tank temperature", "Tanktemperatur"),
+    ("incomfort", "Temperature too high", "Temperatur zu hoch"),
+    ("environment_canada", "Low temperature", "Niedrige Temperatur"),
+    ("home_connect", "Coffee Temperature", "Kaffee-Temperatur"),
+    ("overkiz", "Low battery", "Niedriger Batteriestatus"),
+    ("tplink", "Low on battery", "Niedriger Batteriestand"),
+    ("reolink", "Battery state", "Batteriestatus"),
+    ("victron_gx", "Pro battery", "Pro-Batterie"),
+    ("octoprint", "Extruder {n} temperature", "Extruder-Temperatur {n}"),
+    ("govee_ble", "Temperature probe {probe_id}", "Temperatur Fühler {probe_id}"),
+    ("guntamatic", "Buffer stage {tank} top temperature", "Pufferstufe {tank} obere Temperatur"),
+    ("ntfy", "Topic {topic} on {name} is protected", "Thema „{topic}“ auf {name} geschützt"),
+    ("template", "Select device for {name}", "Gerät auswählen für {name}"),
+    ("ghost", "Admin API key", "Admin-API-Schlüssel"),
+    ("fuelprices_dk", "Your personal API key", "Dein persönlicher API-Schlüssel"),
+]
+TASK = tasks.load("translation")
+RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
+TRAINING = Training(
+    steps=6, evaluate_every=3, patience=3, batch_size=8, learning_rate=0.002, max_length=32
+)
+SETTINGS = Params(kind="seq2seq", vocabulary=330, beams=2)
+NEW = ["Low target temperature", "Select {device} for {name} or {device}", "{a} {b}", "☃ zzz"]
+
+
+def row(text: str, target: str = "?", group: str = "new") -> TranslationRow:
+    return TranslationRow(id=text, group=group, domain=group, text=text, target=target)
+
+
+ROWS = [row(text, target, group) for group, text, target in TEXTS]
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("scratch")
+    MarianConfig(
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        max_position_embeddings=128,
+        scale_embedding=True,
+    ).save_pretrained(folder)
+    return folder
+
+
+def start(scratch: Path) -> Model:
+    pin_torch(RUNTIME)
+    return Model.start(scratch, TASK, ROWS, TRAINING, SETTINGS)
+
+
+@pytest.fixture
+def model(scratch: Path) -> Model:
+    found = start(scratch)
+    found.network.eval()
+    return found
+
+
+def train(model: Model) -> list[dict[str, float]]:
+    examples = model.encode(ROWS)
+    return fit(
+        model.network, model.loss, examples, examples[:8], model.collate(), TRAINING, RUNTIME
+    )
+
+
+def targets(model: Model, texts: list[str]) -> list[str]:
+    return [answer["target"] for answer in model.predict([row(text) for text in texts], 3)]
+
+
+def test_an_untrained_model_copies_the_draft(model: Model) -> None:
+    text = "High temperature"
+    assert model.phrases.draft(text) == "hoch Temperatur"
+    assert targets(model, [text]) == ["Hoch Temperatur"]
+
+
+def test_training_lowers_the_loss_and_repeats_bit_for_bit(scratch: Path) -> None:
+    first, second = start(scratch), start(scratch)
+    curve = train(first)
+    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+    train(second)
+    for name, tensor in first.network.state_dict().items():
+        assert torch.equal(tensor, second.network.state_dict()[name]), name
+    assert targets(first, NEW) == targets(second, NEW)
+
+
+def test_a_saved_model_answers_as_before(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    loaded = modeling.load(tmp_path, TASK)
+    assert isinstance(loaded, Model)
+    assert not loaded.network.training
+    assert targets(loaded, NEW) == targets(model, NEW)
+    assert loaded.encode(ROWS) == model.encode(ROWS)
+    model.save(tmp_path / "again")
+    for path in (tmp_path / "again").iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.decode(tokenizer(" Kühle für {0}.").input_ids) == " Kühle für {0}."
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_each_placeholder_of_a_source_stands_in_its_translation(model: Model, beams: int) -> None:
+    model.network.generation_config.num_beams = beams
+    texts = [
+        *NEW,
+        "{x}",
+        "temperature " * 100 + "{x}",
+        "{0} and {1}",
+        "{1} and {0}",
+        "{x} or {y}, {x} or {x}",
+        " ".join(f"{{p{i}}}" for i in range(10)),
+    ]
+    for text, target in zip(texts, targets(model, texts), strict=True):
+        assert set(re.findall(r"\{\w+\}", target)) == set(re.findall(r"\{\w+\}", text))
+        assert placeholders_kept.compute([target], [text]) == 1
+
+
+def test_greedy_search_answers_as_generate_does(model: Model) -> None:
+    train(model)
+    model.network.generation_config.update(num_beams=1, length_penalty=None)
+    texts = [*NEW, "temperature " * 20 + "{x}", *(text for _, text, _ in TEXTS)]
+    batch = model.tokenizer.pad(model._inputs([row(t) for t in texts]), return_tensors="pt")
+    wanted = torch.tensor([counts(text) for text in texts])
+    marks = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(MARKS)))
+    longest = batch["attention_mask"].sum(1) + 18
+
+    def keep() -> KeepPlaceholders:
+        return KeepPlaceholders(marks, wanted, longest, model.tokenizer.eos_token_id)
+
+    found = greedy_search.search(model.network, batch, keep())
+    answers = model.network.generate(
+        **batch,
+        decoder_copy_ids=batch["input_ids"],
+        logits_processor=LogitsProcessorList([keep()]),
+        max_length=int(longest.max()),
+    )
+    assert len(set(answers.ne(model.tokenizer.pad_token_id).sum(1).tolist())) > 5
+    assert torch.equal(found[:, : answers.shape[1]], answers)
+    assert not found[:, answers.shape[1] :].any()
+
+
+def test_batches_do_not_change_answers(model: Model) -> None:
+    rows = [row(text) for text in [*NEW, *(text for _, text, _ in TEXTS)]]
+    assert model.predict(rows, 4) == [model.predict([one], 1)[0] for one in rows]
+
+
+def test_long_and_empty_looking_texts_are_answered(model: Model) -> None:
+    assert len(targets(model, ["temperature " * 300, "."])) == 2
+
+
+def test_the_loss_is_the_mean_over_labels_of_the_mixed_probabilities(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS[:3]))
+    loss = model.loss(model.network, batch, 0.0)
+    labels = batch.pop("labels")
+    start = torch.full_like(labels[:, :1], model.tokenizer.sep_token_id)
+    before = torch.cat([start, labels[:, :-1]], dim=1)
+    before = before.masked_fill(before < 0, model.tokenizer.pad_token_id)
+    logits = model.network(**batch, decoder_input_ids=before).logits
+    assert logits.exp().sum(-1).detach() == pytest.approx(1, abs=1e-3)
+    own = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    assert loss.item() == pytest.approx(own.item(), rel=1e-4)
+
+
+def test_the_network_stands_alone(model: Model, tmp_path: Path) -> None:
+    model.network.save_pretrained(tmp_path)
+    loaded = CopyingMarian.from_pretrained(tmp_path).state_dict()
+    for name, tensor in model.network.state_dict().items():
+        assert torch.equal(tensor, loaded[name]), name
+
+
+def test_a_draft_holds_nothing_that_only_its_own_group_says() -> None:
+    table = PhraseTable.learn([(text, target, group) for group, text, target in TEXTS])
+    assert table.draft("Setpoint temperature") == "Soll-Temperatur"
+    assert table.draft("Setpoint temperature", "iron_os") == "Setpoint Temperatur"
+    assert table.inside("Hoch hinaus") == "hoch hinaus"
+    assert table.inside("Temperatur hoch") == "Temperatur hoch"
+    assert table.draft("Quux") == "Quux"
+    assert table.draft("") == ""
+
+
+def test_masking_numbers_placeholders_by_first_use() -> None:
+    text = "{b} and {a}, {b}: { not } {}"
+    known = names(text)
+    assert known == ["{b}", "{a}", "{}"]
+    assert mask(text, known) == "{0} and {1}, {0}: { not } {2}"
+    assert unmask(mask(text, known), known) == text
+    assert mask("{b} {new}", known) == "{0} {new}"
+    swapped = ["{1}", "{0}"]
+    assert unmask(mask("{1} {0}", swapped), swapped) == "{1} {0}"
+    assert unmask("a {7} b", ["{x}"]) == "a  b"
+    many = " ".join(f"{{p{i}}}" for i in range(len(MARKS) + 2))
+    assert unmask(mask(many, names(many)), names(many)) == many
+
+
+@pytest.mark.parametrize("text", ["WebDAV-Server {0}. {1}-ab-{2} - x-", "☃ à 日本", "-", ""])
+def test_tokens_say_what_the_text_says(model: Model, text: str) -> None:
+    ids = model.tokenizer(spaced(text))["input_ids"]
+    assert unspaced(model.tokenizer.decode(ids)) == text
+
+
+def test_a_word_is_the_same_tokens_after_a_hyphen(model: Model) -> None:
+    alone, joined = (model.tokenizer(spaced(t))["input_ids"] for t in ("Server", "API-Server"))
+    assert joined[-len(alone) :] == alone
+
+
+def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
+    marks, wanted = torch.tensor([5, 6, 7]), torch.tensor([[1, 1, 0], [1, 0, 0]])
+    scores = torch.tensor([[0.0, -1.0, 0.0, 0.0, 0.0, -3.0, -3.0, 2.0]]).repeat(2, 1)
+    so_far = torch.tensor([[2, 5], [2, 5]])
+    no = -torch.inf
+    free, ended = KeepPlaceholders(marks, wanted, torch.tensor([9, 9]), 1)(so_far, scores)
+    assert free.tolist() == [0, no, 0, 0, 0, -3, -1, no]
+    assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
+    late, last = KeepPlaceholders(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
+    assert late.tolist() == [no, no, no, no, no, no, -1, no]
+    assert last.tolist() == [no, 0, no, no, no, no, no, no]
+    twice = torch.tensor([[2, 0, 0], [1, 0, 0]])
+    again, ended = KeepPlaceholders(marks, twice, torch.tensor([9, 9]), 1)(so_far, scores)
+    assert again.tolist() == [0, no, 0, 0, 0, -1, no, no]
+    assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
+
+
+def test_the_loss_judges_the_logits(scratch: Path) -> None:
+    model = start(scratch)
+    model.network.eval()
+    batch = model.collate()(model.encode(ROWS[:5]))
+    with torch.no_grad():
+        (logs,) = model.logits_of(model.network, batch)
+        loss = model.loss(model.network, batch, 0.0)
+    wanted = batch["labels"][batch["labels"] != -100]
+    assert len(logs) == len(wanted)
+    assert torch.allclose(-logs.gather(1, wanted[:, None]).mean(), loss, atol=1e-4)
+
+
+METHODS: dict[str, dict[str, Any]] = {
+    "int8": {"per_token": False, "beams": 1},
+    "weights": {"bits": 4, "group_size": 16},
+    "magnitude": {"share": 0.5, "scope": "network", "healing": TRAINING},
+    "pruned": {"units": 0.5, "heads": 0.5, "blocks": 1.0, "rows": 8, "healing": TRAINING},
+    "student": {"blocks": 0.5, "temperature": 2.0, "soft": 0.5, "training": TRAINING},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_compressed_translator_translates(scratch: Path, tmp_path: Path, method: str) -> None:
+    module = registry.load("compression", method)
+    settings = module.Params(**METHODS[method])
+    module.compress(Given(start(scratch), ROWS, ROWS, RUNTIME, tmp_path), settings)
+    model = modeling.load(tmp_path, TASK)
+    answers = model.predict([row(text) for text in NEW], 2)
+    for text, answer in zip(NEW, answers, strict=True):
+        assert set(names(text)) <= set(names(answer["target"]))
+    assert model.network.generation_config.num_beams == (1 if method == "int8" else 2)

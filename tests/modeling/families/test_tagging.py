@@ -1,0 +1,279 @@
+"""The tagging family, on real requests and a random encoder."""
+
+import copy
+import itertools
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import (
+    AutoModelForTokenClassification,
+    BertConfig,
+    BertForTokenClassification,
+    BertTokenizer,
+)
+
+from tandem.compression import Given, onnx
+from tandem.core import task as tasks
+from tandem.core.params import Runtime
+from tandem.core.rows import Span
+from tandem.families.tagging import Params
+from tandem.modeling import Training
+from tandem.modeling.bio_tags import Word, best_paths, spans_of, tags_of, touching
+from tandem.modeling.families.tagging import IGNORED, Model
+from tandem.modeling.training.trainer import fit
+from tandem.tasks.intent import IntentRow
+
+RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
+TRAINING = Training(
+    steps=60,
+    evaluate_every=30,
+    patience=5,
+    batch_size=4,
+    learning_rate=1e-2,
+    dropout=0.0,
+    max_length=64,
+)
+# From Home Assistant's intents, Apache-2.0; * marks a span's ends.
+ASKED = [
+    ("HassTurnOn", "turn on the lights in the *attic*", "area"),
+    ("HassTurnOn", "turn on the lights in the *wine cellar*", "area"),
+    ("HassTurnOn", "open the *garage door*", "name"),
+    ("HassLightSet", "set *kitchen* to 40 percent", "area"),
+    ("HassLightSet", "set *wine cellar* to 40 percent", "area"),
+    ("HassGetCurrentTime", "what time is it", ""),
+    ("HassGetCurrentTime", "what's the time", ""),
+    ("HassCancelAllTimers", "cancel all *attic* timers", "area"),
+]
+
+
+def _row(number: int) -> IntentRow:
+    label, marked, kind = ASKED[number]
+    start, end = marked.find("*"), marked.rfind("*") - 1
+    spans = (Span(start=start, end=end, label=kind),) if kind else ()
+    text = marked.replace("*", "")
+    return IntentRow(id=str(number), group="g", domain="d", text=text, label=label, spans=spans)
+
+
+ROWS = [_row(number) for number in range(len(ASKED))]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT whose words are cut into pieces of a letter or two."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789'"
+    pieces = [a + b for a in "aeiost" for b in "nrtlds"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary += [*letters, *pieces, *("##" + piece for piece in [*letters, *pieces])]
+    folder = tmp_path_factory.mktemp("encoder")
+    BertTokenizer(vocab={piece: n for n, piece in enumerate(vocabulary)}).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+    )
+    BertForTokenClassification(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def model(encoder: Path) -> Model:
+    torch.manual_seed(1)
+    settings = Params(kind="tagging", span_weight=1.0, hidden=0.0)
+    return Model.start(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
+
+
+def test_the_loss_judges_the_logits(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    model.network.eval()
+    with torch.no_grad():
+        intents, words = model.logits_of(model.network, batch)
+        loss = model.loss(model.network, batch, 0.0)
+    labels = batch["labels"]
+    tags = labels[:, 1:][labels[:, 1:] != IGNORED]
+    losses = torch.nn.functional.cross_entropy(intents, labels[:, 0] - model.tags)
+    assert torch.allclose(losses + torch.nn.functional.cross_entropy(words, tags), loss)
+
+
+def test_balanced_weights_scale_the_intents_loss_alone(model: Model, encoder: Path) -> None:
+    torch.manual_seed(1)
+    settings = Params(kind="tagging", span_weight=1.0, hidden=0.0, class_weights="balanced")
+    rows = [*ROWS, ROWS[0], ROWS[0]]  # an intent that there is much of
+    weighted = Model.start(encoder, tasks.load("intent"), rows, TRAINING, settings)
+    names = list(weighted.network.config.id2label.values())[weighted.tags :]
+    weights = dict(zip(names, weighted.network.config.class_weights, strict=True))
+    often = weights[f"intent:{ROWS[0].label}"]
+    assert often == min(weights.values()) < 1
+
+    def losses(one: Model, span_weight: float) -> float:
+        one.network.config.span_weight = span_weight
+        batch = one.collate()(one.encode(ROWS[:1]))
+        return one.loss(one.network.eval(), batch, 0.0).item()
+
+    assert losses(weighted, 0.0) == pytest.approx(often * losses(model, 0.0), rel=1e-4)
+    tags = losses(model, 1.0) - losses(model, 0.0)
+    assert losses(weighted, 1.0) - losses(weighted, 0.0) == pytest.approx(tags, rel=1e-3)
+
+
+def test_outputs_are_tags_then_intents(model: Model) -> None:
+    labels = list(model.network.config.id2label.values())
+    assert labels[: model.tags] == ["O", "B-area", "I-area", "B-name", "I-name"]
+    assert labels[model.tags :] == [
+        f"intent:{name}"
+        for name in ("HassCancelAllTimers", "HassGetCurrentTime", "HassLightSet", "HassTurnOn")
+    ]
+
+
+@pytest.mark.slow
+def test_a_graph_tags_as_the_network_does(model: Model, tmp_path: Path) -> None:
+    model.network.eval()
+    onnx.compress(Given(copy.deepcopy(model), [], [], RUNTIME, tmp_path), onnx.Params())
+    graph = Model.load(tmp_path, model.task)
+    assert graph.tags == model.tags
+    _, batch = next(model.batches(model.encode_texts([row.text for row in ROWS]), len(ROWS)))
+    with torch.inference_mode():
+        before, after = (each.network(**batch).logits for each in (model, graph))
+    words = batch["attention_mask"].bool()
+    assert (after - before)[words].abs().max() < 0.05 * before.abs().max()
+    assert [set(answer) for answer in graph.predict(ROWS, 3)] == [{"label", "spans"}] * len(ROWS)
+
+
+def test_learns_saves_and_loads(model: Model, tmp_path: Path) -> None:
+    examples = model.encode(ROWS)
+    fit(model.network, model.loss, examples, examples, model.collate(), TRAINING, RUNTIME)
+    answers = model.predict(ROWS, 3)
+    wanted = [
+        {"label": row.label, "spans": [[s.start, s.end, s.label] for s in row.spans]}
+        for row in ROWS
+    ]
+    assert answers == wanted
+
+    model.save(tmp_path)
+    assert Model.load(tmp_path, model.task).predict(ROWS, 3) == answers
+    plain = AutoModelForTokenClassification.from_pretrained(tmp_path)
+    batch = model.tokenizer(ROWS[0].text, return_tensors="pt")
+    with torch.no_grad():
+        first = plain(**batch).logits[0, 0, model.tags :].argmax().item() + model.tags
+    assert plain.config.id2label[first] == "intent:HassTurnOn"
+
+
+def test_first_pieces_carry_the_tags(model: Model) -> None:
+    example = model.encode(ROWS[3:4])[0]  # set *kitchen* to 40 percent
+    names = model.network.config.id2label
+    carried = [names[n] for n in example["labels"] if n != IGNORED]
+    assert carried == ["intent:HassLightSet", "O", "B-area", "O", "O", "O"]
+    assert len(example["labels"]) == len(example["input_ids"]) > len(carried)
+
+
+def test_only_its_own_outputs_meet_a_loss(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    model.network.eval()
+    head = model.network.classifier.bias
+    for span_weight, quiet in ((0.0, slice(0, model.tags)), (1.0, slice(0, 0))):
+        model.network.config.span_weight = span_weight
+        model.network.zero_grad()
+        torch.autograd.backward(model.loss(model.network, batch, 0.0))
+        assert head.grad is not None
+        assert not head.grad[quiet].any()
+        assert head.grad[model.tags :].any()
+
+
+def test_what_training_did_not_see_is_ignored(model: Model) -> None:
+    odd = IntentRow(
+        id="x",
+        group="x",
+        domain="d",
+        text="play jazz",
+        label="HassPlay",
+        spans=(Span(start=5, end=9, label="music"),),
+    )
+    example = model.encode([odd])[0]
+    assert [model.network.config.id2label[n] for n in example["labels"] if n != IGNORED] == ["O"]
+    loss = model.loss(model.network, model.collate()([example]), 0.1)
+    assert torch.isfinite(loss)
+
+
+def test_a_long_text_is_cut_not_lost(model: Model) -> None:
+    long = IntentRow(id="x", group="x", domain="d", text="turn on " * 40, label="HassTurnOn")
+    answer = model.predict([long], 4)[0]
+    assert answer["label"].startswith("Hass")
+    assert all(end <= len(long.text) for _, end, _ in answer["spans"])
+
+
+WORDS: list[Word] = [(1, 0, 3), (2, 4, 9), (4, 9, 10), (5, 12, 20)]
+
+
+@given(st.lists(st.sampled_from(["O", "B-a", "I-a", "B-b", "I-b"]), min_size=4, max_size=4))
+def test_spans_are_whole_words_in_order(tags: list[str]) -> None:
+    spans = spans_of(tags, WORDS)
+    starts, ends = {w[1] for w in WORDS}, {w[2] for w in WORDS}
+    assert all(start in starts and end in ends and start < end for start, end, _ in spans)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    again = tags_of([Span(start=s, end=e, label=k) for s, e, k in spans], WORDS)
+    assert spans_of(again, WORDS) == spans
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        (["O", "I-a", "I-a", "O"], [[4, 10, "a"]]),
+        (["B-a", "I-b", "O", "O"], [[0, 3, "a"], [4, 9, "b"]]),
+        (["B-a", "B-a", "O", "I-a"], [[0, 3, "a"], [4, 9, "a"], [12, 20, "a"]]),
+    ],
+)
+def test_ill_formed_tags(tags: list[str], spans: list[list[object]]) -> None:
+    assert spans_of(tags, WORDS) == spans
+
+
+TAGS = ["O", "B-a", "I-a", "B-b", "I-b"]
+
+
+WORD_SCORES = st.lists(st.floats(-9, 0), min_size=5, max_size=5)
+
+
+@given(st.lists(st.lists(WORD_SCORES, max_size=4), min_size=1, max_size=3), st.floats(-5, 0))
+def test_best_paths_are_the_best_of_all(texts: list[list[list[float]]], cost: float) -> None:
+    def total(path: tuple[str, ...], scores: list[list[float]]) -> float:
+        found = sum(row[TAGS.index(tag)] for row, tag in zip(scores, path, strict=True))
+        for before, tag in zip(("O", *path), path, strict=False):
+            if tag[0] == "I" and before[2:] != tag[2:]:
+                return -math.inf
+            found += cost if tag[0] == "B" and before != "O" else 0
+        return found
+
+    padded = torch.tensor([text + [[0.0] * 5] * (5 - len(text)) for text in texts])
+    paths = best_paths(padded, [len(text) for text in texts], TAGS, cost)
+    for path, scores in zip(paths, texts, strict=True):
+        possible = itertools.product(TAGS, repeat=len(scores))
+        best = max(total(other, scores) for other in possible)
+        assert total(tuple(path), scores) == pytest.approx(best, abs=1e-4)
+
+
+def test_a_new_word_does_not_fall_apart() -> None:
+    """Each word alone looks like a beginning; together they are one span."""
+    scores = torch.tensor([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]]).log()
+    assert best_paths(scores, [2], TAGS, 0.0) == [["B-a", "B-b"]]
+    assert best_paths(scores, [2], TAGS, -3.0) == [["B-a", "I-a"]]
+
+
+def test_touching_is_counted_in_training(model: Model) -> None:
+    assert touching([["B-a", "B-b"]] * 9) == 0
+    assert math.exp(model.network.config.touching) < 0.3
+
+
+def test_hidden_rows_lose_the_words_of_their_spans(model: Model) -> None:
+    batch = model.collate()(model.encode(ROWS))
+    ids, labels = batch["input_ids"], batch["labels"]
+    torch.manual_seed(0)
+    changed = model._hide(ids, labels, 0.999) != ids
+    spans = (labels > 0) & (labels < model.tags)
+    assert changed.any()
+    assert not changed[~spans].any()
+    assert not (model._hide(ids, labels, 0.0) != ids).any()

@@ -1,0 +1,54 @@
+"""Two processes train one model: each row once an epoch, the same weights, one line on a death."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from modeling.training import processes
+from safetensors.torch import load_file
+
+from tandem.core.errors import DataError, StageError, TandemError
+from tandem.core.io import read_json
+from tandem.modeling.training import distributed
+
+
+def saved(folder: Path) -> list[dict[str, Any]]:
+    return [
+        read_json(path) | {"weights": load_file(path.with_suffix(".safetensors"))}
+        for path in sorted(folder.glob("*.json"))
+    ]
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    # 96 rows in batches of 8: an epoch is 12 batches, 6 steps of two processes
+    settings = {"steps": 12, "evaluate_every": 6, "learning_rate": 3e-3, "dropout": 0.1}
+    distributed.run(processes.train, 2, tmp_path, settings)
+    first, second = saved(tmp_path)
+    assert all(torch.equal(first["weights"][n], second["weights"][n]) for n in first["weights"])
+    assert first["curve"] == second["curve"]
+    assert first["curve"][-1]["train_loss"] < first["curve"][0]["train_loss"]
+    for epoch in (slice(0, 48), slice(48, 96)):
+        assert sorted(first["seen"][epoch] + second["seen"][epoch]) == list(range(96))
+    assert first["seen"][:48] != first["seen"][48:]
+
+
+def test_one_process_is_this_one(tmp_path: Path) -> None:
+    distributed.run(processes.train, 1, tmp_path, {"steps": 1})
+    assert [path.name for path in tmp_path.glob("*.json")] == ["0.json"]
+    with pytest.raises(DataError, match="row 7"):
+        distributed.run(processes.mistake, 1)
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_as_by_one_process() -> None:
+    with pytest.raises(TandemError, match=r"^row 7 is no row$"):
+        distributed.run(processes.mistake, 2)
+
+
+@pytest.mark.slow
+def test_a_death_ends_all_and_is_told_in_a_line() -> None:
+    with pytest.raises(StageError, match="of 2 died and the others were ended") as caught:
+        distributed.run(processes.die, 2)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,77 @@
+"""Planted leaks, and texts that only look alike: precision and recall of what `leaks` finds."""
+
+import pytest
+
+from tandem.core.rows import Row
+from tandem.tasks.generation import GenerationRow, Task
+from tandem.text.leakage import form, leaks, proof
+from tandem.text.minhash import Likeness
+
+LIKENESS = Likeness(threshold=0.8, shingle=5, permutations=128)
+TASK = Task()
+
+
+def row(name: str, text: str, group: str | None = None) -> GenerationRow:
+    return GenerationRow(id=name, group=group or name, domain="movie", text=text)
+
+
+# A test text, a training text, and whether one gives the other away.
+PLANTED = [
+    ("Effective but too tepid biopic", "effective but too tepid biopic!!!", True),
+    ("A film of quiet power.", "A film of quiet power", True),
+    ("Rated 9 of 10 by the whole family", "Rated 7 of 10, by the whole family.", True),
+    (
+        "A smart, witty follow up that nobody had really asked for but everyone will enjoy.",
+        "A smart, witty follow up that nobody had really asked for but everybody will enjoy.",
+        True,
+    ),
+    ("R&amp;B at its very best", "R&B at its very best", True),
+    ("Go see it and enjoy.", "Go see it and suffer.", False),
+    ("Do not see this film.", "Do see this other film.", False),
+    ("It is quite a vision.", "What a vision it is!", False),
+    ("A complete waste of time.", "A complete waste of money and talent.", False),
+    ("All mood and no movie.", "All movie and no mood at all.", False),
+]
+
+
+def test_precision_and_recall_on_planted_leaks() -> None:
+    test = [(f"test/{at}", form(row("x", a), TASK)) for at, (a, _, _) in enumerate(PLANTED)]
+    train = [(f"train/{at}", form(row("x", b), TASK)) for at, (_, b, _) in enumerate(PLANTED)]
+    found = leaks({"test": test, "train": train}, LIKENESS)
+    true = {f"train/{at}" for at, (_, _, leak) in enumerate(PLANTED) if leak}
+    recall = len(found.keys() & true) / len(true)
+    precision = len(found.keys() & true) / len(found)
+    print(f"recall {recall:.2f}, precision {precision:.2f}")
+    assert (recall, precision) == (1, 1)
+    assert found["train/0"] == ("same", "test")
+    assert found["train/3"] == ("near", "test")
+
+
+def test_a_row_that_went_protects_nothing() -> None:
+    """Train keeps a text whose only double, in validation, has itself given way to test."""
+    forms = {
+        "test": [("t", "one two three four five six seven eight nine ten")],
+        "validation": [("v", "one two three four five six seven eight nine tenth")],
+        "train": [("a", "six seven eight nine tenth"), ("b", "quite another text")],
+    }
+    assert leaks(forms, LIKENESS) == {"v": ("near", "test")}
+
+
+@pytest.mark.parametrize(
+    ("figure", "train", "test"),
+    [
+        ("groups_crossing", row("a", "A gem.", "doc"), row("b", "Boy oh boy.", "doc")),
+        ("texts_crossing", row("a", "A gem."), row("b", "a GEM!")),
+        ("near_duplicates_crossing", row("a", PLANTED[3][0]), row("b", PLANTED[3][1])),
+    ],
+)
+def test_the_proof_sees_what_crosses(figure: str, train: Row, test: Row) -> None:
+    splits: dict[str, list[Row]] = {
+        "train": [train],
+        "validation": [row("c", "Not so.")],
+        "test": [test],
+    }
+    assert proof(splits, TASK, LIKENESS)[figure] == 1
+    figures = proof(splits | {"train": [row("z", "All else.")]}, TASK, LIKENESS)
+    assert {value for key, value in figures.items() if key.endswith("crossing")} == {0}
+    assert figures["max_similarity"] < 0.8
