@@ -30,6 +30,7 @@ from tandem.core import determinism, io, params, paths
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.rows import read_rows
+from tandem.modeling.weight_stats import weight_stats
 from tandem.report.scores import GRAPH
 
 OUT = Path("benchmarks/latency.json")
@@ -94,7 +95,7 @@ def measure(
     tested = metrics.sample(read_rows(source, known.row), settings.max_rows, str(source))
     folders = {variant: paths.model(task, variant) for variant in variants}
     entries: dict[str, dict[str, Any]] = {
-        variant: {SHA: evaluate.weights(folder)[SHA]} for variant, folder in folders.items()
+        variant: {SHA: weight_stats(folder)[SHA]} for variant, folder in folders.items()
     }
     with tempfile.TemporaryDirectory() as scratch:
         made = GRAPH not in variants and write_graph(task, runtime, Path(scratch))
@@ -106,7 +107,7 @@ def measure(
             scores, _ = metrics.score(known, tested, answers, runtime)
             entries[GRAPH] = {
                 "of_sha256": entries[BASE][SHA],
-                "scores": scores | evaluate.weights(folders[GRAPH]),
+                "scores": scores | weight_stats(folders[GRAPH]),
             }
     rows = metrics.sample(tested, count)
     for scenario, size in (("single", 1), ("batch", settings.batch_size)):

@@ -33,7 +33,7 @@ from transformers import (  # noqa: E402
 from tandem import modeling  # noqa: E402
 from tandem.core import task as tasks  # noqa: E402
 from tandem.core.rows import Span  # noqa: E402
-from tandem.families import classification, seq2seq, tagging  # noqa: E402
+from tandem.core.training_params import Training  # noqa: E402
 from tandem.modeling.seeding import pin_torch  # noqa: E402
 from tandem.modeling.training.trainer import fit  # noqa: E402
 from tandem.tasks.generation import GenerationRow  # noqa: E402
@@ -54,7 +54,7 @@ TEXTS = [
     ("Temperature probe {probe_id}", "Temperatur Fühler {probe_id}"),
     ("Admin API key", "Admin-API-Schlüssel"),
 ]
-TRAINING = modeling.Training(
+TRAINING = Training(
     steps=4, evaluate_every=2, patience=2, batch_size=5, learning_rate=0.003, max_length=32
 )
 WIDTHS: dict[str, Any] = {"hidden_size": 88, "intermediate_size": 171, "num_hidden_layers": 2,

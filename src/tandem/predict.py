@@ -22,10 +22,10 @@ from tandem.core import task as tasks
 from tandem.core.errors import DataError, TandemError
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.stages import clean
+from tandem.text.cleaning import CleanParams, clean_row
 
 if TYPE_CHECKING:
-    from tandem.modeling import TextModel
+    from tandem.modeling.base import TextModel
 
 NEW_TOKENS = 40
 """How far a generator goes on."""
@@ -48,7 +48,7 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
         raise TandemError(
             f"{paths.model(task, variant)} gives no answers: take base, aligned or a method's name"
         )
-    settings = params.load(clean.Params, task, "clean")
+    settings = params.load(CleanParams, task, "clean")
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
     from tandem.modeling.seeding import pin_torch
@@ -56,7 +56,7 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     pin_torch(runtime)
     model = modeling.load(paths.model(task, variant), known)
     for texts in lines(sys.stdin.buffer, int(batch)):
-        rows = [clean.tidied(row_of(known, text), known, settings, Counter()) for text in texts]
+        rows = [clean_row(row_of(known, text), known, settings, Counter()) for text in texts]
         told = [row for row in rows if row.text]
         found = iter(answers(model, told, runtime.seed) if told else [])
         for row in rows:

@@ -17,7 +17,7 @@ from tandem.core.determinism import derived_seed, pin_environment
 from tandem.core.errors import ParamsError, StageError, UnknownName
 from tandem.core.params import Runtime
 from tandem.core.search_space import Range, Search
-from tandem.stages import train
+from tandem.modeling.params import TrainParams, train_params
 
 LOSS = "validation_loss"
 Values = dict[str, Any]
@@ -101,13 +101,14 @@ def suggest(trial: Any, key: str, span: Range) -> Any:
     return trial.suggest_float(key, span.low, span.high, log=span.log)
 
 
-def score(task: str, training: train.Params, objective: str, runtime: Runtime) -> float:
+def score(task: str, training: TrainParams, objective: str, runtime: Runtime) -> float:
     """What a model trained with `training` reaches on validation rows."""
     from tandem import metrics
+    from tandem.modeling.training.train_model import train_model, training_rows
 
     known = tasks.load(task)
-    rows, validation = train.rows_of(known, training)
-    found = train.trained(known, rows, validation, training, runtime)
+    rows, validation = training_rows(known, training)
+    found = train_model(known, rows, validation, training, runtime)
     if objective == LOSS:
         return found.validation_loss
     answers = found.model.predict(validation, 2 * training.batch_size)
@@ -116,7 +117,7 @@ def score(task: str, training: train.Params, objective: str, runtime: Runtime) -
     return reached
 
 
-def changed(task: str, section: Values, values: Values) -> train.Params:
+def changed(task: str, section: Values, values: Values) -> TrainParams:
     """The params `TASK.train`, which `section` holds, with `values` laid over them.
 
     Raises:
@@ -124,7 +125,7 @@ def changed(task: str, section: Values, values: Values) -> train.Params:
     """
     content = {task: {"train": copy.deepcopy(section)}}
     params_file.merge(nested(values), content[task]["train"])
-    return train.settings_of(tasks.load(task), content)
+    return train_params(tasks.load(task), content)
 
 
 def nested(values: Values) -> Values:

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tandem import cli
 from tandem.core import io, paths
-from tandem.stages import evaluate
+from tandem.modeling.weight_stats import weight_stats
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def test_measures_each_variant_beside_its_base(
         for entry in found["sentiment"].values():
             assert entry[scenario]["low"] <= entry[scenario]["speedup"] <= entry[scenario]["high"]
             assert entry[scenario]["milliseconds_per_row"] > 0
-    sizes = {v: evaluate.weights(paths.model("sentiment", v)) for v in ("base", "int8")}
+    sizes = {v: weight_stats(paths.model("sentiment", v)) for v in ("base", "int8")}
     hashes = {variant: size["weights_sha256"] for variant, size in sizes.items()}
     graph = found["sentiment"].pop("onnx")
     assert graph["of_sha256"] == hashes["base"]

@@ -22,7 +22,7 @@ from transformers import (
 
 from tandem.core import task as tasks
 from tandem.core.rows import Row
-from tandem.modeling import TextModel
+from tandem.modeling.base import TextModel
 
 SIZE = 400
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tandem.compression import Given, grouped
-from tandem.compression.common import stored_layers
+from tandem.compression.common import grouped_layers, stored_layers
 from tandem.core.params import Runtime
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
@@ -23,7 +23,7 @@ def compressed(probe: Any, folder: Path, bits: Any, **more: Any) -> Any:
 @pytest.mark.parametrize(("bits", "near"), [(8, 0.02), (4, 0.25)])
 def test_answers_like_its_base(probe: Any, tmp_path: Path, bits: int, near: float) -> None:
     small = compressed(probe, tmp_path, bits)
-    assert any(isinstance(module, grouped.GroupedLinear) for module in small.modules())
+    assert any(isinstance(module, grouped_layers.GroupedLinear) for module in small.modules())
     ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         before, after = probe.logits(probe.network, ids), probe.logits(small, ids)
@@ -33,7 +33,7 @@ def test_answers_like_its_base(probe: Any, tmp_path: Path, bits: int, near: floa
 def test_activations_stay_fp32(probe: Any, tmp_path: Path) -> None:
     """A layer is the product with the matrix that is stored, and nothing else."""
     small = compressed(probe, tmp_path, 4)
-    layer = next(m for m in small.modules() if isinstance(m, grouped.GroupedLinear))
+    layer = next(m for m in small.modules() if isinstance(m, grouped_layers.GroupedLinear))
     matrix = layer.matrix.all()
     x = torch.randn(3, matrix.shape[1], generator=torch.Generator().manual_seed(0))
     assert torch.equal(layer(x), torch.nn.functional.linear(x, matrix, layer.bias))
@@ -67,9 +67,9 @@ def test_kept_layers_stay_as_they_are(probe: Any, tmp_path: Path) -> None:
 def test_four_bits_go_two_to_a_byte_and_come_back(columns: int) -> None:
     draw = torch.Generator().manual_seed(0)
     integers = torch.randint(-7, 8, (5, columns), generator=draw, dtype=torch.int8)
-    packed = grouped.pack(integers)
+    packed = grouped_layers.pack(integers)
     assert (packed.dtype, packed.shape) == (torch.uint8, (5, -(-columns // 2)))
-    assert torch.equal(grouped.unpack(packed, columns), integers)
+    assert torch.equal(grouped_layers.unpack(packed, columns), integers)
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -77,7 +77,7 @@ def test_weights_are_within_half_a_step_of_their_group(bits: int) -> None:
     weight = torch.randn(9, 37, generator=torch.Generator().manual_seed(0))
     weight[3] = 0
     weight[5, 0] = 50.0  # costs its own group alone
-    integers, scale = grouped.quantise(weight, bits, 8)
+    integers, scale = grouped_layers.quantise(weight, bits, 8)
     assert integers.shape == weight.shape
     assert scale.shape == (9, 5)
     step = scale.float().repeat_interleave(8, dim=1)[:, :37]

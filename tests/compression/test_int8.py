@@ -18,7 +18,7 @@ from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 

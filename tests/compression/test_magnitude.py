@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from tandem.compression import Given, magnitude
-from tandem.compression.common import stored_layers
+from tandem.compression.common import sparse_weights, stored_layers
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 HEALING = Training(
@@ -48,7 +48,7 @@ def test_half_the_weights_are_about_half_the_size(probe: Any, tmp_path: Path) ->
 
 
 def test_zeros_stay_zero_while_the_rest_heals(probe: Any, rows: list[Row], tmp_path: Path) -> None:
-    magnitude.prune(probe.network, 0.3, "layer", [])
+    sparse_weights.prune(probe.network, 0.3, "layer", [])
     before = [weight.clone() for weight in weights(probe.network)]
     healing = HEALING.model_copy(update={"l2": 0.1})
     given = Given(probe, rows, rows, RUNTIME, tmp_path)
@@ -60,12 +60,12 @@ def test_zeros_stay_zero_while_the_rest_heals(probe: Any, rows: list[Row], tmp_p
 
 
 def test_each_layer_or_all_together_keep_their_share(probe: Any) -> None:
-    magnitude.prune(probe.network, 0.6, "layer", [])
+    sparse_weights.prune(probe.network, 0.6, "layer", [])
     for weight in weights(probe.network):
         assert float((weight != 0).float().mean()) == pytest.approx(0.6, abs=0.02)
     for weight in weights(probe.network)[::2]:
         weight *= 10
-    magnitude.prune(probe.network, 0.4, "network", [])
+    sparse_weights.prune(probe.network, 0.4, "network", [])
     found = weights(probe.network)
     shares = torch.tensor([float((weight != 0).float().mean()) for weight in found])
     numbers = torch.tensor([weight.numel() for weight in found])
@@ -76,13 +76,13 @@ def test_each_layer_or_all_together_keep_their_share(probe: Any) -> None:
 def test_kept_layers_are_whole(probe: Any) -> None:
     name = next(name for name, _ in stored_layers.layers(probe.network))
     before = probe.network.get_submodule(name).weight.detach().clone()
-    magnitude.prune(probe.network, 0.5, "layer", [name, "lm_head"])
+    sparse_weights.prune(probe.network, 0.5, "layer", [name, "lm_head"])
     assert torch.equal(probe.network.get_submodule(name).weight, before)
 
 
 def test_a_matrix_is_stored_by_what_is_left() -> None:
     weight = torch.tensor([[0.0, 1.5, 0.0], [-2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
-    parts = magnitude.store(weight)
+    parts = sparse_weights.store(weight)
     assert parts[""].tolist() == [1.5, -2.0, 3.0]
     assert parts["_mask"].tolist() == [0b01010000, 0b10000000]
-    assert torch.equal(magnitude.dense(parts, weight.shape), weight)
+    assert torch.equal(sparse_weights.dense(parts, weight.shape), weight)

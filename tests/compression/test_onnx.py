@@ -17,7 +17,7 @@ from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
 from tandem.modeling.families import causal
-from tandem.stages import evaluate
+from tandem.modeling.weight_stats import weight_stats
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
@@ -51,7 +51,7 @@ def test_an_encoder_answers_like_its_base(probe: Any, tmp_path: Path) -> None:
     assert torch.allclose(alone, after[:1], atol=0.02 * float(before.abs().max()))
 
     compressed(probe, tmp_path / "kept", keep=["query", "word_embeddings"])
-    sizes = [evaluate.weights(tmp_path / name) for name in ("base", "all", "kept")]
+    sizes = [weight_stats(tmp_path / name) for name in ("base", "all", "kept")]
     base, whole, kept = sizes
     assert base["size_bytes"] > 2.5 * whole["size_bytes"]
     assert whole["size_bytes"] + 3 * 400 * 64 < kept["size_bytes"]
@@ -73,14 +73,14 @@ def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: l
     small = compressed(model, tmp_path / "onnx", rows, per_token=True, smoothing=smoothing)
     assert bits(small, rows) == pytest.approx(before, rel=0.005)
     assert bits(small, rows) != before
-    found, base = (evaluate.weights(f) for f in (tmp_path / "onnx", tiny / "generator"))
+    found, base = (weight_stats(f) for f in (tmp_path / "onnx", tiny / "generator"))
     table = (tmp_path / "onnx" / onnx_graphs.SHARED).stat().st_size
     assert table == vocabulary * width
     # both graphs together hold what the network has, and scales
     assert base["parameters"] <= found["parameters"] < 1.3 * base["parameters"]
     (tmp_path / "onnx" / onnx_graphs.SHARED).write_bytes(bytes(table))
     assert bits(type(model).load(tmp_path / "onnx", model.task), rows) != bits(small, rows)
-    assert evaluate.weights(tmp_path / "onnx")["weights_sha256"] != found["weights_sha256"]
+    assert weight_stats(tmp_path / "onnx")["weights_sha256"] != found["weights_sha256"]
 
 
 def bits(model: Any, rows: list[Row]) -> float:

@@ -3,12 +3,12 @@
 import pytest
 
 from tandem.core import params
-from tandem.core.params import Plugin
+from tandem.core.schema import PluginParams
 from tandem.stages import fetch
 
 
 @pytest.fixture(scope="session")
-def sources() -> dict[str, Plugin]:
+def sources() -> dict[str, PluginParams]:
     """Each task's source, as the default params have it."""
     tasks = ("generation", "sentiment", "intent", "translation")
     return {task: params.load(fetch.Params, task, "fetch").source for task in tasks}

@@ -9,8 +9,8 @@ import pytest
 from hassil.intents import Intents, TextSlotList
 from hassil.recognize import recognize_all
 
-from tandem.core.params import Plugin
 from tandem.core.paths import SPLITS
+from tandem.core.schema import PluginParams
 from tandem.corpora.common.grammar import Piece, join
 from tandem.corpora.common.slot_values import authored, reserve
 from tandem.corpora.home_assistant_intents import FOLDER, Params
@@ -21,7 +21,7 @@ VALUES = Path("src/tandem/corpora/values")
 
 
 @pytest.fixture(scope="module")
-def rows(sources: dict[str, Plugin]) -> list[dict[str, Any]]:
+def rows(sources: dict[str, PluginParams]) -> list[dict[str, Any]]:
     return list(package.rows(sources["intent"]))  # type: ignore[arg-type]
 
 
@@ -59,7 +59,7 @@ def test_spans_are_in_order_and_hold_whole_values(rows: list[dict[str, Any]]) ->
 
 
 def test_the_grammar_itself_understands_the_texts(
-    rows: list[dict[str, Any]], sources: dict[str, Plugin]
+    rows: list[dict[str, Any]], sources: dict[str, PluginParams]
 ) -> None:
     """hassil, which knows nothing of our spans, finds the same intent and slots."""
     content = archive(sources["intent"]).read(f"{FOLDER}/data/en.json")  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def test_authored_values_are_many_and_each_stands_in_one_list(path: Path) -> Non
 
 @pytest.mark.parametrize("language", [path.stem for path in sorted(VALUES.glob("*.json"))])
 def test_every_slot_of_a_language_with_values_can_be_filled(
-    language: str, sources: dict[str, Plugin]
+    language: str, sources: dict[str, PluginParams]
 ) -> None:
     source = sources["intent"]
     assert isinstance(source, package.Params)

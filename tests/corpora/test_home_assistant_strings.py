@@ -2,13 +2,13 @@ from typing import Any
 
 import pytest
 
-from tandem.core.params import Plugin
+from tandem.core.schema import PluginParams
 from tandem.corpora.home_assistant_strings import strings
 from tandem.sources import package
 
 
 @pytest.fixture(scope="module")
-def rows(sources: dict[str, Plugin]) -> list[dict[str, Any]]:
+def rows(sources: dict[str, PluginParams]) -> list[dict[str, Any]]:
     return list(package.rows(sources["translation"]))  # type: ignore[arg-type]
 
 

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from tandem.core.params import Plugin
+from tandem.core.schema import PluginParams
 from tandem.corpora.vader_ratings import label
 from tandem.sources import package
 
 
 @pytest.fixture(scope="module")
-def rows(sources: dict[str, Plugin]) -> list[dict[str, Any]]:
+def rows(sources: dict[str, PluginParams]) -> list[dict[str, Any]]:
     return list(package.rows(sources["sentiment"]))  # type: ignore[arg-type]
 
 
@@ -38,7 +38,7 @@ def test_ratings_are_those_that_were_asked_for(rows: list[dict[str, Any]]) -> No
 
 
 def test_generation_has_the_same_ids_and_groups(
-    rows: list[dict[str, Any]], sources: dict[str, Plugin]
+    rows: list[dict[str, Any]], sources: dict[str, PluginParams]
 ) -> None:
     groups = {row["id"]: row["group"] for row in rows}
     found = list(package.rows(sources["generation"]))  # type: ignore[arg-type]

@@ -184,10 +184,10 @@ class Task(BaseTask):
 METHOD = '''"""half: weights with half of their bits, in the form of all."""
 
 from tandem.compression import Given
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 
-class Params(Strict):
+class Params(StrictModel):
     """Nothing to set."""
 
 

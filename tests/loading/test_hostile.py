@@ -395,7 +395,7 @@ def packaged(path: str = "m", **more: Any) -> list[str]:
     (Path(os.environ["TANDEM_CACHE"]) / digest).write_bytes(content)
     (Path(os.environ["TANDEM_CACHE"]) / f"{digest}.lock").touch()
     pins = {"name": "evil", "version": "1.0", "sha256": digest, "sdist": False}
-    return fetch({"kind": "package", "path": path, "licence": "mit", **pins, **more})
+    return fetch({"kind": "package", "path": path, "license": "mit", **pins, **more})
 
 
 @pytest.mark.parametrize("form", [as_zip, as_tar])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tandem.augmentation.common.derive import derive
 from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
@@ -17,6 +18,7 @@ from tandem.core.task import PLACEHOLDER
 from tandem.stages import augment, clean
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
+from tandem.text.cleaning import clean_row
 from tandem.text.leakage import form
 
 TASKS = ["generation", "translation", "intent", "sentiment"]
@@ -29,7 +31,7 @@ Rows = dict[str, list[Row]]
 def put(task: str, rows: Sequence[Row]) -> None:
     """Seven rows of ten to train, one to validation, two to test, tidied as by cleaning."""
     spec, settings = tasks.load(task), params.load(clean.Params, task, "clean")
-    tidy = [clean.tidied(row, spec, settings, Counter()) for row in rows]
+    tidy = [clean_row(row, spec, settings, Counter()) for row in rows]
     paths.split(task).mkdir(parents=True)
     places = ["train"] * 7 + ["validation"] + ["test"] * 2
     for name in SPLITS:
@@ -82,7 +84,7 @@ CHANGED = {"id", "text", "parent", "spans"}
 def test_spans_of_derived_rows_say_what_they_said(real: Rows) -> None:
     task = tasks.load("intent")
     rows = [row for row in real["intent"] if isinstance(row, IntentRow)]
-    derived, counts = augment.derive(rows, set(), task, settings(rate=0.4), LENT, RUNTIME)
+    derived, counts = derive(rows, set(), task, settings(rate=0.4), LENT, RUNTIME)
     parents = {row.id: row for row in rows}
     assert len(derived) > 0.8 * len(rows)
     assert set(ALL) <= set(counts)
@@ -99,7 +101,7 @@ def said(row: IntentRow) -> list[tuple[str, str]]:
 def test_no_held_out_text_comes_about() -> None:
     train = [movie("a", "one two"), movie("b", "red green")]
     held_out = {"one", "two"}
-    rows, counts = augment.derive(
+    rows, counts = derive(
         train,
         held_out,
         tasks.load("generation"),
@@ -119,8 +121,8 @@ def movie(name: str, text: str) -> GenerationRow:
 def test_what_becomes_of_a_row_does_not_hang_on_the_others(real: Rows) -> None:
     """As long as the vocabulary is the same: deletion and swap use none."""
     task, chosen = tasks.load("sentiment"), settings(share=0.5, kinds=["deletion", "swap"])
-    whole, _ = augment.derive(real["sentiment"], set(), task, chosen, LENT, RUNTIME)
-    half, _ = augment.derive(real["sentiment"][::2], set(), task, chosen, LENT, RUNTIME)
+    whole, _ = derive(real["sentiment"], set(), task, chosen, LENT, RUNTIME)
+    half, _ = derive(real["sentiment"][::2], set(), task, chosen, LENT, RUNTIME)
     ids = {row.id for row in real["sentiment"][::2]}
     assert [row for row in whole if row.parent in ids] == half
 
@@ -129,7 +131,7 @@ def test_another_seed_gives_other_rows(real: Rows) -> None:
     task = tasks.load("sentiment")
     other = RUNTIME.model_copy(update={"seed": 14})
     one, two = (
-        augment.derive(real["sentiment"], set(), task, settings(share=0.3), LENT, runtime)[0]
+        derive(real["sentiment"], set(), task, settings(share=0.3), LENT, runtime)[0]
         for runtime in (RUNTIME, other)
     )
     assert one != two
@@ -138,7 +140,7 @@ def test_another_seed_gives_other_rows(real: Rows) -> None:
 @pytest.mark.parametrize("chosen", [settings(share=0.0), settings(kinds=[])])
 def test_nothing_asked_for_gives_nothing(real: Rows, chosen: augment.Params) -> None:
     task = tasks.load("generation")
-    assert augment.derive(real["generation"], set(), task, chosen, LENT, RUNTIME) == ([], Counter())
+    assert derive(real["generation"], set(), task, chosen, LENT, RUNTIME) == ([], Counter())
 
 
 def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows) -> None:

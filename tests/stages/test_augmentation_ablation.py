@@ -10,10 +10,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli
+from tandem.augmentation.common.derive import rows_to_augment
 from tandem.core import params, paths
 from tandem.core import task as tasks
 from tandem.core.rows import hash_sample, read_rows
-from tandem.stages import augment, train
+from tandem.modeling.params import train_params
+from tandem.modeling.training.train_model import train_model
 from tandem.tasks.sentiment import SentimentRow
 
 FILL = {"kind": "masked_lm", "rate": 0.3, "candidates": 3, "batch_size": 4}
@@ -36,7 +38,7 @@ PARAMS: dict[str, Any] = {
             "max_length": 16,
             "max_rows": 8,
         },
-        "augmentation_effect": {
+        "augmentation_ablation": {
             "operations": [{"kind": "swap", "rate": 0.4}, FILL],
             "share": 1.0,
             "max_rows": None,
@@ -44,7 +46,7 @@ PARAMS: dict[str, Any] = {
         },
     },
 }
-TABLE = paths.metrics("augmentation-effect", "sentiment")
+TABLE = paths.metrics("augmentation-ablation", "sentiment")
 
 
 @pytest.fixture
@@ -73,7 +75,7 @@ def test_rows_by_a_model_have_the_same_bytes_again(project: Path) -> None:
 
 
 def test_each_operation_stands_beside_none(project: Path) -> None:
-    assert cli.main(["augmentation-effect", "sentiment"]) == 0
+    assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     first = TABLE.read_bytes()
     table = json.loads(first)
     assert set(table) == {"none", "swap", "masked_lm"}
@@ -85,18 +87,18 @@ def test_each_operation_stands_beside_none(project: Path) -> None:
             gain = own["macro_f1"]["value"] - table["none"]["macro_f1"]["value"]
             assert own["macro_f1/difference"]["value"] == pytest.approx(gain, abs=2e-6)
     assert not Path("models/sentiment/base").exists()
-    assert cli.main(["augmentation-effect", "sentiment"]) == 0
+    assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     assert TABLE.read_bytes() == first
 
 
 def test_none_is_what_plain_training_gives(project: Path) -> None:
     """The same steps of the same rows: `train` on rows without any derived one."""
-    assert cli.main(["augmentation-effect", "sentiment"]) == 0
+    assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     known = tasks.load("sentiment")
-    settings = train.settings_of(known).model_copy(update={"patience": 4})
-    rows, _ = augment.rows_of(known)
+    settings = train_params(known).model_copy(update={"patience": 4})
+    rows, _ = rows_to_augment(known)
     validation = list(read_rows(paths.split("sentiment") / "validation.parquet", SentimentRow))
-    model, curve = train.trained(
+    model, curve = train_model(
         known, hash_sample(rows, 8), validation, settings, params.project().runtime
     )
     assert [look["step"] for look in curve] == [1, 2, 3, 4]
@@ -114,7 +116,7 @@ def test_none_is_what_plain_training_gives(project: Path) -> None:
         (("effects",), {}, "effects.sentiment is missing"),
         (("effects", "sentiment", "model"), "models/sentiment/pretrained", "needs a …ForMaskedLM"),
         (("effects", "sentiment", "model"), "models/other", "config.json is missing"),
-        (("sentiment", "augmentation_effect", "share"), 0.0, "augmentation_effect.share"),
+        (("sentiment", "augmentation_ablation", "share"), 0.0, "augmentation_ablation.share"),
     ],
 )
 def test_mistakes_are_told_in_a_line(
@@ -126,7 +128,7 @@ def test_mistakes_are_told_in_a_line(
         section = section[key]
     section[keys[-1]] = value
     write_params(content)
-    assert cli.main(["augmentation-effect", "sentiment"]) == 2
+    assert cli.main(["augmentation-ablation", "sentiment"]) == 2
     line = capsys.readouterr().err.strip()
     assert said in line and "\n" not in line
     assert not TABLE.exists()

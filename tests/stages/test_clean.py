@@ -19,6 +19,8 @@ from tandem.stages import clean
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
 from tandem.tasks.translation import TranslationRow
+from tandem.text.cleaning import apply_filters
+from tandem.text.filters import FilterParams
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["generation", "translation", "intent", "sentiment"]
@@ -191,9 +193,9 @@ def test_of_texts_alike_the_first_stays(order: list[int]) -> None:
 
 def test_a_new_filter_needs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "shouting.py").write_text(
-        "from tandem.core.params import Plugin\n"
-        "class Params(Plugin):\n"
-        "    package = 'text.filters'\n"
+        "from tandem.text.filters import FilterParams\n"
+        "class Params(FilterParams):\n"
+        "    pass\n"
         "def judge(rows, task, params):\n"
         "    return ('shouting' if row.text.isupper() else None for row in rows)\n"
     )
@@ -207,7 +209,7 @@ def test_a_new_filter_needs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     chosen = part("sentiment") | {"filters": [{"kind": "shouting"}]}
     settings = clean.Params.model_validate(chosen)
     rows = [sentiment("a", "LOUD"), sentiment("b", "quiet")]
-    kept, dropped = clean.filtered(rows, tasks.load("sentiment"), settings.filters)
+    kept, dropped = apply_filters(rows, tasks.load("sentiment"), settings.filters)
     assert [row.id for row in kept] == ["b"]
     assert [(item.id, item.reason) for item in dropped] == [("a", "shouting")]
 
@@ -281,6 +283,6 @@ def test_missing_input_is_one_clear_line(project: Path) -> None:
 def test_every_filter_of_every_task_has_the_uniform_shape() -> None:
     for task, kind in itertools.product(TASKS, registry.names("text.filters")):
         module = registry.load("text.filters", kind)
-        assert issubclass(module.Params, params.Plugin)
+        assert issubclass(module.Params, FilterParams)
         assert isinstance(tasks.load(task), BaseTask)
         assert list(module.judge.__annotations__) == ["rows", "task", "params", "return"]

@@ -11,7 +11,7 @@ from tandem import cli, modeling
 from tandem.core import paths, registry
 from tandem.core import task as tasks
 from tandem.core.rows import read_rows
-from tandem.stages import evaluate
+from tandem.modeling.weight_stats import weight_stats
 from tandem.tasks.sentiment import SentimentRow
 
 TRAINING = {
@@ -48,7 +48,7 @@ def project(rated_project: Path, tiny: Path) -> Path:
 
 
 def size(variant: str) -> int:
-    found: int = evaluate.weights(paths.model("sentiment", variant))["size_bytes"]
+    found: int = weight_stats(paths.model("sentiment", variant))["size_bytes"]
     return found
 
 

@@ -12,6 +12,7 @@ import pytest
 from tandem.core import io, paths, registry
 from tandem.core.errors import DataError, StageError
 from tandem.core.rows import read_rows, write_rows
+from tandem.modeling.weight_stats import weight_stats
 from tandem.stages import baseline, evaluate
 from tandem.tasks.generation import GenerationRow
 
@@ -52,7 +53,7 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     found = read(paths.metrics("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
     assert found["size_bytes"] == weights.stat().st_size
-    assert found["weights_sha256"] == evaluate.weights(weights.parent)["weights_sha256"]
+    assert found["weights_sha256"] == weight_stats(weights.parent)["weights_sha256"]
     with torch.device("meta"):
         network = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(weights.parent))
     assert found["parameters"] == network.num_parameters()
@@ -141,9 +142,9 @@ def test_packed_weights_are_counted_by_what_they_hold(tmp_path: Path) -> None:
 
     packed = {"w": torch.zeros(8, dtype=torch.uint8)}
     save_file(packed, tmp_path / "model.safetensors", {"format": "pt"})
-    assert evaluate.weights(tmp_path)["parameters"] == 8
+    assert weight_stats(tmp_path)["parameters"] == 8
     io.write_json(tmp_path / paths.METHOD, {"method": "weights", "numbers": 16})
-    assert evaluate.weights(tmp_path)["parameters"] == 16
+    assert weight_stats(tmp_path)["parameters"] == 16
 
 
 def test_diverged_weights_are_one_line(scored: Path) -> None:

@@ -15,7 +15,8 @@ from tandem.core import paths
 from tandem.core.rows import Dropped, read_rows
 from tandem.core.task import load
 from tandem.sources import Unreadable
-from tandem.stages.fetch import count, sample, sort_out
+from tandem.sources.common.parsing import parse_records, sample_groups
+from tandem.stages.fetch import count
 from tandem.tasks.sentiment import SentimentRow
 
 GOOD = "text,label\nA gem of a movie.,positive\nDo not see this film.,negative\n"
@@ -194,7 +195,7 @@ def test_the_card_tells_source_licence_and_limits(project: Project) -> None:
     project.fetch["source"]["about"] = {
         "title": "Our reviews",
         "description": "Reviews by our users.",
-        "licence": "cc-by-4.0",
+        "license": "cc-by-4.0",
         "languages": ["en"],
         "limits": ["Few."],
     }
@@ -222,7 +223,7 @@ def test_at_most_keeps_whole_groups(project: Project) -> None:
 
 def test_an_id_that_comes_twice_is_kept_once() -> None:
     raw = {"id": 7, "text": "a", "label": "neutral"}
-    rows, unreadable = sort_out([raw, raw], load("sentiment"))
+    rows, unreadable = parse_records([raw, raw], load("sentiment"))
     assert [row.id for row in rows] == ["7"]
     assert [row.reason for row in unreadable] == ["duplicate_id"]
 
@@ -265,11 +266,11 @@ found = st.dictionaries(st.sampled_from(["id", "group", "text", "label", "rating
 
 @given(st.lists(found | st.builds(Unreadable, st.just("broken"), st.text())))
 def test_every_record_is_kept_once_readable_or_not(some: list[Any]) -> None:
-    rows, unreadable = sort_out(some, load("sentiment"))
+    rows, unreadable = parse_records(some, load("sentiment"))
     assert len(rows) + len(unreadable) == len(some)
     assert len({row.id for row in rows}) == len(rows)
     assert count(rows, unreadable)["unreadable"] == len(unreadable)
-    assert sample(rows, 10**6) == rows
+    assert sample_groups(rows, 10**6) == rows
 
 
 def test_fetch_starts_at_once() -> None:

@@ -19,6 +19,7 @@ from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.core.task import BaseTask
 from tandem.sources import package
+from tandem.splitting.leaks import require_no_leak
 from tandem.splitting.stratified_groups import assign
 from tandem.stages import fetch, split
 from tandem.tasks.generation import GenerationRow
@@ -284,7 +285,7 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows, task: str)
 def test_a_violation_stops_the_stage() -> None:
     figures = {"groups_crossing": 0, "near_duplicates_crossing": 2, "max_similarity": 0.9}
     with pytest.raises(DataError, match=r"near_duplicates_crossing: 2.*likeness\.permutations"):
-        split.proven("sentiment", figures)
+        require_no_leak("sentiment", figures)
 
 
 def test_an_empty_split_is_one_clear_line(project: Path) -> None:

@@ -1,51 +1,32 @@
-"""Operations that derive new training rows: one a file, found by name.
+"""Augmentations, which derive new training rows: one file each, found by name.
 
-An operation has `Params(Operation)` and one function. Where each text is changed by itself:
+A module defines `Params(Operation)` and one function: `apply` (see `TextAugmentation`) if each text
+is changed by itself, or `apply_all` (see `BatchAugmentation`) if a model changes many at once.
 
-    def apply(
-        words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
-    ) -> list[str]
-
-Where a model changes all texts together:
-
-    def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str]
-
-`words` are those of one text; the ones that `tandem.text.words.free` does not name hold pieces
-that must stay, whole and once each. Four operations are those of EDA (Wei & Zou 2019, "EDA:
+`deletion`, `insertion`, `replacement` and `swap` are the operations of EDA (Wei & Zou 2019, "EDA:
 Easy Data Augmentation Techniques for Boosting Performance on Text Classification Tasks", section
-2), with words of the training rows in place of WordNet's synonyms; `synonym` takes those.
+2), with words of the training rows in place of WordNet's synonyms; `synonym` uses WordNet.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import ClassVar
+from typing import Annotated, Any, Protocol, cast
 
 from pydantic import Field
 
-from tandem.core.params import Lent, Plugin, Runtime
+from tandem.core.params import Lent, Runtime
 from tandem.core.rows import Row
+from tandem.core.schema import PluginParams, plugin_field
 from tandem.core.task import BaseTask
 from tandem.text.protected import HIDDEN, frozen, hide, shown
 
 
-class Operation(Plugin):
-    """What every operation's params have."""
-
-    package: ClassVar[str] = "augmentation"
-
-
-class WordOperation(Operation):
-    """What the params of an operation on words have."""
-
-    rate: float = Field(gt=0, le=1, description="share of a text's words that are touched")
-
-
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A row that an operation is to change, and the random stream that is this row's own.
+    """A row to derive another from, with a random stream that only this row uses.
 
-    `text` is the row's, with each of `pieces`, which must stay, hidden behind one character.
+    `text` is the row's text, each of the protected `pieces` replaced by one character.
     """
 
     row: Row
@@ -54,40 +35,78 @@ class Draft:
     rng: Random
 
     def shown(self, text: str) -> str:
-        """`text` with its hidden pieces, as a model reads it."""
+        """`text` with its protected pieces put back, as a model reads it."""
         return shown(text, self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What all texts of a task are changed with."""
+    """What an augmentation may use besides the rows."""
 
     task: BaseTask
     vocabulary: Sequence[str]
     """The words of the training rows, each as often as it occurs."""
     lent: Lent
-    """The model folders that `augmenting.TASK` names: the only ones that DVC watches here."""
+    """The model folders of the task: the only ones that DVC tracks for this stage."""
     runtime: Runtime
 
 
+class TextAugmentation(Protocol):
+    """What a module defines that changes each text by itself."""
+
+    def apply(
+        self, words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Any
+    ) -> list[str]:
+        """The words of the derived text.
+
+        Words that `tandem.text.words.free` does not list hold protected pieces. Each of them must
+        occur exactly once, unchanged, in the result.
+        """
+
+
+class BatchAugmentation(Protocol):
+    """What a module defines that changes all texts together."""
+
+    def apply_all(self, drafts: Sequence[Draft], given: Given, params: Any) -> list[str]:
+        """One derived text per draft, with each protected piece exactly once."""
+
+
+class Operation(PluginParams):
+    """Base class of an augmentation's settings."""
+
+    @property
+    def plugin(self) -> TextAugmentation | BatchAugmentation:  # type: ignore[override]
+        """The augmentation."""
+        return cast(TextAugmentation | BatchAugmentation, super().plugin)
+
+
+class WordOperation(Operation):
+    """Base class of the settings of an augmentation that edits words."""
+
+    rate: float = Field(default=0.1, gt=0, le=1, description="fraction of the words that change")
+
+
+AnyAugmentation = Annotated[Operation, plugin_field("augmentation")]
+"""A field of params.yaml that chooses an augmentation by `kind`."""
+
+
 def draft(row: Row, task: BaseTask, rng: Random) -> Draft:
-    """`row` with all that must stay hidden."""
+    """`row` with its protected pieces replaced."""
     pieces = frozen(row, task)
     return Draft(row, hide(row.text, pieces), [row.text[slice(*piece)] for piece in pieces], rng)
 
 
 def apply(operation: Operation, drafts: Sequence[Draft], given: Given) -> list[str]:
-    """What `operation` makes of each draft's text, each hidden piece still in it, and once."""
-    module = operation.module
-    if hasattr(module, "apply_all"):
-        found: list[str] = module.apply_all(drafts, given, operation)
-        return found
+    """The derived text of each draft, its protected pieces still replaced."""
+    plugin: Any = operation.plugin
+    if hasattr(plugin, "apply_all"):
+        return list(plugin.apply_all(drafts, given, operation))
     return [
-        " ".join(module.apply(each.text.split(), each.rng, given.vocabulary, operation))
+        " ".join(plugin.apply(each.text.split(), each.rng, given.vocabulary, operation))
         for each in drafts
     ]
 
 
 def without_pieces(text: str) -> str:
-    """`text` with a space in place of each hidden piece."""
+    """`text` with a space in place of each protected piece."""
     return HIDDEN.sub(" ", text)

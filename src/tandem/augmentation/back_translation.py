@@ -9,7 +9,6 @@ one is lost or doubled stays as it was. Nothing is random.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
@@ -22,7 +21,6 @@ from tandem.text.protected import FIRST, HIDDEN
 class Params(Operation):
     """Nothing but how many texts are translated at once."""
 
-    kind: Literal["back_translation"]
     batch_size: int = Field(ge=1)
 
 

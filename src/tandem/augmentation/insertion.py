@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
 
 from tandem.augmentation import WordOperation
 from tandem.text.words import touched
@@ -10,8 +9,6 @@ from tandem.text.words import touched
 
 class Params(WordOperation):
     """Before `rate` of the words one is inserted."""
-
-    kind: Literal["insertion"]
 
 
 def apply(

@@ -10,7 +10,6 @@ folder `augmenting.TASK.model`.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import Field
 
@@ -21,7 +20,6 @@ from tandem.text.words import cased, core_of, recored, touched
 class Params(WordOperation):
     """`rate` of the words are replaced."""
 
-    kind: Literal["masked_lm"]
     candidates: int = Field(ge=1)
     """Words that are weighed for each place; a causal model reads the text as often."""
     batch_size: int = Field(ge=1)

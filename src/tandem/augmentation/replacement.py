@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
 
 from tandem.augmentation import WordOperation
 from tandem.text.words import recored, touched
@@ -10,8 +9,6 @@ from tandem.text.words import recored, touched
 
 class Params(WordOperation):
     """`rate` of the words are replaced."""
-
-    kind: Literal["replacement"]
 
 
 def apply(

@@ -10,7 +10,6 @@ them are replaced, so grammar mostly holds: `film` is, `films` is not.
 from collections.abc import Sequence
 from functools import cache
 from random import Random
-from typing import Literal
 
 from pydantic import Field
 
@@ -22,7 +21,6 @@ from tandem.text.words import cased, core_of, free, recored
 class Params(WordOperation):
     """`rate` of the words are replaced, as far as they have synonyms."""
 
-    kind: Literal["synonym"]
     lexicon: Lexicon
     """The package that holds a WordNet database."""
     chance: float = Field(default=0.5, gt=0, le=1)

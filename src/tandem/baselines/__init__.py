@@ -1,24 +1,49 @@
-"""Baselines: one a file, each what a model has to beat on the same test rows.
+"""Baselines: one file each, found by name. A model has to beat them on the same test rows.
 
-A baseline is a module with `predict(task, train, test, settings)`, which gives one answer a test
-row, in order, of the same shape as the task's models give. It may learn from the training rows
-alone. Importing one is light; what is heavy is imported when it runs.
+A baseline module defines what `Baseline` lists. Importing one is fast: a slow library is imported
+inside of `predict`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, cast
 
+from tandem.core import registry
 from tandem.core.params import Runtime
+from tandem.core.task import BaseTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a baseline may use beside the rows.
-
-    `pretrained` is the folder of the weights that the task's model starts from; `batch_size`
-    is for a baseline that runs them.
-    """
+    """What a baseline may use besides the rows."""
 
     runtime: Runtime
     pretrained: Path
+    """The folder of the weights that the task's model starts from."""
     batch_size: int
+    """Rows per batch, for a baseline that runs these weights."""
+
+
+class Baseline(Protocol):
+    """What a module in this folder defines."""
+
+    LABEL: str
+    """Its name in reports."""
+
+    def predict(
+        self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    ) -> list[dict[str, Any]]:
+        """One answer per test row, in order, with the keys that the task's models give.
+
+        It may learn from the training rows alone.
+        """
+
+
+def load(name: str) -> Baseline:
+    """The baseline of this name.
+
+    Raises:
+        UnknownName: there is no such baseline.
+    """
+    return cast(Baseline, registry.load("baselines", name))

@@ -7,6 +7,8 @@ from typing import Any
 from tandem.baselines import Settings
 from tandem.core.task import BaseTask
 
+LABEL = "most frequent label"
+
 
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from tandem.baselines import Settings
 from tandem.core.task import BaseTask
 
+LABEL = "byte n-grams"
+
 ORDER = 6  # bytes of context: with the next one, 7 symbols of 9 bits, as many as 64 bits hold
 BITS = 9
 EDGE = 256  # the symbol after a text, and before it as often as a context reaches back

@@ -11,6 +11,8 @@ from tandem.baselines.common import word_tagger
 from tandem.core.determinism import derived_seed
 from tandem.core.task import BaseTask
 
+LABEL = "linear SVM over words and character n-grams"
+
 
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings

@@ -6,6 +6,8 @@ from typing import Any
 from tandem.baselines import Settings
 from tandem.core.task import BaseTask
 
+LABEL = "translation of the most similar training text"
+
 
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings

@@ -6,6 +6,8 @@ from typing import Any
 from tandem.baselines import Settings
 from tandem.core.task import BaseTask
 
+LABEL = "pretrained, not fine-tuned"
+
 
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings

@@ -7,6 +7,8 @@ from typing import Any
 from tandem.baselines import Settings
 from tandem.core.task import BaseTask
 
+LABEL = "lexicon and rules"
+
 BORDER = 0.05  # where its authors put the ends of neutral, on a scale from -1 to 1
 
 

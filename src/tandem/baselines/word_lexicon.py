@@ -1,6 +1,6 @@
 """Lexicon: word by word, each by its likeliest translation under IBM model 1.
 
-The alignment is that of `tandem.modeling.translation.word_alignment`, without the preference for the
+The alignment is that of `modeling.translation.word_alignment`, without the preference for the
 diagonal (Brown et al. 1993). Order, spaces and `{placeholders}` are those of the source; an unknown
 word is copied.
 """
@@ -10,6 +10,8 @@ from typing import Any
 
 from tandem.baselines import Settings
 from tandem.core.task import PLACEHOLDER, BaseTask
+
+LABEL = "word by word"
 
 
 def predict(

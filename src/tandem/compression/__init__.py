@@ -1,16 +1,11 @@
-"""Ways to make a trained model smaller or faster: one method a file.
+"""Methods that make a trained model smaller or faster: one file each, found by name.
 
-A method's module has
+A method's module defines what `Method` lists, and `restore` if `from_pretrained` of transformers
+cannot read the folder. Such a folder holds tandem.json, which names the method. The module imports
+no torch: `compress` and `restore` import what they need, so that params are checked fast.
 
-    Params      its settings, the part of a task's section that bears the method's name
-    compress    `compress(given, settings)` writes the smaller model into `given.folder`
-    restore     reads that folder, where `from_pretrained` of Hugging Face cannot; such a folder
-                holds tandem.json, which names the method
-
-Params are checked wherever they are read, which must not take the seconds that torch needs: what
-`compress` and `restore` work with, they import themselves.
-
-A new method is one such file, its name under `methods` in params.yaml and a part a task.
+To add a method, add such a file, its name under `methods` in params.yaml, and its section in each
+task.
 """
 
 from __future__ import annotations
@@ -18,23 +13,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from tandem.core import registry
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
+from tandem.core.schema import StrictModel
 
 if TYPE_CHECKING:
-    from tandem.modeling import TextModel
+    from tandem.modeling.base import TextModel
 
 
 @dataclass(frozen=True)
 class Given:
-    """What every method is given: it changes `model` as it likes."""
+    """What a method works with. It may change `model`."""
 
     model: TextModel
     rows: Sequence[Row]
-    """Training rows, augmented ones too."""
+    """Training rows, derived ones included."""
     validation: Sequence[Row]
     runtime: Runtime
     folder: Path
-    """Where the smaller model goes: there and empty."""
+    """Where the smaller model is written; an empty folder."""
+
+
+class Method(Protocol):
+    """What a module in this folder defines."""
+
+    LABEL: str
+    """Its name in reports."""
+    Params: type[StrictModel]
+    """Its settings: the section of a task that has the method's name."""
+
+    def compress(self, given: Given, settings: Any) -> None:
+        """Write the smaller model into `given.folder`."""
+
+
+class Restorable(Method, Protocol):
+    """A method whose folders `from_pretrained` cannot read."""
+
+    def restore(self, folder: Path, auto: Any) -> Any:
+        """The network in `folder`, built by the class `auto` of transformers."""
+
+
+def load(name: str) -> Method:
+    """The method of this name.
+
+    Raises:
+        UnknownName: there is no such method.
+    """
+    return cast(Method, registry.load("compression", name))

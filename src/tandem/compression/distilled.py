@@ -18,11 +18,13 @@ from pydantic import Field
 from tandem.compression import Given
 from tandem.compression.common import blocks, recovery
 from tandem.core.errors import StageError
-from tandem.core.params import Strict
-from tandem.modeling import Training
+from tandem.core.schema import StrictModel
+from tandem.core.training_params import Training
+
+LABEL = "fewer blocks, distilled from the trained model"
 
 
-class Params(Strict):
+class Params(StrictModel):
     """How small the student is, and how it learns."""
 
     blocks: float = Field(gt=0, lt=1)

@@ -28,15 +28,17 @@ from tandem.compression import Given
 from tandem.compression.common.params import Pruning, Smoothing
 from tandem.core import io, paths
 from tandem.core.errors import StageError
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tandem.compression.common.stored_layers import Parts
 
+LABEL = "8-bit weights and activations"
 
-class Params(Strict):
+
+class Params(StrictModel):
     """What stays as it is, and what is done to lose little."""
 
     pruned: Pruning | None = None

@@ -24,10 +24,12 @@ from tandem.compression import Given
 from tandem.compression.common.params import Smoothing
 from tandem.core import io, paths
 from tandem.core.errors import StageError
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
+
+LABEL = "8-bit ONNX graph"
 
 
-class Params(Strict):
+class Params(StrictModel):
     """What stays as it is, and what is done to lose little."""
 
     per_token: bool = False

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from tandem.compression.common.stored_layers import Parts
 
+LABEL = "fewer blocks, heads or units"
+
 
 class Params(Pruning):
     """How much is taken out, and how the rest is healed."""

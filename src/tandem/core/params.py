@@ -14,33 +14,18 @@ by that stage's module:
 import difflib
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml.error import YAMLError
 
-from tandem.core import paths, registry
-from tandem.core.errors import ParamsError, UnknownName
+from tandem.core import paths
+from tandem.core.errors import ParamsError
 from tandem.core.io import parse_yaml
+from tandem.core.schema import StrictModel
 
 
-class Strict(BaseModel):
-    """A section of params.yaml: no unknown key, no silent conversion, no change after reading."""
-
-    # Built at first use: a stage starts without the models of all other stages.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
-
-
-class Runtime(Strict):
+class Runtime(StrictModel):
     """What pins the bits of every artifact; see `tandem.core.determinism`."""
 
     seed: int = Field(ge=0)
@@ -59,7 +44,7 @@ class Runtime(Strict):
         return self
 
 
-class Preference(Strict):
+class Preference(StrictModel):
     """A task whose model is moved toward human preferences."""
 
     ratings: str
@@ -70,7 +55,7 @@ class Preference(Strict):
     """The model folder that the independent judge starts from; no rating has touched it."""
 
 
-class Lent(Strict):
+class Lent(StrictModel):
     """The model folders that the augmentation of a task may use, so that DVC watches them."""
 
     model: str
@@ -79,7 +64,7 @@ class Lent(Strict):
     """What translates back, where a text goes there and back."""
 
 
-class Seeds(Strict):
+class Seeds(StrictModel):
     """How often a task's model is trained anew to see how far its scores spread."""
 
     runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
@@ -92,7 +77,7 @@ class Seeds(Strict):
         return self
 
 
-class Sections(Strict):
+class Sections(StrictModel):
     """The keys of params.yaml that say which stages there are, and so which sections."""
 
     tasks: list[str]
@@ -119,40 +104,7 @@ class Project(Sections):
         return self.augmenting[task]
 
 
-class Plugin(Strict):
-    """Params that choose one plug-in by `kind` and carry its own settings.
-
-    `package` is the folder of `tandem` that the plug-in comes from; each of its modules has a
-    `Params(Plugin)` of its own.
-    """
-
-    package: ClassVar[str]
-    kind: str
-
-    @property
-    def module(self) -> ModuleType:
-        """The plug-in that `kind` names."""
-        return registry.load(self.package, self.kind)
-
-
-def plugin(package: str) -> Any:
-    """A field type: a mapping with a `kind`, checked by that plug-in's own `Params`."""
-
-    def build(value: Any) -> Any:
-        if isinstance(value, Plugin):
-            return value
-        if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
-            raise ValueError(f"needs a mapping with a kind, one of {registry.names(package)}")
-        try:
-            module = registry.load(package, value["kind"])
-        except UnknownName as error:
-            raise ValueError(str(error)) from None
-        return module.Params.model_validate(value)
-
-    return Annotated[SerializeAsAny[Plugin], BeforeValidator(build)]
-
-
-M = TypeVar("M", bound=Strict)
+M = TypeVar("M", bound=StrictModel)
 
 
 def read(path: Path = paths.PARAMS) -> dict[str, Any]:
@@ -194,12 +146,12 @@ def project(content: dict[str, Any] | None = None) -> Project:
     return load(Project, content=own_keys(Project, read() if content is None else content))
 
 
-def own_keys(model: type[Strict], content: dict[str, Any]) -> dict[str, Any]:
+def own_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, Any]:
     """The part of params.yaml that `model` has fields for."""
     return {key: content[key] for key in model.model_fields if key in content}
 
 
-def problems_of(model: type[Strict], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
+def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
     """What is wrong with the section at `keys` of params.yaml, one text per mistake."""
     try:
         model.model_validate(section)

@@ -95,7 +95,7 @@ def _task_problems(task: str, section: Any, whole: params.Sections) -> Iterator[
             yield from params.problems_of(model, section[key], (task, key))
 
 
-def stage_models(task: str, whole: params.Sections) -> dict[str, type[params.Strict]]:
+def stage_models(task: str, whole: params.Sections) -> dict[str, type[schema.StrictModel]]:
     """The sections that a task must have, each with the model that owns it."""
     stages = ["fetch", "fetch_model", "clean", "split", "augment", "train", "baseline", "evaluate"]
     if task in whole.preferences:
@@ -106,7 +106,7 @@ def stage_models(task: str, whole: params.Sections) -> dict[str, type[params.Str
     return models | {m: registry.load("compression", m).Params for m in whole.methods}
 
 
-def optional_models() -> dict[str, type[params.Strict]]:
+def optional_models() -> dict[str, type[schema.StrictModel]]:
     """The sections that a task may have, for tools that no engine runs."""
     from tandem.core.search_space import Search  # it is built on what stands here
 

@@ -67,8 +67,18 @@ def plots(stage: str, name: str) -> Path:
 
 
 def predictions(task: str, variant: str) -> Path:
-    """What a variant (or a baseline) answered on each test row, with per-row statistics."""
+    """What a variant answered on each test row, with per-row statistics."""
     return Path("reports/predictions") / task / f"{variant}.parquet"
+
+
+def baseline_predictions(task: str) -> Path:
+    """A folder with a table per baseline, like that of a variant."""
+    return Path("reports/predictions") / task / "baseline"
+
+
+def preference_predictions(task: str) -> Path:
+    """pairs.parquet and samples.parquet, each with the scores of all scorers."""
+    return Path("reports/predictions") / task / "preferences"
 
 
 def is_code(path: str) -> bool:

@@ -35,7 +35,7 @@ from typing import Any
 
 from tandem.core import determinism, io, params, paths
 from tandem.core.errors import StageError
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 from tandem.core.source_digest import source_digest
 from tandem.patches import mkl
 
@@ -69,7 +69,7 @@ class Declared:
         return next((dep for dep in self.deps if dep.startswith(f"{paths.CODE}/")), "")
 
 
-class Code(Strict):
+class Code(StrictModel):
     """The code that a stage runs, as a file of workflow/code holds it."""
 
     files: dict[str, str]
@@ -78,7 +78,7 @@ class Code(Strict):
     """Package → its version in requirements.lock, of those that the files import."""
 
 
-class Digest(Strict):
+class Digest(StrictModel):
     """What lies at a path: a file, or a folder, whose digests are of the list of its files."""
 
     md5: str
@@ -90,7 +90,7 @@ class Digest(Strict):
     """By their names relative to the folder; only of outputs."""
 
 
-class Record(Strict):
+class Record(StrictModel):
     """What a stage wrote of its run."""
 
     stage: str

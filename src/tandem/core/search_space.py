@@ -15,10 +15,10 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 
-class Range(Strict):
+class Range(StrictModel):
     """The values that one key may take: from `low` to `high`, or one of `choices`."""
 
     low: int | float | None = None
@@ -50,7 +50,7 @@ class Range(Strict):
         return isinstance(value, int | float) and bool(self.ends[0] <= value <= self.ends[1])
 
 
-class Search(Strict):
+class Search(StrictModel):
     """What is searched, and what for."""
 
     objective: str = "validation_loss"

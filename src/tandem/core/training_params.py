@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 
-class Lora(Strict):
+class Lora(StrictModel):
     """Low-rank adapters in place of the blocks' own weights (Hu et al. 2021, "LoRA")."""
 
     rank: int = Field(ge=1)
@@ -23,7 +23,7 @@ class Lora(Strict):
     """Last parts of the names of the blocks' linear layers (`query`, `q_proj`); null: all."""
 
 
-class Training(Strict):
+class Training(StrictModel):
     """How a model is fitted; every family and every stage that trains uses the same names."""
 
     steps: int = Field(ge=1)

@@ -14,15 +14,16 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 from hassil.intents import IntentData, Intents
 from hassil.parse_expression import parse_sentence
 from pydantic import Field
 
 from tandem.core.determinism import derived_seed
-from tandem.core.params import Plugin, Strict
 from tandem.core.paths import SPLITS
+from tandem.core.schema import StrictModel
+from tandem.corpora import CorpusParams
 from tandem.corpora.common.grammar import Sample, Sampler
 from tandem.corpora.common.slot_values import Values
 from tandem.downloads.archive import Archive
@@ -32,7 +33,7 @@ FOLDER = "home_assistant_intents"
 TRIES = 5  # draws for each wanted text, as a small template soon repeats itself
 
 
-class PerTemplate(Strict):
+class PerTemplate(StrictModel):
     """How many different texts a template gives, at most, for each split."""
 
     train: int = Field(ge=1)
@@ -40,11 +41,9 @@ class PerTemplate(Strict):
     test: int = Field(ge=1)
 
 
-class Params(Plugin):
+class Params(CorpusParams):
     """Which grammar, and how much of it."""
 
-    package: ClassVar[str] = "corpora"
-    kind: Literal["home_assistant_intents"]
     language: str = Field(pattern=r"^[A-Za-z-]+$")
     per_template: PerTemplate
     seed: int = Field(ge=0)
@@ -121,7 +120,7 @@ def about(params: Params) -> About:
             "Assistant understands them with. Names, areas, floors and free texts, which the "
             "grammars leave open, are authored; each value, and each number, belongs to one split."
         ),
-        licence="apache-2.0",
+        license="apache-2.0",
         languages=[params.language],
         citation=(
             "The Home Assistant Authors. Home Assistant Intents. "

@@ -6,22 +6,20 @@ websocket URL", target "Ungültige Websocket-URL". One text in nine holds {place
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 from pydantic import Field
 
-from tandem.core.params import Plugin
+from tandem.corpora import CorpusParams
 from tandem.downloads.archive import Archive
 from tandem.sources import About, Records
 
 FOLDER = "homeassistant/components"
 
 
-class Params(Plugin):
+class Params(CorpusParams):
     """From which language into which, as the package names them (`de`, `zh-Hans`)."""
 
-    package: ClassVar[str] = "corpora"
-    kind: Literal["home_assistant_strings"]
     source: str = Field(pattern=r"^[A-Za-z-]+$")
     target: str = Field(pattern=r"^[A-Za-z-]+$")
 
@@ -71,7 +69,7 @@ def about(params: Params) -> About:
             "Interface texts of Home Assistant's components, written in English and translated by "
             f"its community; pairs of {params.source} and {params.target} that differ, each once."
         ),
-        licence="apache-2.0",
+        license="apache-2.0",
         languages=[params.source, params.target],
         citation="The Home Assistant Authors. Home Assistant. https://www.home-assistant.io",
         limits=[

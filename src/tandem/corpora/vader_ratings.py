@@ -7,11 +7,11 @@ their ids and groups are the same, and with them their split.
 
 import json
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from tandem.core.params import Plugin
+from tandem.corpora import CorpusParams
 from tandem.downloads.archive import Archive, open_archive
 from tandem.sources import About, Records, Unreadable
 
@@ -25,11 +25,9 @@ FILES = {
 }
 
 
-class Params(Plugin):
+class Params(CorpusParams):
     """Which texts, and where neutral ends."""
 
-    package: ClassVar[str] = "corpora"
-    kind: Literal["vader_ratings"]
     domains: list[Domain] = Field(min_length=1)
     threshold: float = Field(gt=0, lt=4, description="a mean of at least this is positive")
 
@@ -89,7 +87,7 @@ def about(params: Params) -> About:
             f"the mean rating: positive from {params.threshold}, negative from "
             f"-{params.threshold}, else neutral. Domains here: {', '.join(params.domains)}."
         ),
-        licence="mit",
+        license="mit",
         languages=["en"],
         citation=(
             "C.J. Hutto and Eric Gilbert (2014). VADER: A Parsimonious Rule-based Model for "

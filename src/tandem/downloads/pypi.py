@@ -21,11 +21,11 @@ from pydantic import Field
 
 from tandem.core import io
 from tandem.core.errors import HashMismatch, SourceError
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 from tandem.downloads.archive import Archive, open_archive
 
 
-class Pin(Strict):
+class Pin(StrictModel):
     """A package's name, exact version and the SHA-256 of its one file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")

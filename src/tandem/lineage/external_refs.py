@@ -1,6 +1,6 @@
 """What the records point at outside of themselves, by the names that the world knows it by.
 
-A package has a purl, a pinned source a purl or an address and a digest, data an owner's licence
+A package has a purl, a pinned source a purl or an address and a digest, data an owner's license
 and citation, the whole a commit. Nothing is asked of the net: all is in params or in Git.
 """
 
@@ -46,7 +46,7 @@ class Source:
     uri: str = ""
     digest: Mapping[str, str] = field(default_factory=dict)
     """As in-toto has it: `sha256` of the one file, or `gitCommit` of a hub's repository."""
-    licence: str = ""
+    license: str = ""
 
     @property
     def id(self) -> str:
@@ -102,7 +102,7 @@ def _source(pin: Mapping[str, Any]) -> Source:
         key = "gitCommit" if HASH.fullmatch(revision) else "revision"
         digest |= {key: revision}
     name = known.get("name", "") if version else path or known.get("name", "")
-    return Source(name or sha256, version or revision, uri, digest, known.get("licence", ""))
+    return Source(name or sha256, version or revision, uri, digest, known.get("license", ""))
 
 
 def task_of(record: Record) -> str:

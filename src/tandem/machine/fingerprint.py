@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tandem.core import determinism, io, params
 from tandem.core.errors import StageError, TandemError
-from tandem.core.params import Runtime, Strict
+from tandem.core.params import Runtime
+from tandem.core.schema import StrictModel
 from tandem.patches import mkl
 
 FOLDER = Path("workflow/fingerprints")
@@ -43,7 +44,7 @@ os._exit(0)  # taking torch down takes half a second
 """
 
 
-class Machine(Strict):
+class Machine(StrictModel):
     """What decides which bits are computed."""
 
     cpu: str

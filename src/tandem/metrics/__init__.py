@@ -1,20 +1,14 @@
-"""Metrics: one a file, each over the library that defines it.
+"""Metrics: one file each, found by name, on top of the library that defines the metric.
 
-A metric module has, beside its docstring:
-
-    INPUTS      the columns the library takes, and their types in `datasets`
-    columns     rows and predictions → those columns
-    compute     those columns → the score, by scikit-learn, seqeval or sacrebleu
-    statistics  rows and predictions → sufficient statistics, float64 (rows, k)
-    value       sums of statistics (…, k) → scores (…)
-
-`value(statistics(…).sum(axis=0))` equals `compute(**columns(…))`; so the bootstrap, and whoever
-reads the stored statistics later, need no library. `metrics.evaluation("accuracy")` is the same
-metric as an `evaluate.Metric`. Importing a metric costs numpy only: `evaluate` takes seconds.
+A metric module defines what `Metric` lists. `evaluate` computes the reported score (`evaluation`);
+`statistics` and `value` give the same score from sums, which the bootstrap resamples without the
+library. A test holds the two equal. Importing a metric imports numpy only.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from tandem.core import registry
 from tandem.metrics.common.predictions import write_predictions
 from tandem.metrics.common.scoring import (
     Scores,
@@ -22,36 +16,73 @@ from tandem.metrics.common.scoring import (
     difference,
     digits,
     estimate,
+    evaluation_rows,
     sample,
     score,
 )
-from tandem.metrics.common.statistics import RESAMPLES, interval
+from tandem.metrics.common.statistics import RESAMPLES, Array, interval
 
 if TYPE_CHECKING:
     import evaluate
 
 __all__ = [
     "RESAMPLES",
+    "Metric",
     "Scores",
     "TestRows",
     "difference",
     "digits",
     "estimate",
     "evaluation",
+    "evaluation_rows",
     "interval",
+    "load",
     "sample",
     "score",
     "write_predictions",
 ]
 
 
-def evaluation(name: str) -> "evaluate.Metric":
-    """The metric `name` as an `evaluate.Metric`, offline, alone or in `evaluate.combine`.
+class Metric(Protocol):
+    """What a module in this folder defines."""
+
+    TITLE: str
+    """Its name in reports."""
+    HINT: str
+    """A few words that say how to read it."""
+    DECIMALS: int
+    LOWER_IS_BETTER: bool
+    INPUTS: Mapping[str, str | list[str]]
+    """The columns that `compute` takes, and their types in `datasets`."""
+
+    def columns(self, rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[Any]]:
+        """The columns of `INPUTS`, one value per row."""
+
+    def compute(self, **columns: Any) -> float:
+        """The score, by the library that defines it."""
+
+    def statistics(self, rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
+        """Sufficient statistics, float64 (rows, k)."""
+
+    def value(self, sums: Array) -> Array:
+        """Scores (…) from sums of statistics (…, k)."""
+
+
+def load(name: str) -> Metric:
+    """The metric of this name.
 
     Raises:
         UnknownName: there is no such metric.
     """
-    from tandem.core import registry
+    return cast(Metric, registry.load("metrics", name))
+
+
+def evaluation(name: str) -> "evaluate.Metric":
+    """The metric as an `evaluate.Metric`, offline, alone or in `evaluate.combine`.
+
+    Raises:
+        UnknownName: there is no such metric.
+    """
     from tandem.metrics.common.hf import ModuleMetric
 
-    return ModuleMetric(registry.load("metrics", name))
+    return ModuleMetric(load(name))

@@ -7,6 +7,10 @@ import numpy as np
 
 from tandem.metrics.common.statistics import Array, ratio
 
+TITLE = "Accuracy"
+HINT = "fraction of correct labels"
+DECIMALS = 3
+LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "references": "string"}
 
 

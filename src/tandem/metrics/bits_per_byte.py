@@ -11,8 +11,11 @@ import numpy as np
 
 from tandem.metrics.common.statistics import Array, ratio
 
-INPUTS = {"predictions": "float64", "references": "int64"}
+TITLE = "Bits per byte"
+HINT = "lower is better"
+DECIMALS = 3
 LOWER_IS_BETTER = True
+INPUTS = {"predictions": "float64", "references": "int64"}
 
 
 def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[float]]:

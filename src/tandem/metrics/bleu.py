@@ -8,6 +8,10 @@ import numpy as np
 
 from tandem.metrics.common.statistics import Array, ratio
 
+TITLE = "BLEU"
+HINT = "0 to 100"
+DECIMALS = 1
+LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "references": "string"}
 ORDERS = 4
 

@@ -11,6 +11,10 @@ import numpy as np
 
 from tandem.metrics.common.statistics import Array, ratio
 
+TITLE = "Pair accuracy"
+HINT = "fraction of pairs ranked as raters did"
+DECIMALS = 3
+LOWER_IS_BETTER = False
 INPUTS = {"chosen": "float64", "rejected": "float64"}
 
 

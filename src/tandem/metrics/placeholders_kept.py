@@ -13,6 +13,10 @@ import numpy as np
 from tandem.core.task import PLACEHOLDER
 from tandem.metrics.common.statistics import Array, ratio
 
+TITLE = "Placeholders kept"
+HINT = "fraction of texts with placeholders"
+DECIMALS = 3
+LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "sources": "string"}
 
 

@@ -11,6 +11,10 @@ import numpy as np
 
 from tandem.metrics.common.statistics import Array, ratio
 
+TITLE = "Span F1"
+HINT = "start, end and label correct"
+DECIMALS = 3
+LOWER_IS_BETTER = False
 INPUTS = {"predictions": ["string"], "references": ["string"]}
 
 

@@ -1,30 +1,31 @@
-"""Model families: one a file, each with a class `Model` below `TextModel`.
+"""Models: `families` has one file per family, found by name; `params` their settings.
 
-Beside it stands `class Params(Plugin)` with the family's own settings, read from the part
-`model: {kind: FAMILY, …}` of a task's `train` section.
+    base         what all families share: a network, a tokenizer, a folder
+    families     causal, classification, seq2seq, tagging: each a class `Model`
+    training     the trainer, its options, and what it writes
+    translation  what only seq2seq uses
 
-Only stages that train or run a model import from here; everything here imports torch, and
-`fitting` the Trainer of transformers too, which takes seconds: stages that fit a model import it.
+This module and `params` import no torch.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tandem.core import registry
 from tandem.core.io import require
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
-from tandem.modeling.base import TextModel
 
-__all__ = ["TextModel", "Training", "family", "load"]
+if TYPE_CHECKING:
+    from tandem.modeling.base import TextModel
 
 
-def family(task: BaseTask) -> type[TextModel]:
-    """The family that a task's models belong to."""
-    found: type[TextModel] = registry.load("modeling", task.family).Model
+def family(task: BaseTask) -> "type[TextModel]":
+    """The class of the models of `task`."""
+    found: type[TextModel] = registry.load("modeling.families", task.family).Model
     return found
 
 
-def load(folder: Path, task: BaseTask) -> TextModel:
+def load(folder: Path, task: BaseTask) -> "TextModel":
     """The model in `folder`, in evaluation mode: pretrained, trained, aligned or compressed.
 
     Raises:

@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 
-class Rule(Strict):
+class Rule(StrictModel):
     """When one text counts as preferred to another."""
 
     gap: float = Field(gt=0)
@@ -14,14 +14,14 @@ class Rule(Strict):
     """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
 
 
-class Contrast(Strict):
+class Contrast(StrictModel):
     """Two classes of the encoder whose logits' difference the reward starts as."""
 
     better: str
     worse: str
 
 
-class Prompting(Strict):
+class Prompting(StrictModel):
     """What a generator goes on from, and how far."""
 
     words: int = Field(ge=0)

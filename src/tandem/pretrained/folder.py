@@ -1,27 +1,25 @@
 """Weights in a local folder in Hugging Face form; the path starts at the project's root."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tandem.core.errors import SourceError
-from tandem.core.params import Plugin, Runtime
+from tandem.core.params import Runtime
 from tandem.downloads.pypi import mismatch, sha256
 from tandem.loading import folders
+from tandem.pretrained import WeightsParams
 from tandem.pretrained.common import model_files
 
 
-class Params(Plugin):
+class Params(WeightsParams):
     """Which folder; the pin makes DVC fetch again when the weights change."""
 
-    package: ClassVar[str] = "weights"
-    kind: Literal["folder"]
     path: str
     sha256: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{64}$", description="of model.safetensors"
     )
-    licence: str = "unknown"
+    license: str = "unknown"
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
@@ -45,4 +43,4 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 def pins(params: Params) -> dict[str, str]:
     """The folder, and its pin if it has one."""
-    return model_files.folder_pins(params.path, params.licence, sha256=params.sha256)
+    return model_files.folder_pins(params.path, params.license, sha256=params.sha256)

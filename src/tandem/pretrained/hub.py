@@ -1,22 +1,20 @@
 """Weights of a model on the Hugging Face hub, at a revision. No code of the model's is taken."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 from tandem.core.errors import SourceError
-from tandem.core.params import Plugin, Runtime
+from tandem.core.params import Runtime
 from tandem.loading import folders
+from tandem.pretrained import WeightsParams
 from tandem.pretrained.common import model_files
 
 
-class Params(Plugin):
+class Params(WeightsParams):
     """Which model, at which commit."""
 
-    package: ClassVar[str] = "weights"
-    kind: Literal["hub"]
     path: str
     revision: str
-    licence: str = "unknown"
+    license: str = "unknown"
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
@@ -45,4 +43,4 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 def pins(params: Params) -> dict[str, str]:
     """The model and its commit."""
-    return model_files.folder_pins(params.path, params.licence, revision=params.revision)
+    return model_files.folder_pins(params.path, params.license, revision=params.revision)

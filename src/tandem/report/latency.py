@@ -10,12 +10,12 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tandem.core.errors import StageError
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 Metrics = Mapping[str, Mapping[str, Any]]
 
 
-class Scenario(Strict):
+class Scenario(StrictModel):
     """A variant's speed with texts that come alone, or in batches."""
 
     milliseconds_per_row: float
@@ -25,7 +25,7 @@ class Scenario(Strict):
     high: float
 
 
-class Entry(Strict):
+class Entry(StrictModel):
     """One variant: of which weights, or made of which base's, and then with which scores."""
 
     single: Scenario

@@ -1,37 +1,37 @@
-"""Where rows come from: one kind of source a file.
+"""Sources of rows: one file each, found by name.
 
-A source has `Params(Plugin)`, `rows(params)`, which yields raw records (column → value) or an
-`Unreadable` in the place of one, and `origin(params)`, which the data card tells. What passes
-through here is raw: the stage fills in missing ids, and the task checks every record.
+A source module defines `Params(SourceParams)` and the functions of `Source`. Records are raw: the
+stage adds missing ids, and the task checks each record.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Protocol, cast
 
 from pydantic import Field
 
-from tandem.core.params import Strict
+from tandem.core.schema import PluginParams, StrictModel, plugin_field
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that could not be read: a short, countable reason, and what stood there."""
+    """A record that could not be read: a short reason, which is counted, and its content."""
 
     reason: str
     text: str
 
 
 Record = Mapping[str, Any]
+"""Column → value."""
 Records = Iterable[Record | Unreadable]
 
 
-class About(Strict):
-    """What people must know of data before they use it; params.yaml gives it for own files."""
+class About(StrictModel):
+    """Description of a dataset; for the user's own files, params.yaml gives it."""
 
     title: str
     description: str
-    licence: str = Field(description="an identifier that the Hugging Face hub knows, or `other`")
+    license: str = Field(description="an identifier of the Hugging Face hub, or `other`")
     languages: list[str] = Field(description="ISO 639 codes")
     citation: str = ""
     limits: list[str] = Field(default=[])
@@ -39,15 +39,38 @@ class About(Strict):
 
 UNKNOWN = About(
     title="",
-    description="Rows of the user's own; params.yaml says nothing about them.",
-    licence="unknown",
+    description="The user's own rows; params.yaml does not describe them.",
+    license="unknown",
     languages=[],
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the rows came from, exactly: `about` them, and the pins that name the bytes."""
+    """Exactly where rows came from: a description, and the pins that identify the bytes."""
 
     about: About
     pins: dict[str, str] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """What a module in this folder defines."""
+
+    def rows(self, params: Any) -> Records:
+        """The raw records, with an `Unreadable` in place of one that cannot be read."""
+
+    def origin(self, params: Any) -> Origin:
+        """Where the rows came from, for the data card."""
+
+
+class SourceParams(PluginParams):
+    """Base class of a source's settings."""
+
+    @property
+    def plugin(self) -> Source:  # type: ignore[override]
+        """The source."""
+        return cast(Source, super().plugin)
+
+
+AnySource = Annotated[SourceParams, plugin_field("sources")]
+"""A field of params.yaml that chooses a source by `kind`."""

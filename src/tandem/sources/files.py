@@ -16,20 +16,20 @@ import json
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import ClassVar, Literal, TextIO
+from typing import Literal, TextIO
 
 from pydantic import Field, field_validator
 
 from tandem.core.errors import DataError
-from tandem.core.params import Plugin, Strict
+from tandem.core.schema import StrictModel
 from tandem.downloads.pypi import mismatch, sha256
-from tandem.sources import UNKNOWN, About, Origin, Record, Records, Unreadable
+from tandem.sources import UNKNOWN, About, Origin, Record, Records, SourceParams, Unreadable
 
 LONGEST_CELL = 2**31 - 1
 """Characters; the csv module's own limit, 131,072, would break long documents."""
 
 
-class File(Strict):
+class File(StrictModel):
     """A path from the project's root, and its pin: `sha256sum FILE` prints it.
 
     The pin is what DVC sees of the file. It is not optional, else a changed file would go unseen.
@@ -39,11 +39,9 @@ class File(Strict):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
-class Params(Plugin):
+class Params(SourceParams):
     """Which files, in which form."""
 
-    package: ClassVar[str] = "sources"
-    kind: Literal["files"]
     format: Literal["csv", "jsonl", "parquet", "text"]
     files: list[File] = Field(min_length=1)
     columns: dict[str, str] = Field(default={}, description="our name: the file's name")

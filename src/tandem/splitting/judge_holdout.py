@@ -17,13 +17,13 @@ from typing import Any
 
 from pydantic import Field
 
-from tandem.core.params import Strict
 from tandem.core.paths import JUDGE
 from tandem.core.rows import Row
+from tandem.core.schema import StrictModel
 from tandem.splitting.stratified_groups import digest
 
 
-class Jury(Strict):
+class Jury(StrictModel):
     """What is set aside."""
 
     share: float = Field(gt=0, lt=1)

@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import Field, model_validator
 
-from tandem.core.params import Strict
 from tandem.core.paths import SPLITS
 from tandem.core.rows import Row
+from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
 
 PREFERRED = ("train", "test", "validation")  # which one, if several would do
 
 
-class Ratios(Strict):
+class Ratios(StrictModel):
     """The share of rows wanted in each split."""
 
-    train: float = Field(gt=0, lt=1)
-    validation: float = Field(gt=0, lt=1)
-    test: float = Field(gt=0, lt=1)
+    train: float = Field(default=0.8, gt=0, lt=1)
+    validation: float = Field(default=0.1, gt=0, lt=1)
+    test: float = Field(default=0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _whole(self) -> "Ratios":

@@ -1,14 +1,14 @@
-"""Move the generator toward the reward: DPO on its own samples, ranked by the reward model.
+"""Align the generator with the reward model: DPO on its own samples, ranked by reward.
 
-The generator goes on from the first words of real texts, several times each; the better
-continuations are made likelier than the worse ones, the more so the less `beta` holds it back.
+The generator continues the first words of real texts, several times each, and is trained to prefer
+the continuations with higher reward. A smaller `beta` lets it move further from the base model.
 
 Reads   data/split/TASK/{train,validation}.parquet, for prompts; models/TASK/{base,reward};
         the params `runtime` and `TASK.align`
-Writes  models/TASK/aligned                what `from_pretrained` of Hugging Face reads
-        reports/metrics/align/TASK.json    reward and length before and after, KL, on samples
-                                           from validation prompts that are drawn afresh
-        reports/plots/align/TASK.csv       the loss curve
+Writes  models/TASK/aligned                the model, for `from_pretrained` of transformers
+        reports/metrics/align/TASK.json    reward and length before and after, KL, on new samples
+                                           for validation prompts
+        reports/plots/align/TASK.csv       the losses by step
 
     tandem align generation
 """
@@ -29,20 +29,21 @@ class Params(Training):
     """How the generator is aligned; `max_rows` and `max_validation_rows` count prompts."""
 
     prompting: Prompting
-    """What the generator goes on from, and how far."""
-    samples_per_prompt: int = Field(ge=2)
+    """What the generator continues, and how far."""
+    samples_per_prompt: int = Field(default=4, ge=2)
     """Continuations of each prompt."""
-    pairs_per_prompt: int = Field(ge=1)
-    """So many of a prompt's best are set against as many of its worst, half at the most."""
-    beta: float = Field(gt=0)
+    pairs_per_prompt: int = Field(default=1, ge=1)
+    """Pairs per prompt: the best continuations against the worst, at most half of
+    samples_per_prompt."""
+    beta: float = Field(default=0.1, gt=0)
     """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
     anchor: float = Field(default=0.0, ge=0)
-    """Weight of the chosen samples' own likelihood; Pang et al. (2024) use 1."""
+    """Weight of the negative log-likelihood of chosen samples; Pang et al. (2024) use 1."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.samples_per_prompt < 2 * self.pairs_per_prompt:
-            raise ValueError("samples_per_prompt must be twice pairs_per_prompt at least")
+            raise ValueError("samples_per_prompt must be at least twice pairs_per_prompt")
         if self.max_length <= self.prompting.new_tokens:
             raise ValueError("max_length must leave room for a prompt before new_tokens")
         return self
@@ -57,49 +58,35 @@ def main(task: str) -> None:
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
 
-    runtime = params.project().runtime
-    settings = params.load(Params, task, "align")
+    runtime, settings = params.project().runtime, params.load(Params, task, "align")
     reward = RewardModel.load(paths.model(task, "reward"))
     base, aligned = (generator_of(task, "base") for _ in range(2))
     base.max_length = aligned.max_length = settings.max_length - settings.prompting.new_tokens
     limits = {"train": settings.max_rows, "validation": settings.max_validation_rows}
-    rows = {
-        split: prompts(_rows(task, split), settings.prompting, most)
-        for split, most in limits.items()
-    }
+    rows = {name: prompts(_rows(task, name), settings.prompting, n) for name, n in limits.items()}
 
-    def write(model: Any, split: str, name: str) -> completions.Written:
+    def sample(model: Any, split: str, name: str) -> completions.Written:
         repeated = [row for row in rows[split] for _ in range(settings.samples_per_prompt)]
         seed = derived_seed(runtime.seed, task, "align", name)
         return completions.write(model, repeated, settings.prompting, reward, seed)
 
     pin_torch(runtime)
-    written = {split: write(base, split, split) for split in limits}
-    pairs = {
-        split: dpo.ranked(
-            found.samples, found.rewards, settings.samples_per_prompt, settings.pairs_per_prompt
-        )
-        for split, found in written.items()
-    }
-    curve = fit(
-        aligned.network,
-        dpo.loss(settings.beta, settings.anchor),
-        pairs["train"],
-        pairs["validation"],
-        dpo.collate,
-        settings,
-        runtime,
-    )
-    fresh = write(aligned, "validation", "aligned")
+    written = {split: sample(base, split, split) for split in limits}
+    counts = settings.samples_per_prompt, settings.pairs_per_prompt
+    pairs = {name: dpo.ranked(own.samples, own.rewards, *counts) for name, own in written.items()}
+    loss = dpo.loss(settings.beta, settings.anchor)
+    train, validation = pairs["train"], pairs["validation"]
+    curve = fit(aligned.network, loss, train, validation, dpo.collate, settings, runtime)
 
-    found = {
+    after = sample(aligned, "validation", "aligned")
+    kl = completions.moved(aligned, base, after, settings.prompting.batch_size, runtime)
+    results = {
         "prompts": len(rows["train"]),
-        "pairs": len(pairs["train"]),
+        "pairs": len(train),
         "base": completions.figures(written["validation"], runtime),
-        "aligned": completions.figures(fresh, runtime)
-        | completions.moved(aligned, base, fresh, settings.prompting.batch_size, runtime),
+        "aligned": completions.figures(after, runtime) | kl,
     }
-    write_fitted("align", task, "aligned", aligned, curve, found)
+    write_fitted("align", task, "aligned", aligned, curve, results)
 
 
 def _rows(task: str, split: str) -> list[Row]:

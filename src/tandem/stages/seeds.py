@@ -1,14 +1,14 @@
-"""Train a task's model anew with several seeds, and tell how far its test scores spread.
+"""Train a task's model with several seeds, and measure how much its test scores vary.
 
-An interval says what other test rows would change; this says what another order of the training
-rows and another start of the head would. Differences between models that are smaller than it mean
-little (Dodge et al. 2020, "Fine-Tuning Pretrained Language Models: Weight Initializations, Data
-Orders, and Early Stopping").
+The interval of a score covers other test rows. The spread over seeds covers another order of the
+training rows and another initialization; smaller differences between models mean little (Dodge et
+al. 2020, "Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early
+Stopping").
 
 Reads   what `tandem train` reads, and data/split/TASK/test.parquet; the params `runtime`,
         `seeds.TASK`, `TASK.train` and `TASK.evaluate`
-Writes  reports/metrics/seeds/TASK.json   each metric's mean, standard deviation (n - 1) and
-                                          value for each seed; the models are not kept
+Writes  reports/metrics/seeds/TASK.json   mean, standard deviation (n - 1) and values by seed of
+                                          each metric; the models are not kept
 
     tandem seeds sentiment
 """
@@ -20,15 +20,14 @@ from tandem import metrics
 from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
-from tandem.core.rows import read_rows
-from tandem.stages import train
+from tandem.modeling.params import train_params
 
 
 def main(task: str) -> None:
     """Train and score one task's model with each of its seeds.
 
     Raises:
-        ParamsError: the task has no seeds.
+        ParamsError: params.yaml has no `seeds.TASK`.
     """
     from tandem.modeling.training import distributed
 
@@ -39,29 +38,28 @@ def main(task: str) -> None:
 
 
 def write(task: str) -> None:
-    """The stage's work; of several processes, the first writes."""
+    """Train, score and write; of several processes, the main one writes."""
     from tandem.modeling.training import distributed
+    from tandem.modeling.training.train_model import train_model, training_rows
 
-    project = params.project()
-    settings = params.load(metrics.TestRows, task, "evaluate")
-    known = tasks.load(task)
-    training = train.settings_of(known)
-    learnt, watched = train.rows_of(known, training)
-    source = paths.split(task) / "test.parquet"
-    rows = metrics.sample(read_rows(source, known.row), settings.max_rows, str(source))
+    project, spec = params.project(), tasks.load(task)
+    testing = params.load(metrics.TestRows, task, "evaluate")
+    training = train_params(spec)
+    rows, validation = training_rows(spec, training)
+    test = metrics.evaluation_rows(spec, testing.max_rows)
     runs: dict[int, metrics.Scores] = {}
     for seed in project.seeds[task].runs:
         runtime = project.runtime.model_copy(update={"seed": seed})
-        model, _ = train.trained(known, learnt, watched, training, runtime)
-        answers = model.predict(rows, settings.batch_size)
-        runs[seed] = metrics.score(known, rows, answers, runtime)[0]
+        model, _ = train_model(spec, rows, validation, training, runtime)
+        answers = model.predict(test, testing.batch_size)
+        runs[seed] = metrics.score(spec, test, answers, runtime)[0]
     if distributed.is_first():
         with io.writing(paths.metrics("seeds", task)) as (partial,):
             io.write_json(partial, spread(runs))
 
 
 def spread(runs: dict[int, metrics.Scores]) -> dict[str, Any]:
-    """Each metric's mean, standard deviation and values by seed, from scores by seed.
+    """Mean, standard deviation and values by seed of each metric, from scores by seed.
 
     >>> runs = {13: {"accuracy": {"value": 0.5}}, 14: {"accuracy": {"value": 0.75}}}
     >>> spread(runs)["accuracy"]["mean"]

@@ -1,17 +1,17 @@
-"""Split a task's clean rows into train, validation and test, by group, with no text in two.
+"""Split a task's clean rows into train, validation and test, by group, with no text in two splits.
 
-Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet
+Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `TASK.split`
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
-        data/split/TASK/judge.parquet                    where `jury` says so; see `_jury`
+        data/split/TASK/judge.parquet                    if params set rows aside for a judge
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
-        reports/metrics/split/TASK.json                  counts, shares by stratum, leaks, proof
+        reports/metrics/split/TASK.json                  counts, fractions by stratum, leak check
 
-    $ tandem split sentiment
+    tandem split sentiment
 
-Who goes where is a function of the raw rows and of params alone, not of what cleaning kept: tasks
-that share a source have the same raw rows, so what is test for one is train for none. (So it is
-where one takes some domains of the source only: strata are of one domain.) What is written is
-then checked by other code, and the stage stops if anything crosses.
+The split of a group depends on the raw rows and on params only, not on what cleaning kept. Tasks
+with the same source have the same raw rows, so a test row of one is a training row of none. This
+also holds if one of them uses only some domains of the source, because each stratum has one domain.
+Before anything is written, other code checks that no text is in two splits.
 """
 
 from collections import Counter
@@ -23,112 +23,65 @@ from pydantic import Field
 from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
-from tandem.core.params import Strict
 from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.rows import Dropped, Row, read_rows, write_rows
+from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
 from tandem.splitting.judge_holdout import Jury, set_aside, with_ratings
+from tandem.splitting.leaks import require_no_leak, rows_to_drop
 from tandem.splitting.stratified_groups import Ratios, assign
-from tandem.text.leakage import form, leaks, proof
+from tandem.text.leakage import proof
 from tandem.text.minhash import Likeness
 
-# Who stays when two splits hold one text: the first in the list.
-STAYS = {
-    "drop_train": ("test", "validation", JUDGE, "train"),
-    "drop_held_out": ("train", JUDGE, "test", "validation"),
-}
 
+class Params(StrictModel):
+    """The section `split` of a task; tasks with the same source need the same values."""
 
-class Params(Strict):
-    """The part `split` of a task's section; the same for all tasks of one source."""
-
-    ratios: Ratios
-    salt: str = Field(description="another salt, another split")
-    likeness: Likeness = Field(description="when two texts count as one across splits")
-    jury: Jury | None = Field(default=None, description="what an independent judge learns from")
-    on_leak: Literal["drop_train", "drop_held_out"] = Field(description="which of the two goes")
+    ratios: Ratios = Ratios()
+    salt: str = Field(default="tandem", description="another salt gives another split")
+    likeness: Likeness = Likeness()
+    jury: Jury | None = Field(default=None, description="what is set aside for a judge")
+    on_leak: Literal["drop_train", "drop_held_out"] = Field(
+        default="drop_train", description="which row is dropped if two splits hold one text"
+    )
 
 
 def main(task: str) -> None:
-    """Split the rows of `task`."""
-    settings = params.load(Params, task, "split")
-    spec = tasks.load(task)
+    """Split the rows of one task.
+
+    Raises:
+        DataError: a split is empty, or the leak check fails.
+    """
+    settings, spec = params.load(Params, task, "split"), tasks.load(task)
     raw = read_rows(paths.raw(task) / paths.ROWS, spec.row)
     clean = read_rows(paths.clean(task) / paths.ROWS, spec.row)
-    place = assign(raw, spec, settings.ratios, settings.salt)
+    assignment = assign(raw, spec, settings.ratios, settings.salt)
     if settings.jury:
-        place = set_aside(place, settings.jury, settings.salt)
-    parts = (*SPLITS, JUDGE) if settings.jury else SPLITS
-    unfit = unfits(raw, clean, place, spec, settings)
+        assignment = set_aside(assignment, settings.jury, settings.salt)
+    drop = rows_to_drop(raw, clean, assignment, spec, settings.likeness, settings.on_leak)
     splits = {
-        name: [row for row in clean if place[row.group] == name and row.id not in unfit]
-        for name in parts
+        name: [row for row in clean if assignment[row.group] == name and row.id not in drop]
+        for name in ((*SPLITS, JUDGE) if settings.jury else SPLITS)
     }
     for name, rows in splits.items():
         if not rows:
             share = "jury.share" if name == JUDGE else f"ratios.{name}"
             raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{share}")
-    dropped = [Dropped(id=r.id, reason=unfit[r.id], text=r.text) for r in clean if r.id in unfit]
-    figures = proven(task, proof(splits, spec, settings.likeness))
+    dropped = [Dropped(id=r.id, reason=drop[r.id], text=r.text) for r in clean if r.id in drop]
+    checked = require_no_leak(task, proof(splits, spec, settings.likeness))
     with io.writing(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
         for name, rows in splits.items():
             if settings.jury:
                 rows = [with_ratings(row, name, settings.jury.every) for row in rows]
             write_rows(folder / f"{name}.parquet", rows, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_json(metrics, summary(splits, dropped, spec) | {"proof": figures})
-
-
-def unfits(
-    raw: Sequence[Row],
-    clean: Sequence[Row],
-    place: Mapping[str, str],
-    task: BaseTask,
-    settings: Params,
-) -> dict[str, str]:
-    """The rows that may not stay where their group is: id to reason.
-
-    Leaks are sought among all raw rows, so that a text that only another task's cleaning keeps
-    counts too; a clean row with other words than its raw row is sought by both.
-    """
-    reserved = {
-        row.id: f"reserved_for_{row.holdout}"
-        for row in raw
-        if row.holdout not in (None, place[row.group])
-    }
-    forms: dict[str, list[tuple[str, str]]] = {split: [] for split in STAYS[settings.on_leak]}
-    known: dict[str, str] = {}
-    for row in raw:
-        known[row.id] = form(row, task)
-        if row.id not in reserved:
-            forms[place[row.group]].append((row.id, known[row.id]))
-    for row in clean:
-        if row.id not in reserved and (changed := form(row, task)) != known[row.id]:
-            forms[place[row.group]].append((row.id, changed))
-    kinds = {"same": "same_text_as", "near": "near_duplicate_of"}
-    found = leaks(forms, settings.likeness)
-    return reserved | {key: f"{kinds[kind]}_{split}" for key, (kind, split) in found.items()}
-
-
-def proven(task: str, figures: dict[str, Any]) -> dict[str, Any]:
-    """`figures`, if nothing crosses.
-
-    Raises:
-        DataError: something does; more permutations find more near-duplicates.
-    """
-    crossing = {key: n for key, n in figures.items() if key.endswith("_crossing") and n}
-    if crossing:
-        what = ", ".join(f"{key}: {count}" for key, count in crossing.items())
-        raise DataError(
-            f"{task}: the split is not clean ({what}): raise {task}.split.likeness.permutations"
-        )
-    return figures
+        io.write_json(metrics, summary(splits, dropped, spec) | {"proof": checked})
 
 
 def summary(
     splits: Mapping[str, Sequence[Row]], dropped: Sequence[Dropped], task: BaseTask
 ) -> dict[str, Any]:
-    """The metric: rows, groups and share of each split, shares in each stratum, leaks removed."""
+    """The metric: rows and groups by split, fractions by split and stratum, dropped rows."""
     strata = {split: Counter(task.stratum(row) for row in rows) for split, rows in splits.items()}
     whole = sum(strata.values(), Counter[str]())
     reasons = Counter(item.reason for item in dropped)

@@ -8,18 +8,20 @@ from collections.abc import Iterable, Iterator
 
 from pydantic import Field
 
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 MISS = 1e-6  # a pair at the threshold may be missed with this probability, at most
 SEED = 13  # of the MinHash: another finds other candidates, of which the same are near
 
 
-class Likeness(Strict):
+class Likeness(StrictModel):
     """When two texts are near-duplicates."""
 
-    threshold: float = Field(gt=0, lt=1, description="Jaccard similarity from which on they are")
-    shingle: int = Field(ge=1, description="characters in an n-gram")
-    permutations: int = Field(ge=16, description="MinHash values a text")
+    threshold: float = Field(
+        default=0.8, gt=0, lt=1, description="smallest Jaccard similarity of near-duplicates"
+    )
+    shingle: int = Field(default=5, ge=1, description="characters per n-gram")
+    permutations: int = Field(default=128, ge=16, description="MinHash values per text")
 
 
 def shingles(form: str, size: int) -> set[str]:

@@ -27,14 +27,24 @@ R = TypeVar("R", bound=Row)
 
 
 def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
-    """`row` with `edit` done to a text field around what is frozen there, and its spans moved.
+    """`row` with a text field edited around its protected pieces, and its spans moved.
 
     Raises:
-        ValueError: `edit` lost or doubled a hidden piece, which is a defect of `edit`.
+        ValueError: `edit` lost or repeated a protected piece, which is a bug of `edit`.
+    """
+    text = getattr(row, field)
+    return restore(row, task, edit(hide(text, frozen(row, task, field))), field)
+
+
+def restore(row: R, task: BaseTask, hidden: str, field: str = "text") -> R:
+    """`row` with the text `hidden`, whose protected pieces are put back, and its spans moved.
+
+    Raises:
+        ValueError: a protected piece of the row is not in `hidden`, or is there twice.
     """
     before = getattr(row, field)
     pieces = frozen(row, task, field)
-    after, starts = edited(before, pieces, edit)
+    after, starts = put_back(before, pieces, hidden)
     if after == before:
         return row
     changes: dict[str, Any] = {field: after}
@@ -60,9 +70,8 @@ def spans_of(row: Row) -> tuple[Span, ...]:
     return spans
 
 
-def edited(text: str, pieces: Sequence[Piece], edit: Edit) -> tuple[str, list[int]]:
-    """The text after `edit`, and where each piece starts in it, in the order of `pieces`."""
-    hidden = edit(hide(text, pieces))
+def put_back(text: str, pieces: Sequence[Piece], hidden: str) -> tuple[str, list[int]]:
+    """`hidden` with the pieces of `text` in it, and where each of `pieces` starts in the result."""
     starts = [-1] * len(pieces)
     parts: list[str] = []
     length = end = 0

@@ -7,7 +7,7 @@ import torch
 from tandem import modeling
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 from tandem.modeling.families.causal import Model, by_length, log_likelihood, padded
 from tandem.modeling.seeding import pin_torch
 from tandem.modeling.training.trainer import fit

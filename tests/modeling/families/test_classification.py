@@ -11,12 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
+from tandem.families.classification import Params
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.families.classification import Params
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 from tandem.modeling.families.classification import Model, expected_shares
 from tandem.modeling.training.class_weights import ClassWeights, balanced
 from tandem.modeling.training.trainer import fit

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from tandem.families.seq2seq import Params
 from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling
@@ -11,9 +12,8 @@ from tandem.compression import Given
 from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.families.seq2seq import Params
+from tandem.core.training_params import Training
 from tandem.metrics import placeholders_kept
-from tandem.modeling import Training
 from tandem.modeling.families.seq2seq import Model
 from tandem.modeling.seeding import pin_torch
 from tandem.modeling.training.trainer import fit

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tandem.families.tagging import Params
 from transformers import (
     AutoModelForTokenClassification,
     BertConfig,
@@ -21,8 +22,7 @@ from tandem.compression import Given, onnx
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.rows import Span
-from tandem.families.tagging import Params
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 from tandem.modeling.bio_tags import Word, best_paths, spans_of, tags_of, touching
 from tandem.modeling.families.tagging import IGNORED, Model
 from tandem.modeling.training.trainer import fit

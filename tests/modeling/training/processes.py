@@ -15,7 +15,7 @@ from torch import distributed as torch_distributed
 from tandem.core.errors import DataError
 from tandem.core.io import write_json
 from tandem.core.params import Runtime
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 from tandem.modeling.training import distributed
 from tandem.modeling.training.trainer import fit
 

@@ -11,8 +11,7 @@ from transformers import AutoModelForCausalLM, MarianConfig, MarianMTModel
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
-from tandem.core.training_params import Lora
-from tandem.modeling import Training
+from tandem.core.training_params import Lora, Training
 from tandem.modeling.families.causal import Model
 from tandem.modeling.training.freezing import freeze
 from tandem.modeling.training.lora import adapt, merge

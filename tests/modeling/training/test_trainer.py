@@ -22,7 +22,7 @@ from transformers import (
 
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
-from tandem.modeling import Training
+from tandem.core.training_params import Training
 from tandem.modeling.training.artifacts import write_curve
 from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import ByLength

@@ -54,7 +54,7 @@ def synonyms(lexicon: Lexicon) -> Synonyms:
 
 
 def _lines(files: Archive, start: str) -> Iterator[list[str]]:
-    """The cells of each line below the licence, of a file or of the two it was cut into."""
+    """The cells of each line below the license, of a file or of the two it was cut into."""
     names = [name for name in files.names if name.rstrip("12") == start]
     if not names:
         raise SourceError(f"{files.label} holds no {start}: name the folder of a WordNet database")

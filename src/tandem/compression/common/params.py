@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 from tandem.core.training_params import Training
 
 
-class Pruning(Strict):
+class Pruning(StrictModel):
     """How much is taken out, and how the rest is healed; see `_pruning`."""
 
     units: float = Field(gt=0, le=1)
@@ -20,7 +20,7 @@ class Pruning(Strict):
     healing: Training
 
 
-class Smoothing(Strict):
+class Smoothing(StrictModel):
     """How outliers of activations are moved into the weights before; see `_smoothing`."""
 
     alpha: float = Field(ge=0, le=1)

@@ -27,7 +27,7 @@ from tandem.compression import Given
 from tandem.compression.common import blocks, recovery
 from tandem.compression.common.params import Pruning
 from tandem.core.errors import StageError
-from tandem.modeling import TextModel
+from tandem.modeling.base import TextModel
 
 MULTIPLE = 8
 """Units are kept in this number's multiples, the width of a vector register in fp32 (AVX2)."""

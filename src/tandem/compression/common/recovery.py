@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from tandem.compression import Given
 from tandem.core.rows import hash_sample
-from tandem.modeling import TextModel, Training
+from tandem.core.training_params import Training
+from tandem.modeling.base import TextModel
 
 Examples = Sequence[dict[str, Any]]
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tandem.core.errors import StageError
 from tandem.core.rows import Row, hash_sample
-from tandem.modeling import TextModel
+from tandem.modeling.base import TextModel
 
 # In a block: the layer whose outputs are divided, and the linear layers that read them.
 FOLDS = (

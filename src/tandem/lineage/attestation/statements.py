@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from tandem.core import paths
-from tandem.core.params import Strict
+from tandem.core.schema import StrictModel
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STAGE: Final = "urn:tandem:build:stage:v1"
@@ -22,7 +22,7 @@ BUILDER: Final = "urn:tandem:builder:v1"
 BuildType = Literal["urn:tandem:build:stage:v1", "urn:tandem:build:revision:v1"]
 
 
-class _Camel(Strict):
+class _Camel(StrictModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 

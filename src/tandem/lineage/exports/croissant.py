@@ -1,6 +1,6 @@
 """MLCommons Croissant 1.0: TASK.json for each dataset, that is, for each split of a task's rows.
 
-Files with their SHA-256, fields as the task's row types them, licence, citation, languages and
+Files with their SHA-256, fields as the task's row types them, license, citation, languages and
 limits as the data card tells them. The version ends in the digest of the split's files; the date
 is that of the commit which last touched reports/lineage. Addresses of files are relative to the
 folder that TASK.json is written into, so that `mlcroissant` finds the data from there.
@@ -92,7 +92,7 @@ def _head(task: str, about: About, source: external_refs.Source, sha256: str) ->
     known = {
         "citeAs": about.citation,
         "url": _url(source),
-        "license": "" if about.licence in UNKNOWN else licence_url(about.licence),
+        "license": "" if about.license in UNKNOWN else licence_url(about.license),
         "inLanguage": about.languages,
         "rai:dataLimitations": about.limits,
     }

@@ -70,8 +70,8 @@ def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[
         "version": whole.sha256[:12],
         "description": str(artifact.get("desc", "")),
         "hashes": _hashes(whole.sha256),
-        "licenses": _licences(
-            licence for part in (*data, *weights) for licence in part.get("licenses", ())
+        "licenses": _licenses(
+            terms for part in (*data, *weights) for terms in part.get("licenses", ())
         ),
         "components": [
             {"type": "file", "name": file, "hashes": _hashes(each.sha256)}
@@ -124,7 +124,7 @@ def _datasets(behind: Iterable[Record]) -> Iterator[Component]:
                     "version": digest.sha256[:12],
                     "description": about.description,
                     "hashes": _hashes(digest.sha256),
-                    "licenses": _licence(about.licence),
+                    "licenses": _license(about.license),
                     "copyright": about.citation,
                     "externalReferences": _references(record),
                     "data": [{"type": "dataset", "name": about.title or path}],
@@ -142,7 +142,7 @@ def _weights(behind: Iterable[Record]) -> Iterator[Component]:
             "name": source.name,
             "version": source.version,
             "hashes": _hashes(source.digest["sha256"]) if "sha256" in source.digest else [],
-            "licenses": _licence(source.licence),
+            "licenses": _license(source.license),
             "purl": source.uri if source.uri.startswith("pkg:") else "",
         }
         yield {key: value for key, value in kept.items() if value}
@@ -168,17 +168,17 @@ def _references(record: Record) -> list[dict[str, Any]]:
     ]
 
 
-def _licence(name: str) -> list[dict[str, Any]]:
-    """A licence by its SPDX id, or by its name where SPDX has none; nothing if it is unknown."""
+def _license(name: str) -> list[dict[str, Any]]:
+    """A license by its SPDX id, or by its name where SPDX has none; nothing if it is unknown."""
     if name in UNKNOWN:
         return []
     known = SPDX.get(name.lower())
     return [{"license": {"id": known} if known else {"name": name}}]
 
 
-def _licences(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each licence once, sorted."""
-    texts = {json.dumps(licence, sort_keys=True) for licence in found}
+def _licenses(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each license once, sorted."""
+    texts = {json.dumps(terms, sort_keys=True) for terms in found}
     return [json.loads(text) for text in sorted(texts)]
 
 

@@ -96,7 +96,7 @@ def _entity(path: str, digest: Digest) -> dict[str, Any]:
 
 
 def _source(source: external_refs.Source) -> dict[str, Any]:
-    told = {"version": source.version, "uri": source.uri, "licence": source.licence}
+    told = {"version": source.version, "uri": source.uri, "license": source.license}
     return {
         "prov:label": source.name,
         **{f"tandem:{key}": value for key, value in {**told, **source.digest}.items() if value},

@@ -1,18 +1,20 @@
 """A metric module as an `evaluate.Metric`, without the hub that `evaluate.load` asks."""
 
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import evaluate
 from datasets import Features, List, Value
+
+if TYPE_CHECKING:
+    from tandem.metrics import Metric
 
 
 class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
     """The metric of `module`: its inputs are the module's INPUTS, its one result has its name."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: "Metric") -> None:
         self.module = module
-        self.short = module.__name__.rpartition(".")[2]
+        self.short = vars(module)["__name__"].rpartition(".")[2]
         super().__init__(keep_in_memory=True)
 
     def _info(self) -> evaluate.MetricInfo:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from tandem.core import registry
+from tandem.core import paths, registry
 from tandem.core.determinism import derived_seed
 from tandem.core.errors import DataError
-from tandem.core.params import Runtime, Strict
-from tandem.core.rows import Row, hash_sample, row_ids
+from tandem.core.params import Runtime
+from tandem.core.rows import Row, hash_sample, read_rows, row_ids
+from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
 from tandem.metrics.common.statistics import Array, interval
 
@@ -22,7 +23,7 @@ DIVERGED = "A model whose training diverged answers so: lower its learning_rate"
 Scores = dict[str, dict[str, Any]]
 
 
-class TestRows(Strict):
+class TestRows(StrictModel):
     """Which test rows are scored, the same for baselines and all variants."""
 
     __test__ = False  # the name is no call to pytest
@@ -43,6 +44,17 @@ def sample(rows: Sequence[Row], most: int | None, where: str = "the test rows") 
         raise DataError(f"{where} is empty: there is nothing to score. Give the task more rows")
     chosen = set(row_ids(hash_sample(rows, most)))
     return [row for row in rows if row.id in chosen]
+
+
+def evaluation_rows(task: BaseTask, limit: int | None) -> list[Row]:
+    """The test rows of `task` that models and baselines are scored on.
+
+    Raises:
+        StageError: the table is missing.
+        DataError: it has no rows.
+    """
+    source = paths.split(task.name) / "test.parquet"
+    return sample(read_rows(source, task.row), limit, str(source))
 
 
 def score(

@@ -71,6 +71,6 @@ def clean(folder: Path, where: str = "") -> None:
             io.write_json(path, {k: v for k, v in read(name).items() if k not in UNWANTED})
 
 
-def folder_pins(path: str, licence: str, **more: str | None) -> dict[str, Any]:
+def folder_pins(path: str, terms: str, **more: str | None) -> dict[str, Any]:
     """The pins of weights that lie in a folder."""
-    return {"path": path, **{k: v for k, v in more.items() if v}, "licence": licence}
+    return {"path": path, **{k: v for k, v in more.items() if v}, "license": terms}

@@ -35,7 +35,7 @@ def card(work: BaseTask, origin: Origin, counts: Mapping[str, Any]) -> str:
         f"---\n{front_matter(work, origin, counts)}---",
         f"# {title}",
         about.description,
-        "## Source\n\n" + "\n".join([*pins, f"- licence: {about.licence}"]),
+        "## Source\n\n" + "\n".join([*pins, f"- license: {about.license}"]),
         f"## Citation\n\n{about.citation or 'None is known.'}",
         f"## Rows\n\n{counts['rows']} rows in {counts['groups']} groups and {counts['domains']} "
         "domain(s); a group never crosses a split.",
@@ -53,7 +53,7 @@ def front_matter(work: BaseTask, origin: Origin, counts: Mapping[str, Any]) -> s
     size = next((name for upper, name in SIZES if counts["rows"] < upper), "n>10M")
     meta = {
         "pretty_name": origin.about.title or work.name,
-        "license": origin.about.licence,
+        "license": origin.about.license,
         "language": list(origin.about.languages),
         "size_categories": [size],
         "task_categories": [CATEGORIES[work.family]] if work.family in CATEGORIES else [],

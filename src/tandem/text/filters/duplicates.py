@@ -6,16 +6,15 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field
 
 from tandem.core.errors import ParamsError
-from tandem.core.params import Plugin
 from tandem.core.rows import Row, Span
 from tandem.core.task import BaseTask
+from tandem.text.filters import FilterParams
 from tandem.text.normalize import same
 
 
-class Params(Plugin):
+class Params(FilterParams):
     """Which fields are the answer to a text, if any: `[label]`, or `[label, spans]`."""
 
-    package = "text.filters"
     answer: list[str] = Field(description="fields in which rows of one text must not differ")
 
 

@@ -5,16 +5,15 @@ from collections.abc import Iterator, Sequence
 from pydantic import Field, model_validator
 
 from tandem.core.errors import ParamsError
-from tandem.core.params import Plugin
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
+from tandem.text.filters import FilterParams
 from tandem.text.protected import HIDDEN, frozen, hide
 
 
-class Params(Plugin):
+class Params(FilterParams):
     """Which language each field is in, and when it is judged at all."""
 
-    package = "text.filters"
     expected: dict[str, str] = Field(min_length=1, description="text field to ISO 639-1 code")
     among: list[str] = Field(description="the languages to tell apart; few are fast and exact")
     min_chars: int = Field(ge=0, description="shorter texts are too short to judge")

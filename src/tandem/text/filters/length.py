@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from tandem.core.params import Plugin
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
+from tandem.text.filters import FilterParams
 
 
-class Params(Plugin):
+class Params(FilterParams):
     """Bounds, inclusive, on every text field; words are what spaces part."""
 
-    package = "text.filters"
     min_chars: int = Field(ge=1)
     max_chars: int
     min_words: int = Field(ge=1)

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
-from tandem.core.params import Plugin
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
+from tandem.text.filters import FilterParams
 from tandem.text.minhash import Index, Likeness, sketches
 from tandem.text.normalize import same
 
 
-class Params(Likeness, Plugin):
+class Params(Likeness, FilterParams):
     """When two rows are nearly the same; all text fields are compared together."""
-
-    package = "text.filters"
 
 
 def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from tandem.core.params import Plugin
 from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER, BaseTask
+from tandem.text.filters import FilterParams
 
 
-class Params(Plugin):
+class Params(FilterParams):
     """Nothing to set."""
-
-    package = "text.filters"
 
 
 def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

@@ -4,15 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import Field
 
-from tandem.core.params import Plugin
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
+from tandem.text.filters import FilterParams
 
 
-class Params(Plugin):
+class Params(FilterParams):
     """The bound, and from which length on it holds; short strings vary freely (OK, In Ordnung)."""
 
-    package = "text.filters"
     max_ratio: float = Field(gt=1, description="characters of the longer side by the shorter's")
     min_chars: int = Field(ge=0, description="a pair is judged if its longer side has as many")
 

@@ -53,7 +53,7 @@ def file(path: str, about: str = "", digest: Digest | None = None) -> dict[str, 
 
 def source_of(source: external_refs.Source, found: Entities) -> str:
     """The id of a pinned source: outside of the crate, so not a part of it."""
-    told = {"version": source.version, "license": licence_url(source.licence)}
+    told = {"version": source.version, "license": licence_url(source.license)}
     found[source.id] = entity(source.id, "CreativeWork", name=source.name) | {
         key: value for key, value in {**told, **source.digest}.items() if value
     }

@@ -18,7 +18,7 @@ SPDX = {
         "ODbL-1.0", "PDDL-1.0", "Unlicense",
     )
 }  # fmt: skip
-"""The hub's name of a licence → SPDX's, of those that are one licence in both."""
+"""The hub's name of a license → SPDX's, of those that are one license in both."""
 UNKNOWN = ("", "unknown", "other")
 
 
@@ -38,7 +38,7 @@ def canonical(value: Any) -> str:
 
 
 def licence_url(name: str) -> str:
-    """The address of a licence's text at SPDX, or its name where SPDX has none of it.
+    """The address of a license's text at SPDX, or its name where SPDX has none of it.
 
     >>> licence_url("apache-2.0")
     'https://spdx.org/licenses/Apache-2.0'

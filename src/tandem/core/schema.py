@@ -1,0 +1,83 @@
+"""Base classes of all settings: strict models, and settings that choose a plug-in by `kind`."""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from tandem.core import registry
+from tandem.core.errors import UnknownName
+
+
+class StrictModel(BaseModel):
+    """A section of params.yaml: no unknown key, no silent conversion, no change after reading."""
+
+    # The validator of a model is built at first use, so a stage does not wait for all others.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
+
+
+class PluginParams(StrictModel):
+    """Settings of one plug-in. `kind` is the name of its file, where `Params` is defined."""
+
+    kind: str
+
+    @property
+    def plugin(self) -> ModuleType:
+        """The module of the plug-in."""
+        return importlib.import_module(type(self).__module__)
+
+
+class plugin_field:  # noqa: N801 - it is used like a function
+    """Annotation of a field whose `kind` chooses a plug-in of `tandem.<package>`.
+
+    The value is a mapping, checked by the `Params` of that plug-in::
+
+        AnySource = Annotated[SourceParams, plugin_field("sources")]
+    """
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def params(self, value: Any) -> type[PluginParams]:
+        """The class that checks `value`.
+
+        Raises:
+            ValueError: `value` is not a mapping, or there is no plug-in of its `kind`.
+        """
+        if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+            known = ", ".join(registry.names(self.package))
+            raise ValueError(f"must be a mapping with a `kind`, one of {known}")
+        try:
+            found: type[PluginParams] = registry.load(self.package, value["kind"]).Params
+        except UnknownName as error:
+            raise ValueError(str(error)) from None
+        return found
+
+    def __get_pydantic_core_schema__(
+        self, source: type[PluginParams], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def build(value: Any) -> PluginParams:
+            if isinstance(value, source):
+                return value
+            return self.params(value).model_validate(value)
+
+        return core_schema.no_info_plain_validator_function(
+            build,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value, info: value.model_dump(mode=info.mode), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        choices = []
+        for name in registry.names(self.package):
+            params = registry.load(self.package, name).Params
+            params.model_rebuild()
+            kind = {"properties": {"kind": {"const": name}}, "required": ["kind"]}
+            choices.append(kind | handler(params.__pydantic_core_schema__))
+        return {"oneOf": choices}

@@ -1,0 +1,81 @@
+"""Settings of the model families and of the stage that trains them, checked without torch."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tandem.core import params, paths
+from tandem.core.errors import ParamsError
+from tandem.core.schema import StrictModel
+from tandem.core.task import BaseTask
+from tandem.core.training_params import Training
+
+
+class CausalParams(StrictModel):
+    """The causal family has no settings: the pretrained weights define the network."""
+
+    kind: Literal["causal"]
+
+
+class ClassificationParams(StrictModel):
+    """Settings of a classifier."""
+
+    kind: Literal["classification"]
+    rating_edges: list[float] | None = None
+    """Train on soft labels from ratings: the mean ratings between neighbouring classes, ascending,
+    one fewer than classes. null: train on the labels."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` gives all classes the same weight in the loss, whatever their number of rows."""
+
+
+class Seq2SeqParams(StrictModel):
+    """Settings of a sequence-to-sequence model."""
+
+    kind: Literal["seq2seq"]
+    vocabulary: int = Field(ge=300)
+    """Size of the byte-level BPE vocabulary that source and target share."""
+    beams: int = Field(default=4, ge=1)
+    """Beams of the search; 1 is greedy."""
+    length_penalty: float = 1.0
+    """Exponent of the length by which a translation's log-probability is divided."""
+
+
+class TaggingParams(StrictModel):
+    """Settings of a model that classifies a text and tags its spans."""
+
+    kind: Literal["tagging"]
+    pooling: Literal["first", "mean"] = "first"
+    """What the label is predicted from: the first token, or the mean of all tokens."""
+    span_weight: float = Field(default=1.0, gt=0)
+    """Weight of the loss of the tags, relative to the loss of the label."""
+    hidden: float = Field(default=0.0, ge=0, lt=1)
+    """Fraction of the rows of a batch in which the words of all spans are replaced by random ones
+    in training, so that the model learns from the words around a span."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """`balanced` gives all labels the same weight in the loss, whatever their number of rows."""
+
+
+FamilyParams = Annotated[
+    CausalParams | ClassificationParams | Seq2SeqParams | TaggingParams,
+    Field(discriminator="kind"),
+]
+
+
+class TrainParams(Training):
+    """How a task's model is trained: the settings of every training, and of the model family."""
+
+    model: FamilyParams
+    """`kind` is the family of the task; the other keys are that family's settings."""
+
+
+def train_params(task: BaseTask, content: dict[str, Any] | None = None) -> TrainParams:
+    """The section `train` of `task`, in params.yaml or in `content`.
+
+    Raises:
+        ParamsError: the section is invalid, or is for another family than the task's.
+    """
+    found = params.load(TrainParams, task.name, "train", content=content)
+    if found.model.kind != task.family:
+        at = f"{paths.PARAMS}: {task.name}.train.model.kind"
+        raise ParamsError(f"{at} must be {task.family!r}, the family of {task.name}")
+    return found

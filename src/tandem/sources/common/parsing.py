@@ -1,0 +1,131 @@
+"""Parse raw records into rows of a task; what cannot be parsed is kept with its reason."""
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tandem.core.errors import BadRow, DataError
+from tandem.core.rows import Dropped, Row
+from tandem.core.task import BaseTask
+from tandem.sources import Record, Unreadable
+
+TEXT_KEYS = ("id", "group", "domain")
+DOMAIN = "default"
+HINTS = {
+    "missing_": "columns to say which column is which (field name: column name)",
+    "wrong_encoding": "encoding to that of the file",
+    "wrong_number_of_cells": "delimiter to that of the file",
+}
+"""First part of a reason → the key under `fetch.source` that is probably wrong."""
+
+
+def parse_records(
+    records: Iterable[Record | Unreadable], task: BaseTask
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows that the task can read, and the other records, each with the reason."""
+    rows: list[Row] = []
+    unreadable: list[Dropped] = []
+    repeats: Counter[str] = Counter()
+    ids: set[str] = set()
+    for record in records:
+        content = {"text": record.text} if isinstance(record, Unreadable) else record
+        raw = with_defaults(content, repeats)
+        try:
+            if isinstance(record, Unreadable):
+                raise BadRow(record.reason)
+            row = _require_storable(task.parse(raw))
+            if row.id in ids:
+                raise BadRow("duplicate_id", row.id)
+            ids.add(row.id)
+            rows.append(row)
+        except BadRow as error:
+            text = json.dumps(content, ensure_ascii=False, default=str)
+            key, text = (
+                part.encode("utf-8", "replace").decode() for part in (str(raw["id"]), text)
+            )
+            unreadable.append(Dropped(id=key, reason=error.reason, text=text))
+    return rows, unreadable
+
+
+def with_defaults(record: Record, repeats: Counter[str]) -> dict[str, Any]:
+    """A record with id, group and domain.
+
+    A missing id is a digest of the content, numbered if the content occurs again. A missing group
+    is the id: the row belongs with no other row.
+    """
+    raw = {
+        key: str(value) if isinstance(value, int) and key in TEXT_KEYS else value
+        for key, value in record.items()
+    }
+    if not raw.get("id"):
+        content = json.dumps(record, sort_keys=True, default=str).encode()
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        repeats[digest] += 1
+        raw["id"] = digest if repeats[digest] == 1 else f"{digest}-{repeats[digest]}"
+    return {**raw, "group": raw.get("group") or raw["id"], "domain": raw.get("domain") or DOMAIN}
+
+
+def check_readable(
+    rows: Sequence[Row], unreadable: Sequence[Dropped], where: str, policy: str
+) -> None:
+    """Raises DataError if no record could be parsed, or if one could not and `policy` is `stop`."""
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(by_reason(unreadable).items()))
+    first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""
+    if not rows:
+        what = f"none of its rows can be read ({reasons}); {first}" if unreadable else "it is empty"
+        raise DataError(f"{where} gives nothing: {what}{_hint(unreadable)}")
+    if unreadable and policy == "stop":
+        raise DataError(
+            f"{where} has rows that cannot be read ({reasons}); {first}. "
+            "Fix them, or set fetch.unreadable to keep"
+        )
+
+
+def by_reason(dropped: Iterable[Dropped]) -> dict[str, int]:
+    """The number of dropped rows by reason."""
+    return dict(Counter(row.reason for row in dropped))
+
+
+def sample_groups(rows: Sequence[Row], limit: int) -> list[Row]:
+    """Whole groups, in the order of their hashed names, until there are at least `limit` rows."""
+    sizes = Counter(row.group for row in rows)
+    kept: set[str] = set()
+    missing = limit
+    for group in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        if missing > 0:
+            kept.add(group)
+            missing -= sizes[group]
+    return [row for row in rows if row.group in kept]
+
+
+def _require_storable(row: Row) -> Row:
+    """`row`, if Parquet can store it. JSON may contain lone surrogates and integers of any size."""
+    content = [getattr(row, field.name) for field in dataclasses.fields(row)]
+    try:
+        json.dumps(content, ensure_ascii=False, default=dataclasses.astuple).encode()
+    except UnicodeEncodeError as error:
+        raise BadRow("broken_unicode", str(error)) from None
+    if not _is_int64(content):
+        raise BadRow("number_out_of_range")
+    return row
+
+
+def _is_int64(value: Any) -> bool:
+    """Whether all integers in `value` fit into 64 bits."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.astuple(value)  # type: ignore[arg-type]
+    if isinstance(value, list | tuple):
+        return all(map(_is_int64, value))
+    return not isinstance(value, int) or -(2**63) <= value < 2**63
+
+
+def _hint(unreadable: Iterable[Dropped]) -> str:
+    """What to set in params.yaml, if the most frequent reason has a common cause."""
+    for reason, _ in Counter(row.reason for row in unreadable).most_common(1):
+        for start, key in HINTS.items():
+            if reason.startswith(start):
+                return f". Set fetch.source.{key}"
+    return ""

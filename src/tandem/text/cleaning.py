@@ -1,0 +1,82 @@
+"""Clean rows: repair their texts, mask personal data, apply filters."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from tandem.core.rows import Dropped, Row
+from tandem.core.schema import StrictModel
+from tandem.core.task import BaseTask
+from tandem.text import mask
+from tandem.text.filters import AnyFilter, FilterParams
+from tandem.text.protected import rewrite
+from tandem.text.repair import REPAIRS
+
+
+class MaskParams(StrictModel):
+    """Which personal data is masked."""
+
+    kinds: list[mask.Kind] = Field(default=["email", "card", "phone"], description="in any order")
+    regions: list[str] = Field(
+        default=[], description="regions (ISO 3166-1) whose national phone numbers are masked"
+    )
+
+    @field_validator("regions")
+    @classmethod
+    def _known(cls, regions: list[str]) -> list[str]:
+        if regions:
+            from phonenumbers import SUPPORTED_REGIONS
+
+            unknown = sorted(set(regions) - set(SUPPORTED_REGIONS))
+            if unknown:
+                raise ValueError(f"unknown regions: {', '.join(unknown)}")
+        return regions
+
+
+class CleanParams(StrictModel):
+    """The section `clean` of a task."""
+
+    repair: list[Literal["entities", "markup", "characters", "spaces"]] = Field(
+        default=["entities", "markup", "characters", "spaces"],
+        description="repairs, applied in the order of tandem.text.repair",
+    )
+    mask: MaskParams = MaskParams()
+    filters: list[AnyFilter] = Field(description="applied in this order")
+
+
+def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str]) -> Row:
+    """`row` with its text fields repaired and masked; `counts` counts the changes."""
+
+    def repair(text: str) -> str:
+        for name, function in REPAIRS.items():
+            if name in params.repair:
+                before, text = text, function(text)
+                counts[f"repaired/{name}"] += before != text
+        return text
+
+    def mask_text(text: str) -> str:
+        text, kinds = mask.masked(text, params.mask.kinds, params.mask.regions)
+        counts.update(f"masked/{kind}" for kind in kinds)
+        return text
+
+    for field in task.text_fields:
+        row = rewrite(row, task, lambda text: mask_text(repair(text)), field)
+    return row
+
+
+def apply_filters(
+    rows: Sequence[Row], task: BaseTask, filters: Sequence[FilterParams]
+) -> tuple[list[Row], list[Dropped]]:
+    """The rows that every filter keeps, in order, and the dropped ones, by filter, then in order.
+
+    Each filter sees the rows that the filters before it kept.
+    """
+    kept, dropped = list(rows), list[Dropped]()
+    for params in filters:
+        reasons = list(params.plugin.judge(kept, task, params))
+        pairs = list(zip(kept, reasons, strict=True))
+        dropped += [Dropped(id=row.id, reason=why, text=row.text) for row, why in pairs if why]
+        kept = [row for row, why in pairs if not why]
+    return kept, dropped
