@@ -1,6 +1,7 @@
 """`tandem tune` on a tiny encoder: it finds what learns, by validation rows, and writes it down."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from tandem import cli
 from tandem.core import params, params_check, params_file, paths
 from tandem.core.errors import ParamsError
+from tandem.engines import dvc_stages
 
 ROOT = Path(__file__).parents[1]
+SECTIONS = partial(dvc_stages.sections, root=ROOT)
 TINY = {
-    "steps": 8,
-    "evaluate_every": 4,
+    "max_steps": 8,
+    "eval_steps": 4,
     "batch_size": 4,
     "max_length": 16,
     "learning_rate": 1e-9,
@@ -29,12 +32,12 @@ def project(rated_project: Path, tiny: Path) -> Path:
     paths.augmented("sentiment").mkdir(parents=True)
     shutil.copy(paths.split("sentiment") / "train.parquet", paths.augmented("sentiment"))
     (paths.split("sentiment") / "test.parquet").unlink()
-    params_file.lay({"sentiment": {"train": TINY}})
+    params_file.lay({"sentiment": {"train": TINY}}, SECTIONS)
     return rated_project
 
 
 def search(ranges: dict[str, Any], objective: str = "validation_loss") -> None:
-    params_file.lay({"sentiment": {"tune": {"objective": objective, "ranges": ranges}}})
+    params_file.lay({"sentiment": {"tune": {"objective": objective, "ranges": ranges}}}, SECTIONS)
 
 
 def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
@@ -90,4 +93,4 @@ def test_a_range_that_is_none_is_told(span: dict[str, Any]) -> None:
     content = params.read(ROOT / paths.PARAMS)
     content["sentiment"]["tune"] = {"ranges": {"dropout": span}}
     with pytest.raises(ParamsError, match=r"sentiment\.tune\.ranges\.dropout"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)

@@ -34,6 +34,7 @@ from tandem import modeling  # noqa: E402
 from tandem.core import task as tasks  # noqa: E402
 from tandem.core.rows import Span  # noqa: E402
 from tandem.core.training_params import Training  # noqa: E402
+from tandem.modeling.params import ClassificationParams, Seq2SeqParams, TaggingParams  # noqa: E402
 from tandem.modeling.seeding import pin_torch  # noqa: E402
 from tandem.modeling.training.trainer import fit  # noqa: E402
 from tandem.tasks.generation import GenerationRow  # noqa: E402
@@ -55,7 +56,12 @@ TEXTS = [
     ("Admin API key", "Admin-API-Schlüssel"),
 ]
 TRAINING = Training(
-    steps=4, evaluate_every=2, patience=2, batch_size=5, learning_rate=0.003, max_length=32
+    max_steps=4,
+    eval_steps=2,
+    early_stopping_patience=2,
+    batch_size=5,
+    learning_rate=0.003,
+    max_length=32,
 )
 WIDTHS: dict[str, Any] = {"hidden_size": 88, "intermediate_size": 171, "num_hidden_layers": 2,
                           "num_attention_heads": 4}  # fmt: skip
@@ -114,7 +120,7 @@ def classify(folder: Path) -> tuple[Any, list[Any]]:
         for number, (text, _) in enumerate(TEXTS)
     ]  # fmt: skip
     task = tasks.load("sentiment")
-    settings = classification.Params(kind="classification")
+    settings = ClassificationParams(kind="classification")
     family = modeling.family(task)
     return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
 
@@ -129,7 +135,7 @@ def tag(folder: Path) -> tuple[Any, list[Any]]:
         for text, _ in TEXTS
     ]  # fmt: skip
     task = tasks.load("intent")
-    settings = tagging.Params(kind="tagging", span_weight=1.0, hidden=0.0)
+    settings = TaggingParams(kind="tagging", span_weight=1.0, span_dropout=0.0)
     family = modeling.family(task)
     return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
 
@@ -145,7 +151,7 @@ def translate(folder: Path) -> tuple[Any, list[Any]]:
         for text, target in TEXTS
     ]
     task = tasks.load("translation")
-    settings = seq2seq.Params(kind="seq2seq", vocabulary=330, beams=2)
+    settings = Seq2SeqParams(kind="seq2seq", vocab_size=330, num_beams=2)
     return modeling.family(task).start(folder, task, rows, TRAINING, settings), rows
 
 

@@ -131,15 +131,17 @@ def _sorted_out(
 def check() -> None:
     """Check the whole of params.yaml; all mistakes are reported at once."""
     from tandem.core import params_check  # it imports all stages
+    from tandem.engines import dvc_stages
 
-    params_check.check()
+    params_check.check(params.read(), dvc_stages.sections)
 
 
 def overlay(top: str, base: str) -> None:
     """Merge the values of one params file into another, which is rewritten."""
     from tandem.core import params_file
+    from tandem.engines import dvc_stages
 
-    params_file.overlay(Path(top), Path(base))
+    params_file.overlay(Path(top), Path(base), dvc_stages.sections)
     if Path(base) == paths.PARAMS:
         from tandem.engines import plan
 

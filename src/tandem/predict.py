@@ -103,7 +103,9 @@ def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str
     if not isinstance(model, Model):
         return model.predict(rows, len(rows))
     longest = max(len(row.text.split()) for row in rows)
-    prompting = Prompting(words=max(1, longest), new_tokens=NEW_TOKENS, batch_size=len(rows))
+    prompting = Prompting(
+        prompt_words=max(1, longest), max_new_tokens=NEW_TOKENS, batch_size=len(rows)
+    )
     samples = sampling.draw(model, prompting, rows, seed)
     drawn = [model.tokenizer.decode(s.drawn, skip_special_tokens=True) for s in samples]
     return [{"continuation": text} for text in drawn]

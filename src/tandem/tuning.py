@@ -17,6 +17,7 @@ from tandem.core.determinism import derived_seed, pin_environment
 from tandem.core.errors import ParamsError, StageError, UnknownName
 from tandem.core.params import Runtime
 from tandem.core.search_space import Range, Search
+from tandem.engines import dvc_stages
 from tandem.modeling.params import TrainParams, train_params
 
 LOSS = "validation_loss"
@@ -32,7 +33,7 @@ def tune(task: str, trials: str) -> None:
     """
     if not trials.isdecimal() or int(trials) < 1:
         raise ParamsError(f"TRIALS must be a number above 0, not {trials!r}")
-    params_check.check()
+    params_check.check(params.read(), dvc_stages.sections)
     runtime = params.project().runtime
     pin_environment(runtime)  # before torch, which the trials import
     section = params.read()[task]
@@ -44,7 +45,7 @@ def tune(task: str, trials: str) -> None:
         for end in values.ends:
             changed(task, section["train"], {key: end})
     best = _search(task, section["train"], search, sign, int(trials), runtime)
-    params_file.lay({task: {"train": nested(best)}})
+    params_file.lay({task: {"train": nested(best)}}, dvc_stages.sections)
     print(f"written to params.yaml: {_shown(best)}")
 
 
@@ -131,8 +132,8 @@ def changed(task: str, section: Values, values: Values) -> TrainParams:
 def nested(values: Values) -> Values:
     """Dotted keys as mappings in mappings.
 
-    >>> nested({"steps": 5, "model.hidden": 0.1})
-    {'steps': 5, 'model': {'hidden': 0.1}}
+    >>> nested({"max_steps": 5, "model.span_dropout": 0.1})
+    {'max_steps': 5, 'model': {'span_dropout': 0.1}}
     """
     found: Values = {}
     for key, value in values.items():

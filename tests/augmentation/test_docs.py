@@ -1,14 +1,17 @@
 """What docs/augmentation.md tells users to write is right."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from tandem.core import params, params_check, paths
+from tandem.engines import dvc_stages
 
 ROOT = Path(__file__).parents[2]
+SECTIONS = partial(dvc_stages.sections, root=ROOT)
 
 
 def test_the_settings_shown_are_valid() -> None:
@@ -22,8 +25,8 @@ def test_the_settings_shown_are_valid() -> None:
     for mapping in mappings:
         for section, values in mapping.items():
             content[section] |= values
-    assert content["effects"] and content["sentiment"]["augmentation_effect"]
-    params_check.check(content)
+    assert content["augmentation_ablation"] and content["sentiment"]["augmentation_effect"]
+    params_check.check(content, SECTIONS)
 
 
 def test_every_operation_is_in_the_table() -> None:

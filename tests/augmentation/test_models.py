@@ -20,7 +20,7 @@ from tandem.augmentation import Given, apply, back_translation, draft, masked_lm
 from tandem.augmentation.common.masked_words import Blank, likely
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
-from tandem.core.params import Lent, Runtime
+from tandem.core.params import AugmentationModels, Runtime
 from tandem.core.rows import Row, Span
 from tandem.modeling.families.seq2seq import Model
 from tandem.tasks.generation import GenerationRow
@@ -73,7 +73,7 @@ def masked(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def translators(tmp_path_factory: pytest.TempPathFactory) -> Lent:
+def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
     """Untrained models of both directions; their drafts know the phrases of the rows."""
     shape = tmp_path_factory.mktemp("shape")
     MarianConfig(
@@ -93,11 +93,13 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> Lent:
         model = Model.start(shape, tasks.load("translation"), rows, TRAINING, SETTINGS)
         folders.append(tmp_path_factory.mktemp("translator"))
         model.save(folders[-1])
-    return Lent(model=str(folders[0]), back=str(folders[1]))
+    return AugmentationModels(forward=str(folders[0]), backward=str(folders[1]))
 
 
 def given(task: str, model: Path | str, back: Path | str = "none") -> Given:
-    return Given(tasks.load(task), [], Lent(model=str(model), back=str(back)), RUNTIME)
+    return Given(
+        tasks.load(task), [], AugmentationModels(forward=str(model), backward=str(back)), RUNTIME
+    )
 
 
 def changed(rows: Sequence[Row], operation: object, context: Given) -> list[Row]:
@@ -173,21 +175,21 @@ def test_what_does_not_fit_the_model_stays(masked: Path) -> None:
     assert not kept[0] and kept[-1]
 
 
-def test_a_source_is_made_from_its_target(translators: Lent) -> None:
-    context = given("translation", translators.model)
+def test_a_source_is_made_from_its_target(translators: AugmentationModels) -> None:
+    context = given("translation", translators.forward)
     after = changed(ROWS, TRANSLATE, context)
     assert after == changed(ROWS, TRANSLATE, context)
     assert any(one.text != other.text for one, other in zip(ROWS, after, strict=True))
     for one, other in zip(ROWS, after, strict=True):
         assert other.target == one.target  # type: ignore[attr-defined]
-        answer = Model.load(Path(translators.model), context.task).predict(
+        answer = Model.load(Path(translators.forward), context.task).predict(
             [row(one.target, group=one.group)], 1
         )[0]["target"]
         assert other.text in (answer, one.text)
 
 
-def test_there_and_back_keeps_spans(translators: Lent) -> None:
-    context = given("intent", translators.model, translators.back)
+def test_there_and_back_keeps_spans(translators: AugmentationModels) -> None:
+    context = given("intent", translators.forward, translators.backward)
     after = changed(REQUESTS, TRANSLATE, context)
     assert any(one.text != other.text for one, other in zip(REQUESTS, after, strict=True))
     for before, one in zip(REQUESTS, after, strict=True):

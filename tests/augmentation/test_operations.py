@@ -75,7 +75,7 @@ def test_examples() -> None:
     ],
 )
 def test_wrong_params_are_one_clear_line(operation: dict[str, Any], message: str) -> None:
-    content = {"t": {"augment": {"operations": [operation], "share": 0.1}}}
+    content = {"t": {"augment": {"operations": [operation], "fraction": 0.1}}}
     with pytest.raises(ParamsError, match=message) as caught:
         load(Params, "t", "augment", content=content)
     assert "\n" not in str(caught.value)

@@ -17,13 +17,15 @@ from tandem.core.training_params import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING = Training(
-    steps=24, evaluate_every=8, patience=4, batch_size=8, learning_rate=2e-3, max_length=16,
+    max_steps=24, eval_steps=8, early_stopping_patience=4, batch_size=8, learning_rate=2e-3, max_length=16,
     dropout=0.0,
 )  # fmt: skip
 
 
 def settings(soft: float = 1.0, training: Training = TRAINING) -> distilled.Params:
-    return distilled.Params(blocks=0.6, temperature=2.0, soft=soft, training=training)
+    return distilled.Params(
+        keep_layers=0.6, temperature=2.0, distillation_weight=soft, training=training
+    )
 
 
 def test_is_a_plain_smaller_model_that_learns_its_teachers_answers(
@@ -54,7 +56,7 @@ def test_is_a_plain_smaller_model_that_learns_its_teachers_answers(
 def test_the_teacher_is_left_as_it_was(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     teacher = probe.network
     before = {name: weight.clone() for name, weight in teacher.state_dict().items()}
-    short = TRAINING.model_copy(update={"steps": 2, "evaluate_every": 2})
+    short = TRAINING.model_copy(update={"max_steps": 2, "eval_steps": 2})
     distilled.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings(0.5, short))
     assert probe.network is not teacher
     assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())

@@ -27,7 +27,7 @@ def compressed(
     probe: Any, folder: Path, keep: list[str] | None = None, per_token: bool = False
 ) -> Any:
     given = Given(probe, [], [], RUNTIME, folder)
-    int8.compress(given, int8.Params(keep=keep or [], per_token=per_token))
+    int8.compress(given, int8.Params(skip_modules=keep or [], per_token=per_token))
     return type(probe).load(folder, probe.task).network
 
 
@@ -87,9 +87,16 @@ def test_kept_layers_stay_as_they_are(probe: Any, tmp_path: Path) -> None:
 def test_prunes_before_where_asked(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     before = probe.network.num_parameters()
     healing = Training(
-        steps=4, evaluate_every=2, patience=2, batch_size=8, learning_rate=1e-3, max_length=16
+        max_steps=4,
+        eval_steps=2,
+        early_stopping_patience=2,
+        batch_size=8,
+        learning_rate=1e-3,
+        max_length=16,
     )
-    pruning = Pruning(units=0.5, blocks=0.6, rows=16, soft=0.5, healing=healing)
+    pruning = Pruning(
+        keep_ffn=0.5, keep_layers=0.6, rows=16, distillation_weight=0.5, recovery=healing
+    )
     settings = int8.Params(per_token=False, pruned=pruning)
     int8.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings)
     assert probe.network.num_parameters() < before  # what was stored: pruned and healed
@@ -112,7 +119,7 @@ def test_generates(probe: Any, tmp_path: Path) -> None:
 
 
 def test_searches_with_as_many_beams_as_asked(probe: Any, tmp_path: Path) -> None:
-    settings = int8.Params(per_token=False, beams=1)
+    settings = int8.Params(per_token=False, num_beams=1)
     given = Given(probe, [], [], RUNTIME, tmp_path)
     if not probe.network.can_generate():
         with pytest.raises(StageError, match=r"int8\.beams: \w+ does not generate"):

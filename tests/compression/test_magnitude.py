@@ -15,12 +15,17 @@ from tandem.core.training_params import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 HEALING = Training(
-    steps=6, evaluate_every=3, patience=4, batch_size=8, learning_rate=1e-3, max_length=16
+    max_steps=6,
+    eval_steps=3,
+    early_stopping_patience=4,
+    batch_size=8,
+    learning_rate=1e-3,
+    max_length=16,
 )
 
 
 def settings(share: float = 0.5, scope: Any = "layer", **more: Any) -> magnitude.Params:
-    return magnitude.Params(share=share, scope=scope, **{"healing": None, **more})
+    return magnitude.Params(keep_weights=share, scope=scope, **{"recovery": None, **more})
 
 
 def weights(network: Any) -> list[torch.Tensor]:
@@ -50,7 +55,7 @@ def test_half_the_weights_are_about_half_the_size(probe: Any, tmp_path: Path) ->
 def test_zeros_stay_zero_while_the_rest_heals(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     sparse_weights.prune(probe.network, 0.3, "layer", [])
     before = [weight.clone() for weight in weights(probe.network)]
-    healing = HEALING.model_copy(update={"l2": 0.1})
+    healing = HEALING.model_copy(update={"weight_decay": 0.1})
     given = Given(probe, rows, rows, RUNTIME, tmp_path)
     magnitude.compress(given, settings(0.3, healing=healing))
     after = weights(probe.network)

@@ -16,12 +16,17 @@ from tandem.core.training_params import Training
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 HEALING = Training(
-    steps=4, evaluate_every=2, patience=4, batch_size=8, learning_rate=1e-3, max_length=16
+    max_steps=4,
+    eval_steps=2,
+    early_stopping_patience=4,
+    batch_size=8,
+    learning_rate=1e-3,
+    max_length=16,
 )
 
 
 def settings(units: float = 0.5, blocks: float = 1.0, healing: Training = HEALING) -> pruned.Params:
-    return pruned.Params(units=units, blocks=blocks, rows=16, healing=healing)
+    return pruned.Params(keep_ffn=units, keep_layers=blocks, rows=16, recovery=healing)
 
 
 def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -> None:
@@ -115,7 +120,7 @@ def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> Non
 def test_fewer_heads_come_back(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     """As a plain model where the config can say it, else by the weights' shapes."""
     before = probe.network.num_parameters()
-    asked = settings(1.0).model_copy(update={"heads": 0.5})
+    asked = settings(1.0).model_copy(update={"keep_heads": 0.5})
     pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), asked)
     back = type(probe).load(tmp_path, probe.task).network
     assert back.num_parameters() == probe.network.num_parameters() < before
@@ -142,7 +147,7 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
 
     pruning.drop_units(probe, probe.encode(rows), 0.5, 8)
     wounded = loss()
-    healing = HEALING.model_copy(update={"steps": 20, "evaluate_every": 5, "dropout": 0.0})
+    healing = HEALING.model_copy(update={"max_steps": 20, "eval_steps": 5, "dropout": 0.0})
     pruned.compress(
         Given(probe, rows, rows, RUNTIME, tmp_path), settings(units=1.0, healing=healing)
     )

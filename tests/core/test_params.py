@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +6,10 @@ import pytest
 
 from tandem.core import params, params_check, params_file
 from tandem.core.errors import ParamsError
+from tandem.engines import dvc_stages
 
 ROOT = Path(__file__).parents[2]
+SECTIONS = partial(dvc_stages.sections, root=ROOT)
 
 
 @pytest.fixture
@@ -15,14 +18,14 @@ def content() -> dict[str, Any]:
 
 
 def test_the_default_params_are_right(content: dict[str, Any]) -> None:
-    params_check.check(content)
+    params_check.check(content, SECTIONS)
 
 
 @pytest.mark.parametrize("top", ["params.smoke.yaml", "params.full.yaml"])
 def test_what_is_laid_over_the_params_is_right(tmp_path: Path, top: str) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
-    params_file.overlay(ROOT / top, base)
+    params_file.overlay(ROOT / top, base, SECTIONS)
     assert params.read(base) != params.read(ROOT / "params.yaml")
     assert "# What pins the bits" in base.read_text()
 
@@ -31,7 +34,7 @@ def test_one_value_laid_changes_one_line(tmp_path: Path) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
     before = base.read_text().splitlines()
-    params_file.lay({"sentiment": {"train": {"learning_rate": 7.5e-05}}}, base)
+    params_file.lay({"sentiment": {"train": {"learning_rate": 7.5e-05}}}, SECTIONS, base)
     after = base.read_text().splitlines()
     changed = [new.strip() for old, new in zip(before, after, strict=True) if old != new]
     assert changed == ["learning_rate: 7.5e-05"]
@@ -40,10 +43,10 @@ def test_one_value_laid_changes_one_line(tmp_path: Path) -> None:
 def test_fp16_on_a_cpu_and_seeds_of_no_task_are_told(content: dict[str, Any]) -> None:
     content["seeds"] = {"sentimnt": {"runs": [1, 2]}}
     with pytest.raises(ParamsError, match=r"seeds\.sentimnt\. Did you mean seeds\.sentiment"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     content["runtime"]["precision"] = "fp16"
     with pytest.raises(ParamsError, match="fp16 needs device: auto and a GPU"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
 
 
 def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
@@ -52,7 +55,7 @@ def test_all_mistakes_are_told_at_once(content: dict[str, Any]) -> None:
     content["translation"]["clena"] = {}
     del content["generation"]["augment"]
     with pytest.raises(ParamsError) as caught:
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     told = str(caught.value)
     assert "unknown key sentiment.train.learnig_rate. Did you mean sentiment.train.learning" in told
     assert "intent.split.salt: Input should be a valid string (found 7)" in told
@@ -66,7 +69,7 @@ def test_a_mistake_above_the_tasks_hides_none_below(content: dict[str, Any]) -> 
     content["x"] = 1
     content["generation"]["train"]["learnig_rate"] = 1e-4
     with pytest.raises(ParamsError) as caught:
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     told = str(caught.value)
     assert "runtime.seed: Input should be a valid integer (found 'x')" in told
     assert "unknown key x." in told and "unknown key generation.train.learnig_rate" in told
@@ -75,7 +78,7 @@ def test_a_mistake_above_the_tasks_hides_none_below(content: dict[str, Any]) -> 
 def test_a_misspelt_list_of_tasks_is_told(content: dict[str, Any]) -> None:
     content["taskz"] = content.pop("tasks")
     with pytest.raises(ParamsError) as caught:
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     told = "params.yaml: tasks is missing; params.yaml: unknown key taskz. Did you mean tasks?"
     assert str(caught.value) == told
 
@@ -85,7 +88,7 @@ def test_unknown_names(content: dict[str, Any]) -> None:
     content["sentimnt"] = content["sentiment"]
     content["methods"] = ["int9"]
     with pytest.raises(ParamsError) as caught:
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     told = str(caught.value)
     assert "unknown task 'sentimnet'" in told and "Did you mean 'sentiment'?" in told
     assert "unknown compression method 'int9'" in told and "Did you mean 'int8'?" in told
@@ -99,7 +102,7 @@ def test_preferences_name_tasks_and_a_task_stands_once(content: dict[str, Any]) 
     }
     content["tasks"].append("intent")
     with pytest.raises(ParamsError) as caught:
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     said = str(caught.value)
     assert "preferences.generaton. Did you mean preferences.generation?" in said
     assert "'sentimnt' in params.yaml: preferences.generation.ratings" in said
@@ -107,40 +110,40 @@ def test_preferences_name_tasks_and_a_task_stands_once(content: dict[str, Any]) 
 
 
 def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
-    del content["augmenting"]["intent"]
-    content["effects"] = {"sentimnt": {"model": "a", "back": "b"}}
+    del content["augmentation_models"]["intent"]
+    content["augmentation_ablation"] = {"sentimnt": {"forward": "a", "backward": "b"}}
     with pytest.raises(ParamsError) as caught:
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     assert "augmenting.intent is missing" in str(caught.value)
     assert "key effects.sentimnt. Did you mean effects.sentiment?" in str(caught.value)
-    content["augmenting"]["intent"] = {"model": "models/intent/pretrained"}
+    content["augmentation_models"]["intent"] = {"forward": "models/intent/pretrained"}
     with pytest.raises(ParamsError, match=r"augmenting\.intent\.back is missing"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
 
 
 def test_effects_ask_for_a_part_of_their_own(content: dict[str, Any]) -> None:
-    content["effects"] = {"intent": content["augmenting"]["intent"]}
+    content["augmentation_ablation"] = {"intent": content["augmentation_models"]["intent"]}
     with pytest.raises(ParamsError, match=r"intent\.augmentation_effect is missing"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     swap = {"kind": "swap", "rate": 0.1}
-    part = {"operations": [swap, swap], "share": 0.5, "max_rows": None, "batch_size": 8}
+    part = {"operations": [swap, swap], "fraction": 0.5, "max_rows": None, "batch_size": 8}
     content["intent"]["augmentation_effect"] = part
     with pytest.raises(ParamsError, match="named twice"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
     part["operations"] = [swap]
-    params_check.check(content)
+    params_check.check(content, SECTIONS)
 
 
 def test_an_unknown_plugin_is_named(content: dict[str, Any]) -> None:
     content["sentiment"]["fetch"]["source"]["kind"] = "packge"
     with pytest.raises(ParamsError, match=r"sentiment\.fetch\.source.*Did you mean 'package'"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
 
 
 def test_an_unknown_key_of_a_plugin_is_named(content: dict[str, Any]) -> None:
     content["sentiment"]["fetch"]["source"]["sha"] = "00"
     with pytest.raises(ParamsError, match=r"unknown key sentiment\.fetch\.source\.sha\b"):
-        params_check.check(content)
+        params_check.check(content, SECTIONS)
 
 
 @pytest.mark.parametrize("text", ["a: [1", "just text", "a: \xff"])
@@ -159,7 +162,7 @@ def test_an_overlay_is_checked_before_it_is_written(tmp_path: Path) -> None:
     with pytest.raises(
         ParamsError, match=r"unknown key sentiment\.trian\. Did you mean sentiment\.train"
     ):
-        params_file.overlay(top, base)
+        params_file.overlay(top, base, SECTIONS)
     assert base.read_text() == (ROOT / "params.yaml").read_text()
 
 
@@ -167,7 +170,7 @@ def test_another_kind_takes_the_whole_place(tmp_path: Path) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
     source = {"kind": "files", "format": "text", "files": [{"path": "a.txt", "sha256": "0" * 64}]}
-    params_file.lay({"generation": {"fetch": {"source": source}}}, base)
+    params_file.lay({"generation": {"fetch": {"source": source}}}, SECTIONS, base)
     assert params.read(base)["generation"]["fetch"]["source"] == source
 
 
@@ -175,7 +178,7 @@ def test_another_kind_takes_the_whole_place(tmp_path: Path) -> None:
 def test_a_base_that_holds_no_params(name: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     with pytest.raises(ParamsError, match=said):
-        params_file.overlay(ROOT / "params.smoke.yaml", tmp_path / name)
+        params_file.overlay(ROOT / "params.smoke.yaml", tmp_path / name, SECTIONS)
 
 
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tandem.core.provenance import Code
 from tandem.engines import code_closure, dvc_stages
 
 ROOT = Path(__file__).parents[2]
+SECTIONS = partial(dvc_stages.sections, root=ROOT)
 TAKEN = ("dvc.yaml", "params.yaml", "requirements.lock")
 SOURCE = paths.SOURCE / "tandem"
 
@@ -92,7 +94,7 @@ def test_a_plugin_is_part_of_the_stages_whose_params_name_it(here: Path) -> None
     def without() -> None:
         content = params.read()
         kept = [f for f in content["intent"]["clean"]["filters"] if f["kind"] != "length"]
-        params_file.lay({"intent": {"clean": {"filters": kept}}})
+        params_file.lay({"intent": {"clean": {"filters": kept}}}, SECTIONS)
 
     file = "tandem/text/filters/length.py"
     assert file in codes()["clean@intent"].files

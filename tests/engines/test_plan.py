@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,10 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 
 from tandem.core import params, params_file, paths
 from tandem.core.errors import StageError
-from tandem.engines import plan
+from tandem.engines import dvc_stages, plan
 
 ROOT = Path(__file__).parents[2]
+SECTIONS = partial(dvc_stages.sections, root=ROOT)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder = tmp_path_factory.mktemp("dag")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder)
-    params_file.lay({"seeds": {"sentiment": {"runs": [13, 14]}}}, folder / "params.yaml")
+    params_file.lay({"seeds": {"sentiment": {"runs": [13, 14]}}}, SECTIONS, folder / "params.yaml")
     with Repo.init(str(folder), no_scm=True) as repo:
         return list(repo.index.stages)
 
@@ -39,7 +41,7 @@ def with_effects(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """The stages where `effects`, empty by default, names every task."""
     folder = tmp_path_factory.mktemp("effects")
     content = params.read(ROOT / paths.PARAMS)
-    content["effects"] = content["augmenting"]
+    content["augmentation_ablation"] = content["augmentation_models"]
     YAML().dump(content, folder / paths.PARAMS)
     shutil.copy(ROOT / "dvc.yaml", folder)
     with Repo.init(str(folder), no_scm=True) as repo:

@@ -260,7 +260,7 @@ def test_a_fifth_task_and_a_method_are_a_file_and_params_each(runs: dict[str, Wo
     }
     topic["train"]["model"] = {"kind": "classification"}
     params["tasks"].append("topic")
-    params["augmenting"]["topic"] = params["augmenting"]["sentiment"]
+    params["augmentation_models"]["topic"] = params["augmentation_models"]["sentiment"]
     params["methods"].append("half")
     for task in params["tasks"]:
         params[task]["half"] = {}

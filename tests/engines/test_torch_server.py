@@ -51,7 +51,7 @@ class Project:
         pin = hashlib.sha256(CSV.encode()).hexdigest()
         files = [{"path": "reviews.csv", "sha256": pin}]
         source = {"kind": "files", "format": "csv", "files": files}
-        fetch = {"source": source, "unreadable": "keep"}
+        fetch = {"source": source, "on_unreadable": "keep"}
         content = {
             "runtime": runtime,
             "tasks": ["sentiment"],

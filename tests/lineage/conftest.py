@@ -31,7 +31,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         else:
             content = {name: content[name] for name in SETTINGS}  # the whole takes long to read
             content |= {key: list(kept), "preferences": {}}
-            content["augmenting"] = {"intent": content["augmenting"]["intent"]}
+            content["augmentation_models"] = {"intent": content["augmentation_models"]["intent"]}
         yaml.dump(content, workspace.path / name)
     for name in UNUSED:  # each file makes each copy slower
         shutil.rmtree(workspace.path / name, ignore_errors=True)

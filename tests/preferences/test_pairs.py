@@ -10,7 +10,7 @@ from tandem.preferences.pairs import form
 from tandem.preferences.params import Rule
 from tandem.tasks.generation import GenerationRow
 
-RULE = Rule(gap=1.0, z=3.0)
+RULE = Rule(min_margin=1.0, min_z=3.0)
 
 
 def row(name: str, *ratings: int, domain: str = "movie") -> GenerationRow:

@@ -33,7 +33,7 @@ def test_preference_loss_by_hand() -> None:
 def test_loss_of_pairs_is_that_of_their_scores(
     model: RewardModel, rated: list[GenerationRow]
 ) -> None:
-    pairs = form(rated, Rule(gap=1.0, z=3.0), 5, random.Random(1))
+    pairs = form(rated, Rule(min_margin=1.0, min_z=3.0), 5, random.Random(1))
     batch = model.collate(model.encode(pairs, 32))
     chosen = torch.tensor(model.score([pair.chosen for pair in pairs]))
     rejected = torch.tensor(model.score([pair.rejected for pair in pairs]))

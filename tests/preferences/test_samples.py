@@ -16,7 +16,7 @@ from tandem.preferences.params import Prompting
 from tandem.preferences.sampling import SPAN, Sample, _pick, decode, draw, prompts, starts_of
 from tandem.tasks.generation import GenerationRow
 
-PROMPTING = Prompting(words=2, new_tokens=6, batch_size=5)
+PROMPTING = Prompting(prompt_words=2, max_new_tokens=6, batch_size=5)
 
 
 def load(tiny: Path) -> Model:
@@ -101,7 +101,7 @@ def test_each_token_is_drawn_as_often_as_it_is_likely(tokens: int) -> None:
 
 def test_samples_follow_the_models_probabilities(model: Model) -> None:
     row = GenerationRow(id="x", group="x", domain="movie", text="A gem of")
-    prompting = Prompting(words=1, new_tokens=1, batch_size=2000)
+    prompting = Prompting(prompt_words=1, max_new_tokens=1, batch_size=2000)
     drawn = draw(model, prompting, [row] * 2000, 3)
     with torch.no_grad():
         ids = torch.tensor([starts_of(model, [row], prompting)[0]])
@@ -112,7 +112,7 @@ def test_samples_follow_the_models_probabilities(model: Model) -> None:
 
 def test_no_prompt_is_told_of(rated: list[GenerationRow]) -> None:
     with pytest.raises(DataError, match="shorter prompts"):
-        prompts(rated, PROMPTING.model_copy(update={"words": 50}), 99)
+        prompts(rated, PROMPTING.model_copy(update={"prompt_words": 50}), 99)
 
 
 def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tandem.core import params, paths
 from tandem.core import task as tasks
 from tandem.core.rows import Row
-from tandem.sources import package
 from tandem.stages import fetch
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +20,7 @@ def real() -> dict[str, list[Row]]:
     rows = {}
     for task in TASKS:
         source = params.load(fetch.Params, task, "fetch", content=content).source
-        found = [record for record in package.rows(source) if isinstance(record, dict)]
+        found = [record for record in source.plugin.rows(source) if isinstance(record, dict)]
         step = max(1, len(found) // 2000)
         rows[task] = [tasks.load(task).parse(record) for record in found[::step]]
     return rows

@@ -11,7 +11,7 @@ from tandem.augmentation.common.derive import derive
 from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
-from tandem.core.params import Lent, Runtime
+from tandem.core.params import AugmentationModels, Runtime
 from tandem.core.paths import SPLITS
 from tandem.core.rows import Row, read_rows, write_rows
 from tandem.core.task import PLACEHOLDER
@@ -22,7 +22,7 @@ from tandem.text.cleaning import clean_row
 from tandem.text.leakage import form
 
 TASKS = ["generation", "translation", "intent", "sentiment"]
-LENT = Lent(model="models/none", back="models/none")
+LENT = AugmentationModels(forward="models/none", backward="models/none")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ALL = ["deletion", "insertion", "replacement", "swap"]
 Rows = dict[str, list[Row]]
@@ -50,7 +50,7 @@ def got(task: str) -> tuple[list[Row], list[Row], Any]:
 
 def settings(share: float = 1.0, rate: float = 0.2, kinds: Sequence[str] = ALL) -> augment.Params:
     operations = [{"kind": kind, "rate": rate} for kind in kinds]
-    return augment.Params.model_validate({"operations": operations, "share": share})
+    return augment.Params.model_validate({"operations": operations, "fraction": share})
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -73,7 +73,7 @@ def test_originals_come_first_and_derived_rows_keep_all_but_their_text(
         assert sorted(PLACEHOLDER.findall(row.text)) == sorted(PLACEHOLDER.findall(parent.text))
     assert len({row.id for row in originals + derived}) == len(originals + derived)
     assert metric["derived"] == len(derived) == sum(metric["operations"].values())
-    share = params.load(augment.Params, task, "augment").share
+    share = params.load(augment.Params, task, "augment").fraction
     chosen = len(derived) + sum(metric["left_out"].values())
     assert chosen / len(originals) == pytest.approx(share, abs=0.04)
 

@@ -24,15 +24,15 @@ PARAMS: dict[str, Any] = {
     "tasks": ["sentiment"],
     "methods": [],
     "preferences": {},
-    "augmenting": {"sentiment": {"model": "models/lm", "back": "models/lm"}},
-    "effects": {"sentiment": {"model": "models/lm", "back": "models/lm"}},
+    "augmentation_models": {"sentiment": {"forward": "models/lm", "backward": "models/lm"}},
+    "augmentation_ablation": {"sentiment": {"forward": "models/lm", "backward": "models/lm"}},
     "sentiment": {
-        "augment": {"operations": [FILL], "share": 1.0},
+        "augment": {"operations": [FILL], "fraction": 1.0},
         "train": {
             "model": {"kind": "classification"},
-            "steps": 4,
-            "evaluate_every": 1,
-            "patience": 1,
+            "max_steps": 4,
+            "eval_steps": 1,
+            "early_stopping_patience": 1,
             "batch_size": 4,
             "learning_rate": 0.01,
             "max_length": 16,
@@ -40,7 +40,7 @@ PARAMS: dict[str, Any] = {
         },
         "augmentation_ablation": {
             "operations": [{"kind": "swap", "rate": 0.4}, FILL],
-            "share": 1.0,
+            "fraction": 1.0,
             "max_rows": None,
             "batch_size": 4,
         },
@@ -95,7 +95,7 @@ def test_none_is_what_plain_training_gives(project: Path) -> None:
     """The same steps of the same rows: `train` on rows without any derived one."""
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     known = tasks.load("sentiment")
-    settings = train_params(known).model_copy(update={"patience": 4})
+    settings = train_params(known).model_copy(update={"early_stopping_patience": 4})
     rows, _ = rows_to_augment(known)
     validation = list(read_rows(paths.split("sentiment") / "validation.parquet", SentimentRow))
     model, curve = train_model(

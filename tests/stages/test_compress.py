@@ -15,9 +15,9 @@ from tandem.modeling.weight_stats import weight_stats
 from tandem.tasks.sentiment import SentimentRow
 
 TRAINING = {
-    "steps": 2,
-    "evaluate_every": 2,
-    "patience": 1,
+    "max_steps": 2,
+    "eval_steps": 2,
+    "early_stopping_patience": 1,
     "batch_size": 4,
     "learning_rate": 0.001,
     "max_length": 16,
@@ -29,10 +29,21 @@ PARAMS: dict[str, Any] = {
     "preferences": {},
     "sentiment": {
         "int8": {"per_token": False},
-        "pruned": {"units": 0.5, "heads": 0.5, "blocks": 1.0, "rows": 8, "healing": TRAINING},
-        "weights": {"bits": 4, "group_size": 16},
-        "magnitude": {"share": 0.5, "scope": "layer", "healing": TRAINING},
-        "student": {"blocks": 0.5, "temperature": 2.0, "soft": 0.5, "training": TRAINING},
+        "pruned": {
+            "keep_ffn": 0.5,
+            "keep_heads": 0.5,
+            "keep_layers": 1.0,
+            "rows": 8,
+            "recovery": TRAINING,
+        },
+        "grouped": {"bits": 4, "group_size": 16},
+        "magnitude": {"keep_weights": 0.5, "scope": "layer", "recovery": TRAINING},
+        "distilled": {
+            "keep_layers": 0.5,
+            "temperature": 2.0,
+            "distillation_weight": 0.5,
+            "training": TRAINING,
+        },
         "onnx": {},
     },
 }

@@ -30,7 +30,7 @@ class Project:
         self.file = root / "reviews.csv"
         self.fetch: dict[str, Any] = {
             "source": {"kind": "files", "format": "csv", "files": [{"path": "reviews.csv"}]},
-            "unreadable": "keep",
+            "on_unreadable": "keep",
         }
 
     def run(self) -> int:
@@ -214,7 +214,7 @@ def test_the_card_tells_source_licence_and_limits(project: Project) -> None:
 def test_at_most_keeps_whole_groups(project: Project) -> None:
     rows = [f"Text {n}.,neutral,g{n // 5}" for n in range(100)]
     project.file.write_text("\n".join(["text,label,group", *rows]))
-    project.fetch["at_most"] = 12
+    project.fetch["max_rows"] = 12
     assert project.run() == 0
     kept = project.rows()
     assert len(kept) == 15

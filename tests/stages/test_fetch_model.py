@@ -12,11 +12,11 @@ from tandem.core import paths
 SCRATCH = {
     "kind": "scratch",
     "d_model": 16,
-    "ffn": 32,
-    "heads": 2,
+    "ffn_dim": 32,
+    "attention_heads": 2,
     "encoder_layers": 1,
     "decoder_layers": 2,
-    "max_positions": 64,
+    "max_position_embeddings": 64,
 }
 
 

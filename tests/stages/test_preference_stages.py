@@ -22,17 +22,17 @@ from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
 TRAINING = {
-    "steps": 3,
-    "evaluate_every": 2,
-    "patience": 2,
+    "max_steps": 3,
+    "eval_steps": 2,
+    "early_stopping_patience": 2,
     "batch_size": 2,
     "learning_rate": 0.01,
     "max_length": 16,
     "max_rows": None,
     "max_validation_rows": 2,
 }
-RULE = {"gap": 1.0, "z": 3.0}
-PROMPTING = {"words": 2, "new_tokens": 4, "batch_size": 8}
+RULE = {"min_margin": 1.0, "min_z": 3.0}
+PROMPTING = {"prompt_words": 2, "max_new_tokens": 4, "batch_size": 8}
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["generation"],
@@ -48,12 +48,12 @@ PARAMS: dict[str, Any] = {
         "reward": TRAINING | {"pairs": RULE, "contrast": None},
         "judge": TRAINING | {"pairs": RULE, "rounds": 2},
         "align": TRAINING
-        | {"prompting": PROMPTING, "samples_per_prompt": 2, "pairs_per_prompt": 1}
+        | {"generation": PROMPTING, "samples_per_prompt": 2, "pairs_per_prompt": 1}
         | {"beta": 0.1, "trainable_layers": 1},
         "evaluate_preferences": {
             "pairs": RULE,
             "max_pairs": None,
-            "prompting": PROMPTING,
+            "generation": PROMPTING,
             "max_prompts": 4,
         },
     },
@@ -181,7 +181,7 @@ def test_params_are_strict() -> None:
     content = copy.deepcopy(PARAMS)
     content["generation"]["align"]["pairs_per_prompt"] = 2
     content["generation"]["reward"]["pairs"]["gab"] = 1.0
-    content["generation"]["evaluate_preferences"]["prompting"] = PROMPTING | {"words": -1}
+    content["generation"]["evaluate_preferences"]["generation"] = PROMPTING | {"prompt_words": -1}
     for stage, model, told in (
         ("align", align.Params, "generation.align: .*samples_per_prompt must be twice"),
         ("reward", reward.Params, "unknown key generation.reward.pairs.gab.*Did you mean .*gap"),

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 
 from tandem.core import io
 from tandem.core.errors import StageError
-from tandem.core.params import Project
+from tandem.core.params import ProjectParams
 from tandem.report import labels, scores, views
 from tandem.report.scores import Figure
 from tandem.stages import report
@@ -30,7 +30,7 @@ PROJECT = {
             "judge": "models/sentiment/pretrained",
         }
     },
-    "effects": {"sentiment": {"model": "a", "back": "b"}},
+    "augmentation_ablation": {"sentiment": {"forward": "a", "backward": "b"}},
 }
 
 
@@ -383,7 +383,7 @@ def test_numbers_are_written_for_people() -> None:
 
 
 def test_task_whose_name_begins_like_another() -> None:
-    project = Project.model_validate(PROJECT | {"tasks": ["a", "a-b"], "preferences": {}})
+    project = ProjectParams.model_validate(PROJECT | {"tasks": ["a", "a-b"], "preferences": {}})
     metrics = {"evaluate": {"a-base": {"x": 1}, "a-b-base": {"x": 2}}}
     found = {(f.task, f.variant): f.value for f in scores.gather(metrics, project)}
     assert found == {("a", "base"): 1, ("a-b", "base"): 2}

@@ -18,7 +18,6 @@ from tandem.core.errors import DataError, ParamsError, StageError
 from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.core.task import BaseTask
-from tandem.sources import package
 from tandem.splitting.leaks import require_no_leak
 from tandem.splitting.stratified_groups import assign
 from tandem.stages import fetch, split
@@ -105,13 +104,13 @@ def test_the_proof_agrees_with_a_plain_comparison(project: Path, real: Rows) -> 
     held, train = ([grams(row.text) for row in rows[name]] for name in ("test", "train"))
     top = max(len(one & other) / len(one | other) for one in held[::3] for other in train)
     assert top <= metric["proof"]["max_similarity"] + 0.05  # accents and entities apart
-    assert top < settings().likeness.threshold
+    assert top < settings().near_duplicates.threshold
 
 
 def test_a_text_that_is_test_for_one_task_is_train_for_none(project: Path) -> None:
     """One source, two tasks with rows of their own and other rows left by cleaning."""
     source = params.load(fetch.Params, "sentiment", "fetch").source
-    found = [record for record in package.rows(source) if isinstance(record, dict)]
+    found = [record for record in source.plugin.rows(source) if isinstance(record, dict)]
     found = [r for r in found if r["domain"] == "tweets"] + found[:1000]
     both = {"sentiment": 3, "generation": 5}
     for task, every in both.items():
@@ -302,7 +301,7 @@ def test_an_empty_split_is_one_clear_line(project: Path) -> None:
         ({"ratios": {"train": 0.9, "validation": 0.1, "test": 0.0}}, r"ratios\.test"),
         ({"on_leek": "drop_train"}, r"Did you mean sentiment\.split\.on_leak"),
         ({"on_leak": "keep"}, r"on_leak.*drop_train"),
-        ({"likeness": {"threshold": 1.5, "shingle": 5, "permutations": 128}}, "threshold"),
+        ({"near_duplicates": {"threshold": 1.5, "ngram_size": 5, "num_perm": 128}}, "threshold"),
     ],
 )
 def test_wrong_params_are_one_clear_line(changes: dict[str, Any], message: str) -> None:

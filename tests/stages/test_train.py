@@ -19,9 +19,9 @@ from tandem.core.rows import read_rows, write_rows
 from tandem.tasks.sentiment import SentimentRow
 
 TRAINING = {
-    "steps": 4,
-    "evaluate_every": 2,
-    "patience": 2,
+    "max_steps": 4,
+    "eval_steps": 2,
+    "early_stopping_patience": 2,
     "batch_size": 4,
     "learning_rate": 0.001,
     "max_length": 16,
@@ -32,9 +32,9 @@ PARAMS: dict[str, Any] = {
     "methods": ["int8", "pruned"],
     "preferences": {},
     "sentiment": {
-        "train": TRAINING | {"model": {"kind": "classification", "rating_edges": [-0.5, 0.5]}},
+        "train": TRAINING | {"model": {"kind": "classification", "rating_thresholds": [-0.5, 0.5]}},
         "int8": {"per_token": False},
-        "pruned": {"units": 0.5, "blocks": 0.5, "rows": 8, "healing": TRAINING},
+        "pruned": {"keep_ffn": 0.5, "keep_layers": 0.5, "rows": 8, "recovery": TRAINING},
     },
 }
 
@@ -96,8 +96,8 @@ def test_same_bytes_in_another_folder(
 
 def test_adapters_leave_plain_models_in_training_and_in_healing(project: Path) -> None:
     content = copy.deepcopy(PARAMS)
-    lora = {"rank": 2, "alpha": 4.0}
-    content["sentiment"]["pruned"]["healing"] |= {"lora": lora}
+    lora = {"r": 2, "alpha": 4.0}
+    content["sentiment"]["pruned"]["recovery"] |= {"lora": lora}
     write_params(content, lora=lora)
     assert cli.main(["train", "sentiment"]) == 0
     assert cli.main(["compress", "sentiment", "pruned"]) == 0
@@ -141,16 +141,16 @@ def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
     ("change", "told"),
     [
         (
-            {"model": {"kind": "tagging", "span_weight": 1.0, "hidden": 0.0}},
+            {"model": {"kind": "tagging", "span_weight": 1.0, "span_dropout": 0.0}},
             "must be 'classification'",
         ),
         ({"model": {"kind": "clasification"}}, "Did you mean 'classification'?"),
         ({"model": {"kind": "classification", "rating_edge": [0.0]}}, "rating_edge"),
         ({"learning_rte": 1.0}, "did you mean sentiment.train.learning_rate?"),
-        ({"lora": {"rank": 0, "alpha": 1.0}}, "sentiment.train.lora.rank"),
+        ({"lora": {"r": 0, "alpha": 1.0}}, "sentiment.train.lora.r"),
         ({"optimizer": "adam"}, "sentiment.train.optimizer"),
-        ({"steps": 0}, "sentiment.train.steps"),
-        ({"learning_rate": 1e30, "clip": 1e30}, "not a number"),
+        ({"max_steps": 0}, "sentiment.train.max_steps"),
+        ({"learning_rate": 1e30, "max_grad_norm": 1e30}, "not a number"),
     ],
 )
 def test_mistakes_are_told_in_a_line(

@@ -7,7 +7,7 @@ from tandem.tasks.generation import GenerationRow, Task
 from tandem.text.leakage import form, leaks, proof
 from tandem.text.minhash import Likeness
 
-LIKENESS = Likeness(threshold=0.8, shingle=5, permutations=128)
+LIKENESS = Likeness(threshold=0.8, ngram_size=5, num_perm=128)
 TASK = Task()
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tandem.text.minhash import MISS, Index, Likeness, bands, jaccard, shingles, sketches
 
-LIKENESS = Likeness(threshold=0.8, shingle=5, permutations=128)
+LIKENESS = Likeness(threshold=0.8, ngram_size=5, num_perm=128)
 
 
 @given(st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9, 0.95]))

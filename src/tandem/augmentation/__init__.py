@@ -15,7 +15,7 @@ from typing import Annotated, Any, Protocol, cast
 
 from pydantic import Field
 
-from tandem.core.params import Lent, Runtime
+from tandem.core.params import AugmentationModels, Runtime
 from tandem.core.rows import Row
 from tandem.core.schema import PluginParams, plugin_field
 from tandem.core.task import BaseTask
@@ -46,7 +46,7 @@ class Given:
     task: BaseTask
     vocabulary: Sequence[str]
     """The words of the training rows, each as often as it occurs."""
-    lent: Lent
+    models: AugmentationModels
     """The model folders of the task: the only ones that DVC tracks for this stage."""
     runtime: Runtime
 

@@ -27,11 +27,11 @@ LABEL = "fewer blocks, distilled from the trained model"
 class Params(StrictModel):
     """How small the student is, and how it learns."""
 
-    blocks: float = Field(gt=0, lt=1)
+    keep_layers: float = Field(gt=0, lt=1)
     """Share of each stack's blocks that the student has."""
     temperature: float = Field(gt=0)
     """What logits are divided by: the higher, the more unlikely answers count."""
-    soft: float = Field(gt=0, le=1)
+    distillation_weight: float = Field(gt=0, le=1)
     """Weight of the teacher's answers in the loss; the rest is the labels'."""
     training: Training
 
@@ -49,11 +49,11 @@ def compress(given: Given, settings: Params) -> None:
     if not found:
         raise StageError(f"{type(student).__name__} has no block that `student` knows")
     for name, stack in found:
-        count = max(1, round(settings.blocks * len(stack)))
+        count = max(1, round(settings.keep_layers * len(stack)))
         blocks.keep_blocks(student, name, spaced(count, len(stack)))
     model.network = student
     examples = recovery.examples(given, settings.training)
-    lesson = recovery.lesson(model, teacher, settings.soft, settings.temperature)
+    lesson = recovery.lesson(model, teacher, settings.distillation_weight, settings.temperature)
     recovery.heal(given, examples, settings.training, lesson)
     model.save(given.folder)
 

@@ -38,7 +38,7 @@ class Params(StrictModel):
     bits: Literal[8, 4]
     group_size: int = Field(ge=2)
     """Weights that share a scale: neighbours in a row; a scale has 16 bits."""
-    keep: list[str] = Field(default=[])
+    skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
 
 
@@ -56,7 +56,7 @@ def compress(given: Given, settings: Params) -> None:
         return weight.numel() + len(weight) * -(-weight.shape[1] // settings.group_size)
 
     marker = {"method": "grouped", "bits": settings.bits, "group_size": settings.group_size}
-    stored_layers.write(given, settings.keep, store, marker, count)
+    stored_layers.write(given, settings.skip_modules, store, marker, count)
 
 
 def restore(folder: Path, auto: Any) -> Any:

@@ -44,13 +44,13 @@ class Params(StrictModel):
     pruned: Pruning | None = None
     """What is taken out of the network before, for speed that integers alone do not give."""
 
-    per_token: bool
+    per_token: bool = False
     """Give each token's activations a range of their own: closer to fp32, a little slower."""
-    keep: list[str] = Field(default=[])
+    skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
     smoothing: Smoothing | None = None
     """Null smoothes nothing."""
-    beams: int | None = Field(default=None, ge=1)
+    num_beams: int | None = Field(default=None, ge=1)
     """Beams that the smaller model searches with, a part of what its answers cost; 1 is greedy,
     null keeps the model's own."""
 
@@ -68,14 +68,14 @@ def compress(given: Given, settings: Params) -> None:
     from tandem.compression.common.pruning import prune
     from tandem.compression.common.smoothquant import smooth
 
-    if settings.beams:
-        _search(given.model.network, settings.beams)
+    if settings.num_beams:
+        _search(given.model.network, settings.num_beams)
     if settings.pruned:
         prune(given, settings.pruned)
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
     marker = {"method": "int8", "per_token": settings.per_token}
-    stored_layers.write(given, settings.keep, int8_layers.store, marker, rest=torch.float16)
+    stored_layers.write(given, settings.skip_modules, int8_layers.store, marker, rest=torch.float16)
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -104,7 +104,9 @@ def restore(folder: Path, auto: Any) -> Any:
 def _search(network: Any, beams: int) -> None:
     """Have `network` generate with so many beams."""
     if not network.can_generate():
-        raise StageError(f"int8.beams: {type(network).__name__} does not generate; leave it null")
+        raise StageError(
+            f"int8.num_beams: {type(network).__name__} does not generate; leave it null"
+        )
     network.generation_config.num_beams = beams
     if beams == 1:  # what rules beams alone may not be said of none
         network.generation_config.length_penalty = None

@@ -28,14 +28,14 @@ LABEL = "smallest weights set to zero"
 class Params(StrictModel):
     """How much is taken out, and how the rest is healed."""
 
-    share: float = Field(gt=0, lt=1)
-    """Share of the weights that stays."""
+    keep_weights: float = Field(gt=0, lt=1)
+    """Fraction of the weights that is kept."""
     scope: Literal["layer", "network"]
     """Among whose weights the smallest are looked for: each layer keeps its share, or all
     together do."""
-    keep: list[str] = Field(default=[])
+    skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left whole, by the ends of their names."""
-    healing: Training | None
+    recovery: Training | None
     """How the weights that are left are trained on; null leaves them as they are."""
 
 
@@ -48,13 +48,15 @@ def compress(given: Given, settings: Params) -> None:
     from tandem.compression.common import recovery, stored_layers
     from tandem.compression.common.sparse_weights import count_left, only, prune, store
 
-    pruned = prune(given.model.network, settings.share, settings.scope, settings.keep)
-    if settings.healing:
+    pruned = prune(
+        given.model.network, settings.keep_weights, settings.scope, settings.skip_modules
+    )
+    if settings.recovery:
         for weight in pruned:
             weight.register_hook(only(weight != 0))  # type: ignore[no-untyped-call]
-        examples = recovery.examples(given, settings.healing)
-        recovery.heal(given, examples, settings.healing)
-    stored_layers.write(given, settings.keep, store, {"method": "magnitude"}, count_left)
+        examples = recovery.examples(given, settings.recovery)
+        recovery.heal(given, examples, settings.recovery)
+    stored_layers.write(given, settings.skip_modules, store, {"method": "magnitude"}, count_left)
 
 
 def restore(folder: Path, auto: Any) -> Any:

@@ -34,7 +34,7 @@ class Params(StrictModel):
 
     per_token: bool = False
     """Give each token's activations a range of their own: closer to fp32, a little slower."""
-    keep: list[str] = Field(default=[])
+    skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
     smoothing: Smoothing | None = None
     """Null smoothes nothing."""
@@ -51,9 +51,9 @@ def compress(given: Given, settings: Params) -> None:
     if network.config.is_encoder_decoder:
         name = type(network).__name__
         raise StageError(f"onnx: {name} generates token by token: take `onnx` out of its methods")
-    if network.can_generate() and _kept_table(network, settings.keep):
+    if network.can_generate() and _kept_table(network, settings.skip_modules):
         raise StageError(
-            "onnx.keep: the output layer is the embedding, and both graphs hold it as integers: "
+            "onnx.skip_modules: the output layer is the embedding, and both graphs hold it as integers: "
             "take it out of keep"
         )
     from tandem.compression.common import onnx_graphs, stored_layers
@@ -61,7 +61,7 @@ def compress(given: Given, settings: Params) -> None:
 
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
-    numbers = onnx_graphs.write(network, given.folder, settings.keep, settings.per_token)
+    numbers = onnx_graphs.write(network, given.folder, settings.skip_modules, settings.per_token)
     network.config.save_pretrained(given.folder)
     given.model.tokenizer.save_pretrained(given.folder)
     io.write_json(given.folder / paths.METHOD, {"method": "onnx", stored_layers.NUMBERS: numbers})

@@ -30,7 +30,7 @@ LABEL = "fewer blocks, heads or units"
 class Params(Pruning):
     """How much is taken out, and how the rest is healed."""
 
-    heads: float = Field(default=1.0, gt=0, le=1)
+    keep_heads: float = Field(default=1.0, gt=0, le=1)
     """Share of each attention's heads that stays; of those of keys and values, if queries share
     them."""
 
@@ -43,7 +43,7 @@ def compress(given: Given, settings: Params) -> None:
     """
     from tandem.compression.common.pruning import prune
 
-    plain = prune(given, settings, settings.heads)
+    plain = prune(given, settings, settings.keep_heads)
     given.model.save(given.folder)
     if not plain:
         io.write_json(given.folder / paths.METHOD, {"method": "pruned"})

@@ -1,8 +1,7 @@
-"""params.yaml, strictly: every section has a typed model, and all mistakes are told at once.
+"""Read and check params.yaml: each section has a strict model, and all mistakes are reported at once.
 
-The top level of params.yaml holds `runtime`, `tasks`, `methods`, `augmenting`, `effects`,
-`preferences`, `seeds` and one section a task. A task's section holds one part a stage, each owned
-by that stage's module:
+The top level of params.yaml holds the keys of `ProjectParams` and one section per task. A task's
+section has one section per stage, each described by `Params` of that stage's module:
 
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
@@ -12,9 +11,10 @@ by that stage's module:
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml.error import YAMLError
@@ -22,7 +22,7 @@ from ruamel.yaml.error import YAMLError
 from tandem.core import paths
 from tandem.core.errors import ParamsError
 from tandem.core.io import parse_yaml
-from tandem.core.schema import StrictModel
+from tandem.core.schema import StrictModel, plugin_field
 
 
 class Runtime(StrictModel):
@@ -55,13 +55,13 @@ class Preference(StrictModel):
     """The model folder that the independent judge starts from; no rating has touched it."""
 
 
-class Lent(StrictModel):
-    """The model folders that the augmentation of a task may use, so that DVC watches them."""
+class AugmentationModels(StrictModel):
+    """The model folders that the augmentation of a task may use, so that DVC tracks them."""
 
-    model: str
-    """What `masked_lm` asks, or what `back_translation` translates with."""
-    back: str
-    """What translates back, where a text goes there and back."""
+    forward: str
+    """The model that `masked_lm` uses, or that `back_translation` translates with."""
+    backward: str
+    """The model that translates back, if a text is translated there and back."""
 
 
 class Seeds(StrictModel):
@@ -77,31 +77,80 @@ class Seeds(StrictModel):
         return self
 
 
-class Sections(StrictModel):
-    """The keys of params.yaml that say which stages there are, and so which sections."""
+class PipelineParams(StrictModel):
+    """The keys of params.yaml that decide which stages there are."""
 
     tasks: list[str]
     methods: list[str]
-    preferences: dict[str, Preference]
-    seeds: dict[str, Seeds] = {}
-    augmenting: dict[str, Lent] = {}
-    effects: dict[str, Lent] = {}
+    preferences: dict[str, Preference] = Field(default={})
+    seeds: dict[str, Seeds] = Field(default={})
+    augmentation_models: dict[str, AugmentationModels] = Field(default={})
+    augmentation_ablation: dict[str, AugmentationModels] = Field(default={})
 
 
-class Project(Sections):
+class ProjectParams(PipelineParams):
     """The keys of params.yaml that belong to no single task."""
 
     runtime: Runtime
 
-    def lent(self, task: str) -> Lent:
-        """The entry of `task` under `augmenting`.
+    def models_of(self, task: str) -> AugmentationModels:
+        """The entry of `task` in `augmentation_models`.
 
         Raises:
-            ParamsError: it has none.
+            ParamsError: there is none.
         """
-        if task not in self.augmenting:
-            raise ParamsError(f"{paths.PARAMS}: augmenting.{task} is missing")
-        return self.augmenting[task]
+        if task not in self.augmentation_models:
+            raise ParamsError(f"{paths.PARAMS}: augmentation_models.{task} is missing")
+        return self.augmentation_models[task]
+
+
+RENAMED = {
+    "accumulation": "gradient_accumulation_steps",
+    "anchor": "sft_weight",
+    "at_most": "max_rows",
+    "augmentation_effect": "augmentation_ablation",
+    "augmenting": "augmentation_models",
+    "back": "backward",
+    "beams": "num_beams",
+    "blocks": "keep_layers",
+    "clip": "max_grad_norm",
+    "effects": "augmentation_ablation",
+    "evaluate_every": "eval_steps",
+    "every": "every_nth_rating",
+    "ffn": "ffn_dim",
+    "gap": "min_margin",
+    "healing": "recovery",
+    "heads": "attention_heads",
+    "hidden": "span_dropout",
+    "jury": "judge_holdout",
+    "keep": "skip_modules",
+    "l2": "weight_decay",
+    "licence": "license",
+    "likeness": "near_duplicates",
+    "max_positions": "max_position_embeddings",
+    "model": "forward",
+    "new_tokens": "max_new_tokens",
+    "patience": "early_stopping_patience",
+    "permutations": "num_perm",
+    "prompting": "generation",
+    "rank": "r",
+    "rating_edges": "rating_thresholds",
+    "schedule": "lr_scheduler_type",
+    "share": "fraction",
+    "shingle": "ngram_size",
+    "soft": "distillation_weight",
+    "steps": "max_steps",
+    "student": "distilled",
+    "targets": "target_modules",
+    "units": "keep_ffn",
+    "unreadable": "on_unreadable",
+    "vocabulary": "vocab_size",
+    "warmup": "warmup_ratio",
+    "weights": "grouped",
+    "words": "prompt_words",
+    "z": "min_z",
+}
+"""Key of an earlier version → its name now; `unknown_key` names it where the new key exists."""
 
 
 M = TypeVar("M", bound=StrictModel)
@@ -141,9 +190,11 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
     return model.model_validate(section)
 
 
-def project(content: dict[str, Any] | None = None) -> Project:
+def project(content: dict[str, Any] | None = None) -> ProjectParams:
     """The keys of params.yaml that belong to no single task, checked."""
-    return load(Project, content=own_keys(Project, read() if content is None else content))
+    return load(
+        ProjectParams, content=own_keys(ProjectParams, read() if content is None else content)
+    )
 
 
 def own_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, Any]:
@@ -157,12 +208,12 @@ def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -
         model.model_validate(section)
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            at = ".".join([*keys, *(str(part) for part in problem["loc"])])
+            location = tuple(str(part) for part in problem["loc"])
+            at = ".".join([*keys, *location])
             if problem["type"] == "extra_forbidden":
-                siblings = [
-                    ".".join([*at.split(".")[:-1], name]) for name in _fields(model, problem["loc"])
-                ]
-                yield unknown_key(at, siblings)
+                prefix = ".".join([*keys, *location[:-1]])
+                names = known_keys(model, section, problem["loc"][:-1])
+                yield unknown_key(at, [f"{prefix}.{name}" if prefix else name for name in names])
             elif problem["type"] == "missing":
                 yield f"{paths.PARAMS}: {at} is missing"
             else:
@@ -171,23 +222,55 @@ def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -
                 yield f"{paths.PARAMS}: {at}: {problem['msg']} (found {shown})"
 
 
-def _fields(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """The names allowed where an unknown key stood, `loc` being its place below `model`."""
-    for part in loc[:-1]:
-        field = model.model_fields.get(str(part))
-        if (
-            field is not None
-            and isinstance(field.annotation, type)
-            and issubclass(field.annotation, BaseModel)
-        ):
-            model = field.annotation
-        elif not isinstance(part, int):
-            return []
-    return list(model.model_fields)
+def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed at `location` in a section that `model` describes; none if that is open.
+
+    The values of the section say which plug-in, or which member of a union, is meant.
+    """
+    field = None
+    for part in location:
+        fields = getattr(model, "model_fields", {})
+        if isinstance(part, int):
+            section = section[part]
+        elif part in fields:
+            field, section = fields[part], section.get(part)
+        if field is not None:  # any other part is a key of a mapping, or a member of a union
+            model = _model_of(field.annotation, field.metadata, section)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
+    """The model in the type of a field that describes the mapping `section`; None if none does."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        plugin = next((note for note in metadata if isinstance(note, plugin_field)), None)
+        if plugin is None:
+            return annotation
+        with suppress(ValueError):
+            return plugin.params(section)
+        return None
+    parts = [
+        _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
+        if hasattr(part, "__metadata__")
+        else _model_of(part, (), section)
+        for part in get_args(annotation)
+    ]
+    models = [part for part in parts if part is not None]
+    kind = section.get("kind") if isinstance(section, dict) else None
+    chosen = [m for m in models if "kind" in m.model_fields and kind in _literals(m)]
+    return next(iter([*chosen, *models]), None)
+
+
+def _literals(model: type[BaseModel]) -> tuple[Any, ...]:
+    """The values that the field `kind` of a model allows."""
+    return get_args(model.model_fields["kind"].annotation)
 
 
 def unknown_key(at: str, known: list[str]) -> str:
-    """The message for a key that nothing reads, with the closest known one."""
+    """The message for a key that nothing reads, with its new or the closest known name."""
+    prefix, _, key = at.rpartition(".")
+    renamed = f"{prefix}.{RENAMED.get(key)}" if prefix else RENAMED.get(key)
+    if renamed in known:
+        return f"{paths.PARAMS}: {at} is now called {renamed.rpartition('.')[2]}: rename the key"
     return f"{paths.PARAMS}: unknown key {at}.{_nearest(at, known)}"
 
 

@@ -9,19 +9,19 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem.core import params, paths
 from tandem.core.io import write_text, writing
-from tandem.core.params_check import check
+from tandem.core.params_check import SectionReader, check
 
 
-def overlay(top: Path, base: Path) -> None:
+def overlay(top: Path, base: Path, sections_of: SectionReader) -> None:
     """Lay the values of `top` over those of `base`, and write `base`, comments kept.
 
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
-    lay(params.read(top), base)
+    lay(params.read(top), sections_of, base)
 
 
-def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
+def lay(values: dict[str, Any], sections_of: SectionReader, base: Path = paths.PARAMS) -> None:
     """Lay `values` over those of `base`, and write `base`, comments and layout kept.
 
     Raises:
@@ -35,7 +35,7 @@ def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:
     params.read(base)
     below = yaml.load(base.read_text(encoding="utf-8"))
     merge(values, below)
-    check(below)
+    check(below, sections_of)
     text = StringIO()
     yaml.dump(below, text)
     with writing(base) as (partial,):

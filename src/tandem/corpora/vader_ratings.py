@@ -29,7 +29,9 @@ class Params(CorpusParams):
     """Which texts, and where neutral ends."""
 
     domains: list[Domain] = Field(min_length=1)
-    threshold: float = Field(gt=0, lt=4, description="a mean of at least this is positive")
+    threshold: float = Field(
+        default=0.5, gt=0, lt=4, description="smallest mean rating of a positive text"
+    )
 
 
 def rows(params: Params, archive: Archive) -> Records:

@@ -31,7 +31,7 @@ class Pin(StrictModel):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str = Field(pattern=r"^[0-9][A-Za-z0-9.!+_-]*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    sdist: bool = Field(description="the source distribution, not the wheel")
+    sdist: bool = Field(default=False, description="the source distribution, not the wheel")
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"

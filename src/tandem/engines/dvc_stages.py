@@ -4,8 +4,10 @@ The parser comes without DVC's repository, its cache and its graph: a stage asks
 files are its own, and that may take no time.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,19 +16,19 @@ from ruamel.yaml.error import YAMLError
 
 from tandem.core.errors import StageError
 from tandem.core.io import parse_yaml
-from tandem.core.paths import DAG
+from tandem.core.paths import DAG, PARAMS
 from tandem.core.provenance import Declared
 
 KINDS_OF_OUTPUT = ("outs", "metrics", "plots")
 
 
-def stages(root: Path = Path()) -> Iterator[Declared]:
-    """The stages of `root`/dvc.yaml under `root`/params.yaml, in the order in which they stand.
+def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Iterator[Declared]:
+    """The stages of `root`/dvc.yaml, in its order, under params.yaml or under the params `content`.
 
     Raises:
-        StageError: dvc.yaml cannot be read, or names params that are not there.
+        StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
-    resolver = _resolver(root)
+    resolver = _resolver(root, content)
     for name in _reading(root, lambda: list(resolver.get_keys())):
         yield _stage(root, resolver, name)
 
@@ -42,15 +44,31 @@ def stage_of(command: str, name: str | None = None) -> Declared | None:
     return next((stage for stage in stages() if stage.command == command), None)
 
 
-def _resolver(root: Path) -> Any:
-    """DVC's parser of dvc.yaml; of a repository it needs the settings and a way to files."""
+def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[str]]:
+    """Task → the sections of params.yaml that stages of `root`/dvc.yaml read.
+
+    Raises:
+        StageError: dvc.yaml cannot be read, or uses params that do not exist.
+    """
+    found: dict[str, set[str]] = {task: set() for task in content["tasks"]}
+    for stage in stages(root, content):
+        for key in stage.params:
+            task, dot, section = key.partition(".")
+            if dot and task in found:
+                found[task].add(section.partition(".")[0])
+    return found
+
+
+def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
+    """DVC's parser of dvc.yaml; of a repository it needs the settings and a file system."""
     from dvc.parsing import DataResolver
 
     def data() -> Any:
         return parse_yaml((root / DAG).read_text(encoding="utf-8"))
 
     folder = str(root.resolve())
-    repo = SimpleNamespace(fs=_Files, config={}, root_dir=folder)
+    files = _Files(folder, content)
+    repo = SimpleNamespace(fs=files, config={}, root_dir=folder)
     return _reading(root, lambda: DataResolver(repo, folder, data()))
 
 
@@ -91,16 +109,32 @@ def _reading(root: Path, read: Any) -> Any:
         ValueError,
     ) as error:  # fmt: skip
         problem = " ".join(str(error).split())
-        raise StageError(f"{root / DAG} cannot be read: {problem}; mend it, then again") from None
+        raise StageError(f"{root / DAG} cannot be read: {problem}; fix it and run again") from None
 
 
 class _Files:
-    """The part of fsspec that the parser calls, for local files; fsspec is slow to import."""
+    """The part of fsspec that the parser calls, for local files; fsspec is slow to import.
 
-    join, normpath, relpath = os.path.join, os.path.normpath, os.path.relpath
-    exists, isdir, open = os.path.exists, os.path.isdir, open
+    With `content`, it replaces what is in params.yaml.
+    """
+
+    join = staticmethod(os.path.join)
+    normpath = staticmethod(os.path.normpath)
+    relpath = staticmethod(os.path.relpath)
+    exists = staticmethod(os.path.exists)
+    isdir = staticmethod(os.path.isdir)
+
+    def __init__(self, root: str, content: Mapping[str, Any] | None) -> None:
+        self.params = os.path.join(root, PARAMS)  # noqa: PTH118 - the parser's paths are strings
+        self.content = content
+
+    def open(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        """A file for reading."""
+        if self.content is not None and os.path.normpath(path) == os.path.normpath(self.params):
+            return StringIO(json.dumps(self.content))  # JSON is YAML
+        return open(path, *args, **kwargs)  # noqa: PTH123
 
     @staticmethod
     def suffix(path: str) -> str:
-        """The ending of a file's name, by which the parser knows its format."""
-        return os.path.splitext(path)[1]  # noqa: PTH122 - the parser's paths are texts
+        """The extension of a file name, by which the parser knows its format."""
+        return os.path.splitext(path)[1]  # noqa: PTH122

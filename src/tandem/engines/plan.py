@@ -24,9 +24,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from tandem.core import io, params_check, paths
+from tandem.core import io, params, params_check, paths
 from tandem.core.errors import StageError, TandemError, line
-from tandem.engines import stage_server
+from tandem.engines import dvc_stages, stage_server
 from tandem.patches import dvc
 
 CODE = "code"
@@ -117,7 +117,7 @@ def check_params() -> None:
     """
     if CHECKED.exists() and CHECKED.read_text() == _state_of_params():
         return
-    params_check.check()
+    params_check.check(params.read(), dvc_stages.sections)
     remember_check()
 
 

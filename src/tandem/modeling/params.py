@@ -21,7 +21,7 @@ class ClassificationParams(StrictModel):
     """Settings of a classifier."""
 
     kind: Literal["classification"]
-    rating_edges: list[float] | None = None
+    rating_thresholds: list[float] | None = None
     """Train on soft labels from ratings: the mean ratings between neighbouring classes, ascending,
     one fewer than classes. null: train on the labels."""
     class_weights: Literal["none", "balanced"] = "none"
@@ -32,9 +32,9 @@ class Seq2SeqParams(StrictModel):
     """Settings of a sequence-to-sequence model."""
 
     kind: Literal["seq2seq"]
-    vocabulary: int = Field(ge=300)
+    vocab_size: int = Field(ge=300)
     """Size of the byte-level BPE vocabulary that source and target share."""
-    beams: int = Field(default=4, ge=1)
+    num_beams: int = Field(default=4, ge=1)
     """Beams of the search; 1 is greedy."""
     length_penalty: float = 1.0
     """Exponent of the length by which a translation's log-probability is divided."""
@@ -48,7 +48,7 @@ class TaggingParams(StrictModel):
     """What the label is predicted from: the first token, or the mean of all tokens."""
     span_weight: float = Field(default=1.0, gt=0)
     """Weight of the loss of the tags, relative to the loss of the label."""
-    hidden: float = Field(default=0.0, ge=0, lt=1)
+    span_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Fraction of the rows of a batch in which the words of all spans are replaced by random ones
     in training, so that the model learns from the words around a span."""
     class_weights: Literal["none", "balanced"] = "none"

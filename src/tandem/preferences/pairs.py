@@ -81,8 +81,8 @@ def form(rows: Iterable[Row], rule: Rule, most: int | None, stream: random.Rando
         pairs += _match(own, rule)
     if not pairs:
         raise DataError(
-            f"no preference pair: no two rows of a domain have ratings {rule.gap} apart at z ≥ "
-            f"{rule.z}. Rows need `ratings` of several people"
+            f"no preference pair: no two rows of a domain have ratings {rule.min_margin} apart at z ≥ "
+            f"{rule.min_z}. Rows need `ratings` of several people"
         )
     stream.shuffle(pairs)
     return pairs[:most]
@@ -115,7 +115,7 @@ def _match(opinions: Sequence[_Opinion], rule: Rule) -> list[Pair]:
 def _apart(one: _Opinion, other: _Opinion, rule: Rule) -> bool:
     """Whether the means differ by `gap`, and by `z` standard errors of their difference."""
     gap = abs(one.mean - other.mean)
-    return gap >= rule.gap and gap >= rule.z * math.hypot(one.error, other.error)
+    return gap >= rule.min_margin and gap >= rule.min_z * math.hypot(one.error, other.error)
 
 
 def _pair(worse: _Opinion, better: _Opinion) -> Pair:

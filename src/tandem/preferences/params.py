@@ -8,9 +8,9 @@ from tandem.core.schema import StrictModel
 class Rule(StrictModel):
     """When one text counts as preferred to another."""
 
-    gap: float = Field(gt=0)
+    min_margin: float = Field(gt=0)
     """Smallest difference of the two mean ratings, in steps of the rating scale."""
-    z: float = Field(ge=0)
+    min_z: float = Field(ge=0)
     """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
 
 
@@ -24,9 +24,9 @@ class Contrast(StrictModel):
 class Prompting(StrictModel):
     """What a generator goes on from, and how far."""
 
-    words: int = Field(ge=0)
+    prompt_words: int = Field(ge=0)
     """Words of a text that make its prompt; with 0 the generator starts from nothing."""
-    new_tokens: int = Field(ge=1)
+    max_new_tokens: int = Field(ge=1)
     """Tokens drawn at the most."""
     batch_size: int = Field(ge=1)
     """Continuations drawn at once."""

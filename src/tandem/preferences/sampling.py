@@ -54,15 +54,19 @@ def prompts(rows: Sequence[R], prompting: Prompting, most: int | None) -> list[R
     Raises:
         DataError: there is none.
     """
-    found = hash_sample([row for row in rows if len(row.text.split()) > prompting.words], most)
+    found = hash_sample(
+        [row for row in rows if len(row.text.split()) > prompting.prompt_words], most
+    )
     if not found:
-        raise DataError(f"no text has more than {prompting.words} words: take shorter prompts")
+        raise DataError(
+            f"no text has more than {prompting.prompt_words} words: take shorter prompts"
+        )
     return found
 
 
 def starts_of(model: Model, rows: Sequence[Row], prompting: Prompting) -> list[list[int]]:
     """BOS and the first words of each row's text, as tokens, `model.max_length` at the most."""
-    texts = [" ".join(row.text.split()[: prompting.words]) for row in rows]
+    texts = [" ".join(row.text.split()[: prompting.prompt_words]) for row in rows]
     bos = model.tokenizer.bos_token_id
     return [[bos, *tokens][: model.max_length] for tokens in model.tokens(texts)]
 
@@ -83,7 +87,7 @@ def draw(model: Model, prompting: Prompting, rows: Sequence[Row], seed: int) -> 
     found: dict[int, Sample] = {}
     for places in by_length(starts, prompting.batch_size):
         batch = [starts[place] for place in places]
-        drawn = _continue(model, batch, prompting.new_tokens, stream)
+        drawn = _continue(model, batch, prompting.max_new_tokens, stream)
         found |= dict(zip(places, drawn, strict=True))
     return [found[place] for place in range(len(rows))]
 

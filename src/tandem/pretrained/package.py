@@ -26,8 +26,8 @@ class Params(WeightsParams, Pin):
 
     path: str
     license: str
-    blocks: int | None = Field(default=None, ge=1)
-    """The first blocks of a GGUF file's model alone, to try things out; null takes all."""
+    num_hidden_layers: int | None = Field(default=None, ge=1)
+    """Keep only the first blocks of a GGUF model, for a quick trial; null keeps all."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
@@ -71,4 +71,4 @@ def _from_gguf(content: Archive, params: Params, folder: Path, runtime: Runtime)
             io.copy_into(Path(place), GGUF, source)
         from tandem.pretrained.common.gguf import convert
 
-        convert(Path(place) / GGUF, folder, runtime, params.blocks)
+        convert(Path(place) / GGUF, folder, runtime, params.num_hidden_layers)

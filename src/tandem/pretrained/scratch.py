@@ -15,12 +15,12 @@ from tandem.pretrained.common.model_files import clean
 class Params(WeightsParams):
     """The shape."""
 
-    d_model: int = Field(ge=8, description="width; a multiple of heads")
-    ffn: int = Field(ge=8, description="width inside a feed-forward block")
-    heads: int = Field(ge=1)
+    d_model: int = Field(ge=8, description="width; a multiple of attention_heads")
+    ffn_dim: int = Field(ge=8, description="width inside a feed-forward block")
+    attention_heads: int = Field(ge=1)
     encoder_layers: int = Field(ge=1)
     decoder_layers: int = Field(ge=1)
-    max_positions: int = Field(ge=8, description="the longest input or output, in tokens")
+    max_position_embeddings: int = Field(ge=8, description="the longest input or output, in tokens")
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
@@ -29,13 +29,13 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
     MarianConfig(
         d_model=params.d_model,
-        encoder_ffn_dim=params.ffn,
-        decoder_ffn_dim=params.ffn,
-        encoder_attention_heads=params.heads,
-        decoder_attention_heads=params.heads,
+        encoder_ffn_dim=params.ffn_dim,
+        decoder_ffn_dim=params.ffn_dim,
+        encoder_attention_heads=params.attention_heads,
+        decoder_attention_heads=params.attention_heads,
         encoder_layers=params.encoder_layers,
         decoder_layers=params.decoder_layers,
-        max_position_embeddings=params.max_positions,
+        max_position_embeddings=params.max_position_embeddings,
         # One table serves both sides and the output: at this size it is most of the weights.
         share_encoder_decoder_embeddings=True,
         tie_word_embeddings=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.core.io import read_json
-from tandem.core.params import Project
+from tandem.core.params import ProjectParams
 
 EFFECT = "augmentation-effect"
 WAY = ("reward", "judge", "align", EFFECT)
@@ -39,7 +39,7 @@ class Figure:
     seed: int | None = None
 
 
-def load(root: Path, project: Project) -> Metrics:
+def load(root: Path, project: ProjectParams) -> Metrics:
     """All metrics under `root` (reports/metrics): by stage, then by TASK or TASK-VARIANT.
 
     Spreads of tasks that are no longer trained with several seeds are left out.
@@ -53,7 +53,7 @@ def load(root: Path, project: Project) -> Metrics:
     return found
 
 
-def gather(metrics: Metrics, project: Project) -> list[Figure]:
+def gather(metrics: Metrics, project: ProjectParams) -> list[Figure]:
     """Every figure of the project's tasks and variants, sorted.
 
     A file of a task or method that is no longer in params is left out.
@@ -84,20 +84,20 @@ def summary(figures: Sequence[Figure]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["task"], row["variant"], row["metric"]))
 
 
-def variants(task: str, project: Project) -> list[str]:
+def variants(task: str, project: ProjectParams) -> list[str]:
     """The variants of a task's model, as the evaluate stages name them."""
     return ["base", *(["aligned"] if task in project.preferences else []), *project.methods]
 
 
 def _sources(
-    metrics: Metrics, task: str, project: Project
+    metrics: Metrics, task: str, project: ProjectParams
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Stage, variant and content, wherever a task's scores stand."""
     for variant in dict.fromkeys([*variants(task, project), GRAPH]):
         yield "evaluate", variant, metrics.get("evaluate", {}).get(f"{task}-{variant}", {})
     for name, content in metrics.get("baseline", {}).get(task, {}).items():
         yield "baseline", name if name == "human" else f"baseline/{name}", content
-    if task in project.effects:
+    if task in project.augmentation_ablation:
         for name, content in metrics.get(EFFECT, {}).get(task, {}).items():
             yield EFFECT, f"augmentation/{name}", content
     if task in project.preferences:

@@ -26,14 +26,14 @@ from tandem.splitting.stratified_groups import digest
 class Jury(StrictModel):
     """What is set aside."""
 
-    share: float = Field(gt=0, lt=1)
+    fraction: float = Field(gt=0, lt=1)
     """Of the groups of train."""
-    every: int = Field(ge=2)
+    every_nth_rating: int = Field(ge=2)
     """4: each fourth rating of a text, from the first on, is the judge's."""
 
 
 def set_aside(place: Mapping[str, str], jury: Jury, salt: str) -> dict[str, str]:
-    """The split of each group, `jury.share` of those of train being the judge's now.
+    """The split of each group, `jury.fraction` of those of train being the judge's now.
 
     They are the first in the order of sha256(salt + judge + group).
     """
@@ -41,7 +41,7 @@ def set_aside(place: Mapping[str, str], jury: Jury, salt: str) -> dict[str, str]
         (group for group, split in place.items() if split == "train"),
         key=lambda group: digest(f"{salt}\0{JUDGE}", group),
     )
-    chosen = train[: round(len(train) * jury.share)]
+    chosen = train[: round(len(train) * jury.fraction)]
     return {**place, **dict.fromkeys(chosen, JUDGE)}
 
 

@@ -59,6 +59,6 @@ def require_no_leak(task: str, figures: dict[str, Any]) -> dict[str, Any]:
     if crossing:
         what = ", ".join(f"{key}: {count}" for key, count in crossing.items())
         raise DataError(
-            f"{task}: the split is not clean ({what}): raise {task}.split.likeness.permutations"
+            f"{task}: the split is not clean ({what}): raise {task}.split.near_duplicates.num_perm"
         )
     return figures

@@ -28,7 +28,7 @@ from tandem.preferences.params import Prompting
 class Params(Training):
     """How the generator is aligned; `max_rows` and `max_validation_rows` count prompts."""
 
-    prompting: Prompting
+    generation: Prompting
     """What the generator continues, and how far."""
     samples_per_prompt: int = Field(default=4, ge=2)
     """Continuations of each prompt."""
@@ -37,15 +37,15 @@ class Params(Training):
     samples_per_prompt."""
     beta: float = Field(default=0.1, gt=0)
     """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
-    anchor: float = Field(default=0.0, ge=0)
+    sft_weight: float = Field(default=0.0, ge=0)
     """Weight of the negative log-likelihood of chosen samples; Pang et al. (2024) use 1."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.samples_per_prompt < 2 * self.pairs_per_prompt:
             raise ValueError("samples_per_prompt must be at least twice pairs_per_prompt")
-        if self.max_length <= self.prompting.new_tokens:
-            raise ValueError("max_length must leave room for a prompt before new_tokens")
+        if self.max_length <= self.generation.max_new_tokens:
+            raise ValueError("max_length must leave room for a prompt before max_new_tokens")
         return self
 
 
@@ -61,25 +61,25 @@ def main(task: str) -> None:
     runtime, settings = params.project().runtime, params.load(Params, task, "align")
     reward = RewardModel.load(paths.model(task, "reward"))
     base, aligned = (generator_of(task, "base") for _ in range(2))
-    base.max_length = aligned.max_length = settings.max_length - settings.prompting.new_tokens
+    base.max_length = aligned.max_length = settings.max_length - settings.generation.max_new_tokens
     limits = {"train": settings.max_rows, "validation": settings.max_validation_rows}
-    rows = {name: prompts(_rows(task, name), settings.prompting, n) for name, n in limits.items()}
+    rows = {name: prompts(_rows(task, name), settings.generation, n) for name, n in limits.items()}
 
     def sample(model: Any, split: str, name: str) -> completions.Written:
         repeated = [row for row in rows[split] for _ in range(settings.samples_per_prompt)]
         seed = derived_seed(runtime.seed, task, "align", name)
-        return completions.write(model, repeated, settings.prompting, reward, seed)
+        return completions.write(model, repeated, settings.generation, reward, seed)
 
     pin_torch(runtime)
     written = {split: sample(base, split, split) for split in limits}
     counts = settings.samples_per_prompt, settings.pairs_per_prompt
     pairs = {name: dpo.ranked(own.samples, own.rewards, *counts) for name, own in written.items()}
-    loss = dpo.loss(settings.beta, settings.anchor)
+    loss = dpo.loss(settings.beta, settings.sft_weight)
     train, validation = pairs["train"], pairs["validation"]
     curve = fit(aligned.network, loss, train, validation, dpo.collate, settings, runtime)
 
     after = sample(aligned, "validation", "aligned")
-    kl = completions.moved(aligned, base, after, settings.prompting.batch_size, runtime)
+    kl = completions.moved(aligned, base, after, settings.generation.batch_size, runtime)
     results = {
         "prompts": len(rows["train"]),
         "pairs": len(train),

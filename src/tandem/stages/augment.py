@@ -28,7 +28,9 @@ def main(task: str) -> None:
         tasks.load(task),
     )
     train, held_out = rows_to_augment(spec)
-    derived, counts = derive(train, held_out, spec, settings, project.lent(task), project.runtime)
+    derived, counts = derive(
+        train, held_out, spec, settings, project.models_of(task), project.runtime
+    )
     with io.writing(paths.augmented(task), paths.metrics("augment", task)) as (folder, metrics):
         write_rows(folder / "train.parquet", [*train, *derived], spec.row)
         operations = {operation.kind: counts[operation.kind] for operation in settings.operations}

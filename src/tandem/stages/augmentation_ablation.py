@@ -35,7 +35,9 @@ class Params(metrics.TestRows):
     """Which operations are tried; `max_rows` and `batch_size` are those of the validation rows."""
 
     operations: list[AnyAugmentation]
-    share: float = Field(gt=0, le=1, description="fraction of training rows that get a derived row")
+    fraction: float = Field(
+        gt=0, le=1, description="fraction of training rows that get a derived row"
+    )
 
     @field_validator("operations")
     @classmethod
@@ -55,11 +57,11 @@ def main(task: str) -> None:
     from tandem.modeling.training.train_model import train_model
 
     project, spec = params.project(), tasks.load(task)
-    if task not in project.effects:
-        raise ParamsError(f"{paths.PARAMS}: effects.{task} is missing")
+    if task not in project.augmentation_ablation:
+        raise ParamsError(f"{paths.PARAMS}: augmentation_ablation.{task} is missing")
     settings = params.load(Params, task, "augmentation_ablation")
     training = train_params(spec)
-    training = training.model_copy(update={"patience": training.steps})
+    training = training.model_copy(update={"patience": training.max_steps})
     train, held_out = rows_to_augment(spec)
     originals = hash_sample(train, training.max_rows)
     validation: list[Row] = list(read_rows(paths.split(task) / "validation.parquet", spec.row))
@@ -68,8 +70,8 @@ def main(task: str) -> None:
 
     arms: dict[str, list[Row]] = {NONE: []}
     for operation in settings.operations:
-        alone = AugmentParams(operations=[operation], share=settings.share)
-        models, runtime = project.effects[task], project.runtime
+        alone = AugmentParams(operations=[operation], fraction=settings.fraction)
+        models, runtime = project.augmentation_ablation[task], project.runtime
         arms[operation.kind], _ = derive(originals, held_out, spec, alone, models, runtime)
     results: dict[str, Any] = {}
     without: dict[str, Any] = {}

@@ -29,7 +29,7 @@ class Params(StrictModel):
     """Which texts form a preference pair; the same as in `reward`."""
     max_pairs: int | None = Field(default=None, ge=1)
     """At most this many test pairs; null takes all."""
-    prompting: Prompting
+    generation: Prompting
     """What both generators continue, and how far."""
     max_prompts: int = Field(ge=1)
     """At most this many test prompts."""
@@ -49,13 +49,13 @@ def main(task: str) -> None:
     ratings = preference_of(task).ratings
     pairs = pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime)
     test = read_rows(paths.split(task) / "test.parquet", tasks.load(task).row)
-    rows = prompts(test, settings.prompting, settings.max_prompts)
+    rows = prompts(test, settings.generation, settings.max_prompts)
 
     pin_torch(runtime)
     scored = evaluation.score_pairs(pairs, reward, judge)
     written = {
         variant: completions.write(
-            model, rows, settings.prompting, reward, derived_seed(runtime.seed, task, variant)
+            model, rows, settings.generation, reward, derived_seed(runtime.seed, task, variant)
         )
         for variant, model in (("base", base), ("aligned", aligned))
     }
@@ -67,7 +67,7 @@ def main(task: str) -> None:
         results[variant]["vader"] = evaluation.mean_vader(texts[variant], runtime)
     results["aligned"] |= evaluation.win_rates(texts["aligned"], texts["base"], runtime)
     results["aligned"] |= completions.moved(
-        aligned, base, written["aligned"], settings.prompting.batch_size, runtime
+        aligned, base, written["aligned"], settings.generation.batch_size, runtime
     )
     outputs = paths.preference_predictions(task), paths.metrics("evaluate-preferences", task)
     with io.writing(*outputs) as (folder, figures):

@@ -32,10 +32,10 @@ class Params(StrictModel):
     """Where a task's rows come from."""
 
     source: AnySource
-    unreadable: Literal["keep", "stop"] = Field(
+    on_unreadable: Literal["keep", "raise"] = Field(
         default="keep", description="whether a record that cannot be parsed stops the stage"
     )
-    at_most: int | None = Field(
+    max_rows: int | None = Field(
         default=None, ge=1, description="about this many rows, in whole groups; null takes all"
     )
 
@@ -45,15 +45,15 @@ def main(task: str) -> None:
 
     Raises:
         SourceError: the source cannot be reached, or is not the pinned one.
-        DataError: no record can be parsed, or one cannot and `unreadable` is `stop`.
+        DataError: no record can be parsed, or one cannot and `on_unreadable` is `raise`.
     """
     settings, spec = params.load(Params, task, "fetch"), tasks.load(task)
     source = settings.source
     rows, unreadable = parse_records(source.plugin.rows(source), spec)
     where = f"{task}: the source ({source.kind})"
-    check_readable(rows, unreadable, where, settings.unreadable)
-    if settings.at_most is not None:
-        rows = sample_groups(rows, settings.at_most)
+    check_readable(rows, unreadable, where, settings.on_unreadable)
+    if settings.max_rows is not None:
+        rows = sample_groups(rows, settings.max_rows)
     counts = count(rows, unreadable)
     text = card(spec, source.plugin.origin(source), counts)
     with io.writing(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):

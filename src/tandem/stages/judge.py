@@ -1,6 +1,6 @@
 """Fit a second judge of texts, to other people's ratings of other texts than the reward model's.
 
-Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.jury` sets aside, RATINGS being the
+Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, RATINGS being the
         task with rated rows that `preferences.TASK` names; the model folder `judge` that it names;
         the params `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     what `from_pretrained` of Hugging Face reads
@@ -52,7 +52,9 @@ def main(task: str) -> None:
     preference = preference_of(task)
     training = params.load(Params, task, "judge")
     if not (split(preference.ratings) / f"{JUDGE}.parquet").exists():
-        raise ParamsError(f"{PARAMS}: {preference.ratings}.split.jury sets nothing aside for it")
+        raise ParamsError(
+            f"{PARAMS}: {preference.ratings}.split.judge_holdout sets nothing aside for it"
+        )
     rows = hash_sample(rated_rows(preference.ratings, JUDGE), None)
     held_out = len(rows) // VALIDATION
     stream = generator(runtime, preference.ratings, "pairs", JUDGE)

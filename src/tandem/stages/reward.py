@@ -26,7 +26,7 @@ class Params(Training):
 
     pairs: Rule
     """Which texts count as preferred to which."""
-    contrast: Contrast | None
+    contrast: Contrast | None = None
     """Classes of the encoder to start from, where it was trained to classify; null starts anew."""
 
 

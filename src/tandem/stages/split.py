@@ -39,8 +39,8 @@ class Params(StrictModel):
 
     ratios: Ratios = Ratios()
     salt: str = Field(default="tandem", description="another salt gives another split")
-    likeness: Likeness = Likeness()
-    jury: Jury | None = Field(default=None, description="what is set aside for a judge")
+    near_duplicates: Likeness = Likeness()
+    judge_holdout: Jury | None = Field(default=None, description="what is set aside for a judge")
     on_leak: Literal["drop_train", "drop_held_out"] = Field(
         default="drop_train", description="which row is dropped if two splits hold one text"
     )
@@ -56,23 +56,25 @@ def main(task: str) -> None:
     raw = read_rows(paths.raw(task) / paths.ROWS, spec.row)
     clean = read_rows(paths.clean(task) / paths.ROWS, spec.row)
     assignment = assign(raw, spec, settings.ratios, settings.salt)
-    if settings.jury:
-        assignment = set_aside(assignment, settings.jury, settings.salt)
-    drop = rows_to_drop(raw, clean, assignment, spec, settings.likeness, settings.on_leak)
+    if settings.judge_holdout:
+        assignment = set_aside(assignment, settings.judge_holdout, settings.salt)
+    drop = rows_to_drop(raw, clean, assignment, spec, settings.near_duplicates, settings.on_leak)
     splits = {
         name: [row for row in clean if assignment[row.group] == name and row.id not in drop]
-        for name in ((*SPLITS, JUDGE) if settings.jury else SPLITS)
+        for name in ((*SPLITS, JUDGE) if settings.judge_holdout else SPLITS)
     }
     for name, rows in splits.items():
         if not rows:
-            share = "jury.share" if name == JUDGE else f"ratios.{name}"
+            share = "judge_holdout.fraction" if name == JUDGE else f"ratios.{name}"
             raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{share}")
     dropped = [Dropped(id=r.id, reason=drop[r.id], text=r.text) for r in clean if r.id in drop]
-    checked = require_no_leak(task, proof(splits, spec, settings.likeness))
+    checked = require_no_leak(task, proof(splits, spec, settings.near_duplicates))
     with io.writing(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
         for name, rows in splits.items():
-            if settings.jury:
-                rows = [with_ratings(row, name, settings.jury.every) for row in rows]
+            if settings.judge_holdout:
+                rows = [
+                    with_ratings(row, name, settings.judge_holdout.every_nth_rating) for row in rows
+                ]
             write_rows(folder / f"{name}.parquet", rows, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
         io.write_json(metrics, summary(splits, dropped, spec) | {"proof": checked})

@@ -64,7 +64,7 @@ def proof(
     """
     forms = {split: sorted({form(row, task) for row in rows}) for split, rows in splits.items()}
     numbers: dict[str, int] = {}
-    grams = {split: _matrix(texts, likeness.shingle, numbers) for split, texts in forms.items()}
+    grams = {split: _matrix(texts, likeness.ngram_size, numbers) for split, texts in forms.items()}
     tops = [_similar(grams[a], grams[b], likeness.threshold) for a, b in combinations(splits, 2)]
     return {
         "groups_crossing": _crossing((row.group for row in rows) for rows in splits.values()),

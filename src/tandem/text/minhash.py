@@ -20,8 +20,8 @@ class Likeness(StrictModel):
     threshold: float = Field(
         default=0.8, gt=0, lt=1, description="smallest Jaccard similarity of near-duplicates"
     )
-    shingle: int = Field(default=5, ge=1, description="characters per n-gram")
-    permutations: int = Field(default=128, ge=16, description="MinHash values per text")
+    ngram_size: int = Field(default=5, ge=1, description="characters per n-gram")
+    num_perm: int = Field(default=128, ge=16, description="MinHash values per text")
 
 
 def shingles(form: str, size: int) -> set[str]:
@@ -64,15 +64,16 @@ class Index:
 
         self.likeness = likeness
         self.added: list[tuple[str, str]] = []
-        count, rows = bands(likeness.threshold, likeness.permutations)
+        count, rows = bands(likeness.threshold, likeness.num_perm)
         self.lsh = RMinHashLSH(likeness.threshold, num_perm=count * rows, num_bands=count)
 
     def near(self, form: str, sketch: object) -> list[tuple[float, str]]:
         """Similarity and key of each added text at or above the threshold, most similar first."""
-        own = shingles(form, self.likeness.shingle)
+        own = shingles(form, self.likeness.ngram_size)
         candidates = (self.added[place] for place in self.lsh.query(sketch))
         close = (
-            (jaccard(own, shingles(other, self.likeness.shingle)), key) for key, other in candidates
+            (jaccard(own, shingles(other, self.likeness.ngram_size)), key)
+            for key, other in candidates
         )
         return sorted(
             (pair for pair in close if pair[0] >= self.likeness.threshold),
@@ -89,8 +90,8 @@ def sketches(forms: Iterable[str], likeness: Likeness) -> Iterator[object]:
     """The MinHash of each form, in order."""
     from rensa import RMinHash
 
-    count, rows = bands(likeness.threshold, likeness.permutations)
+    count, rows = bands(likeness.threshold, likeness.num_perm)
     for form in forms:
         sketch = RMinHash(num_perm=count * rows, seed=SEED)
-        sketch.update(list(shingles(form, likeness.shingle)))
+        sketch.update(list(shingles(form, likeness.ngram_size)))
         yield sketch

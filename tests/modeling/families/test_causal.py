@@ -16,9 +16,9 @@ from tandem.tasks.generation import GenerationRow
 TASK = tasks.load("generation")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 TRAINING = Training(
-    steps=12,
-    evaluate_every=6,
-    patience=3,
+    max_steps=12,
+    eval_steps=6,
+    early_stopping_patience=3,
     batch_size=4,
     learning_rate=0.01,
     trainable_layers=1,

@@ -25,9 +25,9 @@ from tandem.tasks.sentiment import SentimentRow
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING = Training(
-    steps=60,
-    evaluate_every=30,
-    patience=5,
+    max_steps=60,
+    eval_steps=30,
+    early_stopping_patience=5,
     batch_size=8,
     learning_rate=5e-3,
     dropout=0.0,

@@ -58,7 +58,12 @@ TEXTS = [
 TASK = tasks.load("translation")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 TRAINING = Training(
-    steps=6, evaluate_every=3, patience=3, batch_size=8, learning_rate=0.002, max_length=32
+    max_steps=6,
+    eval_steps=3,
+    early_stopping_patience=3,
+    batch_size=8,
+    learning_rate=0.002,
+    max_length=32,
 )
 SETTINGS = Params(kind="seq2seq", vocabulary=330, beams=2)
 NEW = ["Low target temperature", "Select {device} for {name} or {device}", "{a} {b}", "☃ zzz"]
@@ -276,11 +281,22 @@ def test_the_loss_judges_the_logits(scratch: Path) -> None:
 
 
 METHODS: dict[str, dict[str, Any]] = {
-    "int8": {"per_token": False, "beams": 1},
+    "int8": {"per_token": False, "num_beams": 1},
     "weights": {"bits": 4, "group_size": 16},
-    "magnitude": {"share": 0.5, "scope": "network", "healing": TRAINING},
-    "pruned": {"units": 0.5, "heads": 0.5, "blocks": 1.0, "rows": 8, "healing": TRAINING},
-    "student": {"blocks": 0.5, "temperature": 2.0, "soft": 0.5, "training": TRAINING},
+    "magnitude": {"keep_weights": 0.5, "scope": "network", "recovery": TRAINING},
+    "pruned": {
+        "keep_ffn": 0.5,
+        "keep_heads": 0.5,
+        "keep_layers": 1.0,
+        "rows": 8,
+        "recovery": TRAINING,
+    },
+    "student": {
+        "keep_layers": 0.5,
+        "temperature": 2.0,
+        "distillation_weight": 0.5,
+        "training": TRAINING,
+    },
 }
 
 

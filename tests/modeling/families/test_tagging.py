@@ -30,9 +30,9 @@ from tandem.tasks.intent import IntentRow
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING = Training(
-    steps=60,
-    evaluate_every=30,
-    patience=5,
+    max_steps=60,
+    eval_steps=30,
+    early_stopping_patience=5,
     batch_size=4,
     learning_rate=1e-2,
     dropout=0.0,

@@ -23,7 +23,7 @@ def saved(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     # 96 rows in batches of 8: an epoch is 12 batches, 6 steps of two processes
-    settings = {"steps": 12, "evaluate_every": 6, "learning_rate": 3e-3, "dropout": 0.1}
+    settings = {"max_steps": 12, "eval_steps": 6, "learning_rate": 3e-3, "dropout": 0.1}
     distributed.run(processes.train, 2, tmp_path, settings)
     first, second = saved(tmp_path)
     assert all(torch.equal(first["weights"][n], second["weights"][n]) for n in first["weights"])
@@ -35,7 +35,7 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 
 
 def test_one_process_is_this_one(tmp_path: Path) -> None:
-    distributed.run(processes.train, 1, tmp_path, {"steps": 1})
+    distributed.run(processes.train, 1, tmp_path, {"max_steps": 1})
     assert [path.name for path in tmp_path.glob("*.json")] == ["0.json"]
     with pytest.raises(DataError, match="row 7"):
         distributed.run(processes.mistake, 1)

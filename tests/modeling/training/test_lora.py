@@ -21,7 +21,7 @@ from tandem.preferences.params import Prompting
 from tandem.preferences.sampling import draw
 from tandem.tasks.generation import GenerationRow
 
-LORA = {"rank": 4, "alpha": 8.0}
+LORA = {"r": 4, "alpha": 8.0}
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 
@@ -46,7 +46,7 @@ def test_trains_blocks_through_low_ranks_and_the_head_in_full() -> None:
 
 
 def test_targets_and_trainable_layers_choose_the_layers() -> None:
-    net, _ = trained(lora=LORA | {"targets": ["query", "value"]}, trainable_layers=1)
+    net, _ = trained(lora=LORA | {"target_modules": ["query", "value"]}, trainable_layers=1)
     blocks = {name for name in moved(net) if "layer." in name}
     at = "bert.encoder.layer.1.attention.self"
     assert blocks == {f"{at}.query.weight", f"{at}.value.weight"}
@@ -54,7 +54,7 @@ def test_targets_and_trainable_layers_choose_the_layers() -> None:
 
 def test_a_target_that_is_not_there_is_told() -> None:
     with pytest.raises(StageError, match="it has dense, key, query, value"):
-        trained(lora=LORA | {"targets": ["q_proj"]})
+        trained(lora=LORA | {"target_modules": ["q_proj"]})
 
 
 def test_repeats_bit_by_bit() -> None:
@@ -92,7 +92,9 @@ def test_a_decoder_is_trained_and_aligned_and_saved_as_it_was(
     model.save(tmp_path / "base")
     model = Model.load(tmp_path / "base", tasks.load("generation"))
     model.max_length = 24
-    samples = draw(model, Prompting(words=1, new_tokens=6, batch_size=4), splits["train"][:4], 1)
+    samples = draw(
+        model, Prompting(prompt_words=1, max_new_tokens=6, batch_size=4), splits["train"][:4], 1
+    )
     pairs = dpo.ranked(samples, [1.0, 0.0, 1.0, 0.0], 2, 1)
     fit(model.network, dpo.loss(0.1), pairs, pairs, dpo.collate, training, RUNTIME)
     model.save(tmp_path / "aligned")
@@ -109,7 +111,7 @@ def test_an_encoder_decoder_has_adapters_in_both_stacks() -> None:
     )
     names = set(dict(marian.named_modules()))
     freeze(marian, 1)
-    adapted = adapt(marian, Lora(rank=2, alpha=2.0))
+    adapted = adapt(marian, Lora(r=2, alpha=2.0))
     trainable = {name for name, p in marian.named_parameters() if p.requires_grad}
     for stack in ("encoder", "decoder"):
         assert f"model.{stack}.layers.0.fc1.lora_A.default.weight" in trainable

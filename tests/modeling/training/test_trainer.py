@@ -32,14 +32,14 @@ gc.freeze()  # the Trainer collects garbage at each start: half a second among t
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING: dict[str, Any] = {
-    "steps": 12,
-    "evaluate_every": 4,
-    "patience": 9,
+    "max_steps": 12,
+    "eval_steps": 4,
+    "early_stopping_patience": 9,
     "batch_size": 8,
     "learning_rate": 1e-3,
     "max_length": 16,
     "dropout": 0.0,
-    "l2": 0.0,
+    "weight_decay": 0.0,
 }
 
 

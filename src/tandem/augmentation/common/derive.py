@@ -10,7 +10,7 @@ from tandem import augmentation
 from tandem.augmentation import AnyAugmentation, Draft, Given, Operation, draft, without_pieces
 from tandem.core import paths
 from tandem.core.determinism import generator
-from tandem.core.params import Lent, Runtime
+from tandem.core.params import AugmentationModels, Runtime
 from tandem.core.rows import Row, read_rows
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
@@ -25,7 +25,7 @@ class AugmentParams(StrictModel):
     operations: list[AnyAugmentation] = Field(
         default=[], validate_default=True, description="a row is derived by one of them at random"
     )
-    share: float = Field(
+    fraction: float = Field(
         default=0.0, ge=0, le=1, description="fraction of training rows that get a derived row"
     )
 
@@ -49,7 +49,7 @@ def derive(
     held_out: set[str],
     task: BaseTask,
     params: AugmentParams,
-    lent: Lent,
+    models: AugmentationModels,
     runtime: Runtime,
 ) -> tuple[list[Row], Counter[str]]:
     """The derived rows, in the order of their parents, and counts by operation.
@@ -62,11 +62,11 @@ def derive(
         held_out: Split keys of texts that must not be derived.
         task: The rows' task.
         params: Operations, and the fraction of rows that get a derived row.
-        lent: Model folders that operations may use.
+        models: Model folders that operations may use.
         runtime: Seed and pins.
     """
     words = vocabulary(without_pieces(hide(row.text, frozen(row, task))) for row in train)
-    given = Given(task, words, lent, runtime)
+    given = Given(task, words, models, runtime)
     derived: list[Row] = []
     counts: Counter[str] = Counter()
     for row, text, operation in _derived_texts(train if words else (), params, given):
@@ -92,7 +92,7 @@ def _derived_texts(
     numbers = range(len(params.operations))
     for row in train if numbers else ():
         rng = generator(given.runtime, "augment", given.task.name, row.id)
-        if rng.random() < params.share:
+        if rng.random() < params.fraction:
             sampled.append((rng.choice(numbers), draft(row, given.task, rng)))
     texts: dict[str, str] = {}
     for number in numbers:

@@ -18,7 +18,7 @@ def lend(given: Given, key: str, *endings: str) -> tuple[Path, str]:
         StageError: the folder is missing.
         ParamsError: the model in it is of another kind.
     """
-    folder = Path(getattr(given.lent, key))
+    folder = Path(getattr(given.models, key))
     io.require(folder / folders.CONFIG)
     config = folders.at(folder).read(folders.CONFIG)
     architecture = str((config.get("architectures") or ["none"])[0])

@@ -9,15 +9,15 @@ from tandem.core.training_params import Training
 class Pruning(StrictModel):
     """How much is taken out, and how the rest is healed; see `_pruning`."""
 
-    units: float = Field(gt=0, le=1)
-    """Share of each feed-forward layer's units that stays."""
-    blocks: float = Field(gt=0, le=1)
-    """Share of each stack's blocks that stays."""
+    keep_ffn: float = Field(default=1.0, gt=0, le=1)
+    """Fraction of the units of each feed-forward layer that is kept."""
+    keep_layers: float = Field(default=1.0, gt=0, le=1)
+    """Fraction of the blocks of each stack that is kept."""
     rows: int = Field(ge=1)
     """Training rows by which units, heads and blocks are judged."""
-    soft: float = Field(default=0.0, ge=0, le=1)
+    distillation_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight of the whole network's answers in the healing's loss; the rest is the labels'."""
-    healing: Training
+    recovery: Training
 
 
 class Smoothing(StrictModel):

@@ -42,16 +42,18 @@ def prune(given: Given, settings: Pruning, heads: float = 1.0) -> bool:
     Raises:
         StageError: no layer of a known shape is found, or healing fails.
     """
-    model, healing = given.model, settings.healing
+    model, healing = given.model, settings.recovery
     examples = recovery.examples(given, healing)
     judged = examples[: settings.rows]
     if not list(blocks.stacks(model.network)):
         raise StageError(f"{type(model.network).__name__} has no block that pruning knows")
-    whole = copy.deepcopy(model.network) if settings.soft else None
-    drop_blocks(model, judged, settings.blocks, healing.batch_size)
+    whole = copy.deepcopy(model.network) if settings.distillation_weight else None
+    drop_blocks(model, judged, settings.keep_layers, healing.batch_size)
     plain = drop_heads(model, judged, heads, healing.batch_size)
-    drop_units(model, judged, settings.units, healing.batch_size)
-    loss = recovery.lesson(model, whole, settings.soft) if whole is not None else None
+    drop_units(model, judged, settings.keep_ffn, healing.batch_size)
+    loss = (
+        recovery.lesson(model, whole, settings.distillation_weight) if whole is not None else None
+    )
     recovery.heal(given, examples, healing, loss)
     return plain
 

@@ -49,7 +49,7 @@ class Model(TextModel):
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
         )
-        network.config.rating_edges = settings.rating_edges
+        network.config.rating_edges = settings.rating_thresholds
         tokenizer = pretrained.tokenizer(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
         shares = [sum(column) for column in zip(*map(model._target, rows), strict=True)]

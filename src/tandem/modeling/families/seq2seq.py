@@ -77,7 +77,7 @@ class Model(TextModel):
     ) -> Self:
         """An untrained network of the shape in `folder`, vocabulary and phrases from `rows`."""
         texts = [masked(row) for row in rows]
-        tokenizer = learn([side for pair in texts for side in pair], settings.vocabulary)
+        tokenizer = learn([side for pair in texts for side in pair], settings.vocab_size)
         tokenizer.model_max_length = training.max_length
         config = pretrained.config(folder, MarianConfig)
         config.vocab_size = config.decoder_vocab_size = len(tokenizer)
@@ -90,7 +90,7 @@ class Model(TextModel):
         network = CopyingMarian(config)
         network.pointer.start_copying()
         network.generation_config.update(
-            num_beams=settings.beams,
+            num_beams=settings.num_beams,
             length_penalty=settings.length_penalty,
             no_repeat_ngram_size=LOOP,
         )

@@ -22,22 +22,28 @@ def adapt(network: Any, lora: Lora) -> Any:
     blocks, as a new head has to be, stays so.
 
     Raises:
-        StageError: no such layer has a name that `lora.targets` holds.
+        StageError: no such layer has a name that `lora.target_modules` lists.
     """
     from peft import LoraConfig, LoraModel  # seconds that a fit without adapters is spared
 
     layers = list(_layers(network))
-    chosen = [name for name in layers if not lora.targets or name.split(".")[-1] in lora.targets]
+    chosen = [
+        name
+        for name in layers
+        if not lora.target_modules or name.split(".")[-1] in lora.target_modules
+    ]
     if not chosen:
         known = sorted({name.split(".")[-1] for name in layers})
-        raise StageError(f"lora.targets names no layer of the network; it has {', '.join(known)}")
+        raise StageError(
+            f"lora.target_modules names no layer of the network; it has {', '.join(known)}"
+        )
     beside = [
         parameter
         for name, parameter in network.named_parameters()
         if parameter.requires_grad and not BLOCK.match(name)
     ]
     config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=chosen
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=chosen
     )
     adapted = LoraModel(network, config, "default")
     for parameter in beside:

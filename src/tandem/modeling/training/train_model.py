@@ -58,7 +58,12 @@ def train_model(
     pretrained = paths.model(task.name, "pretrained")
     io.require(pretrained)
     pin_torch(runtime)
-    seen = training.steps * training.accumulation * training.batch_size * runtime.processes
+    seen = (
+        training.max_steps
+        * training.gradient_accumulation_steps
+        * training.batch_size
+        * runtime.processes
+    )
     model = family(task).start(pretrained, task, rows, training, training.model)
     curve = fit(
         model.network,

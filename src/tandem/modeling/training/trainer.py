@@ -64,7 +64,7 @@ def fit(
     if training.trainable_layers is not None or training.lora is not None:
         freeze(network, training.trainable_layers or sys.maxsize)
     adapted = adapt(network, training.lora) if training.lora is not None else None
-    best = _Best(network, training.patience)
+    best = _Best(network, training.early_stopping_patience)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = _Trainer(
             model=_WithLoss(network, loss),
@@ -167,22 +167,22 @@ def _length(example: Mapping[str, Any]) -> int:
 def _arguments(training: Training, runtime: Runtime, scratch: str) -> TrainingArguments:
     return TrainingArguments(
         output_dir=scratch,
-        max_steps=training.steps,
+        max_steps=training.max_steps,
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=training.batch_size * 2,
-        gradient_accumulation_steps=training.accumulation,
+        gradient_accumulation_steps=training.gradient_accumulation_steps,
         learning_rate=training.learning_rate,
-        lr_scheduler_type=training.schedule,
-        warmup_steps=round(training.warmup * training.steps),
-        max_grad_norm=training.clip,
-        weight_decay=training.l2,
+        lr_scheduler_type=training.lr_scheduler_type,
+        warmup_steps=round(training.warmup_ratio * training.max_steps),
+        max_grad_norm=training.max_grad_norm,
+        weight_decay=training.weight_decay,
         optim=OPTIMIZERS[training.optimizer],
         remove_unused_columns=False,
         eval_strategy="steps",
         logging_strategy="steps",
         save_strategy="no",
-        eval_steps=training.evaluate_every,
-        logging_steps=training.evaluate_every,
+        eval_steps=training.eval_steps,
+        logging_steps=training.eval_steps,
         logging_nan_inf_filter=False,
         prediction_loss_only=True,
         seed=runtime.seed,

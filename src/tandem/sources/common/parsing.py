@@ -71,16 +71,16 @@ def with_defaults(record: Record, repeats: Counter[str]) -> dict[str, Any]:
 def check_readable(
     rows: Sequence[Row], unreadable: Sequence[Dropped], where: str, policy: str
 ) -> None:
-    """Raises DataError if no record could be parsed, or if one could not and `policy` is `stop`."""
+    """Raises DataError if no record could be parsed, or if one could not and `policy` is `raise`."""
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(by_reason(unreadable).items()))
     first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""
     if not rows:
         what = f"none of its rows can be read ({reasons}); {first}" if unreadable else "it is empty"
         raise DataError(f"{where} gives nothing: {what}{_hint(unreadable)}")
-    if unreadable and policy == "stop":
+    if unreadable and policy == "raise":
         raise DataError(
             f"{where} has rows that cannot be read ({reasons}); {first}. "
-            "Fix them, or set fetch.unreadable to keep"
+            "Fix them, or set fetch.on_unreadable to keep"
         )
 
 

@@ -15,7 +15,9 @@ from tandem.text.normalize import same
 class Params(FilterParams):
     """Which fields are the answer to a text, if any: `[label]`, or `[label, spans]`."""
 
-    answer: list[str] = Field(description="fields in which rows of one text must not differ")
+    answer: list[str] = Field(
+        default=[], description="fields in which rows with the same text must not differ"
+    )
 
 
 def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

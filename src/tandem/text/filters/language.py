@@ -15,9 +15,14 @@ class Params(FilterParams):
     """Which language each field is in, and when it is judged at all."""
 
     expected: dict[str, str] = Field(min_length=1, description="text field to ISO 639-1 code")
-    among: list[str] = Field(description="the languages to tell apart; few are fast and exact")
-    min_chars: int = Field(ge=0, description="shorter texts are too short to judge")
-    min_confidence: float = Field(ge=0, le=1, description="the expected language's probability")
+    among: list[str] = Field(
+        default=["de", "en", "es", "fr"],
+        description="languages to distinguish (ISO 639-1); few are faster and more accurate",
+    )
+    min_chars: int = Field(default=40, ge=0, description="shorter texts are not checked")
+    min_confidence: float = Field(
+        default=0.15, ge=0, le=1, description="smallest probability of the expected language"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> "Params":

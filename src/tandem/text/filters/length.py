@@ -12,9 +12,9 @@ from tandem.text.filters import FilterParams
 class Params(FilterParams):
     """Bounds, inclusive, on every text field; words are what spaces part."""
 
-    min_chars: int = Field(ge=1)
+    min_chars: int = Field(default=1, ge=1)
     max_chars: int
-    min_words: int = Field(ge=1)
+    min_words: int = Field(default=1, ge=1)
     max_words: int
 
 
