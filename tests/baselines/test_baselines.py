@@ -130,16 +130,16 @@ def test_words_tagged_in_a_row_form_one_span() -> None:
     ]  # fmt: skip
 
 
-def test_copy_and_memory(translation: Any) -> None:
-    assert run("copy", "translation", [], translation)[6] == {"target": "Set up {name}"}
+def test_copy_source_and_translation_memory(translation: Any) -> None:
+    assert run("copy_source", "translation", [], translation)[6] == {"target": "Set up {name}"}
     near = TranslationRow(id="x", group="x", domain="d", text="Invalid hosts", target="?")
-    assert run("memory", "translation", translation, [near]) == [{"target": "Ungültiger Host"}]
+    assert run("translation_memory", "translation", translation, [near]) == [{"target": "Ungültiger Host"}]
 
 
 def test_lexicon_translates_words_and_keeps_placeholders(translation: Any) -> None:
     texts = ["Unknown error", "Device {name}: Wi-Fi error"]
     rows = [TranslationRow(id=t, group=t, domain="d", text=t, target="?") for t in texts]
-    first, second = (a["target"] for a in run("lexicon", "translation", translation, rows))
+    first, second = (a["target"] for a in run("word_lexicon", "translation", translation, rows))
     assert first == "Unbekannter Fehler"
     assert second == "Gerät {name}: Wi-Fi Fehler"
 

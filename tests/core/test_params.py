@@ -27,7 +27,7 @@ def test_what_is_laid_over_the_params_is_right(tmp_path: Path, top: str) -> None
     base.write_text((ROOT / "params.yaml").read_text())
     params_file.overlay(ROOT / top, base, SECTIONS)
     assert params.read(base) != params.read(ROOT / "params.yaml")
-    assert "# What pins the bits" in base.read_text()
+    assert "# Settings of the pipeline" in base.read_text()
 
 
 def test_one_value_laid_changes_one_line(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_preferences_name_tasks_and_a_task_stands_once(content: dict[str, Any]) 
     said = str(caught.value)
     assert "preferences.generaton. Did you mean preferences.generation?" in said
     assert "'sentimnt' in params.yaml: preferences.generation.ratings" in said
-    assert "tasks: intent stands there twice" in said
+    assert "tasks lists intent twice" in said
 
 
 def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
@@ -114,8 +114,8 @@ def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
     content["augmentation_ablation"] = {"sentimnt": {"forward": "a", "backward": "b"}}
     with pytest.raises(ParamsError) as caught:
         params_check.check(content, SECTIONS)
-    assert "augmenting.intent is missing" in str(caught.value)
-    assert "key effects.sentimnt. Did you mean effects.sentiment?" in str(caught.value)
+    assert "augmentation_models.intent is missing" in str(caught.value)
+    assert "key augmentation_ablation.sentimnt. Did you mean augmentation_ablation.sentiment?" in str(caught.value)
     content["augmentation_models"]["intent"] = {"forward": "models/intent/pretrained"}
     with pytest.raises(ParamsError, match=r"augmenting\.intent\.back is missing"):
         params_check.check(content, SECTIONS)
@@ -123,12 +123,12 @@ def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
 
 def test_effects_ask_for_a_part_of_their_own(content: dict[str, Any]) -> None:
     content["augmentation_ablation"] = {"intent": content["augmentation_models"]["intent"]}
-    with pytest.raises(ParamsError, match=r"intent\.augmentation_effect is missing"):
+    with pytest.raises(ParamsError, match=r"intent\.augmentation_ablation is missing"):
         params_check.check(content, SECTIONS)
     swap = {"kind": "swap", "rate": 0.1}
     part = {"operations": [swap, swap], "fraction": 0.5, "max_rows": None, "batch_size": 8}
-    content["intent"]["augmentation_effect"] = part
-    with pytest.raises(ParamsError, match="named twice"):
+    content["intent"]["augmentation_ablation"] = part
+    with pytest.raises(ParamsError, match="listed twice"):
         params_check.check(content, SECTIONS)
     part["operations"] = [swap]
     params_check.check(content, SECTIONS)

@@ -34,7 +34,7 @@ def test_a_record_becomes_a_row(name: str) -> None:
 def test_what_a_task_names_exists(name: str) -> None:
     task = load(name)
     assert task.name == name
-    assert task.family in registry.names("modeling")
+    assert task.family in registry.names("modeling.families")
     assert set(task.metrics) <= set(registry.names("metrics"))
     assert set(task.baselines) <= set(registry.names("baselines"))
 

@@ -33,8 +33,7 @@ def check(content: dict[str, Any], sections_of: SectionReader) -> None:
         pipeline = params.load(params.PipelineParams, content=own)
         known = [*params.ProjectParams.model_fields, *pipeline.tasks]
         problems += _name_problems(pipeline)
-        if not problems:
-            problems += _section_problems(content, pipeline, sections_of)
+        problems += _section_problems(content, pipeline, sections_of, bool(problems))
     problems += [params.unknown_key(key, known) for key in content if key not in known]
     if problems:
         raise ParamsError("; ".join(dict.fromkeys(problems)))
@@ -42,16 +41,19 @@ def check(content: dict[str, Any], sections_of: SectionReader) -> None:
 
 def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
     """Names of tasks and methods that do not exist, or are listed twice."""
-    for key, kind, package in (
-        ("tasks", "task", "tasks"),
-        ("methods", "compression method", "compression"),
-    ):
+    for key, package in (("tasks", "tasks"), ("methods", "compression")):
         names, known = getattr(pipeline, key), registry.names(package)
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield f"{paths.PARAMS}: {key} lists {name} twice"
         for name in dict.fromkeys(names):
             if name not in known:
+                kind = registry.KINDS[package]
                 yield str(UnknownName(kind, name, known, f"{paths.PARAMS}: {key}"))
-            if names.count(name) > 1:
-                yield f"{paths.PARAMS}: {key} lists {name} twice"
+    yield from _reference_problems(pipeline)
+
+
+def _reference_problems(pipeline: params.PipelineParams) -> Iterator[str]:
+    """References to tasks that are not listed, and required entries that are missing."""
     for key in ("augmentation_models", "augmentation_ablation", "preferences", "seeds"):
         for task in sorted(getattr(pipeline, key).keys() - {*pipeline.tasks}):
             yield params.unknown_key(f"{key}.{task}", [f"{key}.{name}" for name in pipeline.tasks])
@@ -65,15 +67,25 @@ def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
 
 
 def _section_problems(
-    content: Mapping[str, Any], pipeline: params.PipelineParams, sections_of: SectionReader
+    content: Mapping[str, Any],
+    pipeline: params.PipelineParams,
+    sections_of: SectionReader,
+    has_problems: bool,
 ) -> Iterator[str]:
-    """What is wrong in the sections of all tasks."""
+    """What is wrong in the sections of the tasks that exist.
+
+    If dvc.yaml cannot be read under these params, the known problems may be why.
+    """
+    tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
+    known = registry.names("compression")
+    methods = [method for method in dict.fromkeys(pipeline.methods) if method in known]
     try:
-        sections = sections_of(content)
+        sections = sections_of({**content, "tasks": tasks, "methods": methods})
     except TandemError as error:
-        yield str(error)
+        if not has_problems:
+            yield str(error)
         return
-    for task in pipeline.tasks:
+    for task in tasks:
         yield from _task_problems(task, content.get(task), sections.get(task, ()))
 
 

@@ -1,12 +1,13 @@
-"""Find a plug-in by name: `tandem.<package>.<name>` is a module, and that is all it takes.
+"""Find a plug-in by name: a module `tandem.<package>.<name>` is a plug-in, without registration.
 
-A task, source, corpus, augmentation, compression method or stage is one file in its folder;
-its file name is its name in params.yaml and on the command line.
+A task, source, corpus, filter, augmentation, compression method, metric, baseline or stage is one
+file in its folder. The name of the file is its name in params.yaml and on the command line.
+Subfolders, such as `common`, hold what plug-ins share.
 """
 
 import importlib
 import pkgutil
-from pathlib import Path
+from importlib.util import find_spec
 from types import ModuleType
 
 from tandem.core.errors import UnknownName
@@ -16,30 +17,31 @@ KINDS = {
     "tasks": "task",
     "sources": "source",
     "corpora": "corpus",
-    "weights": "source of weights",
+    "pretrained": "source of weights",
     "augmentation": "augmentation",
     "compression": "compression method",
     "metrics": "metric",
     "baselines": "baseline",
-    "families": "model family",
-    "modeling": "model family",
+    "modeling.families": "model family",
     "text.filters": "filter",
     "lineage.exports": "export format",
 }
+"""Package → what a plug-in in it is called in messages."""
 
 
 def names(package: str) -> list[str]:
-    """The plug-ins of `tandem.<package>`, sorted; modules starting with `_` are helpers."""
-    folder = Path(__file__).parents[1].joinpath(*package.split("."))
-    found = pkgutil.iter_modules([str(folder)])  # without importing the package
-    return sorted(module.name for module in found if not module.name.startswith("_"))
+    """The plug-ins of `tandem.<package>`, sorted. The package itself is not imported."""
+    spec = find_spec(f"tandem.{package}")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    modules = pkgutil.iter_modules(folders)
+    return sorted(m.name for m in modules if not m.ispkg and not m.name.startswith("_"))
 
 
 def load(package: str, name: str, where: str = "") -> ModuleType:
     """Import the plug-in `name` of `tandem.<package>`.
 
     Raises:
-        UnknownName: there is none of this name; the nearest existing one is offered.
+        UnknownName: there is no such plug-in; the message suggests the closest name.
     """
     available = names(package)
     if name not in available:

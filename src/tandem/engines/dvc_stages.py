@@ -130,7 +130,7 @@ class _Files:
 
     def open(self, path: str, *args: Any, **kwargs: Any) -> Any:
         """A file for reading."""
-        if self.content is not None and os.path.normpath(path) == os.path.normpath(self.params):
+        if self.content is not None and os.path.abspath(path) == self.params:  # noqa: PTH100
             return StringIO(json.dumps(self.content))  # JSON is YAML
         return open(path, *args, **kwargs)  # noqa: PTH123
 

@@ -35,7 +35,7 @@ class Task(BaseTask):
     row: ClassVar[type[Row]] = TranslationRow
     family: ClassVar[str] = "seq2seq"
     metrics: ClassVar[tuple[str, ...]] = ("bleu", "chrf", "placeholders_kept")
-    baselines: ClassVar[tuple[str, ...]] = ("copy", "memory", "lexicon")
+    baselines: ClassVar[tuple[str, ...]] = ("copy_source", "translation_memory", "word_lexicon")
     text_fields: ClassVar[tuple[str, ...]] = ("text", "target")
 
     def parse(self, raw: Mapping[str, Any]) -> TranslationRow:

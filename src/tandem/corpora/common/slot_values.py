@@ -34,7 +34,7 @@ def authored(language: str) -> dict[tuple[str, str], list[str]]:
     Raises:
         UnknownName: nobody has authored any for this language.
     """
-    folder = resources.files("tandem.corpora") / "values"
+    folder = resources.files("tandem.corpora.common") / "values"
     known = [file.name.removesuffix(".json") for file in folder.iterdir()]
     if language not in known:
         raise UnknownName("language of intents", language, known)
