@@ -81,7 +81,7 @@ class Project:
         path = self.path / "params.yaml"
         yaml = YAML()
         content = yaml.load(path)
-        params_file.merge(nested, content)
+        params_file.deep_merge(nested, content)
         yaml.dump(content, path)
 
 

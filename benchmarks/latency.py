@@ -31,7 +31,7 @@ from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.rows import read_rows
 from tandem.modeling.weight_stats import weight_stats
-from tandem.report.scores import GRAPH
+from tandem.report.scores import ONNX
 
 OUT = Path("benchmarks/latency.json")
 CPUINFO = Path("/proc/cpuinfo")
@@ -85,10 +85,10 @@ def measure(
     Of the graph also the scores, and the hash of the base that it was made of.
     """
     from tandem import metrics, modeling
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
     from tandem.stages import evaluate
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     known = tasks.load(task)
     settings = params.load(evaluate.Params, task, "evaluate")
     source = paths.split(task) / "test.parquet"
@@ -98,16 +98,16 @@ def measure(
         variant: {SHA: weight_stats(folder)[SHA]} for variant, folder in folders.items()
     }
     with tempfile.TemporaryDirectory() as scratch:
-        made = GRAPH not in variants and write_graph(task, runtime, Path(scratch))
+        made = ONNX not in variants and write_graph(task, runtime, Path(scratch))
         if made:
-            folders[GRAPH] = Path(scratch)
+            folders[ONNX] = Path(scratch)
         models = {variant: modeling.load(folder, known) for variant, folder in folders.items()}
         if made:
-            answers = models[GRAPH].predict(tested, 1)
+            answers = models[ONNX].predict(tested, 1)
             scores, _ = metrics.score(known, tested, answers, runtime)
-            entries[GRAPH] = {
+            entries[ONNX] = {
                 "of_sha256": entries[BASE][SHA],
-                "scores": scores | weight_stats(folders[GRAPH]),
+                "scores": scores | weight_stats(folders[ONNX]),
             }
     rows = metrics.sample(tested, count)
     for scenario, size in (("single", 1), ("batch", settings.batch_size)):
@@ -120,7 +120,7 @@ def measure(
 def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
     """Write the base of `task` as graphs into `folder`; whether it can be."""
     from tandem import modeling
-    from tandem.compression import Given, int8, onnx
+    from tandem.compression import CompressionContext, int8, onnx
 
     known = tasks.load(task)
     model = modeling.load(paths.model(task, BASE), known)
@@ -129,7 +129,7 @@ def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
     rows = read_rows(paths.augmented(task) / "train.parquet", known.row)
     shared = params.load(int8.Params, task, "int8").model_dump(include={*onnx.Params.model_fields})
     settings = onnx.Params.model_validate(shared)
-    onnx.compress(Given(model, rows, [], runtime, folder), settings)
+    onnx.compress(CompressionContext(model, rows, [], runtime, folder), settings)
     return True
 
 

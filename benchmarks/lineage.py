@@ -17,7 +17,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from tandem.core import io, provenance
-from tandem.core.provenance import Declared, Record, digest
+from tandem.core.provenance import RunRecord, StageSpec, digest
 from tandem.lineage.audit import checks
 from tandem.lineage.audit import dvc_lock as locks
 from tandem.lineage.graph import record_of
@@ -43,10 +43,10 @@ def make(root: Path, stages: int) -> None:
     for each in declared:
         out = Path(each.outs[0])
         out.parent.mkdir(parents=True, exist_ok=True)
-        with provenance.recorded(each):
+        with provenance.record_run(each):
             out.write_text(each.name)
         (content,) = io.read_json(Path(each.record))
-        record = Record.model_validate(content)
+        record = RunRecord.model_validate(content)
         outs = record.outputs | {each.record: digest(Path(each.record))}
         lock[each.name] = {
             "cmd": record.command,
@@ -68,12 +68,12 @@ def make(root: Path, stages: int) -> None:
     yaml.dump({"schema": "2.0", "stages": lock}, Path("dvc.lock"))
 
 
-def stage(number: int) -> Declared:
+def stage(number: int) -> StageSpec:
     """A stage that reads what two earlier ones wrote."""
     name = f"make-{number}"
     above = sorted({number // 2, number // 3} - {number})
     record = record_of(name)
-    return Declared(
+    return StageSpec(
         name=name,
         command=f"tandem make {number}",
         deps=(*(f"data/{other // 100}/{other}.txt" for other in above), CODE),
@@ -87,8 +87,8 @@ def measure(stages: int) -> dict[str, float]:
     """CPU seconds of each question, the least of some rounds."""
     last = f"make-{stages - 1}"
     questions: dict[str, Callable[[], object]] = {
-        "show": lambda: show.words(show.answer(last)),
-        "impact": lambda: impact.words(impact.answer("make-1")),
+        "show": lambda: show.to_text(show.query(last)),
+        "impact": lambda: impact.to_text(impact.query("make-1")),
         "audit": checks.run,
     }
     here = Path.cwd()

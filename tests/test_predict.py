@@ -98,4 +98,4 @@ def test_an_answer_comes_before_the_next_line_and_other_encodings_are_told(proje
 
 def test_every_task_has_a_row_of_a_text_alone() -> None:
     for name in params.project(params.read(ROOT / paths.PARAMS)).tasks:
-        assert predict.row_of(tasks.load(name), "a text").text == "a text"
+        assert predict.blank_row(tasks.load(name), "a text").text == "a text"

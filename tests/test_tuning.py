@@ -32,12 +32,14 @@ def project(rated_project: Path, tiny: Path) -> Path:
     paths.augmented("sentiment").mkdir(parents=True)
     shutil.copy(paths.split("sentiment") / "train.parquet", paths.augmented("sentiment"))
     (paths.split("sentiment") / "test.parquet").unlink()
-    params_file.lay({"sentiment": {"train": TINY}}, SECTIONS)
+    params_file.update_file({"sentiment": {"train": TINY}}, SECTIONS)
     return rated_project
 
 
 def search(ranges: dict[str, Any], objective: str = "validation_loss") -> None:
-    params_file.lay({"sentiment": {"tune": {"objective": objective, "ranges": ranges}}}, SECTIONS)
+    params_file.update_file(
+        {"sentiment": {"tune": {"objective": objective, "ranges": ranges}}}, SECTIONS
+    )
 
 
 def test_finds_what_learns_without_test_rows_and_keeps_the_comments(

@@ -33,9 +33,9 @@ from transformers import (  # noqa: E402
 from tandem import modeling  # noqa: E402
 from tandem.core import task as tasks  # noqa: E402
 from tandem.core.rows import Span  # noqa: E402
-from tandem.core.training_params import Training  # noqa: E402
+from tandem.core.training_params import TrainingParams  # noqa: E402
 from tandem.modeling.params import ClassificationParams, Seq2SeqParams, TaggingParams  # noqa: E402
-from tandem.modeling.seeding import pin_torch  # noqa: E402
+from tandem.modeling.seeding import make_torch_deterministic  # noqa: E402
 from tandem.modeling.training.trainer import fit  # noqa: E402
 from tandem.tasks.generation import GenerationRow  # noqa: E402
 from tandem.tasks.intent import IntentRow  # noqa: E402
@@ -55,7 +55,7 @@ TEXTS = [
     ("Temperature probe {probe_id}", "Temperatur Fühler {probe_id}"),
     ("Admin API key", "Admin-API-Schlüssel"),
 ]
-TRAINING = Training(
+TRAINING = TrainingParams(
     max_steps=4,
     eval_steps=2,
     early_stopping_patience=2,
@@ -74,7 +74,7 @@ def main() -> None:
         for number, (name, start) in enumerate(FAMILIES.items()):
             place = Path(folder, name)
             place.mkdir()
-            pin_torch(RUNTIME.model_copy(update={"seed": number}))
+            make_torch_deterministic(RUNTIME.model_copy(update={"seed": number}))
             model, rows = start(place)
             examples = model.encode(rows)
             collate = model.collate()

@@ -17,10 +17,10 @@ from typing import Any
 
 from tandem import __version__
 from tandem.core import determinism, params, paths, registry
-from tandem.core.errors import TandemError, UnknownName, line
-from tandem.core.provenance import imported_modules, recorded
+from tandem.core.errors import TandemError, UnknownName, format_error
+from tandem.core.provenance import imported_modules, record_run
 from tandem.engines import cost
-from tandem.engines.dvc_stages import stage_of
+from tandem.engines.dvc_stages import find_stage
 from tandem.engines.job import die_with_parent
 
 
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except (TandemError, OSError) as error:
-        print(line(error), file=sys.stderr)
+        print(format_error(error), file=sys.stderr)
         return 2
 
 
@@ -63,11 +63,11 @@ def run(arguments: list[str]) -> int:
     if parsed.command in TOOLS:
         return int(bind(TOOLS[parsed.command], parsed.command, parsed.arguments)() or 0)
     os.environ.update(determinism.environment(params.project().runtime))
-    declared = stage_of(" ".join(["tandem", *arguments]), os.environ.get("DVC_STAGE"))
+    declared = find_stage(" ".join(["tandem", *arguments]), os.environ.get("DVC_STAGE"))
     runner = imported_modules()
     stage = registry.load("stages", parsed.command.replace("-", "_"))
     work = bind(stage.main, parsed.command, parsed.arguments)
-    with cost.measured(*arguments), recorded(declared, runner) if declared else nullcontext():
+    with cost.log_cost(*arguments), record_run(declared, runner) if declared else nullcontext():
         work()
     return 0
 
@@ -180,21 +180,21 @@ def lineage_show(name: str, json: bool = False) -> None:
     """Tell all that is behind an artifact or a number, back to its pinned sources."""
     from tandem.lineage.queries import show
 
-    _tell(show.answer(name), show.words, json)
+    _tell(show.query(name), show.to_text, json)
 
 
 def lineage_impact(name: str, json: bool = False) -> None:
     """Tell all that came from a path, a param, a source or a row."""
     from tandem.lineage.queries import impact
 
-    _tell(impact.answer(name), impact.words, json)
+    _tell(impact.query(name), impact.to_text, json)
 
 
 def lineage_diff(rev1: str, rev2: str, *metric: str, json: bool = False) -> None:
     """Tell what changed between two revisions, maybe upstream of one metric alone."""
     from tandem.lineage.queries import diff
 
-    _tell(diff.answer(rev1, rev2, *metric), diff.words, json)
+    _tell(diff.query(rev1, rev2, *metric), diff.to_text, json)
 
 
 def audit(

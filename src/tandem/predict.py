@@ -51,12 +51,12 @@ def predict(task: str, variant: str = "base", batch: str = "1") -> None:
     settings = params.load(CleanParams, task, "clean")
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     model = modeling.load(paths.model(task, variant), known)
     for texts in lines(sys.stdin.buffer, int(batch)):
-        rows = [clean_row(row_of(known, text), known, settings, Counter()) for text in texts]
+        rows = [clean_row(blank_row(known, text), known, settings, Counter()) for text in texts]
         told = [row for row in rows if row.text]
         found = iter(answers(model, told, runtime.seed) if told else [])
         for row in rows:
@@ -83,7 +83,7 @@ def lines(source: BinaryIO, batch: int) -> Iterator[list[str]]:
         yield texts
 
 
-def row_of(task: BaseTask, text: str) -> Row:
+def blank_row(task: BaseTask, text: str) -> Row:
     """A row of `task` with `text` and nothing known of it."""
     hints = typing.get_type_hints(task.row)
     empty: dict[str, Any] = {
@@ -98,12 +98,12 @@ def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str
     """What `model` says of `rows`: its predictions, or how it goes on if it is a generator."""
     from tandem.modeling.families.causal import Model
     from tandem.preferences import sampling
-    from tandem.preferences.params import Prompting
+    from tandem.preferences.params import GenerationParams
 
     if not isinstance(model, Model):
         return model.predict(rows, len(rows))
     longest = max(len(row.text.split()) for row in rows)
-    prompting = Prompting(
+    prompting = GenerationParams(
         prompt_words=max(1, longest), max_new_tokens=NEW_TOKENS, batch_size=len(rows)
     )
     samples = sampling.draw(model, prompting, rows, seed)

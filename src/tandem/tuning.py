@@ -16,7 +16,7 @@ from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_environment
 from tandem.core.errors import ParamsError, StageError, UnknownName
 from tandem.core.params import Runtime
-from tandem.core.search_space import Range, Search
+from tandem.core.search_space import ParamRange, SearchSpace
 from tandem.engines import dvc_stages
 from tandem.modeling.params import TrainParams, train_params
 
@@ -39,13 +39,13 @@ def tune(task: str, trials: str) -> None:
     section = params.read()[task]
     if "tune" not in section:
         raise ParamsError(f"params.yaml: {task}.tune is missing: docs/training.md shows one")
-    search = params.load(Search, task, "tune")
+    search = params.load(SearchSpace, task, "tune")
     sign = better(task, search.objective)
     for key, values in search.ranges.items():
         for end in values.ends:
             changed(task, section["train"], {key: end})
     best = _search(task, section["train"], search, sign, int(trials), runtime)
-    params_file.lay({task: {"train": nested(best)}}, dvc_stages.sections)
+    params_file.update_file({task: {"train": nested(best)}}, dvc_stages.sections)
     print(f"written to params.yaml: {_shown(best)}")
 
 
@@ -64,7 +64,7 @@ def better(task: str, objective: str) -> int:
 
 
 def _search(
-    task: str, section: Values, search: Search, sign: int, trials: int, runtime: Runtime
+    task: str, section: Values, search: SearchSpace, sign: int, trials: int, runtime: Runtime
 ) -> Values:
     """The best values of all trials, by key of `TASK.train`."""
     import optuna
@@ -93,7 +93,7 @@ def _search(
     return dict(study.best_params)
 
 
-def suggest(trial: Any, key: str, span: Range) -> Any:
+def suggest(trial: Any, key: str, span: ParamRange) -> Any:
     """A value of `span` that the sampler picks."""
     if span.choices is not None:
         return trial.suggest_categorical(key, span.choices)
@@ -125,7 +125,7 @@ def changed(task: str, section: Values, values: Values) -> TrainParams:
         ParamsError: a key or a value that the stage does not take.
     """
     content = {task: {"train": copy.deepcopy(section)}}
-    params_file.merge(nested(values), content[task]["train"])
+    params_file.deep_merge(nested(values), content[task]["train"])
     return train_params(tasks.load(task), content)
 
 

@@ -16,8 +16,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tandem.augmentation import Given, apply, back_translation, draft, masked_lm
-from tandem.augmentation.common.masked_words import Blank, likely
+from tandem.augmentation import AugmentationContext, apply, back_translation, masked_lm, to_input
+from tandem.augmentation.common.masked_words import MaskedWord, predict_words
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
 from tandem.core.params import AugmentationModels, Runtime
@@ -96,15 +96,15 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
     return AugmentationModels(forward=str(folders[0]), backward=str(folders[1]))
 
 
-def given(task: str, model: Path | str, back: Path | str = "none") -> Given:
-    return Given(
+def given(task: str, model: Path | str, back: Path | str = "none") -> AugmentationContext:
+    return AugmentationContext(
         tasks.load(task), [], AugmentationModels(forward=str(model), backward=str(back)), RUNTIME
     )
 
 
-def changed(rows: Sequence[Row], operation: object, context: Given) -> list[Row]:
+def changed(rows: Sequence[Row], operation: object, context: AugmentationContext) -> list[Row]:
     """The rows after an operation; `rewrite` holds that all hidden pieces are still there."""
-    drafts = [draft(each, context.task, Random(each.id)) for each in rows]
+    drafts = [to_input(each, context.task, Random(each.id)) for each in rows]
     texts = apply(operation, drafts, context)  # type: ignore[arg-type]
     return [
         rewrite(each, context.task, lambda _, text=text: text)  # type: ignore[misc]
@@ -113,8 +113,8 @@ def changed(rows: Sequence[Row], operation: object, context: Given) -> list[Row]
 
 
 def test_a_causal_model_weighs_the_whole_text(tiny: Path) -> None:
-    blank = Blank(["a", "film"], "of!", ["quiet", "power"])
-    (found,) = likely([blank], given("generation", tiny / "generator"), 5, 2)
+    blank = MaskedWord(["a", "film"], "of!", ["quiet", "power"])
+    (found,) = predict_words([blank], given("generation", tiny / "generator"), 5, 2)
     tokenizer = AutoTokenizer.from_pretrained(tiny / "generator")
     network = LlamaForCausalLM.from_pretrained(tiny / "generator").eval()
     assert 1 < len(found) <= 5 and "of" not in found
@@ -125,8 +125,11 @@ def test_a_causal_model_weighs_the_whole_text(tiny: Path) -> None:
 
 
 def test_a_masked_model_weighs_what_stands_at_the_mask(masked: Path) -> None:
-    blanks = [Blank([], "It", ["is", "quite", "a"]), Blank(["a"], '"film"', ["of", "power", "."])]
-    found = likely(blanks, given("generation", masked), 3, 2)
+    blanks = [
+        MaskedWord([], "It", ["is", "quite", "a"]),
+        MaskedWord(["a"], '"film"', ["of", "power", "."]),
+    ]
+    found = predict_words(blanks, given("generation", masked), 3, 2)
     tokenizer = AutoTokenizer.from_pretrained(masked)
     network = BertForMaskedLM.from_pretrained(masked).eval()
     for text, own in zip(("<mask> is quite a", 'a "<mask>" of power .'), found, strict=True):

@@ -10,7 +10,7 @@ from tandem.core import registry
 from tandem.core.errors import ParamsError
 from tandem.core.params import load
 from tandem.stages.augment import Params
-from tandem.text.words import free
+from tandem.text.words import editable
 
 EDA = ["deletion", "insertion", "replacement", "swap"]
 VOCABULARY = ["film", "plot", "cast"]
@@ -38,15 +38,15 @@ def test_hidden_pieces_and_bare_signs_stay_once_and_in_order(
     before = list(words)
     changed = applied(kind, words, rate, seed)
     assert words == before
-    kept = [word for at, word in enumerate(words) if at not in free(words)]
+    kept = [word for at, word in enumerate(words) if at not in editable(words)]
     assert [word for word in changed if word in {*HIDDEN, "--"}] == kept
 
 
 @given(words=TEXTS, rate=st.floats(0.01, 1))
 def test_each_touches_as_many_words_as_its_rate_says(words: list[str], rate: float) -> None:
-    count = round(rate * len(free(words)))
+    count = round(rate * len(editable(words)))
     assert len(applied("insertion", words, rate)) == len(words) + count
-    gone = min(count, max(0, len(free(words)) - 1))
+    gone = min(count, max(0, len(editable(words)) - 1))
     assert len(applied("deletion", words, rate)) == len(words) - gone
     assert Counter(applied("swap", words, rate)) == Counter(words)
     replaced = applied("replacement", words, rate)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tandem import metrics
-from tandem.baselines import Settings, vader
+from tandem.baselines import BaselineContext, vader
 from tandem.baselines.common import human, word_tagger
 from tandem.core import registry
 from tandem.core import task as tasks
@@ -18,7 +18,7 @@ from tandem.tasks.sentiment import SentimentRow
 from tandem.tasks.translation import TranslationRow
 
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
-SETTINGS = Settings(runtime=RUNTIME, pretrained=Path("none"), batch_size=8)
+SETTINGS = BaselineContext(runtime=RUNTIME, pretrained=Path("none"), batch_size=8)
 
 # From Home Assistant's interface texts, Apache-2.0.
 PAIRS = [
@@ -133,7 +133,9 @@ def test_words_tagged_in_a_row_form_one_span() -> None:
 def test_copy_source_and_translation_memory(translation: Any) -> None:
     assert run("copy_source", "translation", [], translation)[6] == {"target": "Set up {name}"}
     near = TranslationRow(id="x", group="x", domain="d", text="Invalid hosts", target="?")
-    assert run("translation_memory", "translation", translation, [near]) == [{"target": "Ungültiger Host"}]
+    assert run("translation_memory", "translation", translation, [near]) == [
+        {"target": "Ungültiger Host"}
+    ]
 
 
 def test_lexicon_translates_words_and_keeps_placeholders(translation: Any) -> None:

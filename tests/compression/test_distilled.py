@@ -8,21 +8,21 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import Given, distilled
+from tandem.compression import CompressionContext, distilled
 from tandem.compression.common import blocks, recovery
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
-TRAINING = Training(
+TRAINING = TrainingParams(
     max_steps=24, eval_steps=8, early_stopping_patience=4, batch_size=8, learning_rate=2e-3, max_length=16,
     dropout=0.0,
 )  # fmt: skip
 
 
-def settings(soft: float = 1.0, training: Training = TRAINING) -> distilled.Params:
+def settings(soft: float = 1.0, training: TrainingParams = TRAINING) -> distilled.Params:
     return distilled.Params(
         keep_layers=0.6, temperature=2.0, distillation_weight=soft, training=training
     )
@@ -47,7 +47,7 @@ def test_is_a_plain_smaller_model_that_learns_its_teachers_answers(
     for name, stack in list(blocks.stacks(untaught)):
         chosen = distilled.spaced(max(1, round(0.6 * len(stack))), len(stack))
         blocks.keep_blocks(untaught, name, chosen)
-    distilled.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings())
+    distilled.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings())
     plain = probe.auto.from_pretrained(tmp_path).eval()
     assert plain.num_parameters() < teacher.num_parameters()
     assert distance(plain) < 0.5 * distance(untaught)
@@ -57,7 +57,9 @@ def test_the_teacher_is_left_as_it_was(probe: Any, rows: list[Row], tmp_path: Pa
     teacher = probe.network
     before = {name: weight.clone() for name, weight in teacher.state_dict().items()}
     short = TRAINING.model_copy(update={"max_steps": 2, "eval_steps": 2})
-    distilled.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings(0.5, short))
+    distilled.compress(
+        CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings(0.5, short)
+    )
     assert probe.network is not teacher
     assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
 
@@ -82,4 +84,4 @@ def test_divergence_is_hintons() -> None:
 def test_an_unknown_architecture_is_told(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     probe.network = nn.Sequential(nn.Linear(4, 4))
     with pytest.raises(StageError, match="no block"):
-        distilled.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings())
+        distilled.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings())

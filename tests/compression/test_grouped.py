@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tandem.compression import Given, grouped
+from tandem.compression import CompressionContext, grouped
 from tandem.compression.common import grouped_layers, stored_layers
 from tandem.core.params import Runtime
 
@@ -16,7 +16,7 @@ RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 def compressed(probe: Any, folder: Path, bits: Any, **more: Any) -> Any:
     settings = grouped.Params(bits=bits, group_size=16, **more)
-    grouped.compress(Given(probe, [], [], RUNTIME, folder), settings)
+    grouped.compress(CompressionContext(probe, [], [], RUNTIME, folder), settings)
     return type(probe).load(folder, probe.task).network
 
 
@@ -77,7 +77,7 @@ def test_weights_are_within_half_a_step_of_their_group(bits: int) -> None:
     weight = torch.randn(9, 37, generator=torch.Generator().manual_seed(0))
     weight[3] = 0
     weight[5, 0] = 50.0  # costs its own group alone
-    integers, scale = grouped_layers.quantise(weight, bits, 8)
+    integers, scale = grouped_layers.quantize(weight, bits, 8)
     assert integers.shape == weight.shape
     assert scale.shape == (9, 5)
     step = scale.float().repeat_interleave(8, dim=1)[:, :37]

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tandem.compression import Given, int8
+from tandem.compression import CompressionContext, int8
 from tandem.compression.common import int8_layers, stored_layers
-from tandem.compression.common.params import Pruning
+from tandem.compression.common.params import PruningParams
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
@@ -26,7 +26,7 @@ RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 def compressed(
     probe: Any, folder: Path, keep: list[str] | None = None, per_token: bool = False
 ) -> Any:
-    given = Given(probe, [], [], RUNTIME, folder)
+    given = CompressionContext(probe, [], [], RUNTIME, folder)
     int8.compress(given, int8.Params(skip_modules=keep or [], per_token=per_token))
     return type(probe).load(folder, probe.task).network
 
@@ -86,7 +86,7 @@ def test_kept_layers_stay_as_they_are(probe: Any, tmp_path: Path) -> None:
 
 def test_prunes_before_where_asked(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     before = probe.network.num_parameters()
-    healing = Training(
+    healing = TrainingParams(
         max_steps=4,
         eval_steps=2,
         early_stopping_patience=2,
@@ -94,11 +94,11 @@ def test_prunes_before_where_asked(probe: Any, rows: list[Row], tmp_path: Path) 
         learning_rate=1e-3,
         max_length=16,
     )
-    pruning = Pruning(
+    pruning = PruningParams(
         keep_ffn=0.5, keep_layers=0.6, rows=16, distillation_weight=0.5, recovery=healing
     )
     settings = int8.Params(per_token=False, pruned=pruning)
-    int8.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings)
+    int8.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings)
     assert probe.network.num_parameters() < before  # what was stored: pruned and healed
     small = type(probe).load(tmp_path, probe.task).network
     ids = torch.tensor([[5, 6, 7, 8]])
@@ -120,7 +120,7 @@ def test_generates(probe: Any, tmp_path: Path) -> None:
 
 def test_searches_with_as_many_beams_as_asked(probe: Any, tmp_path: Path) -> None:
     settings = int8.Params(per_token=False, num_beams=1)
-    given = Given(probe, [], [], RUNTIME, tmp_path)
+    given = CompressionContext(probe, [], [], RUNTIME, tmp_path)
     if not probe.network.can_generate():
         with pytest.raises(StageError, match=r"int8\.beams: \w+ does not generate"):
             int8.compress(given, settings)

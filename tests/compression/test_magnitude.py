@@ -7,14 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tandem.compression import Given, magnitude
+from tandem.compression import CompressionContext, magnitude
 from tandem.compression.common import sparse_weights, stored_layers
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
-HEALING = Training(
+HEALING = TrainingParams(
     max_steps=6,
     eval_steps=3,
     early_stopping_patience=4,
@@ -35,7 +35,7 @@ def weights(network: Any) -> list[torch.Tensor]:
 
 
 def test_what_comes_back_is_what_was_pruned(probe: Any, tmp_path: Path) -> None:
-    magnitude.compress(Given(probe, [], [], RUNTIME, tmp_path), settings())
+    magnitude.compress(CompressionContext(probe, [], [], RUNTIME, tmp_path), settings())
     back = type(probe).load(tmp_path, probe.task).network
     ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -44,7 +44,7 @@ def test_what_comes_back_is_what_was_pruned(probe: Any, tmp_path: Path) -> None:
 
 def test_half_the_weights_are_about_half_the_size(probe: Any, tmp_path: Path) -> None:
     probe.save(tmp_path / "base")
-    magnitude.compress(Given(probe, [], [], RUNTIME, tmp_path / "half"), settings())
+    magnitude.compress(CompressionContext(probe, [], [], RUNTIME, tmp_path / "half"), settings())
     whole, half = (
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "half")
@@ -56,7 +56,7 @@ def test_zeros_stay_zero_while_the_rest_heals(probe: Any, rows: list[Row], tmp_p
     sparse_weights.prune(probe.network, 0.3, "layer", [])
     before = [weight.clone() for weight in weights(probe.network)]
     healing = HEALING.model_copy(update={"weight_decay": 0.1})
-    given = Given(probe, rows, rows, RUNTIME, tmp_path)
+    given = CompressionContext(probe, rows, rows, RUNTIME, tmp_path)
     magnitude.compress(given, settings(0.3, healing=healing))
     after = weights(probe.network)
     for old, new in zip(before, after, strict=True):

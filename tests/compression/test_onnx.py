@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from tandem.compression import Given, onnx
+from tandem.compression import CompressionContext, onnx
 from tandem.compression.common import onnx_graphs
 from tandem.compression.common.int8_layers import quantise
-from tandem.compression.common.params import Smoothing
+from tandem.compression.common.params import SmoothingParams
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
@@ -24,7 +24,7 @@ RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 def compressed(model: Any, folder: Path, rows: Sequence[Row] = (), **settings: Any) -> Any:
     folder.mkdir(exist_ok=True)
-    given = Given(copy.deepcopy(model), rows, [], RUNTIME, folder)
+    given = CompressionContext(copy.deepcopy(model), rows, [], RUNTIME, folder)
     onnx.compress(given, onnx.Params(**settings))
     return type(model).load(folder, model.task)
 
@@ -69,7 +69,7 @@ def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: l
     model = causal.Model.load(tiny / "generator", tasks.load("generation"))
     vocabulary, width = model.network.get_input_embeddings().weight.shape
     before = bits(model, rows)
-    smoothing = Smoothing(alpha=0.5, rows=4)
+    smoothing = SmoothingParams(alpha=0.5, rows=4)
     small = compressed(model, tmp_path / "onnx", rows, per_token=True, smoothing=smoothing)
     assert bits(small, rows) == pytest.approx(before, rel=0.005)
     assert bits(small, rows) != before

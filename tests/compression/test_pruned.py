@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from tandem.compression import Given, pruned
+from tandem.compression import CompressionContext, pruned
 from tandem.compression.common import blocks, pruning
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
-HEALING = Training(
+HEALING = TrainingParams(
     max_steps=4,
     eval_steps=2,
     early_stopping_patience=4,
@@ -25,13 +25,15 @@ HEALING = Training(
 )
 
 
-def settings(units: float = 0.5, blocks: float = 1.0, healing: Training = HEALING) -> pruned.Params:
+def settings(
+    units: float = 0.5, blocks: float = 1.0, healing: TrainingParams = HEALING
+) -> pruned.Params:
     return pruned.Params(keep_ffn=units, keep_layers=blocks, rows=16, recovery=healing)
 
 
 def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     before = probe.network.num_parameters()
-    pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings(blocks=0.6))
+    pruned.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings(blocks=0.6))
     plain = probe.auto.from_pretrained(tmp_path).eval()
     assert plain.num_parameters() < before
     ids = torch.tensor([[5, 6, 7, 8]])
@@ -50,7 +52,7 @@ def test_is_a_plain_smaller_model(probe: Any, rows: list[Row], tmp_path: Path) -
 def test_generates_with_a_cache(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     if not probe.network.can_generate():
         pytest.skip("a classifier")
-    pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings(blocks=0.6))
+    pruned.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings(blocks=0.6))
     ids = torch.tensor([[5, 6, 7, 8]])
     asked = {"max_new_tokens": 5, "do_sample": False}
     cached = probe.network.generate(ids, **asked)
@@ -121,7 +123,7 @@ def test_fewer_heads_come_back(probe: Any, rows: list[Row], tmp_path: Path) -> N
     """As a plain model where the config can say it, else by the weights' shapes."""
     before = probe.network.num_parameters()
     asked = settings(1.0).model_copy(update={"keep_heads": 0.5})
-    pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), asked)
+    pruned.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), asked)
     back = type(probe).load(tmp_path, probe.task).network
     assert back.num_parameters() == probe.network.num_parameters() < before
     ids = torch.tensor([[5, 6, 7, 8]])
@@ -149,7 +151,8 @@ def test_healing_lowers_the_loss(probe: Any, rows: list[Row], tmp_path: Path) ->
     wounded = loss()
     healing = HEALING.model_copy(update={"max_steps": 20, "eval_steps": 5, "dropout": 0.0})
     pruned.compress(
-        Given(probe, rows, rows, RUNTIME, tmp_path), settings(units=1.0, healing=healing)
+        CompressionContext(probe, rows, rows, RUNTIME, tmp_path),
+        settings(units=1.0, healing=healing),
     )
     assert loss() < wounded
 
@@ -164,4 +167,4 @@ def test_everything_kept_is_nothing_changed(probe: Any, rows: list[Row]) -> None
 def test_an_unknown_architecture_is_told(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     probe.network = nn.Sequential(nn.Linear(4, 4))
     with pytest.raises(StageError, match="no block"):
-        pruned.compress(Given(probe, rows, rows, RUNTIME, tmp_path), settings())
+        pruned.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings())

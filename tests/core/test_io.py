@@ -17,7 +17,7 @@ def test_outputs_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     folder, file = tmp_path / "folder", tmp_path / "deep" / "metrics.json"
     folder.mkdir()
     (folder / "old").touch()
-    with io.writing(folder, file) as (new_folder, new_file):
+    with io.atomic_outputs(folder, file) as (new_folder, new_file):
         (new_folder / "new").touch()
         io.write_json(new_file, {"b": 1, "a": "ä"})
         assert (folder / "old").exists() and not file.exists()
@@ -30,7 +30,7 @@ def test_outputs_appear_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_outputs(error: type[BaseException], tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_text("old")
-    with pytest.raises(error), io.writing(file) as (partial,):
+    with pytest.raises(error), io.atomic_outputs(file) as (partial,):
         partial.write_text("half")
         raise error
     assert [path.name for path in tmp_path.iterdir()] == ["rows.json"]
@@ -40,7 +40,7 @@ def test_an_error_leaves_the_old_outputs(error: type[BaseException], tmp_path: P
 def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
     (tmp_path / ".partial-folder").mkdir()
     (tmp_path / ".partial-folder" / "rest").touch()
-    with io.writing(tmp_path / "folder") as (partial,):
+    with io.atomic_outputs(tmp_path / "folder") as (partial,):
         assert not list(partial.iterdir())
 
 
@@ -54,7 +54,7 @@ def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line(error: OSError, tmp_path: Path) -> None:
     with (
         pytest.raises(StageError, match=r"cannot write .*rows\.json: the disk is full; make room"),
-        io.writing(tmp_path / "rows.json"),
+        io.atomic_outputs(tmp_path / "rows.json"),
     ):
         raise error
     assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ def test_one_value_laid_changes_one_line(tmp_path: Path) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
     before = base.read_text().splitlines()
-    params_file.lay({"sentiment": {"train": {"learning_rate": 7.5e-05}}}, SECTIONS, base)
+    params_file.update_file({"sentiment": {"train": {"learning_rate": 7.5e-05}}}, SECTIONS, base)
     after = base.read_text().splitlines()
     changed = [new.strip() for old, new in zip(before, after, strict=True) if old != new]
     assert changed == ["learning_rate: 7.5e-05"]
@@ -115,7 +115,10 @@ def test_augmentation_names_tasks_and_folders(content: dict[str, Any]) -> None:
     with pytest.raises(ParamsError) as caught:
         params_check.check(content, SECTIONS)
     assert "augmentation_models.intent is missing" in str(caught.value)
-    assert "key augmentation_ablation.sentimnt. Did you mean augmentation_ablation.sentiment?" in str(caught.value)
+    assert (
+        "key augmentation_ablation.sentimnt. Did you mean augmentation_ablation.sentiment?"
+        in str(caught.value)
+    )
     content["augmentation_models"]["intent"] = {"forward": "models/intent/pretrained"}
     with pytest.raises(ParamsError, match=r"augmenting\.intent\.back is missing"):
         params_check.check(content, SECTIONS)
@@ -170,7 +173,7 @@ def test_another_kind_takes_the_whole_place(tmp_path: Path) -> None:
     base = tmp_path / "params.yaml"
     base.write_text((ROOT / "params.yaml").read_text())
     source = {"kind": "files", "format": "text", "files": [{"path": "a.txt", "sha256": "0" * 64}]}
-    params_file.lay({"generation": {"fetch": {"source": source}}}, SECTIONS, base)
+    params_file.update_file({"generation": {"fetch": {"source": source}}}, SECTIONS, base)
     assert params.read(base)["generation"]["fetch"]["source"] == source
 
 

@@ -10,11 +10,11 @@ from dvc.repo import Repo
 
 from tandem.core import io, provenance
 from tandem.core.errors import StageError
-from tandem.core.provenance import Declared, pinned, recorded
+from tandem.core.provenance import StageSpec, find_pins, record_run
 from tandem.core.source_digest import source_digest
 
 ROOT = Path(__file__).parents[2]
-STAGE = Declared(
+STAGE = StageSpec(
     name="copy@one",
     command="tandem copy one",
     deps=("in", "code.py"),
@@ -37,7 +37,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run() -> None:
-    with recorded(STAGE):
+    with record_run(STAGE):
         Path("out").mkdir(exist_ok=True)
         Path("out/c.txt").write_text(Path("in/a.txt").read_text())
 
@@ -57,11 +57,11 @@ def test_a_record_holds_both_sides_and_repeats_its_bytes(here: Path) -> None:
 def test_dvcignore_is_that_of_the_current_folder(
     here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not provenance.ignored("a.pyc")
+    assert not provenance.is_ignored("a.pyc")
     other = tmp_path_factory.mktemp("other")
     (other / ".dvcignore").write_text("# bytecode\n*.pyc\n")
     monkeypatch.chdir(other)
-    assert provenance.ignored("a.pyc") and not provenance.ignored("a.py")
+    assert provenance.is_ignored("a.pyc") and not provenance.is_ignored("a.py")
 
 
 def test_a_folder_has_the_md5_of_dvc(here: Path) -> None:
@@ -73,7 +73,7 @@ def test_a_folder_has_the_md5_of_dvc(here: Path) -> None:
 
 
 def test_an_input_that_changes_under_a_stage_stops_it(here: Path) -> None:
-    with pytest.raises(StageError, match="in changed while copy@one ran: run again"), recorded(
+    with pytest.raises(StageError, match="in changed while copy@one ran: run again"), record_run(
         STAGE
     ):  # fmt: skip
         Path("out").mkdir()
@@ -95,14 +95,14 @@ def test_an_input_is_read_again_only_if_it_was_touched(
     run()
     assert read == ["in/a.txt", "in/below/b.txt", "code.py", "out/c.txt"]
     read.clear()
-    with recorded(STAGE):
+    with record_run(STAGE):
         Path("code.py").write_text("1")  # the same again
     assert read == ["in/a.txt", "in/below/b.txt", "code.py", "code.py", "out/c.txt"]
 
 
 def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
     params = Path("params.yaml")
-    with pytest.raises(StageError, match=r"params\.yaml changed while copy@one ran"), recorded(
+    with pytest.raises(StageError, match=r"params\.yaml changed while copy@one ran"), record_run(
         STAGE
     ):  # fmt: skip
         Path("out").mkdir()
@@ -111,9 +111,9 @@ def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
 
 def test_another_version_than_the_locked_one_stops_a_stage() -> None:
     with pytest.raises(StageError, match=r"asks for pytest 1\.0, .* is installed: run `make setu"):
-        provenance.require_installed({"pytest": "1.0"})
+        provenance.check_installed({"pytest": "1.0"})
     with pytest.raises(StageError, match="none is installed"):
-        provenance.require_installed({"nowhere-to-be-found": "1.0"})
+        provenance.check_installed({"nowhere-to-be-found": "1.0"})
 
 
 CODE = Path("workflow/code/copy/one.json")
@@ -132,7 +132,7 @@ def write_code(*names: str, **digests: str) -> None:
 
 def run_with_code(runner: frozenset[str] | None = None) -> None:
     known = provenance.imported_modules() if runner is None else runner
-    with recorded(WITH_CODE, known):
+    with record_run(WITH_CODE, known):
         Path("out").mkdir(exist_ok=True)
         Path("out/c.txt").write_text("c")
 
@@ -183,4 +183,4 @@ def test_damaged_code_files_are_one_line(here: Path) -> None:
 
 def test_pins_are_found_however_deep() -> None:
     value = {"a": [{"sha256": "1", "name": "x", "rest": {"b": 1}}], "c": {"revision": "r"}}
-    assert list(pinned(value)) == [{"name": "x", "sha256": "1"}, {"revision": "r"}]
+    assert list(find_pins(value)) == [{"name": "x", "sha256": "1"}, {"revision": "r"}]

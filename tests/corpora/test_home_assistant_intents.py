@@ -14,7 +14,7 @@ from tandem.core.schema import PluginParams
 from tandem.corpora.common.grammar import Piece, join
 from tandem.corpora.common.slot_values import authored, reserve
 from tandem.corpora.home_assistant_intents import FOLDER, Params
-from tandem.downloads.pypi import archive
+from tandem.downloads.pypi import open_package
 from tandem.sources import package
 
 VALUES = Path("src/tandem/corpora/values")
@@ -62,7 +62,7 @@ def test_the_grammar_itself_understands_the_texts(
     rows: list[dict[str, Any]], sources: dict[str, PluginParams]
 ) -> None:
     """hassil, which knows nothing of our spans, finds the same intent and slots."""
-    content = archive(sources["intent"]).read(f"{FOLDER}/data/en.json")  # type: ignore[arg-type]
+    content = open_package(sources["intent"]).read(f"{FOLDER}/data/en.json")  # type: ignore[arg-type]
     grammar = json.loads(content)
     for block in itertools.chain.from_iterable(i["data"] for i in grammar["intents"].values()):
         block.pop("requires_context", None)  # where a device is, is not in the text

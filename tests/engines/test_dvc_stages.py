@@ -37,11 +37,11 @@ def test_each_stage_has_a_record_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_stage_is_found_by_its_command_or_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = dvc_stages.stage_of("tandem clean intent")
+    found = dvc_stages.find_stage("tandem clean intent")
     assert found is not None and found.name == "clean@intent"
-    assert dvc_stages.stage_of("tandem clean intent", "clean@intent") == found
-    assert dvc_stages.stage_of("tandem clean intent", "split@intent") == found
-    assert dvc_stages.stage_of("tandem clean nothing") is None
+    assert dvc_stages.find_stage("tandem clean intent", "clean@intent") == found
+    assert dvc_stages.find_stage("tandem clean intent", "split@intent") == found
+    assert dvc_stages.find_stage("tandem clean nothing") is None
 
 
 @pytest.mark.parametrize("content", ["stages: [", "stages: 1", "stages:\n  a: {matrix: 1}\n", "[]"])
@@ -57,7 +57,7 @@ def test_a_broken_dvc_yaml_is_one_line(
 
 def test_without_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert dvc_stages.stage_of("tandem clean intent") is None
+    assert dvc_stages.find_stage("tandem clean intent") is None
 
 
 @pytest.mark.parametrize(

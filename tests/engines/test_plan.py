@@ -31,7 +31,9 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     folder = tmp_path_factory.mktemp("dag")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder)
-    params_file.lay({"seeds": {"sentiment": {"runs": [13, 14]}}}, SECTIONS, folder / "params.yaml")
+    params_file.update_file(
+        {"seeds": {"sentiment": {"runs": [13, 14]}}}, SECTIONS, folder / "params.yaml"
+    )
     with Repo.init(str(folder), no_scm=True) as repo:
         return list(repo.index.stages)
 
@@ -111,16 +113,16 @@ def test_every_stage_goes_into_the_run_cache(stages: list[Any]) -> None:
     ],
 )
 def test_a_lock_that_was_cut_short_is_seen(text: str, whole: bool) -> None:
-    assert plan.is_whole(text) is whole
+    assert plan.is_complete(text) is whole
 
 
 def test_only_one_head_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    held = plan.hold()
+    held = plan.acquire_run_lock()
     with pytest.raises(StageError, match="another snakemake is running in this folder"):
-        plan.hold()
+        plan.acquire_run_lock()
     held.close()
-    plan.hold().close()
+    plan.acquire_run_lock().close()
 
 
 def test_a_file_that_another_command_writes_is_named(
@@ -131,12 +133,12 @@ def test_a_file_that_another_command_writes_is_named(
     monkeypatch.chdir(tmp_path)
     Repo.init(no_scm=True).close()
     monkeypatch.setattr(plan, "CODE", "")  # there is no code here to digest
-    assert all(stage.stale for stage in plan.ask_dvc())
+    assert all(stage.stale for stage in plan.load_stages())
     written = tmp_path / "data/raw/intent"
     held = {"write": {str(written): {"pid": os.getppid(), "cmd": "dvc repro"}}, "read": {}}
     (tmp_path / ".dvc/tmp/rwlock").write_text(json.dumps(held))
     with pytest.raises(StageError, match=f"wait for it: '{written}.*' is busy.*dvc repro"):
-        plan.ask_dvc()
+        plan.load_stages()
 
 
 def test_what_holds_up_most_goes_first() -> None:

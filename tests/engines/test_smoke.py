@@ -132,7 +132,7 @@ def test_a_score_is_traced_to_its_sources(
     runs: dict[str, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs["dvc repro"].path)
-    found = show.answer("reports/summary.json#generation/aligned/win_rate/judge")
+    found = show.query("reports/summary.json#generation/aligned/win_rate/judge")
     stages = [stage["stage"] for stage in found["stages"]]
     assert stages[-1] == "report" and stages[-2] == "evaluate-preferences@generation"
     assert {"fetch@sentiment", "judge@generation", "align@generation"} <= {*stages}
@@ -146,7 +146,7 @@ def test_a_rated_row_is_found_wherever_it_went(
 ) -> None:
     monkeypatch.chdir(runs["dvc repro"].path)
     pairs = pq.read_table("data/preferences/generation/reward.parquet")["id"].to_pylist()
-    places = {place["path"]: place for place in impact.answer(pairs[0].split(">")[0])["places"]}
+    places = {place["path"]: place for place in impact.query(pairs[0].split(">")[0])["places"]}
     assert places["data/preferences/generation/reward.parquet"]["pairs"] == 1
     assert places["data/split/sentiment/train.parquet"]["rows"] == 1
 

@@ -29,7 +29,7 @@ class Project:
     def __init__(self, root: Path) -> None:
         shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
         (root / "reviews.csv").write_text(CSV)
-        (root / torch_server.ADDRESS).parent.mkdir(parents=True)
+        (root / torch_server.SOCKET).parent.mkdir(parents=True)
         for stage in ("fetch/sentiment", "fetch", "first", "last"):
             code = root / "workflow" / "code" / f"{stage}.json"
             code.parent.mkdir(parents=True, exist_ok=True)
@@ -40,12 +40,12 @@ class Project:
         self.server = subprocess.Popen(
             [sys.executable, "-c", SERVE], cwd=root, env=self.env, stdin=subprocess.PIPE
         )
-        until((root / torch_server.ADDRESS).exists)
+        until((root / torch_server.SOCKET).exists)
 
     def close(self) -> None:
         self.server.stdin.close()  # type: ignore[union-attr]
         assert self.server.wait(timeout=10) == 0
-        assert not (self.root / torch_server.ADDRESS).exists()
+        assert not (self.root / torch_server.SOCKET).exists()
 
     def params(self, runtime: dict[str, Any]) -> None:
         pin = hashlib.sha256(CSV.encode()).hexdigest()
@@ -110,11 +110,11 @@ def test_a_child_does_the_work_with_the_code_as_it_is_now(project: Project) -> N
     code, said = project.run("fetch", "sentiment")
     assert (code, said) == (0, f"parent {project.server.pid}\n")
     warmly = (project.root / "data/raw/sentiment/rows.parquet").read_bytes()
-    (project.root / torch_server.ADDRESS).rename(project.root / "away")
+    (project.root / torch_server.SOCKET).rename(project.root / "away")
     code, said = project.run("fetch", "sentiment")
     assert code == 0 and f"parent {os.getpid()}" in said
     assert (project.root / "data/raw/sentiment/rows.parquet").read_bytes() == warmly
-    (project.root / "away").rename(project.root / torch_server.ADDRESS)
+    (project.root / "away").rename(project.root / torch_server.SOCKET)
 
 
 def test_a_mistake_is_the_same_line_and_code(project: Project) -> None:
@@ -162,9 +162,9 @@ def test_without_the_server_a_stage_just_runs(project: Project) -> None:
     """A server that was killed leaves its socket behind."""
     project.server.kill()
     project.server.wait()
-    assert (project.root / torch_server.ADDRESS).exists()
+    assert (project.root / torch_server.SOCKET).exists()
     assert project.run("fetch", "sentiment") == (0, "")
-    (project.root / torch_server.ADDRESS).unlink()
+    (project.root / torch_server.SOCKET).unlink()
     project.server = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
 
 
@@ -176,7 +176,7 @@ def test_dvc_repro_of_all_starts_one_and_ends_it(project: Project, targets: list
     served = "print('serve' in open('/proc/self/cmdline').read(), file=sys.stderr)"
     project.edit("stages/fetch.py", '    """Fetch', f'    import sys; {served}\n    """Fetch')
     project.edit("warm.py", "heavy: Sequence[str] = HEAVY", "heavy: Sequence[str] = ()")
-    address = project.root / torch_server.ADDRESS
+    address = project.root / torch_server.SOCKET
     wait = f"for i in $(seq 100); do test -e {address} && break; sleep .05; done; touch waited"
     stages = {
         "first": {"cmd": FETCH, "deps": ["reviews.csv"], "outs": ["data/raw/sentiment"]},
@@ -204,7 +204,7 @@ def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
     )
     project.close()
     head = subprocess.Popen([sys.executable, "-c", HEAD], cwd=project.root, env=project.env)
-    until((project.root / torch_server.ADDRESS).exists)
+    until((project.root / torch_server.SOCKET).exists)
     asked = project.start("fetch", "sentiment")  # its request starts the imports
     told = project.root / "pid"
     until(lambda: told.exists() and told.read_text())
@@ -214,7 +214,7 @@ def test_it_ends_with_the_head_while_it_still_imports(project: Project) -> None:
     head.wait()
     until(lambda: not process.exists() or "State:\tZ" in (process / "status").read_text())
     assert asked.wait(timeout=60) == 0  # it goes on alone
-    (project.root / torch_server.ADDRESS).unlink()
+    (project.root / torch_server.SOCKET).unlink()
 
 
 def test_a_second_one_ends_at_once(project: Project) -> None:
@@ -224,5 +224,5 @@ def test_a_second_one_ends_at_once(project: Project) -> None:
 
 
 def test_few_heavy_stages_start_none() -> None:
-    assert torch_server.start(["train"] * (torch_server.WORTH - 1)) is None
-    assert torch_server.start(["clean"] * 100) is None
+    assert torch_server.start_server(["train"] * (torch_server.MIN_STAGES - 1)) is None
+    assert torch_server.start_server(["clean"] * 100) is None

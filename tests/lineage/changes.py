@@ -166,7 +166,12 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
     )
     yield (
         "a filter less",
-        replace("params.yaml", "{kind: duplicates, answer: [label, spans]}", "", "params.yaml"),
+        replace(
+            "params.yaml",
+            "    - kind: duplicates\n      answer:\n      - label\n      - spans\n",
+            "",
+            "intent.clean",
+        ),
     )
     for path in CODE:
         for number in range(2):

@@ -8,7 +8,7 @@ from contextlib import chdir
 from pathlib import Path
 
 from tandem.core import io, params, paths, provenance
-from tandem.core.provenance import Declared
+from tandem.core.provenance import StageSpec
 from tandem.core.rows import Dropped, Span, write_rows
 from tandem.engines import code_closure, dvc_stages
 from tandem.tasks.intent import IntentRow
@@ -97,7 +97,7 @@ def _run(name: str) -> None:
     whole = name == "report"
     rest = f"{name}.json" if whole else f"{name}/intent.json"
     record = paths.RECORDS / rest
-    stage = Declared(
+    stage = StageSpec(
         name=name if whole else f"{name}@intent",
         command=f"tandem {name}" if whole else f"tandem {name} intent",
         deps=tuple(sorted([*deps, f"workflow/code/{rest}", "src/tandem/tasks/intent.py"])),
@@ -105,9 +105,9 @@ def _run(name: str) -> None:
         outs=tuple(sorted([*outs, str(record)])),
         in_git=(str(record),),
     )
-    with provenance.recorded(stage, provenance.imported_modules()):
+    with provenance.record_run(stage, provenance.imported_modules()):
         for out, fill in outs.items():
-            with io.writing(Path(out)) as (partial,):
+            with io.atomic_outputs(Path(out)) as (partial,):
                 fill(partial)
 
 

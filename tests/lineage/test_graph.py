@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.core.errors import LineageError
-from tandem.core.provenance import Record, file_digest
+from tandem.core.provenance import RunRecord, file_digest
 from tandem.lineage import graph
 from tandem.lineage.graph import Graph
 
 
-def record(stage: str, inputs: list[str], outputs: list[str]) -> Record:
+def record(stage: str, inputs: list[str], outputs: list[str]) -> RunRecord:
     digest = file_digest(Path(__file__))
-    return Record(
+    return RunRecord(
         stage=stage,
         command=f"tandem {stage}",
         inputs=dict.fromkeys(inputs, digest),
@@ -32,19 +32,19 @@ def test_the_flow_of_a_real_project(project: Workspace) -> None:
     assert list(found.records) == ["code", "fetch@intent", "clean@intent", "split@intent"]
     assert found.upstream("clean@intent") == ["code", "fetch@intent", "clean@intent"]
     assert found.downstream("clean@intent") == ["clean@intent", "split@intent"]
-    assert found.makers_of("data/clean") == ["clean@intent"]
-    assert found.makers_of("data/clean/intent/rows.parquet") == ["clean@intent"]
-    assert found.users_of("src/tandem/text/mask.py") == ["code"]
-    assert found.users_of("workflow/code/clean/intent.json") == ["clean@intent"]
+    assert found.producers_of("data/clean") == ["clean@intent"]
+    assert found.producers_of("data/clean/intent/rows.parquet") == ["clean@intent"]
+    assert found.consumers_of("src/tandem/text/mask.py") == ["code"]
+    assert found.consumers_of("workflow/code/clean/intent.json") == ["clean@intent"]
 
 
 def test_what_was_made_at_a_path(project: Workspace) -> None:
     found = graph.read()
-    rows = found.made("data/raw/intent/rows.parquet")
+    rows = found.expected_digest("data/raw/intent/rows.parquet")
     assert rows == file_digest(Path("data/raw/intent/rows.parquet"))
-    above = found.made("reports/metrics")
+    above = found.expected_digest("reports/metrics")
     assert above is not None and above.nfiles == 3
-    assert found.made("src/tandem/core") is None
+    assert found.expected_digest("src/tandem/core") is None
 
 
 @given(st.integers(2, 30), st.integers(0, 3))
@@ -68,7 +68,7 @@ def test_every_stage_comes_after_what_it_needs(length: int, step: int) -> None:
         ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records run in a circle"),
     ],
 )
-def test_records_that_cannot_be_true(records: list[Record], said: str) -> None:
+def test_records_that_cannot_be_true(records: list[RunRecord], said: str) -> None:
     with pytest.raises(LineageError, match=said):
         Graph.of(records)
 

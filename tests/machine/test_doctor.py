@@ -208,7 +208,7 @@ def test_a_run_logs_the_digest_that_is_known(
     monkeypatch.delitem(__import__("sys").modules, "tandem.modeling.seeding", raising=False)
     assert fingerprint.for_log() is None  # a data stage does not compute it
     known = fingerprint.here(params.project().runtime)
-    with cost.measured("split", "intent"):
+    with cost.log_cost("split", "intent"):
         pass
     (run,) = cost.runs()
     assert run["kernels"] == known.digest

@@ -27,7 +27,7 @@ def test_interval_covers_about_95_percent_with_clusters() -> None:
     covered = 0
     for repeat in range(300):
         table, groups = simulated(random, groups=60, size=5, spread=0.15)
-        ends = metrics.interval(table, groups, accuracy.value, seed=repeat)
+        ends = metrics.bootstrap_interval(table, groups, accuracy.value, seed=repeat)
         assert ends is not None
         covered += ends[0] <= 0.7 <= ends[1]
     # 300 draws at .95 lie above .91 with 99.8 % chance; the spread of 60 clusters costs ~1 point
@@ -36,8 +36,8 @@ def test_interval_covers_about_95_percent_with_clusters() -> None:
 
 def test_interval_over_rows_alone_would_be_too_narrow() -> None:
     table, groups = simulated(np.random.default_rng(2), groups=40, size=20, spread=0.3)
-    clustered = metrics.interval(table, groups, accuracy.value, seed=1)
-    single = metrics.interval(table, [str(i) for i in range(800)], accuracy.value, seed=1)
+    clustered = metrics.bootstrap_interval(table, groups, accuracy.value, seed=1)
+    single = metrics.bootstrap_interval(table, [str(i) for i in range(800)], accuracy.value, seed=1)
     assert clustered is not None
     assert single is not None
     assert clustered[1] - clustered[0] > 1.5 * (single[1] - single[0])
@@ -45,10 +45,10 @@ def test_interval_over_rows_alone_would_be_too_narrow() -> None:
 
 def test_interval_is_the_seeds_and_none_for_one_group() -> None:
     table, groups = simulated(np.random.default_rng(3), groups=20, size=3, spread=0.2)
-    first = metrics.interval(table, groups, accuracy.value, seed=1)
-    assert first == metrics.interval(table, groups, accuracy.value, seed=1)
-    assert first != metrics.interval(table, groups, accuracy.value, seed=2)
-    assert metrics.interval(table, ["one"] * 60, accuracy.value, seed=1) is None
+    first = metrics.bootstrap_interval(table, groups, accuracy.value, seed=1)
+    assert first == metrics.bootstrap_interval(table, groups, accuracy.value, seed=1)
+    assert first != metrics.bootstrap_interval(table, groups, accuracy.value, seed=2)
+    assert metrics.bootstrap_interval(table, ["one"] * 60, accuracy.value, seed=1) is None
 
 
 def test_score_gives_every_metric_over_all_and_by_domain(sentiment_rows: Any) -> None:

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.core.errors import DataError
-from tandem.preferences.pairs import form
-from tandem.preferences.params import Rule
+from tandem.preferences.pairs import form_pairs
+from tandem.preferences.params import PairFilter
 from tandem.tasks.generation import GenerationRow
 
-RULE = Rule(min_margin=1.0, min_z=3.0)
+RULE = PairFilter(min_margin=1.0, min_z=3.0)
 
 
 def row(name: str, *ratings: int, domain: str = "movie") -> GenerationRow:
@@ -29,7 +29,7 @@ ROWS = st.lists(
 @given(ROWS)
 def test_pairs_are_disjoint_and_keep_the_rule(rows: list[GenerationRow]) -> None:
     try:
-        pairs = form(rows, RULE, None, random.Random(1))
+        pairs = form_pairs(rows, RULE, None, random.Random(1))
     except DataError:
         return
     by_text = {r.text: r for r in rows}
@@ -53,25 +53,25 @@ def test_what_is_not_clearly_apart_makes_no_pair() -> None:
     noisy = [row("a", 4, -4, 4), row("b", 4, -4, -4)]
     for rows in (close, noisy):
         with pytest.raises(DataError, match="no preference pair"):
-            form(rows, RULE, None, random.Random(1))
+            form_pairs(rows, RULE, None, random.Random(1))
 
 
 def test_rows_without_ratings_are_told_of() -> None:
     with pytest.raises(DataError, match="ratings"):
-        form([row("a"), row("b", 3)], RULE, None, random.Random(1))
+        form_pairs([row("a"), row("b", 3)], RULE, None, random.Random(1))
 
 
 def test_domains_do_not_mix() -> None:
     rows = [row("a", 3, 3, 2), row("b", -3, -3, -2, domain="tweets")]
     with pytest.raises(DataError):
-        form(rows, RULE, None, random.Random(1))
+        form_pairs(rows, RULE, None, random.Random(1))
 
 
 def test_the_higher_rated_is_chosen_and_the_seed_decides(rated: list[GenerationRow]) -> None:
-    pairs = form(rated, RULE, None, random.Random(1))
+    pairs = form_pairs(rated, RULE, None, random.Random(1))
     assert len(pairs) >= 10
     means = {r.text: sum(r.ratings) / len(r.ratings) for r in rated}
     assert all(means[pair.chosen] > means[pair.rejected] + 1 for pair in pairs)
-    assert pairs == form(rated, RULE, None, random.Random(1))
-    assert pairs != form(rated, RULE, None, random.Random(2))
-    assert form(rated, RULE, 3, random.Random(1)) == pairs[:3]
+    assert pairs == form_pairs(rated, RULE, None, random.Random(1))
+    assert pairs != form_pairs(rated, RULE, None, random.Random(2))
+    assert form_pairs(rated, RULE, 3, random.Random(1)) == pairs[:3]

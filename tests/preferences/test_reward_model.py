@@ -7,8 +7,8 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from tandem.core.errors import StageError, UnknownName
-from tandem.preferences.pairs import form
-from tandem.preferences.params import Contrast, Rule
+from tandem.preferences.pairs import form_pairs
+from tandem.preferences.params import ClassContrast, PairFilter
 from tandem.preferences.reward_model import RewardModel, preference_loss
 from tandem.tasks.generation import GenerationRow
 
@@ -33,7 +33,7 @@ def test_preference_loss_by_hand() -> None:
 def test_loss_of_pairs_is_that_of_their_scores(
     model: RewardModel, rated: list[GenerationRow]
 ) -> None:
-    pairs = form(rated, Rule(min_margin=1.0, min_z=3.0), 5, random.Random(1))
+    pairs = form_pairs(rated, PairFilter(min_margin=1.0, min_z=3.0), 5, random.Random(1))
     batch = model.collate(model.encode(pairs, 32))
     chosen = torch.tensor(model.score([pair.chosen for pair in pairs]))
     rejected = torch.tensor(model.score([pair.rejected for pair in pairs]))
@@ -56,7 +56,7 @@ def test_a_contrast_starts_from_the_encoders_classes(
     tiny: Path, rated: list[GenerationRow], tmp_path: Path
 ) -> None:
     texts = [row.text for row in rated]
-    contrast = Contrast(better="LABEL_2", worse="LABEL_0")
+    contrast = ClassContrast(better="LABEL_2", worse="LABEL_0")
     model = RewardModel.start(tiny / "encoder", contrast)
     model.network.eval()
     classifier = AutoModelForSequenceClassification.from_pretrained(tiny / "encoder").eval()
@@ -70,7 +70,7 @@ def test_a_contrast_starts_from_the_encoders_classes(
 
 def test_an_unknown_class_is_told_with_those_there_are(tiny: Path) -> None:
     with pytest.raises(UnknownName, match="LABEL_2"):
-        RewardModel.start(tiny / "encoder", Contrast(better="LABEL_9", worse="LABEL_0"))
+        RewardModel.start(tiny / "encoder", ClassContrast(better="LABEL_9", worse="LABEL_0"))
 
 
 def test_the_folder_must_be_there(tmp_path: Path) -> None:

@@ -10,13 +10,21 @@ from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.modeling.families.causal import Model, log_likelihood
 from tandem.preferences import dpo
-from tandem.preferences.diversity import distinct
-from tandem.preferences.kl import divergence
-from tandem.preferences.params import Prompting
-from tandem.preferences.sampling import SPAN, Sample, _pick, decode, draw, prompts, starts_of
+from tandem.preferences.diversity import distinct_ngrams
+from tandem.preferences.kl import kl_divergence
+from tandem.preferences.params import GenerationParams
+from tandem.preferences.sampling import (
+    SPAN,
+    Sample,
+    decode,
+    draw,
+    encode_prompts,
+    prompts,
+    sample_token,
+)
 from tandem.tasks.generation import GenerationRow
 
-PROMPTING = Prompting(prompt_words=2, max_new_tokens=6, batch_size=5)
+PROMPTING = GenerationParams(prompt_words=2, max_new_tokens=6, batch_size=5)
 
 
 def load(tiny: Path) -> Model:
@@ -83,7 +91,7 @@ def test_rows_that_start_alike_are_read_once_and_go_their_own_ways(
     hook.remove()
     assert read[:2] == [5, 20]
     assert len({tuple(sample.drawn) for sample in drawn}) == 20
-    assert [s.prompt for s in drawn] == starts_of(model, rows, PROMPTING)
+    assert [s.prompt for s in drawn] == encode_prompts(model, rows, PROMPTING)
     test_log_probability_is_that_of_what_was_drawn(model, drawn)
 
 
@@ -92,7 +100,7 @@ def test_each_token_is_drawn_as_often_as_it_is_likely(tokens: int) -> None:
     likely = torch.rand(tokens, generator=torch.Generator().manual_seed(1)) ** 8
     likely[-1] = 0
     chances = (likely / likely.sum()).expand(20_000, -1)
-    drawn = _pick(chances, torch.Generator().manual_seed(2))
+    drawn = sample_token(chances, torch.Generator().manual_seed(2))
     counts = torch.bincount(drawn[:, 0], minlength=tokens) / len(chances)
     spread = (chances[0] * (1 - chances[0]) / len(chances)).sqrt()
     assert counts[-1] == 0
@@ -101,10 +109,10 @@ def test_each_token_is_drawn_as_often_as_it_is_likely(tokens: int) -> None:
 
 def test_samples_follow_the_models_probabilities(model: Model) -> None:
     row = GenerationRow(id="x", group="x", domain="movie", text="A gem of")
-    prompting = Prompting(prompt_words=1, max_new_tokens=1, batch_size=2000)
+    prompting = GenerationParams(prompt_words=1, max_new_tokens=1, batch_size=2000)
     drawn = draw(model, prompting, [row] * 2000, 3)
     with torch.no_grad():
-        ids = torch.tensor([starts_of(model, [row], prompting)[0]])
+        ids = torch.tensor([encode_prompts(model, [row], prompting)[0]])
         wanted = model.network(ids).logits[0, -1].softmax(-1).numpy()
     counts = np.bincount([sample.drawn[0] for sample in drawn], minlength=len(wanted))
     assert np.abs(counts / 2000 - wanted).max() < 4 * math.sqrt(wanted.max() / 2000)
@@ -116,7 +124,7 @@ def test_no_prompt_is_told_of(rated: list[GenerationRow]) -> None:
 
 
 def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) -> None:
-    found = divergence(model, model, samples, 4)
+    found = kl_divergence(model, model, samples, 4)
     assert found[:, 0] == pytest.approx(np.zeros(len(samples)), abs=1e-6)
     assert found[:, 1].tolist() == [len(sample.drawn) for sample in samples]
 
@@ -126,7 +134,7 @@ def test_kl_is_the_mean_log_ratio(model: Model, moved: Model, rated: list[Genera
     rows = prompts(rated, PROMPTING, 99) * 40
     prompting = PROMPTING.model_copy(update={"batch_size": 500})
     drawn = draw(moved, prompting, rows, 4)
-    exact = divergence(moved, model, drawn, 500)
+    exact = kl_divergence(moved, model, drawn, 500)
     assert (exact[:, 0] > 0).all()
     tensors = dpo.batch(drawn)
     with torch.no_grad():
@@ -167,7 +175,7 @@ def test_the_best_are_set_against_the_worst(samples: list[Sample]) -> None:
 
 
 def test_distinct_by_hand() -> None:
-    assert distinct(["a b a", "A b"], 1).tolist() == [[2, 5]]
-    assert distinct(["a b a", "A b"], 2).tolist() == [[2, 3]]
-    assert len(distinct(["a b"] * 40, 1)) == 2
-    assert distinct([], 1).shape == (0, 2)
+    assert distinct_ngrams(["a b a", "A b"], 1).tolist() == [[2, 5]]
+    assert distinct_ngrams(["a b a", "A b"], 2).tolist() == [[2, 3]]
+    assert len(distinct_ngrams(["a b"] * 40, 1)) == 2
+    assert distinct_ngrams([], 1).shape == (0, 2)

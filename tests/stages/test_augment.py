@@ -19,7 +19,7 @@ from tandem.stages import augment, clean
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
 from tandem.text.cleaning import clean_row
-from tandem.text.leakage import form
+from tandem.text.leakage import split_key_of
 
 TASKS = ["generation", "translation", "intent", "sentiment"]
 LENT = AugmentationModels(forward="models/none", backward="models/none")
@@ -111,7 +111,7 @@ def test_no_held_out_text_comes_about() -> None:
     )
     assert counts == {"held_out_text": 1, "deletion": 1}
     assert [row.parent for row in rows] == ["b"]
-    assert all(form(row, tasks.load("generation")) not in held_out for row in rows)
+    assert all(split_key_of(row, tasks.load("generation")) not in held_out for row in rows)
 
 
 def movie(name: str, text: str) -> GenerationRow:

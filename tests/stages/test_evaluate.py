@@ -120,14 +120,14 @@ def test_no_test_rows_and_no_model_are_one_line(scored: Path) -> None:
 
 def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
     from tandem import modeling
-    from tandem.compression import Given, int8
+    from tandem.compression import CompressionContext, int8
     from tandem.core import params
     from tandem.core import task as tasks
 
     runtime, folder = params.project().runtime, paths.model("generation", "int8")
     model = modeling.load(paths.model("generation", "base"), tasks.load("generation"))
     folder.mkdir()
-    int8.compress(Given(model, [], [], runtime, folder), int8.Params(per_token=False))
+    int8.compress(CompressionContext(model, [], [], runtime, folder), int8.Params(per_token=False))
     for variant in ("base", "int8"):
         evaluate.main("generation", variant)
     base, small = (read(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8"))

@@ -16,7 +16,7 @@ from tandem import cli
 from tandem.core import params, paths
 from tandem.core.errors import ParamsError
 from tandem.core.rows import Row, read_rows, write_rows
-from tandem.preferences.pairs import form
+from tandem.preferences.pairs import form_pairs
 from tandem.stages import align, evaluate_preferences, reward
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
@@ -158,11 +158,11 @@ def test_no_test_text_is_in_a_training_pair(
     used: list[str] = []
 
     def spy(*arguments: Any) -> Any:
-        pairs = form(*arguments)
+        pairs = form_pairs(*arguments)
         used.extend(text for pair in pairs for text in (pair.chosen, pair.rejected))
         return pairs
 
-    monkeypatch.setattr("tandem.preferences.pairs.form", spy)
+    monkeypatch.setattr("tandem.preferences.pairs.form_pairs", spy)
     reward.main("generation")
     assert used
     assert not set(used) & {row.text for row in splits["test"]}

@@ -14,7 +14,7 @@ from tandem.core import io
 from tandem.core.errors import StageError
 from tandem.core.params import ProjectParams
 from tandem.report import labels, scores, views
-from tandem.report.scores import Figure
+from tandem.report.scores import Score
 from tandem.stages import report
 
 HOSTILE = '<script>alert("x")</script>|$\\frac'
@@ -299,17 +299,17 @@ def test_the_front_is_what_no_other_variant_beats() -> None:
         sized("base", 90, 0.80, 10), sized("int8", 23, 0.79, 4), sized("pruned", 60, 0.78, 5),
         sized("twin", 23, 0.79, 4), sized("worse", 23, 0.70, 200),
     ]  # fmt: skip
-    found = views.trades(sizes, 1)
+    found = views.pareto_points(sizes, 1)
     assert [(p.name, p.front) for p in found["size"]] == [
         ("int8", True), ("twin", True), ("worse", False), ("pruned", False), ("base", True),
     ]  # fmt: skip
     assert [p.name for p in found["latency"]] == ["int8", "twin", "pruned", "base"]
-    less = views.trades(sizes, -1)["size"]
+    less = views.pareto_points(sizes, -1)["size"]
     assert [p.name for p in less if p.front] == ["worse"]
 
 
 def test_one_variant_is_not_compared() -> None:
-    assert views.trades([sized("base", 90, 0.8, 10)], 1) == {}
+    assert views.pareto_points([sized("base", 90, 0.8, 10)], 1) == {}
 
 
 def test_model_card_is_the_hubs(project: Path) -> None:
@@ -338,8 +338,8 @@ def test_it_starts_without_heavy_libraries() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def figure(variant: str, metric: str, value: float, **more: Any) -> Figure:
-    return Figure(
+def figure(variant: str, metric: str, value: float, **more: Any) -> Score:
+    return Score(
         stage="evaluate", task="t", variant=variant, metric=metric, value=value, n=10, **more
     )
 

@@ -24,7 +24,7 @@ from tandem.stages import fetch, split
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
-from tandem.text.leakage import form
+from tandem.text.leakage import split_key_of
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["generation", "translation", "intent", "sentiment"]
@@ -75,7 +75,9 @@ def test_nothing_crosses_the_splits_of_real_rows(project: Path, real: Rows, task
     assert set.union(*names, set(dropped)) == {row.id for row in real[task]}
     for one, other in itertools.combinations(rows, 2):
         assert not {row.group for row in rows[one]} & {row.group for row in rows[other]}
-        texts = [{form(row, tasks.load(task)) for row in rows[name]} for name in (one, other)]
+        texts = [
+            {split_key_of(row, tasks.load(task)) for row in rows[name]} for name in (one, other)
+        ]
         assert not texts[0] & texts[1]
     crossing = {key: n for key, n in metric["proof"].items() if key.endswith("crossing")}
     assert crossing == {"groups_crossing": 0, "texts_crossing": 0, "near_duplicates_crossing": 0}
@@ -123,8 +125,8 @@ def test_a_text_that_is_test_for_one_task_is_train_for_none(project: Path) -> No
             mine, theirs = rows[one][held], rows[other]["train"]
             assert mine and theirs
             assert not {row.id for row in mine} & {row.id for row in theirs}
-            assert not {form(row, tasks.load(one)) for row in mine} & {
-                form(row, tasks.load(other)) for row in theirs
+            assert not {split_key_of(row, tasks.load(one)) for row in mine} & {
+                split_key_of(row, tasks.load(other)) for row in theirs
             }
     # It is the removal of leaks that does it: without, doubled tweets would cross.
     assert any(reason.startswith("same_text") for reason in got("generation")[1].values())

@@ -4,10 +4,10 @@ import pytest
 
 from tandem.core.rows import Row
 from tandem.tasks.generation import GenerationRow, Task
-from tandem.text.leakage import form, leaks, proof
-from tandem.text.minhash import Likeness
+from tandem.text.leakage import find_leaks, split_key_of, verify_no_leaks
+from tandem.text.minhash import NearDuplicates
 
-LIKENESS = Likeness(threshold=0.8, ngram_size=5, num_perm=128)
+LIKENESS = NearDuplicates(threshold=0.8, ngram_size=5, num_perm=128)
 TASK = Task()
 
 
@@ -35,9 +35,11 @@ PLANTED = [
 
 
 def test_precision_and_recall_on_planted_leaks() -> None:
-    test = [(f"test/{at}", form(row("x", a), TASK)) for at, (a, _, _) in enumerate(PLANTED)]
-    train = [(f"train/{at}", form(row("x", b), TASK)) for at, (_, b, _) in enumerate(PLANTED)]
-    found = leaks({"test": test, "train": train}, LIKENESS)
+    test = [(f"test/{at}", split_key_of(row("x", a), TASK)) for at, (a, _, _) in enumerate(PLANTED)]
+    train = [
+        (f"train/{at}", split_key_of(row("x", b), TASK)) for at, (_, b, _) in enumerate(PLANTED)
+    ]
+    found = find_leaks({"test": test, "train": train}, LIKENESS)
     true = {f"train/{at}" for at, (_, _, leak) in enumerate(PLANTED) if leak}
     recall = len(found.keys() & true) / len(true)
     precision = len(found.keys() & true) / len(found)
@@ -54,7 +56,7 @@ def test_a_row_that_went_protects_nothing() -> None:
         "validation": [("v", "one two three four five six seven eight nine tenth")],
         "train": [("a", "six seven eight nine tenth"), ("b", "quite another text")],
     }
-    assert leaks(forms, LIKENESS) == {"v": ("near", "test")}
+    assert find_leaks(forms, LIKENESS) == {"v": ("near", "test")}
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ def test_the_proof_sees_what_crosses(figure: str, train: Row, test: Row) -> None
         "validation": [row("c", "Not so.")],
         "test": [test],
     }
-    assert proof(splits, TASK, LIKENESS)[figure] == 1
-    figures = proof(splits | {"train": [row("z", "All else.")]}, TASK, LIKENESS)
+    assert verify_no_leaks(splits, TASK, LIKENESS)[figure] == 1
+    figures = verify_no_leaks(splits | {"train": [row("z", "All else.")]}, TASK, LIKENESS)
     assert {value for key, value in figures.items() if key.endswith("crossing")} == {0}
     assert figures["max_similarity"] < 0.8

@@ -2,16 +2,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.text.minhash import MISS, Index, Likeness, bands, jaccard, shingles, sketches
+from tandem.text.minhash import (
+    MAX_MISS_RATE,
+    MinHashIndex,
+    NearDuplicates,
+    bands,
+    jaccard,
+    shingles,
+    signatures,
+)
 
-LIKENESS = Likeness(threshold=0.8, ngram_size=5, num_perm=128)
+LIKENESS = NearDuplicates(threshold=0.8, ngram_size=5, num_perm=128)
 
 
 @given(st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9, 0.95]))
 def test_bands_miss_a_pair_at_the_threshold_rarely_enough(threshold: float) -> None:
     count, rows = bands(threshold, 128)
     assert count * rows <= 128
-    assert (1 - threshold**rows) ** count <= MISS or rows == 1
+    assert (1 - threshold**rows) ** count <= MAX_MISS_RATE or rows == 1
 
 
 def test_short_texts_have_a_shingle() -> None:
@@ -41,9 +49,9 @@ def planted() -> tuple[list[str], list[tuple[int, int]]]:
 
 def test_the_index_finds_all_pairs_that_a_plain_search_finds_and_no_other() -> None:
     texts, pairs = planted()
-    index = Index(LIKENESS)
+    index = MinHashIndex(LIKENESS)
     found = []
-    for at, (text, sketch) in enumerate(zip(texts, sketches(texts, LIKENESS), strict=True)):
+    for at, (text, sketch) in enumerate(zip(texts, signatures(texts, LIKENESS), strict=True)):
         found += [(int(key), at) for _, key in index.near(text, sketch)]
         index.add(str(at), text, sketch)
     assert len(pairs) > 30
@@ -52,10 +60,10 @@ def test_the_index_finds_all_pairs_that_a_plain_search_finds_and_no_other() -> N
 
 def test_the_most_similar_comes_first() -> None:
     texts = ["a film of quiet power and grace", "a film of quiet power and grace!!"]
-    index = Index(LIKENESS)
-    for key, (text, sketch) in enumerate(zip(texts, sketches(texts, LIKENESS), strict=True)):
+    index = MinHashIndex(LIKENESS)
+    for key, (text, sketch) in enumerate(zip(texts, signatures(texts, LIKENESS), strict=True)):
         index.add(str(key), text, sketch)
-    (sketch,) = sketches(texts[:1], LIKENESS)
+    (sketch,) = signatures(texts[:1], LIKENESS)
     near = index.near(texts[0], sketch)
     assert [key for _, key in near] == ["0", "1"]
     assert near[0][0] == pytest.approx(1)

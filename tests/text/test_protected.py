@@ -9,7 +9,7 @@ from tandem.tasks.intent import IntentRow
 from tandem.tasks.intent import Task as Intent
 from tandem.tasks.translation import Task as Translation
 from tandem.tasks.translation import TranslationRow
-from tandem.text.protected import HIDDEN, frozen, hide, merged, put_back, rewrite
+from tandem.text.protected import SENTINEL, mask_pieces, merged, protected, put_back, rewrite
 from tandem.text.repair import repaired
 
 WORDS = st.text(st.sampled_from("abä &;<>!{}\u200b\t1"), max_size=12)
@@ -38,7 +38,7 @@ def said(row: IntentRow) -> dict[str, str]:
 def test_spans_keep_their_words_when_the_text_is_repaired(row: IntentRow) -> None:
     after = rewrite(row, Intent(), repaired)
     assert said(after) == said(row)
-    assert not HIDDEN.search(after.text)
+    assert not SENTINEL.search(after.text)
 
 
 @given(intent_rows())
@@ -70,7 +70,7 @@ def test_placeholders_of_both_sides_stay() -> None:
     for field in ("text", "target"):
         row = rewrite(row, Translation(), repaired, field)
     assert (row.text, row.target) == ("a {x}", "{x} & {y}")
-    assert frozen(row, Translation(), "target") == [(0, 3), (6, 9)]
+    assert protected(row, Translation(), "target") == [(0, 3), (6, 9)]
 
 
 def test_a_tag_around_a_placeholder_is_left_alone_rather_than_the_placeholder_lost() -> None:
@@ -81,7 +81,7 @@ def test_a_tag_around_a_placeholder_is_left_alone_rather_than_the_placeholder_lo
 def test_an_edit_that_loses_or_doubles_a_piece_is_a_defect() -> None:
     for edit in (lambda text: "", lambda text: text * 2):
         with pytest.raises(ValueError, match="piece"):
-            put_back("see {x}", [(4, 7)], edit(hide("see {x}", [(4, 7)])))
+            put_back("see {x}", [(4, 7)], edit(mask_pieces("see {x}", [(4, 7)])))
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30))))

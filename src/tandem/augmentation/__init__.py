@@ -19,11 +19,11 @@ from tandem.core.params import AugmentationModels, Runtime
 from tandem.core.rows import Row
 from tandem.core.schema import PluginParams, plugin_field
 from tandem.core.task import BaseTask
-from tandem.text.protected import HIDDEN, frozen, hide, shown
+from tandem.text.protected import SENTINEL, mask_pieces, protected, unmask_pieces
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class AugmentationInput:
     """A row to derive another from, with a random stream that only this row uses.
 
     `text` is the row's text, each of the protected `pieces` replaced by one character.
@@ -36,11 +36,11 @@ class Draft:
 
     def shown(self, text: str) -> str:
         """`text` with its protected pieces put back, as a model reads it."""
-        return shown(text, self.pieces)
+        return unmask_pieces(text, self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AugmentationContext:
     """What an augmentation may use besides the rows."""
 
     task: BaseTask
@@ -54,7 +54,7 @@ class Given:
 class TextAugmentation(Protocol):
     """What a module defines that changes each text by itself."""
 
-    def apply(
+    def run(
         self, words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Any
     ) -> list[str]:
         """The words of the derived text.
@@ -67,11 +67,13 @@ class TextAugmentation(Protocol):
 class BatchAugmentation(Protocol):
     """What a module defines that changes all texts together."""
 
-    def apply_all(self, drafts: Sequence[Draft], given: Given, params: Any) -> list[str]:
+    def apply_all(
+        self, drafts: Sequence[AugmentationInput], given: AugmentationContext, params: Any
+    ) -> list[str]:
         """One derived text per draft, with each protected piece exactly once."""
 
 
-class Operation(PluginParams):
+class AugmentationParams(PluginParams):
     """Base class of an augmentation's settings."""
 
     @property
@@ -80,23 +82,27 @@ class Operation(PluginParams):
         return cast(TextAugmentation | BatchAugmentation, super().plugin)
 
 
-class WordOperation(Operation):
+class WordAugmentationParams(AugmentationParams):
     """Base class of the settings of an augmentation that edits words."""
 
     rate: float = Field(default=0.1, gt=0, le=1, description="fraction of the words that change")
 
 
-AnyAugmentation = Annotated[Operation, plugin_field("augmentation")]
+AnyAugmentation = Annotated[AugmentationParams, plugin_field("augmentation")]
 """A field of params.yaml that chooses an augmentation by `kind`."""
 
 
-def draft(row: Row, task: BaseTask, rng: Random) -> Draft:
+def to_input(row: Row, task: BaseTask, rng: Random) -> AugmentationInput:
     """`row` with its protected pieces replaced."""
-    pieces = frozen(row, task)
-    return Draft(row, hide(row.text, pieces), [row.text[slice(*piece)] for piece in pieces], rng)
+    pieces = protected(row, task)
+    return AugmentationInput(
+        row, mask_pieces(row.text, pieces), [row.text[slice(*piece)] for piece in pieces], rng
+    )
 
 
-def apply(operation: Operation, drafts: Sequence[Draft], given: Given) -> list[str]:
+def apply(
+    operation: AugmentationParams, drafts: Sequence[AugmentationInput], given: AugmentationContext
+) -> list[str]:
     """The derived text of each draft, its protected pieces still replaced."""
     plugin: Any = operation.plugin
     if hasattr(plugin, "apply_all"):
@@ -109,4 +115,4 @@ def apply(operation: Operation, drafts: Sequence[Draft], given: Given) -> list[s
 
 def without_pieces(text: str) -> str:
     """`text` with a space in place of each protected piece."""
-    return HIDDEN.sub(" ", text)
+    return SENTINEL.sub(" ", text)

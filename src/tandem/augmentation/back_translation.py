@@ -12,30 +12,32 @@ from pathlib import Path
 
 from pydantic import Field
 
-from tandem.augmentation import Draft, Given, Operation
+from tandem.augmentation import AugmentationContext, AugmentationInput, AugmentationParams
 from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER
-from tandem.text.protected import FIRST, HIDDEN
+from tandem.text.protected import FIRST, SENTINEL
 
 
-class Params(Operation):
+class Params(AugmentationParams):
     """Nothing but how many texts are translated at once."""
 
     batch_size: int = Field(ge=1)
 
 
-def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str]:
+def apply_all(
+    drafts: Sequence[AugmentationInput], given: AugmentationContext, params: Params
+) -> list[str]:
     """`Low battery`, whose target is `Niedriger Batteriestand` → `Low battery level`.
 
     Raises:
         ParamsError: a folder of `augmenting.TASK` holds no translation model.
     """
-    from tandem.augmentation.common.model_folders import lend  # takes seconds
+    from tandem.augmentation.common.model_folders import resolve_model_folder  # takes seconds
 
     def translated(texts: Sequence[str], key: str) -> list[str]:
         from tandem.modeling.families.seq2seq import Model
 
-        folder: Path = lend(given, key, "CopyingMarian")[0]
+        folder: Path = resolve_model_folder(given, key, "CopyingMarian")[0]
         rows = [
             Row(id=each.row.id, group=each.row.group, domain=each.row.domain, text=text)
             for each, text in zip(drafts, texts, strict=True)
@@ -50,14 +52,14 @@ def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str
     else:
         names = [{f"{{p{n}}}": chr(FIRST + n) for n in range(len(d.pieces))} for d in drafts]
         sent = [
-            HIDDEN.sub(lambda m: f"{{p{ord(m.group()) - FIRST}}}", each.text) for each in drafts
+            SENTINEL.sub(lambda m: f"{{p{ord(m.group()) - FIRST}}}", each.text) for each in drafts
         ]
         found = translated(translated(sent, "model"), "back")
     return [_hidden(text, own, each) for text, own, each in zip(found, names, drafts, strict=True)]
 
 
-def _hidden(text: str, names: dict[str, str], draft: Draft) -> str:
+def _hidden(text: str, names: dict[str, str], draft: AugmentationInput) -> str:
     """`text` with its placeholders hidden by `names`; the draft's own text if they do not match."""
     hidden = PLACEHOLDER.sub(lambda match: names.get(match.group(), match.group()), text)
-    whole = sorted(HIDDEN.findall(hidden)) == sorted(HIDDEN.findall(draft.text))
+    whole = sorted(SENTINEL.findall(hidden)) == sorted(SENTINEL.findall(draft.text))
     return hidden if whole and not PLACEHOLDER.search(hidden) else draft.text

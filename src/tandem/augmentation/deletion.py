@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from random import Random
 
-from tandem.augmentation import WordOperation
-from tandem.text.words import free, touched
+from tandem.augmentation import WordAugmentationParams
+from tandem.text.words import editable, sample_positions
 
 
-class Params(WordOperation):
+class Params(WordAugmentationParams):
     """`rate` of the words are deleted."""
 
 
@@ -15,5 +15,5 @@ def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
     """`good film` → `good`; the last word that may go stays."""
-    gone = touched(words, params.rate, rng)[: max(0, len(free(words)) - 1)]
+    gone = sample_positions(words, params.rate, rng)[: max(0, len(editable(words)) - 1)]
     return [word for at, word in enumerate(words) if at not in gone]

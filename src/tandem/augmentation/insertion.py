@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from random import Random
 
-from tandem.augmentation import WordOperation
-from tandem.text.words import touched
+from tandem.augmentation import WordAugmentationParams
+from tandem.text.words import sample_positions
 
 
-class Params(WordOperation):
+class Params(WordAugmentationParams):
     """Before `rate` of the words one is inserted."""
 
 
@@ -16,6 +16,6 @@ def apply(
 ) -> list[str]:
     """`good film` → `good plot film`."""
     changed = list(words)
-    for at in reversed(touched(words, params.rate, rng)):
+    for at in reversed(sample_positions(words, params.rate, rng)):
         changed.insert(at, rng.choice(vocabulary))
     return changed

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from tandem.augmentation import Draft, Given, WordOperation
-from tandem.text.words import cased, core_of, recored, touched
+from tandem.augmentation import AugmentationContext, AugmentationInput, WordAugmentationParams
+from tandem.text.words import match_case, replace_core, sample_positions, strip_punctuation
 
 
-class Params(WordOperation):
+class Params(WordAugmentationParams):
     """`rate` of the words are replaced."""
 
     candidates: int = Field(ge=1)
@@ -25,19 +25,21 @@ class Params(WordOperation):
     batch_size: int = Field(ge=1)
 
 
-def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str]:
+def apply_all(
+    drafts: Sequence[AugmentationInput], given: AugmentationContext, params: Params
+) -> list[str]:
     """`a good film` → `a good story`; signs around a word stay, and its capitals.
 
     Raises:
         ParamsError: the model has no language-model head.
     """
-    from tandem.augmentation.common.masked_words import Blank, likely  # takes seconds
+    from tandem.augmentation.common.masked_words import MaskedWord, predict_words  # takes seconds
 
     texts = [each.text.split() for each in drafts]
     places = [
         (number, at)
         for number, each in enumerate(drafts)
-        for at in touched(texts[number], params.rate, each.rng)
+        for at in sample_positions(texts[number], params.rate, each.rng)
     ]
     blanks = []
     for number, at in places:
@@ -45,14 +47,14 @@ def apply_all(drafts: Sequence[Draft], given: Given, params: Params) -> list[str
             [drafts[number].shown(word) for word in part]
             for part in (texts[number][:at], texts[number][at + 1 :])
         )
-        blanks.append(Blank(before, texts[number][at], after))
-    weighed = likely(blanks, given, params.candidates, params.batch_size)
+        blanks.append(MaskedWord(before, texts[number][at], after))
+    weighed = predict_words(blanks, given, params.candidates, params.batch_size)
     changed = [list(words) for words in texts]
     for (number, at), found in zip(places, weighed, strict=True):
         if found:
             top = max(found.values())
             chances = [math.exp(value - top) for value in found.values()]
             (word,) = drafts[number].rng.choices(list(found), chances)
-            core = core_of(texts[number][at])
-            changed[number][at] = recored(texts[number][at], cased(word, core))
+            core = strip_punctuation(texts[number][at])
+            changed[number][at] = replace_core(texts[number][at], match_case(word, core))
     return [" ".join(words) for words in changed]

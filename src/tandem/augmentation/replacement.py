@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from random import Random
 
-from tandem.augmentation import WordOperation
-from tandem.text.words import recored, touched
+from tandem.augmentation import WordAugmentationParams
+from tandem.text.words import replace_core, sample_positions
 
 
-class Params(WordOperation):
+class Params(WordAugmentationParams):
     """`rate` of the words are replaced."""
 
 
@@ -16,6 +16,6 @@ def apply(
 ) -> list[str]:
     """`good film` → `good plot`; signs around a word stay."""
     changed = list(words)
-    for at in touched(words, params.rate, rng):
-        changed[at] = recored(words[at], rng.choice(vocabulary))
+    for at in sample_positions(words, params.rate, rng):
+        changed[at] = replace_core(words[at], rng.choice(vocabulary))
     return changed

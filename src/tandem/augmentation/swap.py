@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from random import Random
 
-from tandem.augmentation import WordOperation
-from tandem.text.words import free, touched
+from tandem.augmentation import WordAugmentationParams
+from tandem.text.words import editable, sample_positions
 
 
-class Params(WordOperation):
+class Params(WordAugmentationParams):
     """`rate` of the words change places with another."""
 
 
@@ -16,8 +16,8 @@ def apply(
 ) -> list[str]:
     """`good film` → `film good`; words that must stay keep their places."""
     changed = list(words)
-    among = free(words)
-    for at in touched(words, params.rate, rng):
+    among = editable(words)
+    for at in sample_positions(words, params.rate, rng):
         other = rng.choice([place for place in among if place != at] or [at])
         changed[at], changed[other] = changed[other], changed[at]
     return changed

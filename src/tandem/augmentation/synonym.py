@@ -13,12 +13,12 @@ from random import Random
 
 from pydantic import Field
 
-from tandem.augmentation import WordOperation
+from tandem.augmentation import WordAugmentationParams
 from tandem.augmentation.common.wordnet import Lexicon, synonyms
-from tandem.text.words import cased, core_of, free, recored
+from tandem.text.words import editable, match_case, replace_core, strip_punctuation
 
 
-class Params(WordOperation):
+class Params(WordAugmentationParams):
     """`rate` of the words are replaced, as far as they have synonyms."""
 
     lexicon: Lexicon
@@ -33,13 +33,13 @@ def apply(
     """`a good film!` → `a good movie!`; signs around a word stay, and its capitals."""
     known, kept = synonyms(params.lexicon), stop_words()
     changed = list(words)
-    among = free(words)
-    cores = {at: core_of(words[at]) for at in among}
+    among = editable(words)
+    cores = {at: strip_punctuation(words[at]) for at in among}
     able = [at for at in among if cores[at].lower() not in kept and known.get(cores[at].lower())]
     for at in sorted(rng.sample(able, min(len(able), round(params.rate * len(among))))):
         ranked = known[cores[at].lower()]
         place = next((n for n in range(len(ranked)) if rng.random() < params.chance), -1)
-        changed[at] = recored(words[at], cased(ranked[place], cores[at]))
+        changed[at] = replace_core(words[at], match_case(ranked[place], cores[at]))
     return changed
 
 

@@ -15,7 +15,7 @@ from tandem.core.task import BaseTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class BaselineContext:
     """What a baseline may use besides the rows."""
 
     runtime: Runtime
@@ -32,7 +32,7 @@ class Baseline(Protocol):
     """Its name in reports."""
 
     def predict(
-        self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+        self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
     ) -> list[dict[str, Any]]:
         """One answer per test row, in order, with the keys that the task's models give.
 

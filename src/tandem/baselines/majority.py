@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.core.task import BaseTask
 
 LABEL = "most frequent label"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """The same answer to every row; of equally frequent labels the first by alphabet."""
     counts = Counter(row.label for row in train)

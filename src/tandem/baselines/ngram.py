@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.core.task import BaseTask
 
 LABEL = "byte n-grams"
@@ -25,7 +25,7 @@ Codes = NDArray[np.uint64]
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """The bits that each test row's text costs, and its bytes."""
     model = ByteModel([row.text for row in train])

@@ -6,7 +6,7 @@ Where rows have spans, a second one tags each word by itself and its neighbours.
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.baselines.common import word_tagger
 from tandem.core.determinism import derived_seed
 from tandem.core.task import BaseTask
@@ -15,7 +15,7 @@ LABEL = "linear SVM over words and character n-grams"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """A label a row, and spans where the task has any."""
     seed = derived_seed(settings.runtime.seed, "tfidf", task.name)

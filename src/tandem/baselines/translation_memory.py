@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.core.task import BaseTask
 
 LABEL = "translation of the most similar training text"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """The target of the nearest source by edits; the first in the training rows' order if tied."""
     from rapidfuzz import fuzz, process

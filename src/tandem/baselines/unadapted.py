@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.core.task import BaseTask
 
 LABEL = "pretrained, not fine-tuned"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """What the model of `settings.pretrained` answers."""
     from tandem import modeling

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.core.task import BaseTask
 
 LABEL = "lexicon and rules"
@@ -13,7 +13,7 @@ BORDER = 0.05  # where its authors put the ends of neutral, on a scale from -1 t
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """The first label of `task.labels` below the border, the last above it, else the middle one."""
     negative, neutral, positive = task.labels

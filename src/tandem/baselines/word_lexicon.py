@@ -8,21 +8,21 @@ word is copied.
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.baselines import Settings
+from tandem.baselines import BaselineContext
 from tandem.core.task import PLACEHOLDER, BaseTask
 
 LABEL = "word by word"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: Settings
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
 ) -> list[dict[str, Any]]:
     """Each row's words, each translated alone."""
     from tandem.modeling.translation import word_alignment
 
     cut = [(word_alignment.words(row.text), word_alignment.words(row.target)) for row in train]
     cut = [pair for pair in cut if all(pair)]
-    cases = word_alignment.Cases([target for _, target in cut])
+    cases = word_alignment.Truecaser([target for _, target in cut])
     keyed = [
         ([word_alignment.key(w) for w in source], [word_alignment.key(w) for w in target])
         for source, target in cut
@@ -44,4 +44,4 @@ def _translate(text: str, likeliest: dict[str, str], cases: Any) -> str:
         found = likeliest.get(word_alignment.key(word))
         mark = word_alignment.SPACE if word.startswith(word_alignment.SPACE) else ""
         pieces.append(mark + cases.usual.get(found, found) if found else word)
-    return word_alignment.like(text, word_alignment.join(pieces))
+    return word_alignment.match_case(text, word_alignment.join(pieces))

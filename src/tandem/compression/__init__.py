@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Given:
+class CompressionContext:
     """What a method works with. It may change `model`."""
 
     model: TextModel
@@ -45,7 +45,7 @@ class Method(Protocol):
     Params: type[StrictModel]
     """Its settings: the section of a task that has the method's name."""
 
-    def compress(self, given: Given, settings: Any) -> None:
+    def compress(self, given: CompressionContext, settings: Any) -> None:
         """Write the smaller model into `given.folder`."""
 
 

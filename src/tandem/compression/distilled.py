@@ -15,11 +15,11 @@ from typing import Any
 
 from pydantic import Field
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.compression.common import blocks, recovery
 from tandem.core.errors import StageError
 from tandem.core.schema import StrictModel
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 LABEL = "fewer blocks, distilled from the trained model"
 
@@ -33,10 +33,10 @@ class Params(StrictModel):
     """What logits are divided by: the higher, the more unlikely answers count."""
     distillation_weight: float = Field(gt=0, le=1)
     """Weight of the teacher's answers in the loss; the rest is the labels'."""
-    training: Training
+    training: TrainingParams
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(given: CompressionContext, settings: Params) -> None:
     """Teach a smaller copy of the model on the training rows, write it.
 
     Raises:
@@ -53,8 +53,10 @@ def compress(given: Given, settings: Params) -> None:
         blocks.keep_blocks(student, name, spaced(count, len(stack)))
     model.network = student
     examples = recovery.examples(given, settings.training)
-    lesson = recovery.lesson(model, teacher, settings.distillation_weight, settings.temperature)
-    recovery.heal(given, examples, settings.training, lesson)
+    lesson = recovery.distillation_loss(
+        model, teacher, settings.distillation_weight, settings.temperature
+    )
+    recovery.recover(given, examples, settings.training, lesson)
     model.save(given.folder)
 
 

@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.core import io, paths
 from tandem.core.schema import StrictModel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tandem.compression.common.stored_layers import Parts
+    from tandem.compression.common.stored_layers import StoredTensors
+
 
 LABEL = "4- or 8-bit weights, computed in fp32"
 
@@ -42,13 +43,13 @@ class Params(StrictModel):
     """Linear layers and embeddings left in fp32, by the ends of their names."""
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(given: CompressionContext, settings: Params) -> None:
     """Write the model with grouped integer weights; needs no rows."""
     from tandem.compression.common import stored_layers
-    from tandem.compression.common.grouped_layers import pack, quantise
+    from tandem.compression.common.grouped_layers import pack, quantize
 
-    def store(weight: "Tensor") -> "Parts":
-        integers, scale = quantise(weight, settings.bits, settings.group_size)
+    def store(weight: "Tensor") -> "StoredTensors":
+        integers, scale = quantize(weight, settings.bits, settings.group_size)
         packed = pack(integers) if settings.bits == 4 else integers
         return {"": packed.flatten(), SCALE: scale}
 
@@ -56,7 +57,7 @@ def compress(given: Given, settings: Params) -> None:
         return weight.numel() + len(weight) * -(-weight.shape[1] // settings.group_size)
 
     marker = {"method": "grouped", "bits": settings.bits, "group_size": settings.group_size}
-    stored_layers.write(given, settings.skip_modules, store, marker, count)
+    stored_layers.write_model(given, settings.skip_modules, store, marker, count)
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -69,7 +70,7 @@ def restore(folder: Path, auto: Any) -> Any:
     marker = io.read_json(folder / paths.METHOD)
     bits, group_size = marker["bits"], marker["group_size"]
 
-    def rebuild(layer: Any, parts: "Parts", bias: "Tensor | None") -> "nn.Module | Tensor":
+    def rebuild(layer: Any, parts: "StoredTensors", bias: "Tensor | None") -> "nn.Module | Tensor":
         rows, columns = layer.weight.shape
         weight = Grouped(parts[""].view(rows, -1), parts[SCALE], columns, bits, group_size)
         if isinstance(layer, nn.Linear):

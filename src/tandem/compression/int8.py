@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tandem.compression import Given
-from tandem.compression.common.params import Pruning, Smoothing
+from tandem.compression import CompressionContext
+from tandem.compression.common.params import PruningParams, SmoothingParams
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.schema import StrictModel
@@ -33,7 +33,7 @@ from tandem.core.schema import StrictModel
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from tandem.compression.common.stored_layers import Parts
+    from tandem.compression.common.stored_layers import StoredTensors
 
 LABEL = "8-bit weights and activations"
 
@@ -41,21 +41,21 @@ LABEL = "8-bit weights and activations"
 class Params(StrictModel):
     """What stays as it is, and what is done to lose little."""
 
-    pruned: Pruning | None = None
+    pruned: PruningParams | None = None
     """What is taken out of the network before, for speed that integers alone do not give."""
 
     per_token: bool = False
     """Give each token's activations a range of their own: closer to fp32, a little slower."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
-    smoothing: Smoothing | None = None
+    smoothing: SmoothingParams | None = None
     """Null smoothes nothing."""
     num_beams: int | None = Field(default=None, ge=1)
     """Beams that the smaller model searches with, a part of what its answers cost; 1 is greedy,
     null keeps the model's own."""
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(given: CompressionContext, settings: Params) -> None:
     """Write the model with integer weights; needs rows for pruning and smoothing alone.
 
     Raises:
@@ -75,7 +75,9 @@ def compress(given: Given, settings: Params) -> None:
     if settings.smoothing:
         smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
     marker = {"method": "int8", "per_token": settings.per_token}
-    stored_layers.write(given, settings.skip_modules, int8_layers.store, marker, rest=torch.float16)
+    stored_layers.write_model(
+        given, settings.skip_modules, int8_layers.store, marker, rest=torch.float16
+    )
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -88,7 +90,7 @@ def restore(folder: Path, auto: Any) -> Any:
     torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
     per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
-    def rebuild(layer: Any, parts: Parts, bias: Tensor | None) -> nn.Module | Tensor:
+    def rebuild(layer: Any, parts: StoredTensors, bias: Tensor | None) -> nn.Module | Tensor:
         weight, scale = parts[""].view(layer.weight.shape), parts[int8_layers.SCALE].float()
         if isinstance(layer, nn.Linear):
             offset = None if bias is None else bias.float()

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.core.schema import StrictModel
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tandem.compression.common.stored_layers import Parts
+    from tandem.compression.common.stored_layers import StoredTensors
+
 
 LABEL = "smallest weights set to zero"
 
@@ -35,11 +36,11 @@ class Params(StrictModel):
     together do."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left whole, by the ends of their names."""
-    recovery: Training | None
+    recovery: TrainingParams | None
     """How the weights that are left are trained on; null leaves them as they are."""
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(given: CompressionContext, settings: Params) -> None:
     """Prune the model, heal it on the training rows if asked to, write it.
 
     Raises:
@@ -55,8 +56,10 @@ def compress(given: Given, settings: Params) -> None:
         for weight in pruned:
             weight.register_hook(only(weight != 0))  # type: ignore[no-untyped-call]
         examples = recovery.examples(given, settings.recovery)
-        recovery.heal(given, examples, settings.recovery)
-    stored_layers.write(given, settings.skip_modules, store, {"method": "magnitude"}, count_left)
+        recovery.recover(given, examples, settings.recovery)
+    stored_layers.write_model(
+        given, settings.skip_modules, store, {"method": "magnitude"}, count_left
+    )
 
 
 def restore(folder: Path, auto: Any) -> Any:
@@ -64,7 +67,7 @@ def restore(folder: Path, auto: Any) -> Any:
     from tandem.compression.common import stored_layers
     from tandem.compression.common.sparse_weights import MASK, dense
 
-    def rebuild(layer: Any, parts: "Parts", _: "Tensor | None") -> "Tensor":
+    def rebuild(layer: Any, parts: "StoredTensors", _: "Tensor | None") -> "Tensor":
         return dense(parts, layer.weight.shape)
 
     return stored_layers.restore(folder, auto, ("", MASK), rebuild)

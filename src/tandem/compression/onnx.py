@@ -20,8 +20,8 @@ from typing import Any
 
 from pydantic import Field
 
-from tandem.compression import Given
-from tandem.compression.common.params import Smoothing
+from tandem.compression import CompressionContext
+from tandem.compression.common.params import SmoothingParams
 from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.schema import StrictModel
@@ -36,11 +36,11 @@ class Params(StrictModel):
     """Give each token's activations a range of their own: closer to fp32, a little slower."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings left in fp32, by the ends of their names."""
-    smoothing: Smoothing | None = None
+    smoothing: SmoothingParams | None = None
     """Null smoothes nothing."""
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(given: CompressionContext, settings: Params) -> None:
     """Write the model as graphs with integer weights; needs rows for smoothing alone.
 
     Raises:

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tandem.compression import Given
-from tandem.compression.common.params import Pruning
+from tandem.compression import CompressionContext
+from tandem.compression.common.params import PruningParams
 from tandem.core import io, paths
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from tandem.compression.common.stored_layers import Parts
+    from tandem.compression.common.stored_layers import StoredTensors
 
 LABEL = "fewer blocks, heads or units"
 
 
-class Params(Pruning):
+class Params(PruningParams):
     """How much is taken out, and how the rest is healed."""
 
     keep_heads: float = Field(default=1.0, gt=0, le=1)
@@ -35,7 +35,7 @@ class Params(Pruning):
     them."""
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(given: CompressionContext, settings: Params) -> None:
     """Prune the model, heal it on the training rows, write it.
 
     Raises:
@@ -55,7 +55,7 @@ def restore(folder: Path, auto: Any) -> Any:
 
     from tandem.compression.common import stored_layers
 
-    def rebuild(layer: Any, parts: Parts, bias: Tensor | None) -> Tensor:
+    def rebuild(layer: Any, parts: StoredTensors, bias: Tensor | None) -> Tensor:
         if isinstance(layer, nn.Linear):
             layer.out_features, layer.in_features = parts[""].shape
         if bias is not None:

@@ -22,7 +22,7 @@ class TandemError(Exception):
     """A mistake that the user can put right; its text is one clear line."""
 
 
-def line(error: TandemError | OSError) -> str:
+def format_error(error: TandemError | OSError) -> str:
     """What a user is told of a mistake, or of a file that the system refuses.
 
     Raises:

@@ -19,7 +19,7 @@ PARTIAL = ".partial"
 
 
 @contextmanager
-def writing(*finals: Path) -> Iterator[tuple[Path, ...]]:
+def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
     """Give a temporary name for each of `finals`; move all into place if the body succeeds.
 
     A final name with a suffix is a file, one without is a folder, which is made empty here. On
@@ -63,7 +63,7 @@ def _why_not_written(error: Exception) -> str | None:
     return None
 
 
-def inside(folder: Path, name: str) -> Path:
+def path_inside(folder: Path, name: str) -> Path:
     """The path of a file `name` below `folder`, whose own folder is made.
 
     Names that come from outside, as from an archive, become paths here and nowhere else.
@@ -99,13 +99,13 @@ def why_outside(name: str) -> str | None:
 
 def copy_into(folder: Path, name: str, source: BinaryIO) -> None:
     """Write what can be read from `source` as the file `name` below `folder`; see `inside`."""
-    with inside(folder, name).open("wb") as target:
+    with path_inside(folder, name).open("wb") as target:
         shutil.copyfileobj(source, target)
 
 
 def copy_tree(source: Path, folder: Path, name: str) -> None:
     """Copy a file, or a folder without compiled code, to `name` below `folder`; see `inside`."""
-    target = inside(folder, name)
+    target = path_inside(folder, name)
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
@@ -147,7 +147,7 @@ def read_json(path: Path) -> Any:
     Raises:
         StageError: the file is missing; the stage that writes it has not run. Or it is not JSON.
     """
-    require(path)
+    require_exists(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -163,12 +163,12 @@ def parse_yaml(text: str) -> Any:
     """
     yaml = YAML(typ="safe")
     yaml.Resolver = _Resolver
-    with uncollected():
+    with gc_paused():
         return yaml.load(text)
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Have Python look for no garbage meanwhile: for work that makes many objects, and keeps them.
 
     It would look through all of them again and again; a lock of 5,000 stages is a million.
@@ -188,7 +188,7 @@ class _Resolver(VersionedResolver):
     processing_version = (1, 2)
 
 
-def require(path: Path) -> None:
+def require_exists(path: Path) -> None:
     """Raises StageError unless `path` exists."""
     if not path.exists():
         raise StageError(f"{path} is missing: run `dvc repro` or `snakemake`, which make it first")

@@ -193,11 +193,11 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
 def project(content: dict[str, Any] | None = None) -> ProjectParams:
     """The keys of params.yaml that belong to no single task, checked."""
     return load(
-        ProjectParams, content=own_keys(ProjectParams, read() if content is None else content)
+        ProjectParams, content=pick_keys(ProjectParams, read() if content is None else content)
     )
 
 
-def own_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, Any]:
+def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, Any]:
     """The part of params.yaml that `model` has fields for."""
     return {key: content[key] for key in model.model_fields if key in content}
 

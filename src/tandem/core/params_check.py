@@ -9,13 +9,13 @@ from typing import Any
 from tandem.core import params, paths, registry
 from tandem.core.errors import ParamsError, TandemError, UnknownName
 from tandem.core.schema import StrictModel
-from tandem.core.search_space import Search
+from tandem.core.search_space import SearchSpace
 
 Sections = Mapping[str, Collection[str]]
 """Task → the sections that stages of dvc.yaml read."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
 """The sections under given params; `tandem.engines.dvc_stages.sections` reads them from dvc.yaml."""
-OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": Search}
+OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
 """Sections that a task may have, for tools that no engine runs."""
 
 
@@ -25,10 +25,10 @@ def check(content: dict[str, Any], sections_of: SectionReader) -> None:
     Raises:
         ParamsError: every mistake in the file, in one message.
     """
-    own = params.own_keys(params.ProjectParams, content)
+    own = params.pick_keys(params.ProjectParams, content)
     problems = list(params.problems_of(params.ProjectParams, own, ()))
     known = [*params.ProjectParams.model_fields, *registry.names("tasks")]
-    own = params.own_keys(params.PipelineParams, content)
+    own = params.pick_keys(params.PipelineParams, content)
     if not list(params.problems_of(params.PipelineParams, own, ())):
         pipeline = params.load(params.PipelineParams, content=own)
         known = [*params.ProjectParams.model_fields, *pipeline.tasks]

@@ -1,14 +1,18 @@
-"""Change params.yaml in place; comments and layout are kept."""
+"""Change params.yaml in place; comments and layout are kept.
 
+`dvc exp run -S` also changes the file, with DVC's writer. The writer here has the same settings, so
+both write the same bytes. CONTRIBUTING.md describes the form of the file that they keep.
+"""
+
+import copy
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.representer import RoundTripRepresenter
 
 from tandem.core import params, paths
-from tandem.core.io import write_text, writing
+from tandem.core.io import atomic_outputs, write_text
 from tandem.core.params_check import SectionReader, check
 
 
@@ -18,41 +22,29 @@ def overlay(top: Path, base: Path, sections_of: SectionReader) -> None:
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
-    lay(params.read(top), sections_of, base)
+    update_file(params.read(top), sections_of, base)
 
 
-def lay(values: dict[str, Any], sections_of: SectionReader, base: Path = paths.PARAMS) -> None:
+def update_file(
+    values: dict[str, Any], sections_of: SectionReader, base: Path = paths.PARAMS
+) -> None:
     """Lay `values` over those of `base`, and write `base`, comments and layout kept.
 
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 100
-    yaml.preserve_quotes = True
-    yaml.Representer = _Representer
+    yaml = YAML()  # ruamel's defaults, as in dvc.utils.serialize
     params.read(base)
     below = yaml.load(base.read_text(encoding="utf-8"))
-    merge(values, below)
+    deep_merge(values, below)
     check(below, sections_of)
     text = StringIO()
     yaml.dump(below, text)
-    with writing(base) as (partial,):
+    with atomic_outputs(base) as (partial,):
         write_text(partial, text.getvalue())
 
 
-class _Representer(RoundTripRepresenter):
-    """Writes None as `null`; ruamel's own leaves its place empty."""
-
-    def represent_none(self, _: None) -> Any:
-        return self.represent_scalar("tag:yaml.org,2002:null", "null")
-
-
-_Representer.add_representer(type(None), _Representer.represent_none)
-
-
-def merge(top: dict[str, Any], below: Any) -> None:
+def deep_merge(top: dict[str, Any], below: Any) -> None:
     """Lay the values of `top` over those of `below`, in place.
 
     A mapping with another `kind` is another plug-in's, and takes the whole place of the old one.
@@ -60,9 +52,9 @@ def merge(top: dict[str, Any], below: Any) -> None:
     for key, value in top.items():
         old = below.get(key)
         if isinstance(value, dict) and isinstance(old, dict) and not _another_kind(value, old):
-            merge(value, old)
+            deep_merge(value, old)
         else:
-            below[key] = value
+            below[key] = copy.deepcopy(value)
 
 
 def _another_kind(top: dict[str, Any], below: Any) -> bool:

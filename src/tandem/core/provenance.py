@@ -45,7 +45,7 @@ PINNING = ("sha256", "revision")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class StageSpec:
     """One stage of dvc.yaml; paths are as written there, relative to the root."""
 
     name: str
@@ -69,7 +69,7 @@ class Declared:
         return next((dep for dep in self.deps if dep.startswith(f"{paths.CODE}/")), "")
 
 
-class Code(StrictModel):
+class StageCode(StrictModel):
     """The code that a stage runs, as a file of workflow/code holds it."""
 
     files: dict[str, str]
@@ -90,7 +90,7 @@ class Digest(StrictModel):
     """By their names relative to the folder; only of outputs."""
 
 
-class Record(StrictModel):
+class RunRecord(StrictModel):
     """What a stage wrote of its run."""
 
     stage: str
@@ -105,7 +105,7 @@ class Record(StrictModel):
 
 
 @contextmanager
-def recorded(stage: Declared, runner: frozenset[str] = frozenset()) -> Iterator[None]:
+def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterator[None]:
     """Write the record of `stage`, whose work is the body.
 
     Args:
@@ -117,35 +117,35 @@ def recorded(stage: Declared, runner: frozenset[str] = frozenset()) -> Iterator[
         StageError: an input is missing, or changed while the body ran; the code is not the
             declared code; or other versions of packages are installed than are locked.
     """
-    code = read_code(Path(stage.code)) if stage.code else Code(files={}, packages={})
+    code = read_code(Path(stage.code)) if stage.code else StageCode(files={}, packages={})
     if stage.code:
         require_code(code, stage)
-        require_installed(code.packages)
-    marks = {path: _marks(Path(path)) for path in stage.deps}
+        check_installed(code.packages)
+    marks = {path: _stat_fingerprint(Path(path)) for path in stage.deps}
     before = {path: digest(Path(path)) for path in stage.deps}
     values = _values(stage.params)
     yield
     if stage.code:
         require_covered(code, stage, runner)
     for path, known in before.items():
-        if _marks(Path(path)) != marks[path] and digest(Path(path)) != known:
+        if _stat_fingerprint(Path(path)) != marks[path] and digest(Path(path)) != known:
             raise StageError(f"{path} changed while {stage.name} ran: run again")
     if _values(stage.params) != values:
         raise StageError(f"{paths.PARAMS} changed while {stage.name} ran: run again")
     runtime = params.project().runtime
-    record = Record(
+    record = RunRecord(
         stage=stage.name,
         command=stage.command,
         inputs=before,
         outputs={out: digest(Path(out), files=True) for out in stage.outs if out != stage.record},
         params=values,
         seed=runtime.seed,
-        sources=list(pinned(values)),
+        sources=list(find_pins(values)),
         packages=code.packages,
         pins=determinism.pins(runtime, mkl.in_force()),
     )
     if stage.record:
-        with io.writing(Path(stage.record)) as (partial,):
+        with io.atomic_outputs(Path(stage.record)) as (partial,):
             io.write_json(partial, [record.model_dump(exclude_none=True)])
 
 
@@ -155,10 +155,12 @@ def digest(path: Path, files: bool = False) -> Digest:
     Raises:
         StageError: there is nothing at `path`.
     """
-    io.require(path)
+    io.require_exists(path)
     if path.is_file():
         return file_digest(path)
-    return folder_digest({str(f.relative_to(path)): file_digest(f) for f in listed(path)}, files)
+    return folder_digest(
+        {str(f.relative_to(path)): file_digest(f) for f in list_files(path)}, files
+    )
 
 
 def file_digest(path: Path) -> Digest:
@@ -197,23 +199,23 @@ def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest
     )
 
 
-def _marks(path: Path) -> list[tuple[str, int, int, int]]:
+def _stat_fingerprint(path: Path) -> list[tuple[str, int, int, int]]:
     """What shows, unread, that a file was written to: no program can set the time of its status."""
-    files = [path] if path.is_file() else listed(path)
+    files = [path] if path.is_file() else list_files(path)
     stats = [(str(file), file.stat()) for file in files]
     return [(name, stat.st_ino, stat.st_size, stat.st_ctime_ns) for name, stat in stats]
 
 
-def listed(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     """The files below `folder` that DVC sees, sorted."""
     found = []
     for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not ignored(name)]
-        found += [Path(here, name) for name in names if not ignored(name)]
+        folders[:] = [name for name in folders if not is_ignored(name)]
+        found += [Path(here, name) for name in names if not is_ignored(name)]
     return sorted(found)
 
 
-def ignored(name: str) -> bool:
+def is_ignored(name: str) -> bool:
     """Whether .dvcignore, which holds plain names and patterns of names, leaves `name` out."""
     return _ignored(name, Path.cwd())
 
@@ -232,42 +234,42 @@ def _patterns(root: Path) -> tuple[str, ...]:
 
 def _values(keys: tuple[str, ...]) -> dict[str, Any]:
     content = params.read()
-    return {key: value_at(content, key) for key in keys}
+    return {key: value_of_key(content, key) for key in keys}
 
 
-def value_at(content: Any, key: str) -> Any:
+def value_of_key(content: Any, key: str) -> Any:
     """What stands in nested mappings under a key with dots; None if nothing does."""
     for part in key.split("."):
         content = content.get(part) if isinstance(content, Mapping) else None
     return content
 
 
-def pinned(value: Any) -> Iterator[dict[str, Any]]:
+def find_pins(value: Any) -> Iterator[dict[str, Any]]:
     """The pins inside params: whatever is held to a digest or a revision, without nested parts."""
     if isinstance(value, Mapping):
         if any(isinstance(value.get(key), str) for key in PINNING):
             yield {k: v for k, v in sorted(value.items()) if not isinstance(v, Mapping | list)}
         for key in sorted(value):
-            yield from pinned(value[key])
+            yield from find_pins(value[key])
     elif isinstance(value, list):
         for part in value:
-            yield from pinned(part)
+            yield from find_pins(part)
 
 
-def read_code(path: Path) -> Code:
+def read_code(path: Path) -> StageCode:
     """The content of a file of workflow/code.
 
     Raises:
         StageError: the file is missing or is not such a file.
     """
-    io.require(path)
+    io.require_exists(path)
     try:
-        return Code.model_validate_json(path.read_bytes())
+        return StageCode.model_validate_json(path.read_bytes())
     except ValueError:
         raise StageError(f"{path} is damaged: remove it and run `dvc repro code`") from None
 
 
-def require_code(code: Code, stage: Declared) -> None:
+def require_code(code: StageCode, stage: StageSpec) -> None:
     """Raises StageError unless Python imports exactly the code whose digests `code` has."""
     folder = Path(__file__).parents[2]
     for name, digest in code.files.items():
@@ -283,7 +285,7 @@ def require_code(code: Code, stage: Declared) -> None:
             )
 
 
-def require_covered(code: Code, stage: Declared, runner: frozenset[str]) -> None:
+def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -> None:
     """Raises StageError if the stage has imported a module of `tandem` that `code` lacks."""
     folder = Path(__file__).parents[2]
     for name in sorted(imported_modules() - runner):
@@ -300,7 +302,7 @@ def imported_modules() -> frozenset[str]:
     return frozenset(name for name in sys.modules if name.partition(".")[0] == "tandem")
 
 
-def require_installed(packages: Mapping[str, str]) -> None:
+def check_installed(packages: Mapping[str, str]) -> None:
     """Raises StageError unless these versions of packages are installed."""
     for name, version in packages.items():
         try:

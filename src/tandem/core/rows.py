@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tandem.core.errors import StageError
-from tandem.core.io import require
+from tandem.core.io import require_exists
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ def read_rows(path: Path, row: type[T]) -> list[T]:
     Raises:
         StageError: the file is missing, or was not written with the row's schema.
     """
-    require(path)
+    require_exists(path)
     wanted = schema(row)
     try:
         table = pq.read_table(path, schema=wanted)

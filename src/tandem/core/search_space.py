@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 from tandem.core.schema import StrictModel
 
 
-class Range(StrictModel):
+class ParamRange(StrictModel):
     """The values that one key may take: from `low` to `high`, or one of `choices`."""
 
     low: int | float | None = None
@@ -50,10 +50,10 @@ class Range(StrictModel):
         return isinstance(value, int | float) and bool(self.ends[0] <= value <= self.ends[1])
 
 
-class Search(StrictModel):
+class SearchSpace(StrictModel):
     """What is searched, and what for."""
 
     objective: str = "validation_loss"
     """The least `validation_loss`, or one of the task's metrics on validation rows."""
-    ranges: dict[str, Range] = Field(min_length=1)
+    ranges: dict[str, ParamRange] = Field(min_length=1)
     """By key of `TASK.train`; a dot goes into a part: `model.span_weight`."""

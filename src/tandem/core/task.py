@@ -62,7 +62,7 @@ def load(name: str, where: str = "") -> BaseTask:
     return cast(BaseTask, registry.load("tasks", name, where).Task())
 
 
-def tone(ratings: Sequence[int]) -> str:
+def rating_polarity(ratings: Sequence[int]) -> str:
     """`negative`, `neutral` or `positive` by the mean rating, at ±0.5; `unrated` without ratings.
 
     Tasks of one rated source stratify by it, so that they share their split whatever their rows
@@ -74,7 +74,7 @@ def tone(ratings: Sequence[int]) -> str:
     return "positive" if mean >= 0.5 else "negative" if mean <= -0.5 else "neutral"
 
 
-def row_of(kind: type[R], raw: Mapping[str, Any]) -> R:
+def parse_row(kind: type[R], raw: Mapping[str, Any]) -> R:
     """A raw record as a row of type `kind`, each column checked against the row's field.
 
     Columns that the row does not know are left out; a field with a default may be missing or

@@ -10,7 +10,7 @@ from pydantic import Field
 from tandem.core.schema import StrictModel
 
 
-class Lora(StrictModel):
+class LoraParams(StrictModel):
     """Low-rank adapters in place of the blocks' own weights (Hu et al. 2021, "LoRA")."""
 
     r: int = Field(ge=1)
@@ -23,7 +23,7 @@ class Lora(StrictModel):
     """Last parts of the names of the blocks' linear layers (`query`, `q_proj`); null: all."""
 
 
-class Training(StrictModel):
+class TrainingParams(StrictModel):
     """How a model is fitted; every family and every stage that trains uses the same names."""
 
     max_steps: int = Field(ge=1)
@@ -52,7 +52,7 @@ class Training(StrictModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     trainable_layers: int | None = Field(default=None, ge=1)
     """Train only the last N blocks and the head; null trains all."""
-    lora: Lora | None = None
+    lora: LoraParams | None = None
     """Train adapters of the trainable blocks' linear layers, and what stands after the blocks."""
     max_length: int = Field(ge=4)
     """Tokens of an example at the most; longer ones are cut."""

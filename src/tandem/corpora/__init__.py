@@ -7,16 +7,16 @@ from typing import Annotated, Any, Protocol, cast
 
 from tandem.core.schema import PluginParams, plugin_field
 from tandem.downloads.archive import Archive
-from tandem.sources import About, Records
+from tandem.sources import DatasetInfo, RawRecords
 
 
 class Corpus(Protocol):
     """What a module in this folder defines."""
 
-    def rows(self, params: Any, archive: Archive) -> Records:
+    def rows(self, params: Any, archive: Archive) -> RawRecords:
         """The raw records of the corpus, each with an id, a group and a domain."""
 
-    def about(self, params: Any) -> About:
+    def about(self, params: Any) -> DatasetInfo:
         """License, citation and known limits, for the data card."""
 
 

@@ -27,7 +27,7 @@ from tandem.corpora import CorpusParams
 from tandem.corpora.common.grammar import Sample, Sampler
 from tandem.corpora.common.slot_values import Values
 from tandem.downloads.archive import Archive
-from tandem.sources import About, Records
+from tandem.sources import DatasetInfo, RawRecords
 
 FOLDER = "home_assistant_intents"
 TRIES = 5  # draws for each wanted text, as a small template soon repeats itself
@@ -49,7 +49,7 @@ class Params(CorpusParams):
     seed: int = Field(ge=0)
 
 
-def rows(params: Params, archive: Archive) -> Records:
+def rows(params: Params, archive: Archive) -> RawRecords:
     """Records of all intents, template by template; texts that two intents share are left out."""
     grammar = Intents.from_dict(json.loads(archive.read(f"{FOLDER}/data/{params.language}.json")))
     facts = json.loads(archive.read(f"{FOLDER}/intents.json"))
@@ -111,9 +111,9 @@ def _domains(block: IntentData) -> list[str]:
     return [wanted] if isinstance(wanted, str) else list(wanted)
 
 
-def about(params: Params) -> About:
+def about(params: Params) -> DatasetInfo:
     """What the data card tells."""
-    return About(
+    return DatasetInfo(
         title=f"Home Assistant intents, {params.language}",
         description=(
             "Requests to a home with their intent and slots, sampled from the grammars that Home "

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tandem.corpora import CorpusParams
 from tandem.downloads.archive import Archive
-from tandem.sources import About, Records
+from tandem.sources import DatasetInfo, RawRecords
 
 FOLDER = "homeassistant/components"
 
@@ -24,7 +24,7 @@ class Params(CorpusParams):
     target: str = Field(pattern=r"^[A-Za-z-]+$")
 
 
-def rows(params: Params, archive: Archive) -> Records:
+def rows(params: Params, archive: Archive) -> RawRecords:
     """Unique pairs, by component and key.
 
     A text that is the same in both languages was left untranslated, or is a name: left out.
@@ -61,9 +61,9 @@ def strings(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str
             yield f"{above}{key}", value
 
 
-def about(params: Params) -> About:
+def about(params: Params) -> DatasetInfo:
     """What the data card tells."""
-    return About(
+    return DatasetInfo(
         title=f"Home Assistant interface texts, {params.source} to {params.target}",
         description=(
             "Interface texts of Home Assistant's components, written in English and translated by "

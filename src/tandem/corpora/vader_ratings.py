@@ -13,7 +13,7 @@ from pydantic import Field
 
 from tandem.corpora import CorpusParams
 from tandem.downloads.archive import Archive, open_archive
-from tandem.sources import About, Records, Unreadable
+from tandem.sources import DatasetInfo, RawRecords, Unreadable
 
 Domain = Literal["movie", "amazon", "nyt", "tweets"]
 
@@ -34,7 +34,7 @@ class Params(CorpusParams):
     )
 
 
-def rows(params: Params, archive: Archive) -> Records:
+def rows(params: Params, archive: Archive) -> RawRecords:
     """The records of the chosen domains, in the order of their files."""
     (inner,) = [name for name in archive.names if name.endswith("/hutto_ICWSM_2014.tar.gz")]
     tables = open_archive(archive.read(inner), inner)
@@ -42,7 +42,7 @@ def rows(params: Params, archive: Archive) -> Records:
         yield from _domain(domain, tables, params.threshold)
 
 
-def _domain(domain: str, tables: Archive, threshold: float) -> Records:
+def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
     """Texts and ratings stand in two files, not in the same order: they are joined by id."""
     name = f"hutto_ICWSM_2014/{FILES[domain]}"
     ratings = {cells[0]: cells[-1] for cells in _lines(tables, f"{name}_anonDataRatings.txt", 4)}
@@ -79,9 +79,9 @@ def _lines(tables: Archive, name: str, cells: int) -> Iterator[list[str]]:
             yield line.split("\t", cells - 1)
 
 
-def about(params: Params) -> About:
+def about(params: Params) -> DatasetInfo:
     """What the data card tells."""
-    return About(
+    return DatasetInfo(
         title="VADER ratings",
         description=(
             "Sentences of film reviews, product reviews, newspaper editorials and tweets, each "

@@ -37,7 +37,7 @@ class Pin(StrictModel):
         return f"{self.name}=={self.version}"
 
 
-def archive(pin: Pin) -> Archive:
+def open_package(pin: Pin) -> Archive:
     """The pinned file, opened; see `fetch` for what it raises."""
     return open_archive(fetch(pin), str(pin))
 
@@ -78,7 +78,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-BACKEND = """
+STUB_BACKEND = """
 from pathlib import Path
 
 class Backend:
@@ -106,7 +106,7 @@ def _download(pin: Pin, folder: Path) -> Path:
     command += ["--dest", str(target), "--requirement", str(wanted)]
     done = subprocess.run(
         command,
-        env=os.environ | (_stand_in(pin, folder / "path") if pin.sdist else {}),
+        env=os.environ | (_stub_setuptools(pin, folder / "path") if pin.sdist else {}),
         capture_output=True,
         text=True,
         errors="replace",
@@ -116,17 +116,17 @@ def _download(pin: Pin, folder: Path) -> Path:
         raise _failure(pin, done.stdout + done.stderr)
     (file,) = target.iterdir()
     if (found := sha256(file)) != pin.sha256:
-        raise mismatch(str(pin), pin.sha256, found)
+        raise hash_mismatch(str(pin), pin.sha256, found)
     return file
 
 
-def _stand_in(pin: Pin, path: Path) -> dict[str, str]:
+def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
     """The environment in which pip takes our word for an sdist's name and version."""
     package = path / "setuptools"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     escaped = pin.name.replace("-", "_").replace(".", "_")
-    code = BACKEND.format(escaped, pin.version, pin.name, pin.version)
+    code = STUB_BACKEND.format(escaped, pin.version, pin.name, pin.version)
     io.write_text(package / "build_meta.py", code)
     return {
         "PYTHONPATH": str(path),
@@ -139,7 +139,7 @@ def _stand_in(pin: Pin, path: Path) -> dict[str, str]:
 def _failure(pin: Pin, said: str) -> SourceError:
     """What pip's words mean to the user."""
     if found := re.search(r"Got\s+([0-9a-f]{64})", said):
-        return mismatch(str(pin), pin.sha256, found[1])
+        return hash_mismatch(str(pin), pin.sha256, found[1])
     errors = [line for line in said.splitlines() if "ERROR: " in line or "Error: " in line]
     reason = errors[-1].removeprefix("ERROR: ").strip() if errors else "pip gave no reason"
     return SourceError(
@@ -148,7 +148,7 @@ def _failure(pin: Pin, said: str) -> SourceError:
     )
 
 
-def mismatch(what: str, expected: str, found: str) -> HashMismatch:
+def hash_mismatch(what: str, expected: str, found: str) -> HashMismatch:
     """The error for bytes that are not the pinned ones."""
     return HashMismatch(
         f"{what}: expected SHA-256 {expected}, found {found}. Nothing of it was used; if the new "

@@ -24,7 +24,7 @@ from typing import Any
 
 from tandem.core import params, paths
 from tandem.core.errors import StageError
-from tandem.core.provenance import Code, Declared, value_at
+from tandem.core.provenance import StageCode, StageSpec, value_of_key
 from tandem.core.source_digest import source_digest, tree_digest
 
 PACKAGE = "tandem"
@@ -62,7 +62,7 @@ class Closures:
         """Package → version in requirements.lock, by normalized name (PEP 503)."""
         return locked_versions(self.root)
 
-    def code(self, stage: Declared, content: Mapping[str, Any]) -> Code:
+    def code(self, stage: StageSpec, content: Mapping[str, Any]) -> StageCode:
         """The code of a stage under the params `content`.
 
         Raises:
@@ -70,15 +70,15 @@ class Closures:
         """
         modules = self.closure(stage, content).values()
         files = {name: digest for module in modules for name, digest in module.digests.items()}
-        return Code(files=dict(sorted(files.items())), packages=self._packages(modules))
+        return StageCode(files=dict(sorted(files.items())), packages=self._packages(modules))
 
-    def closure(self, stage: Declared, content: Mapping[str, Any]) -> dict[str, Module]:
+    def closure(self, stage: StageSpec, content: Mapping[str, Any]) -> dict[str, Module]:
         """The modules that a stage can import, by name."""
         _, command, *arguments = stage.command.split()
         start = f"{PACKAGE}.stages.{command.replace('-', '_')}"
         if self.module(start) is None:
             raise StageError(f"{paths.DAG}: {stage.name} runs {stage.command!r}: no such command")
-        strings = {*arguments, *_strings({key: value_at(content, key) for key in stage.params})}
+        strings = {*arguments, *_strings({key: value_of_key(content, key) for key in stage.params})}
         kinds = set[str]()
         found: dict[str, Module] = {}
         todo = {start, *ALWAYS}
@@ -225,7 +225,7 @@ def _strings(value: Any) -> Iterator[str]:
         yield value
 
 
-def of_stages(stages: Iterable[Declared], root: Path = Path()) -> dict[str, Code]:
+def of_stages(stages: Iterable[StageSpec], root: Path = Path()) -> dict[str, StageCode]:
     """Path of a code file below the root → its content, for the stages that declare one."""
     closures, content = Closures(root), params.read(root / paths.PARAMS)
     return {stage.code: closures.code(stage, content) for stage in stages if stage.code}

@@ -20,7 +20,7 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 
 @contextmanager
-def measured(*arguments: str) -> Iterator[None]:
+def log_cost(*arguments: str) -> Iterator[None]:
     """Log what the body costs as a run of the stage `arguments`, if it ends well."""
     started, spent = time.monotonic(), time.process_time()
     yield

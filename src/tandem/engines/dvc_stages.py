@@ -17,23 +17,23 @@ from ruamel.yaml.error import YAMLError
 from tandem.core.errors import StageError
 from tandem.core.io import parse_yaml
 from tandem.core.paths import DAG, PARAMS
-from tandem.core.provenance import Declared
+from tandem.core.provenance import StageSpec
 
 KINDS_OF_OUTPUT = ("outs", "metrics", "plots")
 
 
-def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Iterator[Declared]:
+def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Iterator[StageSpec]:
     """The stages of `root`/dvc.yaml, in its order, under params.yaml or under the params `content`.
 
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
     resolver = _resolver(root, content)
-    for name in _reading(root, lambda: list(resolver.get_keys())):
+    for name in _as_stage_error(root, lambda: list(resolver.get_keys())):
         yield _stage(root, resolver, name)
 
 
-def stage_of(command: str, name: str | None = None) -> Declared | None:
+def find_stage(command: str, name: str | None = None) -> StageSpec | None:
     """The stage here that runs `command`; `name`, which DVC tells its children, spares a search."""
     if not DAG.exists():
         return None
@@ -69,19 +69,21 @@ def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
     folder = str(root.resolve())
     files = _Files(folder, content)
     repo = SimpleNamespace(fs=files, config={}, root_dir=folder)
-    return _reading(root, lambda: DataResolver(repo, folder, data()))
+    return _as_stage_error(root, lambda: DataResolver(repo, folder, data()))
 
 
-def _stage(root: Path, resolver: Any, name: str) -> Declared:
-    stage: Declared = _reading(root, lambda: _filled(name, resolver.resolve_one(name)[name]))
+def _stage(root: Path, resolver: Any, name: str) -> StageSpec:
+    stage: StageSpec = _as_stage_error(
+        root, lambda: _to_spec(name, resolver.resolve_one(name)[name])
+    )
     return stage
 
 
-def _filled(name: str, found: Mapping[str, Any]) -> Declared:
+def _to_spec(name: str, found: Mapping[str, Any]) -> StageSpec:
     if not isinstance(found.get("cmd"), str) or "wdir" in found:
         raise ValueError(f"{name} must have one cmd, and no wdir")
     outs = dict(_out(out) for kind in KINDS_OF_OUTPUT for out in found.get(kind, ()))
-    return Declared(
+    return StageSpec(
         name=name,
         command=found["cmd"],
         deps=tuple(sorted({*found.get("deps", ())})),
@@ -99,7 +101,7 @@ def _out(out: Any) -> tuple[str, dict[str, Any]]:
     return path, {"cache": True} | options
 
 
-def _reading(root: Path, read: Any) -> Any:
+def _as_stage_error(root: Path, read: Any) -> Any:
     from dvc.exceptions import DvcException
 
     try:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tandem.core import io, params, params_check, paths
-from tandem.core.errors import StageError, TandemError, line
+from tandem.core.errors import StageError, TandemError, format_error
 from tandem.engines import dvc_stages, stage_server
 from tandem.patches import dvc
 
@@ -92,12 +92,12 @@ def plan() -> list[Stage]:
         ParamsError: params.yaml holds mistakes; all are named.
         StageError: dvc.yaml or dvc.lock cannot be read, or another command runs here.
     """
-    with io.uncollected():  # imports make many objects too
+    with io.gc_paused():  # imports make many objects too
         check_params()
-        restore_lock()
-        forget_incomplete()
-        stages = ask_dvc()
-        keep_lock()
+        restore_dvc_lock()
+        clear_incomplete_marks()
+        stages = load_stages()
+        back_up_dvc_lock()
         gc.freeze()  # all this stays, so Snakemake need not look for garbage in it
     shutil.rmtree(STATE / "stale", ignore_errors=True)
     for stage in stages:
@@ -140,7 +140,7 @@ def read_plan() -> list[Stage]:
     return [Stage(**stage) for stage in json.loads(PLAN.read_text(encoding="utf-8"))]
 
 
-def ask_dvc() -> list[Stage]:
+def load_stages() -> list[Stage]:
     """The stages that run commands, in the order in which data flows.
 
     Raises:
@@ -246,7 +246,7 @@ def _stages(stages: Sequence[Any], graph: Any) -> list[Stage]:
     root = str(Path.cwd())
     active = get_active_graph(graph)  # a frozen stage depends on nothing
     commands = [stage for stage in stages if stage.cmd]
-    with reading(stages[0].repo, graph) if stages else nullcontext():
+    with dvc_read_lock(stages[0].repo, graph) if stages else nullcontext():
         changed = {stage for stage in graph if type(stage).status.__wrapped__(stage)}
     # `dvc repro` runs the dvc.yaml of the root, and what its stages depend on anywhere.
     default = {stage for stage in commands if Path(stage.path) == Path(root, paths.DAG)}
@@ -286,7 +286,7 @@ def is_editable(source: Any) -> bool:
 
 
 @contextmanager
-def reading(repo: Any, stages: Iterable[Any]) -> Iterator[None]:
+def dvc_read_lock(repo: Any, stages: Iterable[Any]) -> Iterator[None]:
     """Hold DVC's lock on reading all files of `stages` at once.
 
     `Stage.status` would take and leave it stage by stage, each time in a file written anew.
@@ -381,7 +381,7 @@ def use_this_environment() -> None:
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
+def exit_on_user_error() -> Iterator[None]:
     """End Snakemake as `tandem` ends on a user's mistake: one line, exit code 2.
 
     Left to itself, Snakemake would add every line of code that the error came through.
@@ -389,11 +389,11 @@ def one_line() -> Iterator[None]:
     try:
         yield
     except (TandemError, OSError) as error:
-        print(line(error), file=sys.stderr)
+        print(format_error(error), file=sys.stderr)
         sys.exit(2)
 
 
-def hold() -> IO[str]:
+def acquire_run_lock() -> IO[str]:
     """Be the only head that runs jobs in this folder; keep the returned file open meanwhile.
 
     Snakemake's own lock outlives a killed head and would have to be removed by hand; this one
@@ -459,26 +459,26 @@ def schedule_at_once(scheduler: Any) -> None:
         scheduler.update_input_sizes = measure_nothing
 
 
-def keep_lock() -> None:
+def back_up_dvc_lock() -> None:
     """Keep a copy of dvc.lock: DVC writes it in place, and a kill can leave it empty."""
     if paths.LOCK.exists():
         STATE.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(paths.LOCK, STATE / paths.LOCK.name)
 
 
-def forget_incomplete() -> None:
+def clear_incomplete_marks() -> None:
     """Forget what Snakemake was making when it was stopped, unless another one still is.
 
     It would refuse to go on, or make again what DVC knows to be right, since a stage writes all of
     its outputs or none.
     """
-    with suppress(StageError), hold():
+    with suppress(StageError), acquire_run_lock():
         for mark in INCOMPLETE.glob("**/*"):
             if mark.is_file():
                 mark.unlink()
 
 
-def restore_lock() -> None:
+def restore_dvc_lock() -> None:
     """Put the kept copy back where a killed run has cut dvc.lock short.
 
     Stages that ran since are not lost: DVC's run cache knows them.
@@ -492,7 +492,7 @@ def restore_lock() -> None:
     if "<<<<<<<" in text:
         raise StageError(f"{paths.LOCK} holds marks of a merge: take one side, then run again")
     kept = STATE / paths.LOCK.name
-    if (kept.exists() and kept.read_text(encoding="utf-8") == text) or is_whole(text):
+    if (kept.exists() and kept.read_text(encoding="utf-8") == text) or is_complete(text):
         return
     print(
         f"tandem: {paths.LOCK} was cut short by a crash; restored, nothing is lost", file=sys.stderr
@@ -502,7 +502,7 @@ def restore_lock() -> None:
         shutil.copyfile(kept, paths.LOCK)
 
 
-def is_whole(text: str) -> bool:
+def is_complete(text: str) -> bool:
     """Whether the text of a dvc.lock ends where DVC ends it."""
     from ruamel.yaml.error import YAMLError
 

@@ -179,7 +179,7 @@ def run(read: Pipeline, name: str) -> int:
 
     sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]  # named in DVC's locks
     try:
-        with io.uncollected():  # what DVC reads it keeps to its end
+        with io.gc_paused():  # what DVC reads it keeps to its end
             read.reproduce(name)
     except ConfigError:
         cli.logger.exception("configuration error")

@@ -26,21 +26,21 @@ from pathlib import Path
 from tandem.engines import forkserver, job
 from tandem.engines.job import die_with_parent
 
-ADDRESS = Path(".snakemake/tandem/warm.sock")
-ALONE = ADDRESS.with_suffix(".lock")
+SOCKET = Path(".snakemake/tandem/warm.sock")
+INSTANCE_LOCK = SOCKET.with_suffix(".lock")
 """Locked by the one warm process of a folder."""
 SHELLS = ("sh", "bash", "dash", "zsh")
-HEAVY = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
+PRELOAD = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
 NEEDED_BY = '"torch"'
 """In a stage's file of workflow/code: the stage needs what is heavy."""
-WORTH = 4
+MIN_STAGES = 4
 """Stages from which on it pays: the imports cost as much as one stage's."""
 
 
-def tandem() -> int:
+def entry_point() -> int:
     """The command `tandem`; its exit code. What DVC runs may be run in a child."""
     if is_heavy(os.environ.get("DVC_STAGE", "")):
-        code = job.ask(str(ADDRESS), "tandem", *sys.argv[1:])
+        code = job.ask(str(SOCKET), "tandem", *sys.argv[1:])
         if code is not None:
             return code
         _start_for_dvc()
@@ -58,9 +58,9 @@ def is_heavy(stage: str) -> bool:
         return False
 
 
-def start(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
+def start_server(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
     """A process for the stale stages of a run, if it pays; it ends when its stdin closes."""
-    if sum(map(is_heavy, stages)) < WORTH or not forkserver.available():
+    if sum(map(is_heavy, stages)) < MIN_STAGES or not forkserver.available():
         return None
     command = [sys.executable, "-c", "from tandem import warm; warm.serve()"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -93,7 +93,7 @@ def _above(process: int) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
+def serve(heavy: Sequence[str] = PRELOAD, ended: int = 0) -> None:
     """Fork a child for each request until the file `ended` ends; import what is `heavy` first.
 
     `ended` is stdin, or a pidfd (pidfd_open(2)), which can be read when its process is gone. A
@@ -103,8 +103,8 @@ def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
 
     if not ended:
         die_with_parent(by=signal.SIGTERM)  # stdin is not read before the imports are done
-    ALONE.parent.mkdir(parents=True, exist_ok=True)
-    with ALONE.open("w") as alone:
+    INSTANCE_LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with INSTANCE_LOCK.open("w") as alone:
         try:
             fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -122,7 +122,7 @@ def serve(heavy: Sequence[str] = HEAVY, ended: int = 0) -> None:
 
         if ended:  # no stage waits for the imports, they run next to the first one
             load()
-        with forkserver.listen(ADDRESS) as listener:
+        with forkserver.listen(SOCKET) as listener:
             print(flush=True)
             # a child's own stdin takes the number 0, and it watches the end of the run too
             forkserver.serve(listener, ended or os.dup(0), work, load)

@@ -30,7 +30,7 @@ def export(form: str, to: str = "") -> None:
     place = Path(to or getattr(module, "PLACE", own))
     files = module.export(read(), Path(), place)
     finals = [place / file for file in files]
-    with io.writing(*finals) as partials:
+    with io.atomic_outputs(*finals) as partials:
         for partial, content in zip(partials, files.values(), strict=True):
             if isinstance(content, str):
                 io.write_text(partial, content)

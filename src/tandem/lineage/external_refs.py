@@ -16,16 +16,16 @@ from pydantic import ValidationError
 
 from tandem.core import registry
 from tandem.core.errors import LineageError, UnknownName
-from tandem.core.provenance import Record
+from tandem.core.provenance import RunRecord
 from tandem.engines.code_closure import normalized
 from tandem.lineage.revisions import git
-from tandem.sources import About
+from tandem.sources import DatasetInfo
 
 HASH = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
-class Stamp:
+class CommitInfo:
     """A commit and when it was made, as Git knows it: the only clock that an export may read."""
 
     commit: str
@@ -33,7 +33,7 @@ class Stamp:
     """ISO 8601, UTC."""
 
 
-NO_COMMIT = Stamp("", "1970-01-01T00:00:00+00:00")
+NO_COMMIT = CommitInfo("", "1970-01-01T00:00:00+00:00")
 """Where the records are in no commit: a time has to stand in some formats, and no clock may."""
 
 
@@ -54,7 +54,7 @@ class Source:
         return self.uri or ":".join(("urn", *min(self.digest.items(), default=("name", self.name))))
 
 
-def stamp(root: Path, *paths: Path) -> Stamp:
+def last_commit(root: Path, *paths: Path) -> CommitInfo:
     """The last commit that touched `paths`, or any; NO_COMMIT if there is none."""
     try:
         told = git("log", "-1", "--format=%H %ct", "--", *map(str, paths), root=root).split()
@@ -63,7 +63,7 @@ def stamp(root: Path, *paths: Path) -> Stamp:
     if not told:
         return NO_COMMIT
     time = datetime.fromtimestamp(int(told[1]), tz=UTC).isoformat()
-    return Stamp(told[0].decode(), time)
+    return CommitInfo(told[0].decode(), time)
 
 
 def changes(root: Path) -> list[tuple[str, str]]:
@@ -82,7 +82,7 @@ def purl(name: str, version: str) -> str:
     return f"pkg:pypi/{normalized(name)}@{quote(version, safe='')}"
 
 
-def sources(records: Iterable[Record]) -> list[Source]:
+def sources(records: Iterable[RunRecord]) -> list[Source]:
     """The pinned sources of `records`, each once, sorted by their ids."""
     found = {source.id: source for record in records for source in map(_source, record.sources)}
     return [found[key] for key in sorted(found)]
@@ -105,12 +105,12 @@ def _source(pin: Mapping[str, Any]) -> Source:
     return Source(name or sha256, version or revision, uri, digest, known.get("license", ""))
 
 
-def task_of(record: Record) -> str:
+def task_of(record: RunRecord) -> str:
     """The task that a stage ran for: `intent` of `fetch@intent`."""
     return record.stage.partition("@")[2]
 
 
-def about(record: Record) -> About | None:
+def about(record: RunRecord) -> DatasetInfo | None:
     """What a data card tells of the rows, from the params of the `fetch` that wrote it.
 
     None if the stage fetched no rows.
@@ -124,7 +124,7 @@ def about(record: Record) -> About | None:
     given = settings["source"]
     try:
         module = registry.load("sources", str(given.get("kind")))
-        return cast(About, module.origin(module.Params.model_validate(given)).about)
+        return cast(DatasetInfo, module.origin(module.Params.model_validate(given)).about)
     except (ValidationError, UnknownName) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(

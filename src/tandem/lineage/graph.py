@@ -16,31 +16,31 @@ from typing import Any
 from tandem.core.errors import LineageError
 from tandem.core.io import PARTIAL
 from tandem.core.paths import CODE, RECORDS, overlap
-from tandem.core.provenance import Digest, Record, folder_digest
+from tandem.core.provenance import Digest, RunRecord, folder_digest
 
 
 @dataclass(frozen=True)
 class Graph:
     """Records by stage, in an order in which data flows, and who made what."""
 
-    records: Mapping[str, Record]
-    makers: Mapping[str, str]
+    records: Mapping[str, RunRecord]
+    producers: Mapping[str, str]
     """Output path → the stage that wrote it."""
     needs: Mapping[str, Sequence[str]]
     """Stage → the stages that wrote some of its inputs, sorted."""
-    feeds: Mapping[str, Sequence[str]]
+    consumers: Mapping[str, Sequence[str]]
     """Stage → the stages that some of its outputs went into, sorted."""
     inside: Mapping[str, Sequence[str]]
     """Every output, and every folder above one → the outputs at or below it."""
 
     @classmethod
-    def of(cls, records: Iterable[Record]) -> "Graph":
+    def of(cls, records: Iterable[RunRecord]) -> "Graph":
         """The graph of `records`.
 
         Raises:
             LineageError: two records claim one stage or one output, or a stage is before itself.
         """
-        known: dict[str, Record] = {}
+        known: dict[str, RunRecord] = {}
         makers: dict[str, str] = {}
         for record in records:
             if record.stage in known:
@@ -77,7 +77,7 @@ class Graph:
 
     def downstream(self, *stages: str) -> list[str]:
         """`stages` and all that depends on them, in the order of the flow."""
-        return self._reached(stages, self.feeds)
+        return self._reached(stages, self.consumers)
 
     def _reached(self, stages: Iterable[str], edges: Mapping[str, Sequence[str]]) -> list[str]:
         todo, seen = [*stages], set[str]()
@@ -88,12 +88,12 @@ class Graph:
                 todo += edges[name]
         return [name for name in self.records if name in seen]
 
-    def makers_of(self, path: str) -> list[str]:
+    def producers_of(self, path: str) -> list[str]:
         """The stages that wrote what lies at, around or below `path`, in the order of flow."""
-        found = {self.makers[out] for out in _outs(path, self.inside)}
+        found = {self.producers[out] for out in _outs(path, self.inside)}
         return [name for name in self.records if name in found]
 
-    def users_of(self, path: str) -> list[str]:
+    def consumers_of(self, path: str) -> list[str]:
         """The stages that read what lies at, around or below `path`, in the order of flow."""
         return [
             name
@@ -101,19 +101,19 @@ class Graph:
             if any(overlap(path, known) for known in record.inputs)
         ]
 
-    def made(self, path: str) -> Digest | None:
+    def expected_digest(self, path: str) -> Digest | None:
         """What the stages that wrote `path` say lies there: a file, a folder or several outputs.
 
         None if no stage wrote it.
         """
         for around in (path, *map(str, PurePosixPath(path).parents)):
-            if around in self.makers:
-                whole = self.records[self.makers[around]].outputs[around]
+            if around in self.producers:
+                whole = self.records[self.producers[around]].outputs[around]
                 return whole if around == path else _part(whole, path[len(around) + 1 :])
         files = {
             str(PurePosixPath(out).relative_to(path) / name): digest
             for out in _outs(path, self.inside)
-            for name, digest in files_of(self.records[self.makers[out]].outputs[out]).items()
+            for name, digest in files_of(self.records[self.producers[out]].outputs[out]).items()
         }
         return folder_digest(files, files=True) if files else None
 
@@ -145,7 +145,7 @@ def files(root: Path = Path()) -> list[Path]:
     return [path for path in found if path.is_file() and not path.name.startswith(PARTIAL)]
 
 
-def parse(content: bytes, where: Path) -> Record:
+def parse(content: bytes, where: Path) -> RunRecord:
     """The record in the bytes of a file.
 
     Raises:
@@ -155,7 +155,7 @@ def parse(content: bytes, where: Path) -> Record:
         listed = json.loads(content)
         if not isinstance(listed, list) or len(listed) != 1:
             raise ValueError("it is not a list with one object")
-        record = Record.model_validate(listed[0])
+        record = RunRecord.model_validate(listed[0])
         for path in (*record.inputs, *record.outputs):
             if not is_inside(path):
                 raise ValueError(f"it names {path!r}, which is not of the project")
@@ -181,7 +181,7 @@ def is_own_file(pin: Mapping[str, Any]) -> bool:
     return isinstance(path, str) and "name" not in pin and is_inside(path)
 
 
-def describes_code(record: Record) -> bool:
+def describes_code(record: RunRecord) -> bool:
     """Whether a stage only writes which code the other stages run."""
     return all(path.startswith(f"{CODE}/") for path in record.outputs)
 

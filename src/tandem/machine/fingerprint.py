@@ -128,7 +128,7 @@ def _place(this: Machine) -> Path:
 
 
 def _write(path: Path, value: Fingerprint) -> None:
-    with io.writing(path) as (partial,):
+    with io.atomic_outputs(path) as (partial,):
         io.write_json(partial, value.model_dump(exclude_defaults=True))
 
 

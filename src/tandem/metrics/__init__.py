@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from tandem.core import registry
 from tandem.metrics.common.predictions import write_predictions
 from tandem.metrics.common.scoring import (
+    EvaluationParams,
     Scores,
-    TestRows,
     difference,
-    digits,
     estimate,
     evaluation_rows,
+    rounded,
     sample,
     score,
 )
-from tandem.metrics.common.statistics import RESAMPLES, Array, interval
+from tandem.metrics.common.statistics import RESAMPLES, Array, bootstrap_interval
 
 if TYPE_CHECKING:
     import evaluate
 
 __all__ = [
     "RESAMPLES",
+    "EvaluationParams",
     "Metric",
     "Scores",
-    "TestRows",
+    "bootstrap_interval",
     "difference",
-    "digits",
     "estimate",
     "evaluation",
     "evaluation_rows",
-    "interval",
     "load",
+    "rounded",
     "sample",
     "score",
     "write_predictions",

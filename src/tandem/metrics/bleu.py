@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "BLEU"
 HINT = "0 to 100"
@@ -67,10 +67,10 @@ def value(sums: Array) -> Array:
     length, wanted = sums[..., 0], sums[..., 1]
     hit, answered = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
     smooth = 0.5 ** np.cumsum(hit == 0, axis=-1)
-    precision = ratio(np.where(hit == 0, smooth, hit), answered, empty=0.0)
+    precision = safe_divide(np.where(hit == 0, smooth, hit), answered, empty=0.0)
     with np.errstate(divide="ignore"):
         mean = np.exp(np.log(precision).mean(-1))
-    penalty = np.exp(np.minimum(0.0, 1 - ratio(wanted, length, empty=np.inf)))
+    penalty = np.exp(np.minimum(0.0, 1 - safe_divide(wanted, length, empty=np.inf)))
     return np.where(hit.any(-1), 100 * penalty * mean, 0.0)
 
 

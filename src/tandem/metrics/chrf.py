@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tandem.metrics.bleu import INPUTS, columns
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 
 __all__ = ["INPUTS", "columns", "compute", "signature", "statistics", "value"]
 
@@ -49,7 +49,7 @@ def value(sums: Array) -> Array:
     answered, wanted, hit = np.moveaxis(sums.reshape(*sums.shape[:-1], ORDERS, 3), -1, 0)
     counted = (answered > 0) & (wanted > 0)
     orders = counted.sum(-1)
-    precision = ratio((ratio(hit, answered, 0.0) * counted).sum(-1), orders, empty=0.0)
-    recall = ratio((ratio(hit, wanted, 0.0) * counted).sum(-1), orders, empty=0.0)
-    score = ratio((1 + BETA**2) * precision * recall, BETA**2 * precision + recall, empty=0.0)
+    precision = safe_divide((safe_divide(hit, answered, 0.0) * counted).sum(-1), orders, empty=0.0)
+    recall = safe_divide((safe_divide(hit, wanted, 0.0) * counted).sum(-1), orders, empty=0.0)
+    score = safe_divide((1 + BETA**2) * precision * recall, BETA**2 * precision + recall, empty=0.0)
     return 100 * score

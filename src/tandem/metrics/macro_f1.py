@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tandem.metrics.accuracy import INPUTS, columns
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 
 __all__ = ["INPUTS", "columns", "compute", "statistics", "value"]
 
@@ -30,4 +30,6 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 def value(sums: Array) -> Array:
     """The mean of 2·hit / named over the classes that are named at all."""
     hit, named = np.split(sums, 2, axis=-1)
-    return ratio(ratio(2 * hit, named, empty=0.0).sum(-1), (named > 0).sum(-1), empty=np.nan)
+    return safe_divide(
+        safe_divide(2 * hit, named, empty=0.0).sum(-1), (named > 0).sum(-1), empty=np.nan
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Pair accuracy"
 HINT = "fraction of pairs ranked as raters did"
@@ -37,4 +37,4 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 def value(sums: Array) -> Array:
     """Right over all."""
-    return ratio(sums[..., 0], sums[..., 1], empty=np.nan)
+    return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tandem.core.task import PLACEHOLDER
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Placeholders kept"
 HINT = "fraction of texts with placeholders"
@@ -40,7 +40,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 def value(sums: Array) -> Array:
     """Kept over holding."""
-    return ratio(sums[..., 0], sums[..., 1], empty=1.0)
+    return safe_divide(sums[..., 0], sums[..., 1], empty=1.0)
 
 
 def _table(predictions: list[str], sources: list[str]) -> Array:

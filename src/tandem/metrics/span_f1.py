@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Span F1"
 HINT = "start, end and label correct"
@@ -47,7 +47,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 def value(sums: Array) -> Array:
     """Twice the hits over all spans of both sides."""
-    return ratio(2 * sums[..., 0], sums[..., 1] + sums[..., 2], empty=1.0)
+    return safe_divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2], empty=1.0)
 
 
 def _spans(row: Any) -> list[tuple[int, int, str]]:

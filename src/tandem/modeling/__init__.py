@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tandem.core import registry
-from tandem.core.io import require
+from tandem.core.io import require_exists
 from tandem.core.task import BaseTask
 
 if TYPE_CHECKING:
@@ -31,5 +31,5 @@ def load(folder: Path, task: BaseTask) -> "TextModel":
     Raises:
         StageError: the folder is missing; the stage that writes it has not run.
     """
-    require(folder)
+    require_exists(folder)
     return family(task).load(folder, task)

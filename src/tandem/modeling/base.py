@@ -17,7 +17,7 @@ from transformers.utils import logging
 from tandem.core import paths, registry
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.loading import folders, pretrained
 
 logging.set_verbosity_error()
@@ -48,7 +48,7 @@ class TextModel(ABC):
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
-        training: Training,
+        training: TrainingParams,
         settings: Any,
     ) -> Self:
         """The untrained model: weights from `folder`, heads and vocabularies from `rows`.

@@ -52,7 +52,7 @@ def spans_of(tags: Iterable[str], words: Sequence[Word]) -> list[list[Any]]:
     return spans
 
 
-def touching(rows: Iterable[Sequence[str]]) -> float:
+def adjacency_log_prob(rows: Iterable[Sequence[str]]) -> float:
     """Natural log of how often the word after a span's word begins another span, in BIO tags.
 
     One is added to both counts, so that what was never seen is not ruled out.
@@ -64,7 +64,7 @@ def touching(rows: Iterable[Sequence[str]]) -> float:
     return math.log((sum(tag.startswith("B-") for tag in after) + 1) / (len(after) + 1))
 
 
-def best_paths(
+def viterbi_decode(
     scores: Tensor, lengths: Sequence[int], tags: Sequence[str], touching: float
 ) -> list[list[str]]:
     """The likeliest well-formed tags of each text's words (Viterbi 1967), all texts at once.

@@ -8,7 +8,7 @@ from tandem.core import params, paths
 from tandem.core.errors import ParamsError
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 
 class CausalParams(StrictModel):
@@ -61,7 +61,7 @@ FamilyParams = Annotated[
 ]
 
 
-class TrainParams(Training):
+class TrainParams(TrainingParams):
     """How a task's model is trained: the settings of every training, and of the model family."""
 
     model: FamilyParams

@@ -10,7 +10,7 @@ from tandem.core.params import Runtime
 from tandem.patches import mkl
 
 
-def pin_torch(runtime: Runtime) -> None:
+def make_torch_deterministic(runtime: Runtime) -> None:
     """Seed and pin everything that a model stage uses; call before the first weight is made."""
     if determinism.ISA[runtime.isa]:
         mkl.pin_dispatch()  # before the first computation

@@ -37,10 +37,10 @@ def main() -> int:
     """The command `dvc`, patched."""
     from dvc.cli import main as dvc
 
-    from tandem.core.io import uncollected
+    from tandem.core.io import gc_paused
 
     patch()
-    with uncollected():  # what DVC reads it keeps to its end
+    with gc_paused():  # what DVC reads it keeps to its end
         return int(dvc(sys.argv[1:]))
 
 

@@ -7,16 +7,16 @@ from typing import Any
 from tandem.core.params import Runtime
 from tandem.core.rows import Row
 from tandem.modeling.families.causal import Model
-from tandem.preferences.diversity import distinct
+from tandem.preferences.diversity import distinct_ngrams
 from tandem.preferences.intervals import mean, rate
-from tandem.preferences.kl import divergence
-from tandem.preferences.params import Prompting
+from tandem.preferences.kl import kl_divergence
+from tandem.preferences.params import GenerationParams
 from tandem.preferences.reward_model import RewardModel
 from tandem.preferences.sampling import Sample, decode, draw
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Completions:
     """One sample a row, as tokens and as text, with the reward model's word on it."""
 
     rows: Sequence[Row]
@@ -30,16 +30,16 @@ class Written:
         return [row.group for row in self.rows]
 
 
-def write(
-    model: Model, rows: Sequence[Row], prompting: Prompting, reward: RewardModel, seed: int
-) -> Written:
+def sample_completions(
+    model: Model, rows: Sequence[Row], prompting: GenerationParams, reward: RewardModel, seed: int
+) -> Completions:
     """Have `model` go on from the prompts of `rows`; the same row twice gives two samples."""
     samples = draw(model, prompting, rows, seed)
     texts = decode(model, samples)
-    return Written(rows, samples, texts, reward.score(texts))
+    return Completions(rows, samples, texts, reward.score(texts))
 
 
-def figures(written: Written, runtime: Runtime) -> dict[str, Any]:
+def summarize(written: Completions, runtime: Runtime) -> dict[str, Any]:
     """Mean reward, mean length in tokens, and distinct-1 and distinct-2, with intervals."""
     lengths = [len(sample.drawn) for sample in written.samples]
     found = {
@@ -47,17 +47,17 @@ def figures(written: Written, runtime: Runtime) -> dict[str, Any]:
         "length": mean(lengths, written.groups, runtime, "length"),
     }
     for n in (1, 2):
-        table = distinct(written.texts, n)
+        table = distinct_ngrams(written.texts, n)
         blocks = [str(block) for block in range(len(table))]
         found[f"distinct_{n}"] = rate(table, blocks, runtime, f"distinct_{n}")
     return found
 
 
-def moved(
-    aligned: Model, base: Model, written: Written, batch_size: int, runtime: Runtime
+def kl_from_base(
+    aligned: Model, base: Model, written: Completions, batch_size: int, runtime: Runtime
 ) -> dict[str, Any]:
     """KL(aligned ‖ base) in nats by token and by text, over what `aligned` wrote."""
-    table = divergence(aligned, base, written.samples, batch_size)
+    table = kl_divergence(aligned, base, written.samples, batch_size)
     return {
         "kl_per_token": rate(table, written.groups, runtime, "kl_per_token"),
         "kl_per_text": mean(table[:, 0], written.groups, runtime, "kl_per_text"),

@@ -10,7 +10,7 @@ TOGETHER = 16
 compared on equal amounts, and each such block is one draw for the interval."""
 
 
-def distinct(texts: Sequence[str], n: int) -> NDArray[np.float64]:
+def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:
     """(blocks, 2): different n-grams of lower-case words, and all of them, in each block.
 
     Their ratio is distinct-n (Li et al., A Diversity-Promoting Objective Function for Neural

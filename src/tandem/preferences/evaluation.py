@@ -10,7 +10,7 @@ from typing import Any
 
 from tandem.baselines import vader
 from tandem.core.params import Runtime
-from tandem.preferences.completions import Written
+from tandem.preferences.completions import Completions
 from tandem.preferences.intervals import mean, pair_accuracies, win_rate
 from tandem.preferences.pairs import Pair
 from tandem.preferences.reward_model import RewardModel
@@ -63,7 +63,7 @@ def score_pairs(pairs: Sequence[Pair], reward: RewardModel, judge: RewardModel) 
     ]
 
 
-def score_texts(variant: str, written: Written, judge: RewardModel) -> list[ScoredText]:
+def score_texts(variant: str, written: Completions, judge: RewardModel) -> list[ScoredText]:
     """What the generator `variant` wrote, with the scores of all scorers."""
     return [
         ScoredText(

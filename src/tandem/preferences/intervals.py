@@ -9,14 +9,16 @@ from tandem import metrics
 from tandem.core.determinism import derived_seed
 from tandem.core.params import Runtime
 from tandem.metrics import pair_accuracy
-from tandem.metrics.common.statistics import Array, ratio
+from tandem.metrics.common.statistics import Array, safe_divide
 from tandem.preferences.pairs import Pair
 
 
 def rate(table: Array, groups: Sequence[str], runtime: Runtime, *names: str) -> dict[str, Any]:
     """Sum of the first column of `table` (rows, 2) over that of the second, with its interval."""
     seed = derived_seed(runtime.seed, "interval", *names)
-    found = metrics.estimate(table, groups, lambda s: ratio(s[..., 0], s[..., 1], np.nan), seed)
+    found = metrics.estimate(
+        table, groups, lambda s: safe_divide(s[..., 0], s[..., 1], np.nan), seed
+    )
     return found | {"seed": runtime.seed}
 
 

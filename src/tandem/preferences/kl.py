@@ -20,7 +20,7 @@ from tandem.preferences.sampling import Sample
 
 
 @torch.inference_mode()
-def divergence(
+def kl_divergence(
     moved: Model, base: Model, samples: Sequence[Sample], batch_size: int
 ) -> NDArray[np.float64]:
     """(samples, 2): KL in nats summed along what `moved` drew, and the number of tokens drawn."""

@@ -16,7 +16,7 @@ from tandem.core.determinism import generator
 from tandem.core.errors import DataError, ParamsError
 from tandem.core.params import Preference, Runtime
 from tandem.core.rows import Row, read_rows
-from tandem.preferences.params import Rule
+from tandem.preferences.params import PairFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,9 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class _Opinion:
+class RatedText:
+    """A row with the mean of its ratings and the standard error of that mean."""
+
     row: Row
     mean: float
     error: float
@@ -56,13 +58,17 @@ def rated_rows(task: str, split: str) -> list[Row]:
     return read_rows(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
 
 
-def pairs_of(task: str, split: str, rule: Rule, most: int | None, runtime: Runtime) -> list[Pair]:
+def pairs_of(
+    task: str, split: str, rule: PairFilter, most: int | None, runtime: Runtime
+) -> list[Pair]:
     """Pairs of the rated rows of one split of `task`, the same ones for every stage that asks."""
     rows = rated_rows(task, split)
-    return form(rows, rule, most, generator(runtime, task, "pairs", split))
+    return form_pairs(rows, rule, most, generator(runtime, task, "pairs", split))
 
 
-def form(rows: Iterable[Row], rule: Rule, most: int | None, stream: random.Random) -> list[Pair]:
+def form_pairs(
+    rows: Iterable[Row], rule: PairFilter, most: int | None, stream: random.Random
+) -> list[Pair]:
     """Disjoint pairs of `rows` that `rule` accepts, `most` at the most, in random order.
 
     Each domain's rows are shuffled; a row pairs with the first row waiting that the rule lets it
@@ -72,7 +78,7 @@ def form(rows: Iterable[Row], rule: Rule, most: int | None, stream: random.Rando
     Raises:
         DataError: no two rows can be told apart by their ratings.
     """
-    opinions = _opinions(rows)
+    opinions = rated_texts(rows)
     domains = sorted({opinion.row.domain for opinion in opinions})
     pairs = []
     for domain in domains:
@@ -88,22 +94,22 @@ def form(rows: Iterable[Row], rule: Rule, most: int | None, stream: random.Rando
     return pairs[:most]
 
 
-def _opinions(rows: Iterable[Row]) -> list[_Opinion]:
+def rated_texts(rows: Iterable[Row]) -> list[RatedText]:
     """The rows that several people rated, with the mean rating and its standard error."""
     found = []
     for row in rows:
         ratings: tuple[int, ...] = getattr(row, "ratings", ())
         if len(ratings) >= 2:
             error = math.sqrt(statistics.variance(ratings) / len(ratings))
-            found.append(_Opinion(row, statistics.fmean(ratings), error))
+            found.append(RatedText(row, statistics.fmean(ratings), error))
     return found
 
 
-def _match(opinions: Sequence[_Opinion], rule: Rule) -> list[Pair]:
-    waiting: list[_Opinion] = []
+def _match(opinions: Sequence[RatedText], rule: PairFilter) -> list[Pair]:
+    waiting: list[RatedText] = []
     pairs = []
     for one in opinions:
-        other = next((w for w in waiting if _apart(one, w, rule)), None)
+        other = next((w for w in waiting if distinguishable(one, w, rule)), None)
         if other is None:
             waiting.append(one)
         else:
@@ -112,13 +118,13 @@ def _match(opinions: Sequence[_Opinion], rule: Rule) -> list[Pair]:
     return pairs
 
 
-def _apart(one: _Opinion, other: _Opinion, rule: Rule) -> bool:
+def distinguishable(one: RatedText, other: RatedText, rule: PairFilter) -> bool:
     """Whether the means differ by `gap`, and by `z` standard errors of their difference."""
     gap = abs(one.mean - other.mean)
     return gap >= rule.min_margin and gap >= rule.min_z * math.hypot(one.error, other.error)
 
 
-def _pair(worse: _Opinion, better: _Opinion) -> Pair:
+def _pair(worse: RatedText, better: RatedText) -> Pair:
     name = f"{better.row.id}>{worse.row.id}"
     return Pair(
         id=name,

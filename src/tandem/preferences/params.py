@@ -5,7 +5,7 @@ from pydantic import Field
 from tandem.core.schema import StrictModel
 
 
-class Rule(StrictModel):
+class PairFilter(StrictModel):
     """When one text counts as preferred to another."""
 
     min_margin: float = Field(gt=0)
@@ -14,14 +14,14 @@ class Rule(StrictModel):
     """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
 
 
-class Contrast(StrictModel):
+class ClassContrast(StrictModel):
     """Two classes of the encoder whose logits' difference the reward starts as."""
 
     better: str
     worse: str
 
 
-class Prompting(StrictModel):
+class GenerationParams(StrictModel):
     """What a generator goes on from, and how far."""
 
     prompt_words: int = Field(ge=0)

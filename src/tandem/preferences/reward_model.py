@@ -18,10 +18,10 @@ from transformers import (
 )
 
 from tandem.core.errors import UnknownName
-from tandem.core.io import require
+from tandem.core.io import require_exists
 from tandem.loading import pretrained
 from tandem.preferences.pairs import Pair
-from tandem.preferences.params import Contrast
+from tandem.preferences.params import ClassContrast
 
 MAX_LENGTH = 512
 
@@ -34,14 +34,14 @@ class RewardModel:
         self.tokenizer = tokenizer
 
     @classmethod
-    def start(cls, folder: Path, contrast: Contrast | None) -> Self:
+    def start(cls, folder: Path, contrast: ClassContrast | None) -> Self:
         """The encoder in `folder` under a head with one output; without `contrast` seed torch.
 
         Raises:
             StageError: the folder is missing.
             UnknownName: the encoder has no class that `contrast` names.
         """
-        require(folder)
+        require_exists(folder)
         if contrast is None:
             network = pretrained.network(
                 AutoModelForSequenceClassification,
@@ -62,7 +62,7 @@ class RewardModel:
         Raises:
             StageError: the folder is missing; the stage that writes it has not run.
         """
-        require(folder)
+        require_exists(folder)
         network = pretrained.network(AutoModelForSequenceClassification, folder)
         return cls(network, pretrained.tokenizer(folder))
 
@@ -114,7 +114,7 @@ class RewardModel:
         return rewards
 
 
-def _subtract(network: Any, contrast: Contrast, folder: Path) -> None:
+def _subtract(network: Any, contrast: ClassContrast, folder: Path) -> None:
     """Put one output in the place of the classes' outputs: that of `better` less `worse`."""
     places = {label: place for place, label in network.config.id2label.items()}
     for label in (contrast.better, contrast.worse):

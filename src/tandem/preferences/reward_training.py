@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tandem.core import io, paths
 from tandem.core.params import Runtime
 from tandem.core.rows import write_rows
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.training.artifacts import write_fitted
 from tandem.modeling.training.trainer import fit
 from tandem.preferences.intervals import pair_accuracies
@@ -13,13 +13,13 @@ from tandem.preferences.pairs import Pair
 from tandem.preferences.reward_model import RewardModel
 
 
-def fit_judge(
+def train_reward_model(
     judge: str,
     task: str,
     model: RewardModel,
     pairs: Sequence[Pair],
     validation: Sequence[Pair],
-    training: Training,
+    training: TrainingParams,
     runtime: Runtime,
 ) -> None:
     """Fit `model` to `pairs`, stop by `validation`; `judge` names the stage and what it writes."""
@@ -39,5 +39,5 @@ def fit_judge(
         "validation": pair_accuracies(validation, chosen, rejected, runtime),
     }
     write_fitted(judge, task, judge, model, curve, found)
-    with io.writing(paths.preferences(task, judge)) as (partial,):
+    with io.atomic_outputs(paths.preferences(task, judge)) as (partial,):
         write_rows(partial, pairs, Pair)

@@ -18,7 +18,7 @@ from tandem.core import task as tasks
 from tandem.core.errors import DataError, StageError
 from tandem.core.rows import Row, hash_sample
 from tandem.modeling.families.causal import Model, by_length
-from tandem.preferences.params import Prompting
+from tandem.preferences.params import GenerationParams
 
 R = TypeVar("R", bound=Row)
 
@@ -48,7 +48,7 @@ class Sample:
     """Natural log of the probability of `drawn` under the model that drew it."""
 
 
-def prompts(rows: Sequence[R], prompting: Prompting, most: int | None) -> list[R]:
+def prompts(rows: Sequence[R], prompting: GenerationParams, most: int | None) -> list[R]:
     """At the most `most` of `rows` that have words left after the prompt, in hashed order.
 
     Raises:
@@ -64,7 +64,9 @@ def prompts(rows: Sequence[R], prompting: Prompting, most: int | None) -> list[R
     return found
 
 
-def starts_of(model: Model, rows: Sequence[Row], prompting: Prompting) -> list[list[int]]:
+def encode_prompts(
+    model: Model, rows: Sequence[Row], prompting: GenerationParams
+) -> list[list[int]]:
     """BOS and the first words of each row's text, as tokens, `model.max_length` at the most."""
     texts = [" ".join(row.text.split()[: prompting.prompt_words]) for row in rows]
     bos = model.tokenizer.bos_token_id
@@ -80,9 +82,9 @@ def decode(model: Model, samples: Sequence[Sample]) -> list[str]:
 
 
 @torch.inference_mode()
-def draw(model: Model, prompting: Prompting, rows: Sequence[Row], seed: int) -> list[Sample]:
+def draw(model: Model, prompting: GenerationParams, rows: Sequence[Row], seed: int) -> list[Sample]:
     """One sample a row, in the order of `rows`; the same row twice gives two samples."""
-    starts = starts_of(model, rows, prompting)
+    starts = encode_prompts(model, rows, prompting)
     stream = torch.Generator().manual_seed(seed)
     found: dict[int, Sample] = {}
     for places in by_length(starts, prompting.batch_size):
@@ -103,7 +105,7 @@ def _continue(
     ids, mask = _left_padded(unlike)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.network.config)
-    chances = _next(model.network, ids, mask, positions, cache)
+    chances = next_token_probs(model.network, ids, mask, positions, cache)
     own = torch.tensor([unlike.index(tuple(start)) for start in starts])
     cache.batch_select_indices(own)
     chances, mask, positions = chances[own], mask[own], positions[own]
@@ -111,7 +113,7 @@ def _continue(
     sums = torch.zeros(len(starts))
     alive = torch.arange(len(starts))
     for step in range(1, new_tokens + 1):
-        ids = _pick(chances, stream)
+        ids = sample_token(chances, stream)
         sums[alive] += chances.gather(1, ids)[:, 0].log()
         for place, token in zip(alive.tolist(), ids[:, 0].tolist(), strict=True):
             drawn[place].append(token)
@@ -121,14 +123,14 @@ def _continue(
         cache.batch_select_indices(going)
         alive, ids, positions = alive[going], ids[going], positions[going, -1:] + 1
         mask = torch.cat([mask[going], torch.ones_like(ids)], 1)
-        chances = _next(model.network, ids, mask, positions, cache)
+        chances = next_token_probs(model.network, ids, mask, positions, cache)
     return [
         Sample(prompt=prompt, drawn=tokens, log_probability=total)
         for prompt, tokens, total in zip(starts, drawn, sums.tolist(), strict=True)
     ]
 
 
-def _pick(chances: Tensor, stream: torch.Generator) -> Tensor:
+def sample_token(chances: Tensor, stream: torch.Generator) -> Tensor:
     """One token a row, (rows, 1), by inverting the distribution function: a span, then in it.
 
     Eight times as fast as `torch.multinomial`, which draws a number for each of 49,152 tokens, and
@@ -146,7 +148,9 @@ def _pick(chances: Tensor, stream: torch.Generator) -> Tensor:
     return span * SPAN + torch.searchsorted(inside, drawn, right=True)
 
 
-def _next(network: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any) -> Tensor:
+def next_token_probs(
+    network: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any
+) -> Tensor:
     """The probabilities of each row's next token, (rows, vocabulary); extends `cache`."""
     hidden = network.base_model(
         ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True

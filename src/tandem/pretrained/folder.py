@@ -6,7 +6,7 @@ from pydantic import Field
 
 from tandem.core.errors import SourceError
 from tandem.core.params import Runtime
-from tandem.downloads.pypi import mismatch, sha256
+from tandem.downloads.pypi import hash_mismatch, sha256
 from tandem.loading import folders
 from tandem.pretrained import WeightsParams
 from tandem.pretrained.common import model_files
@@ -36,9 +36,9 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     folders.at(place).check_files()
     weights = place / folders.WEIGHTS
     if params.sha256 and weights.exists() and (found := sha256(weights)) != params.sha256:
-        raise mismatch(str(weights), params.sha256, found)
+        raise hash_mismatch(str(weights), params.sha256, found)
     names = [file.name for file in place.iterdir() if file.is_file()]
-    model_files.take(names, lambda name: (place / name).open("rb"), folder, str(place))
+    model_files.copy_model_files(names, lambda name: (place / name).open("rb"), folder, str(place))
 
 
 def pins(params: Params) -> dict[str, str]:

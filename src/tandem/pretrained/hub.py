@@ -29,7 +29,9 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     try:
         place = Path(
             huggingface_hub.snapshot_download(
-                params.path, revision=params.revision, allow_patterns=list(model_files.TAKEN)
+                params.path,
+                revision=params.revision,
+                allow_patterns=list(model_files.ALLOWED_FILES),
             )
         )
     except Exception as error:
@@ -38,7 +40,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         raise SourceError(f"cannot fetch the model {params.path}: {reason:.300}") from None
     folders.at(place).check_files()
     names = [file.name for file in place.iterdir() if file.is_file()]
-    model_files.take(names, lambda name: (place / name).open("rb"), folder, params.path)
+    model_files.copy_model_files(names, lambda name: (place / name).open("rb"), folder, params.path)
 
 
 def pins(params: Params) -> dict[str, str]:

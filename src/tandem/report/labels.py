@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class MetricLabel:
     """A metric's title, how to read it, its decimals, and whether more (1) or less (-1) is better.
 
     0 says neither: such a metric has no best.
@@ -18,22 +18,22 @@ class Name:
 
 # In the order of the page; a task's first metric is its main one.
 METRICS = {
-    "accuracy": Name("Accuracy", "share of right labels"),
-    "macro_f1": Name("Macro F1", "mean over classes"),
-    "span_f1": Name("Span F1", "start, end and label right"),
-    "bleu": Name("BLEU", "0 to 100", 1),
-    "chrf": Name("chrF", "0 to 100", 1),
-    "placeholders_kept": Name("Placeholders kept", "of texts that hold some, the share"),
-    "bits_per_byte": Name("Bits per byte", "less is better", 3, -1),
-    "pair_accuracy": Name("Pair accuracy", "share of pairs ranked as people did"),
-    "win_rate": Name("Win rate", "against the base model"),
-    "reward": Name("Reward", "mean over samples"),
-    "vader": Name("VADER score", "mean over samples, -1 to 1"),
-    "kl_per_token": Name("KL per token", "nats away from the base model", 3, 0),
-    "kl_per_text": Name("KL per text", "nats away from the base model", 2, 0),
-    "length": Name("Length", "tokens of a sample", 1, 0),
-    "distinct_1": Name("Distinct words", "share of words said once"),
-    "distinct_2": Name("Distinct pairs", "share of pairs of words said once"),
+    "accuracy": MetricLabel("Accuracy", "share of right labels"),
+    "macro_f1": MetricLabel("Macro F1", "mean over classes"),
+    "span_f1": MetricLabel("Span F1", "start, end and label right"),
+    "bleu": MetricLabel("BLEU", "0 to 100", 1),
+    "chrf": MetricLabel("chrF", "0 to 100", 1),
+    "placeholders_kept": MetricLabel("Placeholders kept", "of texts that hold some, the share"),
+    "bits_per_byte": MetricLabel("Bits per byte", "less is better", 3, -1),
+    "pair_accuracy": MetricLabel("Pair accuracy", "share of pairs ranked as people did"),
+    "win_rate": MetricLabel("Win rate", "against the base model"),
+    "reward": MetricLabel("Reward", "mean over samples"),
+    "vader": MetricLabel("VADER score", "mean over samples, -1 to 1"),
+    "kl_per_token": MetricLabel("KL per token", "nats away from the base model", 3, 0),
+    "kl_per_text": MetricLabel("KL per text", "nats away from the base model", 2, 0),
+    "length": MetricLabel("Length", "tokens of a sample", 1, 0),
+    "distinct_1": MetricLabel("Distinct words", "share of words said once"),
+    "distinct_2": MetricLabel("Distinct pairs", "share of pairs of words said once"),
 }
 
 VARIANTS = {
@@ -59,10 +59,10 @@ VARIANTS = {
 }
 
 
-def metric(name: str) -> Name:
+def metric(name: str) -> MetricLabel:
     """What is known of `name`, or of what stands before its slash: `accuracy/movie`."""
     stem = name.partition("/")[0]
-    return METRICS.get(stem) or Name(stem.replace("_", " ").capitalize(), better=0)
+    return METRICS.get(stem) or MetricLabel(stem.replace("_", " ").capitalize(), better=0)
 
 
 def rank(name: str) -> tuple[int, str]:

@@ -13,8 +13,8 @@ from tandem.core.io import read_json
 from tandem.core.params import ProjectParams
 
 EFFECT = "augmentation-effect"
-WAY = ("reward", "judge", "align", EFFECT)
-GRAPH = "onnx"
+INTERMEDIATE = ("reward", "judge", "align", EFFECT)
+ONNX = "onnx"
 """A variant that benchmarks/latency.py makes and scores, where no stage does."""
 KEYS = ("value", "low", "high", "n", "seed")
 
@@ -22,7 +22,7 @@ Metrics = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Score:
     """One number: of which task, variant and metric, between which ends, over how many rows.
 
     Where a number is counted, not estimated, it has no ends, `n` or `seed`.
@@ -53,7 +53,7 @@ def load(root: Path, project: ProjectParams) -> Metrics:
     return found
 
 
-def gather(metrics: Metrics, project: ProjectParams) -> list[Figure]:
+def gather(metrics: Metrics, project: ProjectParams) -> list[Score]:
     """Every figure of the project's tasks and variants, sorted.
 
     A file of a task or method that is no longer in params is left out.
@@ -67,7 +67,7 @@ def gather(metrics: Metrics, project: ProjectParams) -> list[Figure]:
     return sorted(found, key=lambda f: (f.task, f.variant, f.metric, f.stage))
 
 
-def summary(figures: Sequence[Figure]) -> list[dict[str, Any]]:
+def summary(figures: Sequence[Score]) -> list[dict[str, Any]]:
     """The figures as the rows of reports/summary.json, sorted by task, variant and metric.
 
     What was measured on validation rows, on the way, has its stage before its metric.
@@ -76,7 +76,9 @@ def summary(figures: Sequence[Figure]) -> list[dict[str, Any]]:
         {
             "task": figure.task,
             "variant": figure.variant,
-            "metric": f"{figure.stage}/{figure.metric}" if figure.stage in WAY else figure.metric,
+            "metric": f"{figure.stage}/{figure.metric}"
+            if figure.stage in INTERMEDIATE
+            else figure.metric,
             **{key: getattr(figure, key) for key in KEYS},
         }
         for figure in figures
@@ -93,7 +95,7 @@ def _sources(
     metrics: Metrics, task: str, project: ProjectParams
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Stage, variant and content, wherever a task's scores stand."""
-    for variant in dict.fromkeys([*variants(task, project), GRAPH]):
+    for variant in dict.fromkeys([*variants(task, project), ONNX]):
         yield "evaluate", variant, metrics.get("evaluate", {}).get(f"{task}-{variant}", {})
     for name, content in metrics.get("baseline", {}).get(task, {}).items():
         yield "baseline", name if name == "human" else f"baseline/{name}", content
@@ -111,14 +113,14 @@ def _sources(
                     yield stage, "aligned", {name: content}
 
 
-def _figures(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Figure]:
+def _figures(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Score]:
     """The figures inside `content`, which stands under the keys of `path`."""
     stage, task, variant = where
     if isinstance(content, dict) and "value" in content:
         known: dict[str, Any] = {key: content.get(key) for key in KEYS}
-        yield Figure(stage=stage, task=task, variant=variant, metric=path, **known)
+        yield Score(stage=stage, task=task, variant=variant, metric=path, **known)
     elif isinstance(content, dict):
         for key in sorted(content):
             yield from _figures(where, f"{path}/{key}" if path else key, content[key])
     elif isinstance(content, int | float) and not isinstance(content, bool):
-        yield Figure(stage=stage, task=task, variant=variant, metric=path, value=content)
+        yield Score(stage=stage, task=task, variant=variant, metric=path, value=content)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tandem.report import labels
-from tandem.report.scores import EFFECT, Figure, Metrics
+from tandem.report.scores import EFFECT, Metrics, Score
 
 MODELS, BASELINES, HUMAN = "model", "baseline", "human"
 
@@ -14,7 +14,7 @@ MODELS, BASELINES, HUMAN = "model", "baseline", "human"
 class Mark:
     """One figure on a scale from 0 to 100; `best` of all but humans."""
 
-    figure: Figure
+    figure: Score
     name: str
     about: str
     kind: str
@@ -31,7 +31,7 @@ class Panel:
     """All variants under one metric, models first; `reference` is the best baseline's place."""
 
     metric: str
-    name: labels.Name
+    name: labels.MetricLabel
     marks: list[Mark]
     reference: float | None
     scale: tuple[str, str]
@@ -114,7 +114,7 @@ class View:
     effects: list[Panel] = field(default_factory=list)
     preferences: list[Panel] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
-    trades: dict[str, list[Point]] = field(default_factory=dict)
+    pareto_points: dict[str, list[Point]] = field(default_factory=dict)
     spreads: list[Spread] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
@@ -128,7 +128,7 @@ def kind(variant: str) -> str:
     return BASELINES if variant.startswith("baseline/") else MODELS
 
 
-def panel(metric: str, figures: Sequence[Figure]) -> Panel:
+def panel(metric: str, figures: Sequence[Score]) -> Panel:
     """The figures of one metric on one scale; the best of models and baselines is marked."""
     name = labels.metric(metric)
     sign = name.better
@@ -167,25 +167,25 @@ def order(variant: str) -> int:
     return 0 if variant == "base" else (MODELS, BASELINES, HUMAN).index(kind(variant)) + 1
 
 
-def panels(figures: Sequence[Figure]) -> list[Panel]:
+def panels(figures: Sequence[Score]) -> list[Panel]:
     """A panel for each metric of the figures, in the page's order."""
-    by_metric: dict[str, list[Figure]] = {}
+    by_metric: dict[str, list[Score]] = {}
     for figure in figures:
         by_metric.setdefault(figure.metric, []).append(figure)
     ranked = sorted(by_metric, key=lambda metric: (labels.rank(metric.partition("/")[0]), metric))
     return [panel(metric, by_metric[metric]) for metric in ranked]
 
 
-def main_metric(figures: Sequence[Figure]) -> str:
+def main_metric(figures: Sequence[Score]) -> str:
     """The first by rank of the metrics of `figures`; or ""."""
     return min((figure.metric for figure in figures), key=labels.rank, default="")
 
 
 def sizes(
-    task: str, figures: Sequence[Figure], metric: str, latencies: Mapping[tuple[str, str], Any]
+    task: str, figures: Sequence[Score], metric: str, latencies: Mapping[tuple[str, str], Any]
 ) -> list[Size]:
     """Weights, score and speed of each variant that has all of the first two."""
-    by_variant: dict[str, dict[str, Figure]] = {}
+    by_variant: dict[str, dict[str, Score]] = {}
     for figure in figures:
         by_variant.setdefault(figure.variant, {})[figure.metric] = figure
     return [
@@ -204,7 +204,7 @@ def sizes(
     ]
 
 
-def trades(sizes: Sequence[Size], better: int) -> dict[str, list[Point]]:
+def pareto_points(sizes: Sequence[Size], better: int) -> dict[str, list[Point]]:
     """What a score costs in megabytes and in milliseconds a text, where variants can be compared.
 
     `better` is 1 where more is better, else -1. A latency of other weights is left out.
@@ -291,7 +291,7 @@ def signatures(metrics: Metrics, task: str) -> dict[str, str]:
 
 def view(
     task: str,
-    figures: Sequence[Figure],
+    figures: Sequence[Score],
     metrics: Metrics,
     latencies: Mapping[tuple[str, str], Any],
 ) -> View:
@@ -308,7 +308,7 @@ def view(
         effects=panels([f for f in own if f.stage == EFFECT and f.n is not None]),
         preferences=panels([f for f in own if f.stage == "evaluate-preferences"]),
         sizes=sized,
-        trades=trades(sized, labels.metric(metric).better),
+        pareto_points=pareto_points(sized, labels.metric(metric).better),
         spreads=spreads(metrics, task),
         steps=steps(metrics, task),
         signatures=signatures(metrics, task),
@@ -316,9 +316,9 @@ def view(
 
 
 def with_charts(bare: View, charts: Mapping[str, str]) -> View:
-    """`bare` with SVG by name: of the stages whose loss it shows, and of its trades."""
+    """`bare` with SVG by name: of the stages whose loss it shows, and of its Pareto charts."""
     return replace(bare, charts=dict(charts))
 
 
-def _ends(figure: Figure, decimals: int) -> str:
+def _ends(figure: Score, decimals: int) -> str:
     return f"{labels.number(figure.low, decimals)} – {labels.number(figure.high, decimals)}"

@@ -21,12 +21,12 @@ class Unreadable:
     text: str
 
 
-Record = Mapping[str, Any]
+RawRecord = Mapping[str, Any]
 """Column → value."""
-Records = Iterable[Record | Unreadable]
+RawRecords = Iterable[RawRecord | Unreadable]
 
 
-class About(StrictModel):
+class DatasetInfo(StrictModel):
     """Description of a dataset; for the user's own files, params.yaml gives it."""
 
     title: str
@@ -37,7 +37,7 @@ class About(StrictModel):
     limits: list[str] = Field(default=[])
 
 
-UNKNOWN = About(
+UNKNOWN = DatasetInfo(
     title="",
     description="The user's own rows; params.yaml does not describe them.",
     license="unknown",
@@ -46,20 +46,20 @@ UNKNOWN = About(
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceInfo:
     """Exactly where rows came from: a description, and the pins that identify the bytes."""
 
-    about: About
+    about: DatasetInfo
     pins: dict[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
     """What a module in this folder defines."""
 
-    def rows(self, params: Any) -> Records:
+    def rows(self, params: Any) -> RawRecords:
         """The raw records, with an `Unreadable` in place of one that cannot be read."""
 
-    def origin(self, params: Any) -> Origin:
+    def origin(self, params: Any) -> SourceInfo:
         """Where the rows came from, for the data card."""
 
 

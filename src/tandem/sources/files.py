@@ -22,8 +22,16 @@ from pydantic import Field, field_validator
 
 from tandem.core.errors import DataError
 from tandem.core.schema import StrictModel
-from tandem.downloads.pypi import mismatch, sha256
-from tandem.sources import UNKNOWN, About, Origin, Record, Records, SourceParams, Unreadable
+from tandem.downloads.pypi import hash_mismatch, sha256
+from tandem.sources import (
+    UNKNOWN,
+    DatasetInfo,
+    RawRecord,
+    RawRecords,
+    SourceInfo,
+    SourceParams,
+    Unreadable,
+)
 
 LONGEST_CELL = 2**31 - 1
 """Characters; the csv module's own limit, 131,072, would break long documents."""
@@ -47,7 +55,7 @@ class Params(SourceParams):
     columns: dict[str, str] = Field(default={}, description="our name: the file's name")
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="CSV only")
-    about: About = UNKNOWN
+    about: DatasetInfo = UNKNOWN
 
     @field_validator("encoding")
     @classmethod
@@ -60,7 +68,7 @@ class Params(SourceParams):
         return name
 
 
-def rows(params: Params) -> Records:
+def rows(params: Params) -> RawRecords:
     """The files' records, in their order.
 
     Raises:
@@ -72,7 +80,7 @@ def rows(params: Params) -> Records:
         path = Path(file.path)
         _check(path, file)
         try:
-            yield from rename(read(path, params), params.columns)
+            yield from rename_columns(read(path, params), params.columns)
         except UnicodeError as error:
             raise DataError(f"{path} is not {params.encoding}: {error}. Set `encoding`") from None
         except OSError as error:
@@ -80,12 +88,14 @@ def rows(params: Params) -> Records:
             raise DataError(f"cannot read {path}: {why}") from None
 
 
-def origin(params: Params) -> Origin:
+def origin(params: Params) -> SourceInfo:
     """What params.yaml says of the files, and the hash of each."""
-    return Origin(params.about, {file.path: f"sha256 {file.sha256}" for file in params.files})
+    return SourceInfo(params.about, {file.path: f"sha256 {file.sha256}" for file in params.files})
 
 
-def rename(records: Records, columns: dict[str, str]) -> Iterator[Record | Unreadable]:
+def rename_columns(
+    records: RawRecords, columns: dict[str, str]
+) -> Iterator[RawRecord | Unreadable]:
     """Give columns our names; one that stands for another of ours is not passed on as itself."""
     theirs = set(columns.values())
     for record in records:
@@ -115,7 +125,7 @@ def _check(path: Path, file: File) -> None:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
     if (found := sha256(path)) != file.sha256:
-        raise mismatch(str(path), file.sha256, found)
+        raise hash_mismatch(str(path), file.sha256, found)
 
 
 def _open(path: Path, params: Params) -> TextIO:
@@ -137,7 +147,7 @@ def _shown(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _text(path: Path, params: Params) -> Records:
+def _text(path: Path, params: Params) -> RawRecords:
     with _open(path, params) as file:
         for line in file:
             text = line.strip()
@@ -147,7 +157,7 @@ def _text(path: Path, params: Params) -> Records:
                 yield {"text": text}
 
 
-def _jsonl(path: Path, params: Params) -> Records:
+def _jsonl(path: Path, params: Params) -> RawRecords:
     for record in _text(path, params):
         if isinstance(record, Unreadable):
             yield record
@@ -160,7 +170,7 @@ def _jsonl(path: Path, params: Params) -> Records:
         yield value if isinstance(value, dict) else Unreadable("not_an_object", record["text"])
 
 
-def _csv(path: Path, params: Params) -> Records:
+def _csv(path: Path, params: Params) -> RawRecords:
     with _open(path, params) as file:
         table = _table(file, params.delimiter)
         header = next(table, [])
@@ -209,7 +219,7 @@ def _table(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | Unreada
             yield cells
 
 
-def _parquet(path: Path, params: Params) -> Records:
+def _parquet(path: Path, params: Params) -> RawRecords:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -17,8 +17,8 @@ from pydantic import Field, model_validator
 
 from tandem.core.errors import SourceError, TandemError
 from tandem.loading import datasets
-from tandem.sources import UNKNOWN, About, Origin, Records, SourceParams
-from tandem.sources.files import rename, require_columns
+from tandem.sources import UNKNOWN, DatasetInfo, RawRecords, SourceInfo, SourceParams
+from tandem.sources.files import rename_columns, require_columns
 
 
 class Params(SourceParams):
@@ -29,7 +29,7 @@ class Params(SourceParams):
     name: str | None = Field(default=None, description="the configuration, where there are several")
     revision: str | None = Field(default=None, description="a commit; a local folder has none")
     columns: dict[str, str] = Field(default={}, description="our name: the data set's name")
-    about: About = UNKNOWN
+    about: DatasetInfo = UNKNOWN
 
     @model_validator(mode="after")
     def pinned(self) -> Self:
@@ -39,7 +39,7 @@ class Params(SourceParams):
         return self
 
 
-def rows(params: Params) -> Records:
+def rows(params: Params) -> RawRecords:
     """The data set's records, in their order.
 
     Raises:
@@ -55,10 +55,10 @@ def rows(params: Params) -> Records:
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot load the data set {params.path}: {reason:.300}") from None
     require_columns(params.path, table.column_names, params.columns)
-    yield from rename(table, params.columns)
+    yield from rename_columns(table, params.columns)
 
 
-def origin(params: Params) -> Origin:
+def origin(params: Params) -> SourceInfo:
     """What params.yaml says of the data set, and its revision."""
     pins = {"data set": params.path, "configuration": params.name, "revision": params.revision}
-    return Origin(params.about, {key: value for key, value in pins.items() if value})
+    return SourceInfo(params.about, {key: value for key, value in pins.items() if value})

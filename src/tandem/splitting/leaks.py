@@ -7,8 +7,8 @@ from tandem.core.errors import DataError
 from tandem.core.paths import JUDGE
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.text.leakage import form, leaks
-from tandem.text.minhash import Likeness
+from tandem.text.leakage import find_leaks, split_key_of
+from tandem.text.minhash import NearDuplicates
 
 PRECEDENCE = {
     "drop_train": ("test", "validation", JUDGE, "train"),
@@ -23,7 +23,7 @@ def rows_to_drop(
     clean: Sequence[Row],
     assignment: Mapping[str, str],
     task: BaseTask,
-    likeness: Likeness,
+    likeness: NearDuplicates,
     on_leak: str,
 ) -> dict[str, str]:
     """The rows that must leave the split of their group: id → reason.
@@ -39,13 +39,13 @@ def rows_to_drop(
     forms: dict[str, list[tuple[str, str]]] = {split: [] for split in PRECEDENCE[on_leak]}
     raw_forms: dict[str, str] = {}
     for row in raw:
-        raw_forms[row.id] = form(row, task)
+        raw_forms[row.id] = split_key_of(row, task)
         if row.id not in reserved:
             forms[assignment[row.group]].append((row.id, raw_forms[row.id]))
     for row in clean:
-        if row.id not in reserved and (changed := form(row, task)) != raw_forms[row.id]:
+        if row.id not in reserved and (changed := split_key_of(row, task)) != raw_forms[row.id]:
             forms[assignment[row.group]].append((row.id, changed))
-    found = leaks(forms, likeness)
+    found = find_leaks(forms, likeness)
     return reserved | {key: f"{REASONS[kind]}_{split}" for key, (kind, split) in found.items()}
 
 

@@ -14,7 +14,7 @@ from tandem.core.task import BaseTask
 PREFERRED = ("train", "test", "validation")  # which one, if several would do
 
 
-class Ratios(StrictModel):
+class SplitRatios(StrictModel):
     """The share of rows wanted in each split."""
 
     train: float = Field(default=0.8, gt=0, lt=1)
@@ -22,7 +22,7 @@ class Ratios(StrictModel):
     test: float = Field(default=0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
-    def _whole(self) -> "Ratios":
+    def _whole(self) -> "SplitRatios":
         if abs(self.train + self.validation + self.test - 1) > 1e-9:
             raise ValueError("train, validation and test must add up to 1")
         return self
@@ -31,7 +31,7 @@ class Ratios(StrictModel):
 Usable = dict[str, Counter[str]]
 
 
-def assign(rows: Sequence[Row], task: BaseTask, ratios: Ratios, salt: str) -> dict[str, str]:
+def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) -> dict[str, str]:
     """The split of each group.
 
     Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) over groups: the strata with
@@ -39,10 +39,10 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: Ratios, salt: str) -> di
     the split where the table of rows by split and stratum comes nearest to the wanted one. A
     stratum of two groups is in train and test, of three in all splits.
     """
-    usable = usables(rows, task)
-    table = Table(usable, ratios)
+    usable = rows_by_split(rows, task)
+    table = SplitBalance(usable, ratios)
     members: dict[str, list[str]] = defaultdict(list)
-    for group in sorted(usable, key=lambda group: digest(salt, group)):
+    for group in sorted(usable, key=lambda group: draw_key(salt, group)):
         for stratum in sorted({s for counts in usable[group].values() for s in counts}):
             members[stratum].append(group)
     rarest = sorted(members, key=lambda stratum: (len(members[stratum]), stratum))
@@ -53,11 +53,11 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: Ratios, salt: str) -> di
                 place[group] = table.nearest(usable[group])
                 table.have[place[group]].update(usable[group][place[group]])
     for stratum in rarest:
-        seat(members, stratum, place, usable)
+        fill_empty_splits(members, stratum, place, usable)
     return place
 
 
-def usables(rows: Sequence[Row], task: BaseTask) -> dict[str, Usable]:
+def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, Usable]:
     """Rows that a group would give to each split, by stratum; `holdout` rows fit one split only."""
     usable: dict[str, Usable] = {}
     for row in rows:
@@ -68,10 +68,10 @@ def usables(rows: Sequence[Row], task: BaseTask) -> dict[str, Usable]:
     return usable
 
 
-class Table:
+class SplitBalance:
     """Rows by split and stratum so far, and how far they are from the wanted ratios."""
 
-    def __init__(self, usable: Mapping[str, Usable], ratios: Ratios) -> None:
+    def __init__(self, usable: Mapping[str, Usable], ratios: SplitRatios) -> None:
         self.ratios = ratios.model_dump()
         self.have: Usable = {split: Counter() for split in SPLITS}
         self.whole: Usable = {split: Counter() for split in SPLITS}
@@ -97,7 +97,7 @@ class Table:
         return growth
 
 
-def seat(
+def fill_empty_splits(
     members: Mapping[str, Sequence[str]],
     stratum: str,
     place: dict[str, str],
@@ -124,6 +124,6 @@ def seat(
             place[min(spare, key=lambda group: usable[group][split].total())] = split
 
 
-def digest(salt: str, group: str) -> str:
+def draw_key(salt: str, group: str) -> str:
     """The place of a group in the draw."""
     return hashlib.sha256(f"{salt}\0{group}".encode()).hexdigest()

@@ -21,14 +21,14 @@ from tandem.core import params, paths
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.rows import Row, read_rows
-from tandem.core.training_params import Training
-from tandem.preferences.params import Prompting
+from tandem.core.training_params import TrainingParams
+from tandem.preferences.params import GenerationParams
 
 
-class Params(Training):
+class Params(TrainingParams):
     """How the generator is aligned; `max_rows` and `max_validation_rows` count prompts."""
 
-    generation: Prompting
+    generation: GenerationParams
     """What the generator continues, and how far."""
     samples_per_prompt: int = Field(default=4, ge=2)
     """Continuations of each prompt."""
@@ -51,7 +51,7 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Align the generator of one task."""
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
     from tandem.modeling.training.artifacts import write_fitted
     from tandem.modeling.training.trainer import fit
     from tandem.preferences import completions, dpo
@@ -65,12 +65,12 @@ def main(task: str) -> None:
     limits = {"train": settings.max_rows, "validation": settings.max_validation_rows}
     rows = {name: prompts(_rows(task, name), settings.generation, n) for name, n in limits.items()}
 
-    def sample(model: Any, split: str, name: str) -> completions.Written:
+    def sample(model: Any, split: str, name: str) -> completions.Completions:
         repeated = [row for row in rows[split] for _ in range(settings.samples_per_prompt)]
         seed = derived_seed(runtime.seed, task, "align", name)
-        return completions.write(model, repeated, settings.generation, reward, seed)
+        return completions.sample_completions(model, repeated, settings.generation, reward, seed)
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     written = {split: sample(base, split, split) for split in limits}
     counts = settings.samples_per_prompt, settings.pairs_per_prompt
     pairs = {name: dpo.ranked(own.samples, own.rewards, *counts) for name, own in written.items()}
@@ -79,12 +79,12 @@ def main(task: str) -> None:
     curve = fit(aligned.network, loss, train, validation, dpo.collate, settings, runtime)
 
     after = sample(aligned, "validation", "aligned")
-    kl = completions.moved(aligned, base, after, settings.generation.batch_size, runtime)
+    kl = completions.kl_from_base(aligned, base, after, settings.generation.batch_size, runtime)
     results = {
         "prompts": len(rows["train"]),
         "pairs": len(train),
-        "base": completions.figures(written["validation"], runtime),
-        "aligned": completions.figures(after, runtime) | kl,
+        "base": completions.summarize(written["validation"], runtime),
+        "aligned": completions.summarize(after, runtime) | kl,
     }
     write_fitted("align", task, "aligned", aligned, curve, results)
 

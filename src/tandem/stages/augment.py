@@ -31,7 +31,10 @@ def main(task: str) -> None:
     derived, counts = derive(
         train, held_out, spec, settings, project.models_of(task), project.runtime
     )
-    with io.writing(paths.augmented(task), paths.metrics("augment", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.augmented(task), paths.metrics("augment", task)) as (
+        folder,
+        metrics,
+    ):
         write_rows(folder / "train.parquet", [*train, *derived], spec.row)
         operations = {operation.kind: counts[operation.kind] for operation in settings.operations}
         left_out = {"unchanged": counts["unchanged"], "held_out_text": counts["held_out_text"]}

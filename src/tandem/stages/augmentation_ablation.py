@@ -31,7 +31,7 @@ from tandem.modeling.params import train_params
 NONE = "none"
 
 
-class Params(metrics.TestRows):
+class Params(metrics.EvaluationParams):
     """Which operations are tried; `max_rows` and `batch_size` are those of the validation rows."""
 
     operations: list[AnyAugmentation]
@@ -85,5 +85,5 @@ def main(task: str) -> None:
         if name != NONE:
             gains = metrics.difference(spec, scored, tables, without, project.runtime)
             results[name] |= {f"{key}/difference": gain for key, gain in gains.items()}
-    with io.writing(paths.metrics("augmentation-ablation", task)) as (table,):
+    with io.atomic_outputs(paths.metrics("augmentation-ablation", task)) as (table,):
         io.write_json(table, results)

@@ -31,17 +31,17 @@ def main(task: str) -> None:
     """Score the baselines of one task."""
     runtime, spec = params.project().runtime, tasks.load(task)
     settings = params.load(Params, task, "baseline")
-    testing = params.load(metrics.TestRows, task, "evaluate")
+    testing = params.load(metrics.EvaluationParams, task, "evaluate")
     source = paths.split(task) / "train.parquet"
     train = metrics.sample(read_rows(source, spec.row), settings.max_train_rows, str(source))
     test = metrics.evaluation_rows(spec, testing.max_rows)
-    context = baselines.Settings(
+    context = baselines.BaselineContext(
         runtime=runtime,
         pretrained=paths.model(task, "pretrained"),
         batch_size=testing.batch_size,
     )
     outputs = paths.baseline_predictions(task), paths.metrics("baseline", task)
-    with io.writing(*outputs) as (folder, figures):
+    with io.atomic_outputs(*outputs) as (folder, figures):
         results = {}
         for name in spec.baselines:
             answers = baselines.load(name).predict(spec, train, test, context)

@@ -42,7 +42,7 @@ def main(task: str) -> None:
         worst = Counter(item.reason for item in dropped).most_common(1)
         why = f", most as {worst[0][0]}: relax {task}.clean.filters" if worst else ": fetch some"
         raise DataError(f"no row of {source} is left after cleaning{why}")
-    with io.writing(paths.clean(task), paths.metrics("clean", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.clean(task), paths.metrics("clean", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, kept, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
         io.write_json(metrics, summary(raw, kept, dropped, counts))

@@ -24,7 +24,7 @@ def main() -> None:
     stages = list(dvc_stages.stages())
     # A group of stages without an instance, as one that params leave empty, has an empty folder.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
-    with io.writing(*finals) as partials:
+    with io.atomic_outputs(*finals) as partials:
         places = dict(zip(finals, partials, strict=True))
         for path, code in code_closure.of_stages(stages).items():
             final = next((out for out in finals if Path(path).is_relative_to(out)), None)

@@ -16,7 +16,7 @@ from tandem.core.rows import read_rows
 def main(task: str, method: str) -> None:
     """Compress the trained model of one task by one method."""
     from tandem import modeling
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
 
     runtime, spec = params.project().runtime, tasks.load(task)
     module = compression.load(method)
@@ -24,9 +24,11 @@ def main(task: str, method: str) -> None:
     rows = read_rows(paths.augmented(task) / "train.parquet", spec.row)
     validation = read_rows(paths.split(task) / "validation.parquet", spec.row)
     base = paths.model(task, "base")
-    io.require(base)
+    io.require_exists(base)
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     model = modeling.load(base, spec)
-    with io.writing(paths.model(task, method)) as (folder,):
-        module.compress(compression.Given(model, rows, validation, runtime, folder), settings)
+    with io.atomic_outputs(paths.model(task, method)) as (folder,):
+        module.compress(
+            compression.CompressionContext(model, rows, validation, runtime, folder), settings
+        )

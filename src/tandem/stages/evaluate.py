@@ -13,14 +13,14 @@ from tandem.core import io, params, paths
 from tandem.core import task as tasks
 
 
-class Params(metrics.TestRows):
+class Params(metrics.EvaluationParams):
     """Which test rows are scored, the same for baselines and all variants."""
 
 
 def main(task: str, variant: str) -> None:
     """Evaluate one variant of one task's model."""
     from tandem import modeling
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
     from tandem.modeling.weight_stats import weight_stats
 
     runtime, spec = params.project().runtime, tasks.load(task)
@@ -28,12 +28,12 @@ def main(task: str, variant: str) -> None:
     rows = metrics.evaluation_rows(spec, settings.max_rows)
     folder = paths.model(task, variant)
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     model = modeling.load(folder, spec)
     answers = model.predict(rows, settings.batch_size)
     scores, tables = metrics.score(spec, rows, answers, runtime)
 
     outputs = paths.predictions(task, variant), paths.metrics("evaluate", f"{task}-{variant}")
-    with io.writing(*outputs) as (predictions, figures):
+    with io.atomic_outputs(*outputs) as (predictions, figures):
         metrics.write_predictions(predictions, rows, answers, tables)
         io.write_json(figures, scores | weight_stats(folder))

@@ -19,17 +19,17 @@ from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.rows import read_rows, write_rows
 from tandem.core.schema import StrictModel
-from tandem.preferences.params import Prompting, Rule
+from tandem.preferences.params import GenerationParams, PairFilter
 
 
 class Params(StrictModel):
     """Which pairs and prompts of the test rows are used."""
 
-    pairs: Rule
+    pairs: PairFilter
     """Which texts form a preference pair; the same as in `reward`."""
     max_pairs: int | None = Field(default=None, ge=1)
     """At most this many test pairs; null takes all."""
-    generation: Prompting
+    generation: GenerationParams
     """What both generators continue, and how far."""
     max_prompts: int = Field(ge=1)
     """At most this many test prompts."""
@@ -37,7 +37,7 @@ class Params(StrictModel):
 
 def main(task: str) -> None:
     """Evaluate the preferences of one task."""
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences import completions, evaluation
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel
@@ -51,10 +51,10 @@ def main(task: str) -> None:
     test = read_rows(paths.split(task) / "test.parquet", tasks.load(task).row)
     rows = prompts(test, settings.generation, settings.max_prompts)
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     scored = evaluation.score_pairs(pairs, reward, judge)
     written = {
-        variant: completions.write(
+        variant: completions.sample_completions(
             model, rows, settings.generation, reward, derived_seed(runtime.seed, task, variant)
         )
         for variant, model in (("base", base), ("aligned", aligned))
@@ -63,14 +63,14 @@ def main(task: str) -> None:
 
     results = evaluation.scorer_accuracies(scored, runtime)
     for variant, own in written.items():
-        results[variant] = completions.figures(own, runtime)
+        results[variant] = completions.summarize(own, runtime)
         results[variant]["vader"] = evaluation.mean_vader(texts[variant], runtime)
     results["aligned"] |= evaluation.win_rates(texts["aligned"], texts["base"], runtime)
-    results["aligned"] |= completions.moved(
+    results["aligned"] |= completions.kl_from_base(
         aligned, base, written["aligned"], settings.generation.batch_size, runtime
     )
     outputs = paths.preference_predictions(task), paths.metrics("evaluate-preferences", task)
-    with io.writing(*outputs) as (folder, figures):
+    with io.atomic_outputs(*outputs) as (folder, figures):
         write_rows(folder / "pairs.parquet", scored, evaluation.ScoredPair)
         samples = [*texts["base"], *texts["aligned"]]
         write_rows(folder / "samples.parquet", samples, evaluation.ScoredText)

@@ -56,7 +56,7 @@ def main(task: str) -> None:
         rows = sample_groups(rows, settings.max_rows)
     counts = count(rows, unreadable)
     text = card(spec, source.plugin.origin(source), counts)
-    with io.writing(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, rows, spec.row)
         write_rows(folder / UNREADABLE, unreadable, Dropped)
         io.write_text(folder / paths.CARD, text)

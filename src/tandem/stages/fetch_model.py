@@ -28,6 +28,6 @@ def main(task: str) -> None:
     """
     weights = params.load(Params, task, "fetch_model").weights
     runtime = params.project().runtime
-    with io.writing(paths.model(task, "pretrained")) as (folder,):
+    with io.atomic_outputs(paths.model(task, "pretrained")) as (folder,):
         weights.plugin.write(weights, folder, runtime)
         io.write_text(folder / paths.CARD, card(task, weights.plugin.pins(weights)))

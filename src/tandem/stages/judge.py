@@ -25,17 +25,17 @@ from tandem.core.determinism import generator
 from tandem.core.errors import ParamsError
 from tandem.core.paths import JUDGE, PARAMS, split
 from tandem.core.rows import hash_sample
-from tandem.core.training_params import Training
-from tandem.preferences.params import Rule
+from tandem.core.training_params import TrainingParams
+from tandem.preferences.params import PairFilter
 
 VALIDATION = 10
 """One in so many of the set-aside rows."""
 
 
-class Params(Training):
+class Params(TrainingParams):
     """How the judge is fitted; `max_rows` and `max_validation_rows` count pairs."""
 
-    pairs: Rule
+    pairs: PairFilter
     """Which texts count as preferred to which."""
     rounds: int = Field(ge=1)
     """How often each text is paired anew: the rows set aside are few."""
@@ -43,10 +43,10 @@ class Params(Training):
 
 def main(task: str) -> None:
     """Fit the judge of one task."""
-    from tandem.modeling.seeding import pin_torch
-    from tandem.preferences.pairs import form, preference_of, rated_rows
+    from tandem.modeling.seeding import make_torch_deterministic
+    from tandem.preferences.pairs import form_pairs, preference_of, rated_rows
     from tandem.preferences.reward_model import RewardModel
-    from tandem.preferences.reward_training import fit_judge
+    from tandem.preferences.reward_training import train_reward_model
 
     runtime = params.project().runtime
     preference = preference_of(task)
@@ -58,10 +58,14 @@ def main(task: str) -> None:
     rows = hash_sample(rated_rows(preference.ratings, JUDGE), None)
     held_out = len(rows) // VALIDATION
     stream = generator(runtime, preference.ratings, "pairs", JUDGE)
-    validation = form(rows[:held_out], training.pairs, training.max_validation_rows, stream)
-    rounds = [form(rows[held_out:], training.pairs, None, stream) for _ in range(training.rounds)]
+    validation = form_pairs(rows[:held_out], training.pairs, training.max_validation_rows, stream)
+    rounds = [
+        form_pairs(rows[held_out:], training.pairs, None, stream) for _ in range(training.rounds)
+    ]
     pairs = list({pair.id: pair for pairs in rounds for pair in pairs}.values())
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     model = RewardModel.start(Path(preference.judge), None)
-    fit_judge("judge", task, model, pairs[: training.max_rows], validation, training, runtime)
+    train_reward_model(
+        "judge", task, model, pairs[: training.max_rows], validation, training, runtime
+    )

@@ -16,7 +16,7 @@ from typing import Any
 from tandem.core import io, params
 from tandem.core.errors import StageError
 from tandem.report import charts, latency, render, scores, views
-from tandem.report.scores import Figure, Metrics
+from tandem.report.scores import Metrics, Score
 from tandem.report.views import View
 
 METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
@@ -42,7 +42,7 @@ def main() -> None:
     beside = latency.with_graphs(metrics, latencies, project.tasks)
     drawn = scores.gather(beside, project)
     shown = [view(task, drawn, beside, speeds) for task in project.tasks]
-    with io.writing(SUMMARY, HTML, CARDS) as (summary, html, cards):
+    with io.atomic_outputs(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, scores.summary(found))
         io.write_text(html / "index.html", render.page(shown, latencies.machine))
         for name, text in sorted(written(shown, metrics).items()):
@@ -50,14 +50,14 @@ def main() -> None:
 
 
 def view(
-    task: str, found: Sequence[Figure], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
+    task: str, found: Sequence[Score], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
 ) -> View:
     """A task's view with its charts."""
     bare = views.view(task, found, metrics, speeds)
     curves = {path.parent.name: path for path in sorted(PLOTS.glob(f"*/{task}.csv"), key=_flow)}
     drawn = {stage: charts.losses(path) for stage, path in curves.items()}
-    for name, points in bare.trades.items():
-        drawn[name] = charts.trade(points, COSTS[name], bare.panels[0].name.title)
+    for name, points in bare.pareto_points.items():
+        drawn[name] = charts.pareto_chart(points, COSTS[name], bare.panels[0].name.title)
     return views.with_charts(bare, {name: svg for name, svg in drawn.items() if svg})
 
 

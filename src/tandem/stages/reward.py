@@ -17,25 +17,25 @@ nor have the pairs' texts been left to the generator's test rows.
 from pathlib import Path
 
 from tandem.core import params
-from tandem.core.training_params import Training
-from tandem.preferences.params import Contrast, Rule
+from tandem.core.training_params import TrainingParams
+from tandem.preferences.params import ClassContrast, PairFilter
 
 
-class Params(Training):
+class Params(TrainingParams):
     """How the reward model is fitted; `max_rows` and `max_validation_rows` count pairs."""
 
-    pairs: Rule
+    pairs: PairFilter
     """Which texts count as preferred to which."""
-    contrast: Contrast | None = None
+    contrast: ClassContrast | None = None
     """Classes of the encoder to start from, where it was trained to classify; null starts anew."""
 
 
 def main(task: str) -> None:
     """Fit the reward model of one task."""
-    from tandem.modeling.seeding import pin_torch
+    from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel
-    from tandem.preferences.reward_training import fit_judge
+    from tandem.preferences.reward_training import train_reward_model
 
     runtime = params.project().runtime
     preference = preference_of(task)
@@ -46,6 +46,6 @@ def main(task: str) -> None:
         for split, most in limits.items()
     )
 
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     model = RewardModel.start(Path(preference.encoder), training.contrast)
-    fit_judge("reward", task, model, pairs, validation, training, runtime)
+    train_reward_model("reward", task, model, pairs, validation, training, runtime)

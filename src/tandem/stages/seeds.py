@@ -34,7 +34,7 @@ def main(task: str) -> None:
     project = params.project()
     if task not in project.seeds:
         raise ParamsError(f"{paths.PARAMS}: seeds.{task} is missing: give it `runs: [13, 14, 15]`")
-    distributed.run(write, project.runtime.processes, task)
+    distributed.launch(write, project.runtime.processes, task)
 
 
 def write(task: str) -> None:
@@ -43,7 +43,7 @@ def write(task: str) -> None:
     from tandem.modeling.training.train_model import train_model, training_rows
 
     project, spec = params.project(), tasks.load(task)
-    testing = params.load(metrics.TestRows, task, "evaluate")
+    testing = params.load(metrics.EvaluationParams, task, "evaluate")
     training = train_params(spec)
     rows, validation = training_rows(spec, training)
     test = metrics.evaluation_rows(spec, testing.max_rows)
@@ -53,8 +53,8 @@ def write(task: str) -> None:
         model, _ = train_model(spec, rows, validation, training, runtime)
         answers = model.predict(test, testing.batch_size)
         runs[seed] = metrics.score(spec, test, answers, runtime)[0]
-    if distributed.is_first():
-        with io.writing(paths.metrics("seeds", task)) as (partial,):
+    if distributed.is_main_process():
+        with io.atomic_outputs(paths.metrics("seeds", task)) as (partial,):
             io.write_json(partial, spread(runs))
 
 
@@ -71,8 +71,8 @@ def spread(runs: dict[int, metrics.Scores]) -> dict[str, Any]:
     }
     return {
         metric: {
-            "mean": metrics.digits(statistics.fmean(values.values())),
-            "deviation": metrics.digits(statistics.stdev(values.values())),
+            "mean": metrics.rounded(statistics.fmean(values.values())),
+            "deviation": metrics.rounded(statistics.stdev(values.values())),
             "seeds": values,
         }
         for metric, values in by_metric.items()

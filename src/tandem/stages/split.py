@@ -27,20 +27,22 @@ from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
-from tandem.splitting.judge_holdout import Jury, set_aside, with_ratings
+from tandem.splitting.judge_holdout import JudgeHoldout, set_aside, with_ratings
 from tandem.splitting.leaks import require_no_leak, rows_to_drop
-from tandem.splitting.stratified_groups import Ratios, assign
-from tandem.text.leakage import proof
-from tandem.text.minhash import Likeness
+from tandem.splitting.stratified_groups import SplitRatios, assign
+from tandem.text.leakage import verify_no_leaks
+from tandem.text.minhash import NearDuplicates
 
 
 class Params(StrictModel):
     """The section `split` of a task; tasks with the same source need the same values."""
 
-    ratios: Ratios = Ratios()
+    ratios: SplitRatios = SplitRatios()
     salt: str = Field(default="tandem", description="another salt gives another split")
-    near_duplicates: Likeness = Likeness()
-    judge_holdout: Jury | None = Field(default=None, description="what is set aside for a judge")
+    near_duplicates: NearDuplicates = NearDuplicates()
+    judge_holdout: JudgeHoldout | None = Field(
+        default=None, description="what is set aside for a judge"
+    )
     on_leak: Literal["drop_train", "drop_held_out"] = Field(
         default="drop_train", description="which row is dropped if two splits hold one text"
     )
@@ -68,8 +70,8 @@ def main(task: str) -> None:
             share = "judge_holdout.fraction" if name == JUDGE else f"ratios.{name}"
             raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{share}")
     dropped = [Dropped(id=r.id, reason=drop[r.id], text=r.text) for r in clean if r.id in drop]
-    checked = require_no_leak(task, proof(splits, spec, settings.near_duplicates))
-    with io.writing(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
+    checked = require_no_leak(task, verify_no_leaks(splits, spec, settings.near_duplicates))
+    with io.atomic_outputs(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
         for name, rows in splits.items():
             if settings.judge_holdout:
                 rows = [

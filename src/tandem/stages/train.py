@@ -20,7 +20,7 @@ def main(task: str) -> None:
     """Train the model of one task."""
     from tandem.modeling.training import distributed
 
-    distributed.run(write, params.project().runtime.processes, task)
+    distributed.launch(write, params.project().runtime.processes, task)
 
 
 def write(task: str) -> None:
@@ -34,7 +34,7 @@ def write(task: str) -> None:
     training = train_params(spec)
     rows, validation = training_rows(spec, training)
     model, curve = train_model(spec, rows, validation, training, runtime)
-    if distributed.is_first():
+    if distributed.is_main_process():
         predictions = model.predict(validation, 2 * training.batch_size)
         scores = metrics.score(spec, validation, predictions, runtime)[0]
         write_fitted("train", task, "base", model, curve, {"rows": len(rows), "validation": scores})

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from tandem.core.rows import Row
-from tandem.core.task import BaseTask, row_of, tone
+from tandem.core.task import BaseTask, parse_row, rating_polarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Task(BaseTask):
 
     def parse(self, raw: Mapping[str, Any]) -> GenerationRow:
         """One raw record as a row."""
-        return row_of(GenerationRow, raw)
+        return parse_row(GenerationRow, raw)
 
     def stratum(self, row: Row) -> str:
         """Domain and tone, so that each split has the same mix of both; see `tone`."""
-        return f"{row.domain}/{tone(cast(GenerationRow, row).ratings)}"
+        return f"{row.domain}/{rating_polarity(cast(GenerationRow, row).ratings)}"

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, cast
 
 from tandem.core.errors import BadRow
 from tandem.core.rows import Row, Span
-from tandem.core.task import BaseTask, row_of
+from tandem.core.task import BaseTask, parse_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Task(BaseTask):
 
     def parse(self, raw: Mapping[str, Any]) -> IntentRow:
         """One raw record as a row; its spans must lie inside the text, in order, disjoint."""
-        row = row_of(IntentRow, raw)
+        row = parse_row(IntentRow, raw)
         edges = list(itertools.chain.from_iterable((s.start, s.end) for s in row.spans))
         if any(span.start >= span.end or not span.label for span in row.spans):
             raise BadRow("empty_span")

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, cast
 
 from tandem.core.errors import BadRow
 from tandem.core.rows import Row
-from tandem.core.task import BaseTask, row_of, tone
+from tandem.core.task import BaseTask, parse_row, rating_polarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Task(BaseTask):
 
     def parse(self, raw: Mapping[str, Any]) -> SentimentRow:
         """One raw record as a row; its label must be one of `labels`."""
-        row = row_of(SentimentRow, raw)
+        row = parse_row(SentimentRow, raw)
         if row.label not in self.labels:
             raise BadRow("unknown_label", f"{row.label!r:.60} is none of {', '.join(self.labels)}")
         return row
@@ -49,4 +49,4 @@ class Task(BaseTask):
     def stratum(self, row: Row) -> str:
         """Domain and tone, so that each split has the same mix of both; see `tone`."""
         rated = cast(SentimentRow, row)
-        return f"{row.domain}/{tone(rated.ratings) if rated.ratings else rated.label}"
+        return f"{row.domain}/{rating_polarity(rated.ratings) if rated.ratings else rated.label}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tandem.core.rows import Row
-from tandem.core.task import PLACEHOLDER, BaseTask, row_of
+from tandem.core.task import PLACEHOLDER, BaseTask, parse_row
 
 # Upper ends of the bands of length, in words, that every split has in the same proportion.
 BANDS = (3, 12)
@@ -40,7 +40,7 @@ class Task(BaseTask):
 
     def parse(self, raw: Mapping[str, Any]) -> TranslationRow:
         """One raw record as a row."""
-        return row_of(TranslationRow, raw)
+        return parse_row(TranslationRow, raw)
 
     def stratum(self, row: Row) -> str:
         """Band of length, and whether the text holds placeholders.

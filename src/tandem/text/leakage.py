@@ -12,24 +12,24 @@ from typing import Any
 
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.text.minhash import Index, Likeness, sketches
-from tandem.text.normalize import letters
-from tandem.text.protected import frozen
+from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
+from tandem.text.normalize import split_key
+from tandem.text.protected import protected
 
 BLOCK = 256  # rows compared with all others at a time: some ten million numbers
 
 
-def form(row: Row, task: BaseTask) -> str:
+def split_key_of(row: Row, task: BaseTask) -> str:
     """The words that a row must not share with another split's: the model's input, letters only.
 
     Placeholders and spans are left out: a sentence known from training stays known when only the
     name of the room in it is new.
     """
-    return letters(row.text, frozen(row, task))
+    return split_key(row.text, protected(row, task))
 
 
-def leaks(
-    forms: Mapping[str, Sequence[tuple[str, str]]], likeness: Likeness
+def find_leaks(
+    forms: Mapping[str, Sequence[tuple[str, str]]], likeness: NearDuplicates
 ) -> dict[str, tuple[str, str]]:
     """Rows near to a row that stays in an earlier split: id to (`same` or `near`, that split).
 
@@ -37,10 +37,10 @@ def leaks(
     several forms.
     """
     found: dict[str, tuple[str, str]] = {}
-    index, owner = Index(likeness), dict[str, str]()
+    index, owner = MinHashIndex(likeness), dict[str, str]()
     for split, pairs in forms.items():
         staying: dict[str, object] = {}
-        sketched = sketches((text for _, text in pairs), likeness)
+        sketched = signatures((text for _, text in pairs), likeness)
         for (key, text), sketch in zip(pairs, sketched, strict=True):
             if text in owner:
                 found[key] = ("same", owner[text])
@@ -54,15 +54,17 @@ def leaks(
     return found
 
 
-def proof(
-    splits: Mapping[str, Sequence[Row]], task: BaseTask, likeness: Likeness
+def verify_no_leaks(
+    splits: Mapping[str, Sequence[Row]], task: BaseTask, likeness: NearDuplicates
 ) -> dict[str, Any]:
     """Figures of what crosses `splits`; the first three must be 0.
 
     `max_similarity` is the highest Jaccard similarity of any two texts in two splits, by exact
     count over all of them.
     """
-    forms = {split: sorted({form(row, task) for row in rows}) for split, rows in splits.items()}
+    forms = {
+        split: sorted({split_key_of(row, task) for row in rows}) for split, rows in splits.items()
+    }
     numbers: dict[str, int] = {}
     grams = {split: _matrix(texts, likeness.ngram_size, numbers) for split, texts in forms.items()}
     tops = [_similar(grams[a], grams[b], likeness.threshold) for a, b in combinations(splits, 2)]

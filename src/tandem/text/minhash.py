@@ -10,11 +10,11 @@ from pydantic import Field
 
 from tandem.core.schema import StrictModel
 
-MISS = 1e-6  # a pair at the threshold may be missed with this probability, at most
+MAX_MISS_RATE = 1e-6  # a pair at the threshold may be missed with this probability, at most
 SEED = 13  # of the MinHash: another finds other candidates, of which the same are near
 
 
-class Likeness(StrictModel):
+class NearDuplicates(StrictModel):
     """When two texts are near-duplicates."""
 
     threshold: float = Field(
@@ -40,7 +40,7 @@ def jaccard(one: set[str], other: set[str]) -> float:
     return shared / (len(one) + len(other) - shared)
 
 
-def bands(threshold: float, permutations: int, miss: float = MISS) -> tuple[int, int]:
+def bands(threshold: float, permutations: int, miss: float = MAX_MISS_RATE) -> tuple[int, int]:
     """LSH bands and rows a band: the longest bands that miss a pair at `threshold` rarely enough.
 
     A pair of similarity s is missed with probability (1 - s**rows)**bands.
@@ -56,10 +56,10 @@ def bands(threshold: float, permutations: int, miss: float = MISS) -> tuple[int,
     return fit[-1] if fit else (permutations, 1)
 
 
-class Index:
+class MinHashIndex:
     """Texts added so far, by key, and which of them a further text is near to."""
 
-    def __init__(self, likeness: Likeness) -> None:
+    def __init__(self, likeness: NearDuplicates) -> None:
         from rensa import RMinHashLSH
 
         self.likeness = likeness
@@ -86,7 +86,7 @@ class Index:
         self.added.append((key, form))
 
 
-def sketches(forms: Iterable[str], likeness: Likeness) -> Iterator[object]:
+def signatures(forms: Iterable[str], likeness: NearDuplicates) -> Iterator[object]:
     """The MinHash of each form, in order."""
     from rensa import RMinHash
 

@@ -19,7 +19,7 @@ from tandem.core.rows import Row, Span
 from tandem.core.task import PLACEHOLDER, BaseTask
 
 FIRST, LAST = 0xF0000, 0xFFFFD  # Supplementary Private Use Area-A (Unicode 15, section 23.5)
-HIDDEN = re.compile(f"[{chr(FIRST)}-{chr(LAST)}]")
+SENTINEL = re.compile(f"[{chr(FIRST)}-{chr(LAST)}]")
 
 Edit = Callable[[str], str]
 Piece = tuple[int, int]
@@ -33,7 +33,7 @@ def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
         ValueError: `edit` lost or repeated a protected piece, which is a bug of `edit`.
     """
     text = getattr(row, field)
-    return restore(row, task, edit(hide(text, frozen(row, task, field))), field)
+    return restore(row, task, edit(mask_pieces(text, protected(row, task, field))), field)
 
 
 def restore(row: R, task: BaseTask, hidden: str, field: str = "text") -> R:
@@ -43,7 +43,7 @@ def restore(row: R, task: BaseTask, hidden: str, field: str = "text") -> R:
         ValueError: a protected piece of the row is not in `hidden`, or is there twice.
     """
     before = getattr(row, field)
-    pieces = frozen(row, task, field)
+    pieces = protected(row, task, field)
     after, starts = put_back(before, pieces, hidden)
     if after == before:
         return row
@@ -54,7 +54,7 @@ def restore(row: R, task: BaseTask, hidden: str, field: str = "text") -> R:
     return replace(row, **changes)
 
 
-def frozen(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
+def protected(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
     """What must stay in a text field: its placeholders, what the task protects, its spans.
 
     Spans and the task's own rule belong to `text`; other fields hold placeholders only.
@@ -75,7 +75,7 @@ def put_back(text: str, pieces: Sequence[Piece], hidden: str) -> tuple[str, list
     starts = [-1] * len(pieces)
     parts: list[str] = []
     length = end = 0
-    for match in HIDDEN.finditer(hidden):
+    for match in SENTINEL.finditer(hidden):
         number = ord(match.group()) - FIRST
         if number >= len(pieces) or starts[number] >= 0:
             raise ValueError(f"an edit put a piece of {text!r} twice: {hidden!r}")
@@ -88,23 +88,23 @@ def put_back(text: str, pieces: Sequence[Piece], hidden: str) -> tuple[str, list
     return "".join([*parts, hidden[end:]]), starts
 
 
-def hide(text: str, pieces: Sequence[Piece]) -> str:
+def mask_pieces(text: str, pieces: Sequence[Piece]) -> str:
     """`text` with each of the sorted, disjoint `pieces` behind a character of its own."""
     if not pieces:
-        return HIDDEN.sub("", text)
+        return SENTINEL.sub("", text)
     edges = [0, *(edge for piece in pieces for edge in piece), len(text)]
-    gaps = [HIDDEN.sub("", text[a:b]) for a, b in list(pairwise(edges))[::2]]
+    gaps = [SENTINEL.sub("", text[a:b]) for a, b in list(pairwise(edges))[::2]]
     marks = [chr(FIRST + number) for number in range(len(pieces))]
     return "".join(part for pair in zip(gaps, [*marks, ""], strict=True) for part in pair)
 
 
-def shown(text: str, pieces: Sequence[str]) -> str:
+def unmask_pieces(text: str, pieces: Sequence[str]) -> str:
     """`text` with each hidden piece's own text in its place.
 
     >>> shown("turn on " + chr(FIRST), ["{name}"])
     'turn on {name}'
     """
-    return HIDDEN.sub(lambda match: pieces[ord(match.group()) - FIRST], text)
+    return SENTINEL.sub(lambda match: pieces[ord(match.group()) - FIRST], text)
 
 
 def merged(pieces: Sequence[Piece]) -> list[Piece]:

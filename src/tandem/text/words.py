@@ -4,31 +4,31 @@ import re
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from tandem.text.protected import HIDDEN
+from tandem.text.protected import SENTINEL
 
 CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
 
 
-def free(words: Sequence[str]) -> list[int]:
+def editable(words: Sequence[str]) -> list[int]:
     """Which words may be touched: those with a letter or digit in which nothing is hidden.
 
     >>> free(["turn", "on", chr(0xF0000), "--"])
     [0, 1]
     """
-    return [at for at, word in enumerate(words) if CORE.search(word) and not HIDDEN.search(word)]
+    return [at for at, word in enumerate(words) if CORE.search(word) and not SENTINEL.search(word)]
 
 
-def touched(words: Sequence[str], rate: float, rng: Random) -> list[int]:
+def sample_positions(words: Sequence[str], rate: float, rng: Random) -> list[int]:
     """The words to touch: `rate` of the free ones, drawn without replacement, sorted.
 
     Unlike in EDA (Wei & Zou 2019, section 2), which touches one word at least, a text whose share
     is less than half a word stays as it is: one word of two would be too much.
     """
-    among = free(words)
+    among = editable(words)
     return sorted(rng.sample(among, round(rate * len(among))))
 
 
-def core_of(word: str) -> str:
+def strip_punctuation(word: str) -> str:
     """A free word without the signs that surround it.
 
     >>> core_of('"great!"')
@@ -38,7 +38,7 @@ def core_of(word: str) -> str:
     return match.group() if match else word
 
 
-def recored(word: str, core: str) -> str:
+def replace_core(word: str, core: str) -> str:
     """`word` with `core` between the signs that surround it.
 
     >>> recored('"great!"', "film")
@@ -47,7 +47,7 @@ def recored(word: str, core: str) -> str:
     return CORE.sub(lambda _: core, word, count=1)
 
 
-def cased(core: str, model: str) -> str:
+def match_case(core: str, model: str) -> str:
     """`core` with capitals where `model` has them: in all letters, or in the first.
 
     >>> cased("movie", "Film"), cased("movie", "FILM"), cased("movie", "film"), cased("me", "I")

@@ -236,7 +236,7 @@ def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace)
     with revisions.files_of("HEAD") as root:
         look = command.in_cache(root)
         assert not checks.run(root, look).findings
-        digest = graph.read(root).made("data/raw/intent/rows.parquet")
+        digest = graph.read(root).expected_digest("data/raw/intent/rows.parquet")
         assert digest is not None
         cached = command.CACHE / digest.md5[:2] / digest.md5[2:]
         cached.chmod(0o644)
@@ -357,7 +357,7 @@ def test_a_file_more_among_the_metrics_is_named(published: Path) -> None:
     known = graph.read()
 
     def strays() -> list[str]:
-        seen = checks._Seen(checks.on_disk(published))
+        seen = checks._CachedReader(checks.on_disk(published))
         return [each.where for each in checks._inputs(known.records["report"], known, seen)]
 
     assert strays() == []

@@ -64,7 +64,7 @@ def test_it_says_what_the_data_card_says(said: dict[str, Any]) -> None:
 
 
 def test_files_have_the_digests_of_the_record(said: dict[str, Any]) -> None:
-    made = read().made("data/split/intent")
+    made = read().expected_digest("data/split/intent")
     assert made is not None and made.files is not None
     assert {each["@id"]: each["sha256"] for each in said["distribution"]} == {
         name: digest.sha256 for name, digest in made.files.items()

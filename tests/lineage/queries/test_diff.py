@@ -29,7 +29,7 @@ def history(project: Workspace) -> list[str]:
 def test_what_changed_and_what_came_first(
     history: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = diff.answer(history[0], history[2], METRIC)
+    found = diff.query(history[0], history[2], METRIC)
     assert found["values"][0] > found["values"][1]
     clean, split = found["changes"]
     assert clean["stage"] == "clean@intent" and clean["follows"] == []
@@ -68,11 +68,11 @@ def test_what_left_the_metric_as_it_was_did_not_reach_it(project: Workspace) -> 
     code.write_text(code.read_text() + "_MORE = 1\n")
     project.repro()
     statement = commit(project, "a statement")
-    assert diff.answer(first, statement, METRIC)["reached"] is None
+    assert diff.query(first, statement, METRIC)["reached"] is None
     params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
     project.repro()
     last = commit(project, "shorter texts")
-    assert diff.answer(first, last, METRIC)["reached"]["commit"]["title"] == "shorter texts"
+    assert diff.query(first, last, METRIC)["reached"]["commit"]["title"] == "shorter texts"
 
 
 def test_other_bytes_for_no_reason_are_told() -> None:

@@ -27,7 +27,7 @@ ALL = ["fetch@intent", "clean@intent", "split@intent"]
     ],
 )
 def test_what_comes_from_it(name: str, kind: str, stages: list[str], project: Workspace) -> None:
-    found = impact.answer(name)
+    found = impact.query(name)
     assert (found["kind"], found["stages"]) == (kind, stages)
     assert "data/split/intent" in found["data"]
 

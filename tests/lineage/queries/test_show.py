@@ -39,7 +39,7 @@ def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
     path = project.path / "params.yaml"
     path.write_text(path.read_text().replace("max_words: 60", "max_words: 59"))
     project.repro("clean@intent")
-    commits = [stage["commit"] for stage in show.answer("clean@intent")["stages"]]
+    commits = [stage["commit"] for stage in show.query("clean@intent")["stages"]]
     assert commits[0] is not None and commits[1] is None
 
 
@@ -62,14 +62,14 @@ def test_an_unknown_name_is_one_line(
 
 
 def test_a_folder_may_end_in_a_slash(project: Workspace) -> None:
-    assert show.answer("data/clean/intent/")["stages"] == show.answer("data/clean/intent")["stages"]
+    assert show.query("data/clean/intent/")["stages"] == show.query("data/clean/intent")["stages"]
 
 
 def test_without_git_no_record_has_a_commit(
     project: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    assert [stage["commit"] for stage in show.answer("fetch@intent")["stages"]] == [None]
+    assert [stage["commit"] for stage in show.query("fetch@intent")["stages"]] == [None]
 
 
 def test_a_record_that_a_merge_decided_came_with_the_merge(project: Workspace) -> None:
@@ -82,5 +82,5 @@ def test_a_record_that_a_merge_decided_came_with_the_merge(project: Workspace) -
     project.run("git", "merge", "--quiet", "-s", "ours", "-m", "decided", "one")
     record.write_text(text.replace('"seed": 13', '"seed": 7'))
     project.run("git", "commit", "--quiet", "--all", "--amend", "--no-edit")
-    commits = [stage["commit"]["title"] for stage in show.answer("fetch@intent")["stages"]]
+    commits = [stage["commit"]["title"] for stage in show.query("fetch@intent")["stages"]]
     assert commits == ["decided"]

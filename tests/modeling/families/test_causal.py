@@ -7,15 +7,15 @@ import torch
 from tandem import modeling
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.families.causal import Model, by_length, log_likelihood, padded
-from tandem.modeling.seeding import pin_torch
+from tandem.modeling.seeding import make_torch_deterministic
 from tandem.modeling.training.trainer import fit
 from tandem.tasks.generation import GenerationRow
 
 TASK = tasks.load("generation")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
-TRAINING = Training(
+TRAINING = TrainingParams(
     max_steps=12,
     eval_steps=6,
     early_stopping_patience=3,
@@ -111,7 +111,7 @@ def test_training_lowers_the_bits_and_leaves_frozen_weights(
     before = modeling.load(tiny / "generator", TASK)
     saved = []
     for run in ("first", "second"):
-        pin_torch(RUNTIME)
+        make_torch_deterministic(RUNTIME)
         model = Model.start(tiny / "generator", TASK, rated, TRAINING, None)
         examples = model.encode(rated)
         fit(model.network, model.loss, examples, examples, model.collate(), TRAINING, RUNTIME)

@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.families.classification import Model, expected_shares
 from tandem.modeling.training.class_weights import ClassWeights, balanced
 from tandem.modeling.training.trainer import fit
@@ -24,7 +24,7 @@ from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
-TRAINING = Training(
+TRAINING = TrainingParams(
     max_steps=60,
     eval_steps=30,
     early_stopping_patience=5,

@@ -8,26 +8,26 @@ from tandem.families.seq2seq import Params
 from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.metrics import placeholders_kept
 from tandem.modeling.families.seq2seq import Model
-from tandem.modeling.seeding import pin_torch
+from tandem.modeling.seeding import make_torch_deterministic
 from tandem.modeling.training.trainer import fit
 from tandem.modeling.translation import greedy_search
 from tandem.modeling.translation.phrase_table import PhraseTable
 from tandem.modeling.translation.placeholders import (
     MARKS,
-    KeepPlaceholders,
+    PlaceholderConstraint,
     counts,
-    mask,
     names,
-    unmask,
+    number_placeholders,
+    restore_placeholders,
 )
-from tandem.modeling.translation.pointer_generator import CopyingMarian
+from tandem.modeling.translation.pointer_generator import PointerGeneratorMarian
 from tandem.modeling.translation.tokenizer import spaced, unspaced
 from tandem.tasks.translation import TranslationRow
 
@@ -57,7 +57,7 @@ TEXTS = [
 ]
 TASK = tasks.load("translation")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
-TRAINING = Training(
+TRAINING = TrainingParams(
     max_steps=6,
     eval_steps=3,
     early_stopping_patience=3,
@@ -94,7 +94,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(scratch: Path) -> Model:
-    pin_torch(RUNTIME)
+    make_torch_deterministic(RUNTIME)
     return Model.start(scratch, TASK, ROWS, TRAINING, SETTINGS)
 
 
@@ -172,10 +172,10 @@ def test_greedy_search_answers_as_generate_does(model: Model) -> None:
     marks = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(MARKS)))
     longest = batch["attention_mask"].sum(1) + 18
 
-    def keep() -> KeepPlaceholders:
-        return KeepPlaceholders(marks, wanted, longest, model.tokenizer.eos_token_id)
+    def keep() -> PlaceholderConstraint:
+        return PlaceholderConstraint(marks, wanted, longest, model.tokenizer.eos_token_id)
 
-    found = greedy_search.search(model.network, batch, keep())
+    found = greedy_search.greedy_search(model.network, batch, keep())
     answers = model.network.generate(
         **batch,
         decoder_copy_ids=batch["input_ids"],
@@ -211,7 +211,7 @@ def test_the_loss_is_the_mean_over_labels_of_the_mixed_probabilities(model: Mode
 
 def test_the_network_stands_alone(model: Model, tmp_path: Path) -> None:
     model.network.save_pretrained(tmp_path)
-    loaded = CopyingMarian.from_pretrained(tmp_path).state_dict()
+    loaded = PointerGeneratorMarian.from_pretrained(tmp_path).state_dict()
     for name, tensor in model.network.state_dict().items():
         assert torch.equal(tensor, loaded[name]), name
 
@@ -230,14 +230,14 @@ def test_masking_numbers_placeholders_by_first_use() -> None:
     text = "{b} and {a}, {b}: { not } {}"
     known = names(text)
     assert known == ["{b}", "{a}", "{}"]
-    assert mask(text, known) == "{0} and {1}, {0}: { not } {2}"
-    assert unmask(mask(text, known), known) == text
-    assert mask("{b} {new}", known) == "{0} {new}"
+    assert number_placeholders(text, known) == "{0} and {1}, {0}: { not } {2}"
+    assert restore_placeholders(number_placeholders(text, known), known) == text
+    assert number_placeholders("{b} {new}", known) == "{0} {new}"
     swapped = ["{1}", "{0}"]
-    assert unmask(mask("{1} {0}", swapped), swapped) == "{1} {0}"
-    assert unmask("a {7} b", ["{x}"]) == "a  b"
+    assert restore_placeholders(number_placeholders("{1} {0}", swapped), swapped) == "{1} {0}"
+    assert restore_placeholders("a {7} b", ["{x}"]) == "a  b"
     many = " ".join(f"{{p{i}}}" for i in range(len(MARKS) + 2))
-    assert unmask(mask(many, names(many)), names(many)) == many
+    assert restore_placeholders(number_placeholders(many, names(many)), names(many)) == many
 
 
 @pytest.mark.parametrize("text", ["WebDAV-Server {0}. {1}-ab-{2} - x-", "☃ à 日本", "-", ""])
@@ -256,14 +256,14 @@ def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
     scores = torch.tensor([[0.0, -1.0, 0.0, 0.0, 0.0, -3.0, -3.0, 2.0]]).repeat(2, 1)
     so_far = torch.tensor([[2, 5], [2, 5]])
     no = -torch.inf
-    free, ended = KeepPlaceholders(marks, wanted, torch.tensor([9, 9]), 1)(so_far, scores)
+    free, ended = PlaceholderConstraint(marks, wanted, torch.tensor([9, 9]), 1)(so_far, scores)
     assert free.tolist() == [0, no, 0, 0, 0, -3, -1, no]
     assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
-    late, last = KeepPlaceholders(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
+    late, last = PlaceholderConstraint(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
     assert late.tolist() == [no, no, no, no, no, no, -1, no]
     assert last.tolist() == [no, 0, no, no, no, no, no, no]
     twice = torch.tensor([[2, 0, 0], [1, 0, 0]])
-    again, ended = KeepPlaceholders(marks, twice, torch.tensor([9, 9]), 1)(so_far, scores)
+    again, ended = PlaceholderConstraint(marks, twice, torch.tensor([9, 9]), 1)(so_far, scores)
     assert again.tolist() == [0, no, 0, 0, 0, -1, no, no]
     assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
 
@@ -304,7 +304,7 @@ METHODS: dict[str, dict[str, Any]] = {
 def test_a_compressed_translator_translates(scratch: Path, tmp_path: Path, method: str) -> None:
     module = registry.load("compression", method)
     settings = module.Params(**METHODS[method])
-    module.compress(Given(start(scratch), ROWS, ROWS, RUNTIME, tmp_path), settings)
+    module.compress(CompressionContext(start(scratch), ROWS, ROWS, RUNTIME, tmp_path), settings)
     model = modeling.load(tmp_path, TASK)
     answers = model.predict([row(text) for text in NEW], 2)
     for text, answer in zip(NEW, answers, strict=True):

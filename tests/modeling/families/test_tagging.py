@@ -18,18 +18,18 @@ from transformers import (
     BertTokenizer,
 )
 
-from tandem.compression import Given, onnx
+from tandem.compression import CompressionContext, onnx
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.rows import Span
-from tandem.core.training_params import Training
-from tandem.modeling.bio_tags import Word, best_paths, spans_of, tags_of, touching
+from tandem.core.training_params import TrainingParams
+from tandem.modeling.bio_tags import Word, adjacency_log_prob, spans_of, tags_of, viterbi_decode
 from tandem.modeling.families.tagging import IGNORED, Model
 from tandem.modeling.training.trainer import fit
 from tandem.tasks.intent import IntentRow
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
-TRAINING = Training(
+TRAINING = TrainingParams(
     max_steps=60,
     eval_steps=30,
     early_stopping_patience=5,
@@ -134,7 +134,9 @@ def test_outputs_are_tags_then_intents(model: Model) -> None:
 @pytest.mark.slow
 def test_a_graph_tags_as_the_network_does(model: Model, tmp_path: Path) -> None:
     model.network.eval()
-    onnx.compress(Given(copy.deepcopy(model), [], [], RUNTIME, tmp_path), onnx.Params())
+    onnx.compress(
+        CompressionContext(copy.deepcopy(model), [], [], RUNTIME, tmp_path), onnx.Params()
+    )
     graph = Model.load(tmp_path, model.task)
     assert graph.tags == model.tags
     _, batch = next(model.batches(model.encode_texts([row.text for row in ROWS]), len(ROWS)))
@@ -249,7 +251,7 @@ def test_best_paths_are_the_best_of_all(texts: list[list[list[float]]], cost: fl
         return found
 
     padded = torch.tensor([text + [[0.0] * 5] * (5 - len(text)) for text in texts])
-    paths = best_paths(padded, [len(text) for text in texts], TAGS, cost)
+    paths = viterbi_decode(padded, [len(text) for text in texts], TAGS, cost)
     for path, scores in zip(paths, texts, strict=True):
         possible = itertools.product(TAGS, repeat=len(scores))
         best = max(total(other, scores) for other in possible)
@@ -259,12 +261,12 @@ def test_best_paths_are_the_best_of_all(texts: list[list[list[float]]], cost: fl
 def test_a_new_word_does_not_fall_apart() -> None:
     """Each word alone looks like a beginning; together they are one span."""
     scores = torch.tensor([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]]).log()
-    assert best_paths(scores, [2], TAGS, 0.0) == [["B-a", "B-b"]]
-    assert best_paths(scores, [2], TAGS, -3.0) == [["B-a", "I-a"]]
+    assert viterbi_decode(scores, [2], TAGS, 0.0) == [["B-a", "B-b"]]
+    assert viterbi_decode(scores, [2], TAGS, -3.0) == [["B-a", "I-a"]]
 
 
 def test_touching_is_counted_in_training(model: Model) -> None:
-    assert touching([["B-a", "B-b"]] * 9) == 0
+    assert adjacency_log_prob([["B-a", "B-b"]] * 9) == 0
     assert math.exp(model.network.config.touching) < 0.3
 
 

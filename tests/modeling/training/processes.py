@@ -15,7 +15,7 @@ from torch import distributed as torch_distributed
 from tandem.core.errors import DataError
 from tandem.core.io import write_json
 from tandem.core.params import Runtime
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.training import distributed
 from tandem.modeling.training.trainer import fit
 
@@ -38,10 +38,10 @@ def train(folder: Path, settings: dict[str, Any]) -> None:
         return cross_entropy(net, batch, smoothing)
 
     net = network()
-    training = Training(**(TRAINING | settings))
+    training = TrainingParams(**(TRAINING | settings))
     curve = fit(net, loss, rows, examples(32, 2), numbered, training, RUNTIME)
     rank = torch_distributed.get_rank() if torch_distributed.is_initialized() else 0
-    assert distributed.is_first() == (rank == 0)
+    assert distributed.is_main_process() == (rank == 0)
     save_file(net.state_dict(), folder / f"{rank}.safetensors")
     write_json(folder / f"{rank}.json", {"curve": curve, "seen": seen})
 

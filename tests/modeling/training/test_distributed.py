@@ -24,7 +24,7 @@ def saved(folder: Path) -> list[dict[str, Any]]:
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     # 96 rows in batches of 8: an epoch is 12 batches, 6 steps of two processes
     settings = {"max_steps": 12, "eval_steps": 6, "learning_rate": 3e-3, "dropout": 0.1}
-    distributed.run(processes.train, 2, tmp_path, settings)
+    distributed.launch(processes.train, 2, tmp_path, settings)
     first, second = saved(tmp_path)
     assert all(torch.equal(first["weights"][n], second["weights"][n]) for n in first["weights"])
     assert first["curve"] == second["curve"]
@@ -35,20 +35,20 @@ def test_two_processes_train_one_model(tmp_path: Path) -> None:
 
 
 def test_one_process_is_this_one(tmp_path: Path) -> None:
-    distributed.run(processes.train, 1, tmp_path, {"max_steps": 1})
+    distributed.launch(processes.train, 1, tmp_path, {"max_steps": 1})
     assert [path.name for path in tmp_path.glob("*.json")] == ["0.json"]
     with pytest.raises(DataError, match="row 7"):
-        distributed.run(processes.mistake, 1)
+        distributed.launch(processes.mistake, 1)
 
 
 @pytest.mark.slow
 def test_a_mistake_is_told_as_by_one_process() -> None:
     with pytest.raises(TandemError, match=r"^row 7 is no row$"):
-        distributed.run(processes.mistake, 2)
+        distributed.launch(processes.mistake, 2)
 
 
 @pytest.mark.slow
 def test_a_death_ends_all_and_is_told_in_a_line() -> None:
     with pytest.raises(StageError, match="of 2 died and the others were ended") as caught:
-        distributed.run(processes.die, 2)
+        distributed.launch(processes.die, 2)
     assert "\n" not in str(caught.value)

@@ -11,13 +11,13 @@ from transformers import AutoModelForCausalLM, MarianConfig, MarianMTModel
 from tandem.core import task as tasks
 from tandem.core.errors import StageError
 from tandem.core.params import Runtime
-from tandem.core.training_params import Lora, Training
+from tandem.core.training_params import LoraParams, TrainingParams
 from tandem.modeling.families.causal import Model
 from tandem.modeling.training.freezing import freeze
 from tandem.modeling.training.lora import adapt, merge
 from tandem.modeling.training.trainer import fit
 from tandem.preferences import dpo
-from tandem.preferences.params import Prompting
+from tandem.preferences.params import GenerationParams
 from tandem.preferences.sampling import draw
 from tandem.tasks.generation import GenerationRow
 
@@ -85,7 +85,7 @@ def test_a_decoder_is_trained_and_aligned_and_saved_as_it_was(
 ) -> None:
     model = Model.load(tiny / "generator", tasks.load("generation"))
     model.max_length = 24
-    training = Training(**(TRAINING | {"lora": LORA}))
+    training = TrainingParams(**(TRAINING | {"lora": LORA}))
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     examples = model.encode(splits["train"])
     fit(model.network, model.loss, examples, examples, model.collate(), training, RUNTIME)
@@ -93,7 +93,10 @@ def test_a_decoder_is_trained_and_aligned_and_saved_as_it_was(
     model = Model.load(tmp_path / "base", tasks.load("generation"))
     model.max_length = 24
     samples = draw(
-        model, Prompting(prompt_words=1, max_new_tokens=6, batch_size=4), splits["train"][:4], 1
+        model,
+        GenerationParams(prompt_words=1, max_new_tokens=6, batch_size=4),
+        splits["train"][:4],
+        1,
     )
     pairs = dpo.ranked(samples, [1.0, 0.0, 1.0, 0.0], 2, 1)
     fit(model.network, dpo.loss(0.1), pairs, pairs, dpo.collate, training, RUNTIME)
@@ -111,7 +114,7 @@ def test_an_encoder_decoder_has_adapters_in_both_stacks() -> None:
     )
     names = set(dict(marian.named_modules()))
     freeze(marian, 1)
-    adapted = adapt(marian, Lora(r=2, alpha=2.0))
+    adapted = adapt(marian, LoraParams(r=2, alpha=2.0))
     trainable = {name for name, p in marian.named_parameters() if p.requires_grad}
     for stack in ("encoder", "decoder"):
         assert f"model.{stack}.layers.0.fc1.lora_A.default.weight" in trainable

@@ -22,10 +22,10 @@ from transformers import (
 
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.training.artifacts import write_curve
 from tandem.modeling.training.freezing import freeze, set_dropout
-from tandem.modeling.training.length_sampler import ByLength
+from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.trainer import fit
 
 gc.freeze()  # the Trainer collects garbage at each start: half a second among transformers' objects
@@ -83,7 +83,7 @@ def trained(
     loss: Callable[..., Tensor] = cross_entropy, runtime: Runtime = RUNTIME, **settings: Any
 ) -> tuple[Any, list[dict[str, float]]]:
     net = network()
-    training = Training(**(TRAINING | settings))
+    training = TrainingParams(**(TRAINING | settings))
     curve = fit(net, loss, examples(96, 1), examples(32, 2), collate, training, runtime)
     return net, curve
 
@@ -297,13 +297,21 @@ def test_a_loss_that_is_no_number_is_told() -> None:
 
 def test_nothing_to_train_on_is_told() -> None:
     with pytest.raises(StageError, match="no training rows"):
-        fit(network(), cross_entropy, [], examples(4, 1), collate, Training(**TRAINING), RUNTIME)
+        fit(
+            network(),
+            cross_entropy,
+            [],
+            examples(4, 1),
+            collate,
+            TrainingParams(**TRAINING),
+            RUNTIME,
+        )
 
 
 def test_batches_have_like_lengths_in_mixed_order() -> None:
     lengths = [random.Random(n).randrange(1, 100) for n in range(403)]
     torch.manual_seed(0)
-    sampler = ByLength(lengths, 8)
+    sampler = LengthGroupedSampler(lengths, 8)
     order = list(sampler)
     assert sorted(order) == list(range(403))
     batches = [[lengths[i] for i in order[at : at + 8]] for at in range(0, 400, 8)]

@@ -2,18 +2,18 @@ import torch
 from torch.nn.functional import normalize
 
 from tandem.core.params import Runtime
-from tandem.modeling.seeding import pin_torch
-from tandem.modeling.translation.embedding_init import relate
+from tandem.modeling.seeding import make_torch_deterministic
+from tandem.modeling.translation.embedding_init import init_from_cooccurrence
 
 # Tokens 1 and 2 always stand together, 3 and 4 too; 0 is everywhere and 5 nowhere.
 TEXTS = [{0, 1, 2}, {0, 3, 4}, {0, 1, 2, 3, 4}, {0, 1, 2}, {0, 3, 4}]
 
 
 def related(seed: int = 13) -> tuple[torch.Tensor, torch.Tensor]:
-    pin_torch(Runtime(seed=seed, threads=1, isa="avx2", device="cpu"))
+    make_torch_deterministic(Runtime(seed=seed, threads=1, isa="avx2", device="cpu"))
     weight = torch.nn.Parameter(torch.randn(6, 64) / 8)
     before = weight.detach().clone()
-    relate(weight, TEXTS)
+    init_from_cooccurrence(weight, TEXTS)
     return before, weight.detach()
 
 

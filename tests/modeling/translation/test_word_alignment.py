@@ -3,11 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.modeling.translation.word_alignment import (
-    Cases,
+    Truecaser,
     align,
     join,
     key,
-    like,
+    match_case,
     symmetrise,
     words,
 )
@@ -55,7 +55,9 @@ def test_symmetrise_keeps_what_both_found_and_grows_it() -> None:
 
 
 def test_a_sentences_first_word_is_written_as_inside_one() -> None:
-    cases = Cases([words("Das Gerät ist neu"), words("Ist das Gerät neu"), words("Neue Geräte")])
+    cases = Truecaser(
+        [words("Das Gerät ist neu"), words("Ist das Gerät neu"), words("Neue Geräte")]
+    )
     assert cases.inside(words("Ist neu")) == ["▁ist", "▁neu"]
     assert cases.inside(words("Gerät")) == ["▁Gerät"]
     assert cases.inside(words("Unbekannt")) == ["▁Unbekannt"]
@@ -63,9 +65,9 @@ def test_a_sentences_first_word_is_written_as_inside_one() -> None:
 
 
 def test_like_only_ever_adds_a_capital() -> None:
-    assert like("Set", "einstellen") == "Einstellen"
-    assert like("set", "IP") == "IP"
-    assert like("Set", "") == ""
+    assert match_case("Set", "einstellen") == "Einstellen"
+    assert match_case("set", "IP") == "IP"
+    assert match_case("Set", "") == ""
 
 
 def test_key_has_no_case_and_no_space() -> None:

@@ -7,15 +7,22 @@ from dataclasses import replace
 from pydantic import Field
 
 from tandem import augmentation
-from tandem.augmentation import AnyAugmentation, Draft, Given, Operation, draft, without_pieces
+from tandem.augmentation import (
+    AnyAugmentation,
+    AugmentationContext,
+    AugmentationInput,
+    AugmentationParams,
+    to_input,
+    without_pieces,
+)
 from tandem.core import paths
 from tandem.core.determinism import generator
 from tandem.core.params import AugmentationModels, Runtime
 from tandem.core.rows import Row, read_rows
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
-from tandem.text.leakage import form
-from tandem.text.protected import frozen, hide, restore
+from tandem.text.leakage import split_key_of
+from tandem.text.protected import mask_pieces, protected, restore
 from tandem.text.words import vocabulary
 
 
@@ -41,7 +48,7 @@ def rows_to_augment(task: BaseTask) -> tuple[list[Row], set[str]]:
         for name in paths.SPLITS
     }
     train = splits.pop("train")
-    return train, {form(row, task) for rows in splits.values() for row in rows}
+    return train, {split_key_of(row, task) for rows in splits.values() for row in rows}
 
 
 def derive(
@@ -65,15 +72,15 @@ def derive(
         models: Model folders that operations may use.
         runtime: Seed and pins.
     """
-    words = vocabulary(without_pieces(hide(row.text, frozen(row, task))) for row in train)
-    given = Given(task, words, models, runtime)
+    words = vocabulary(without_pieces(mask_pieces(row.text, protected(row, task))) for row in train)
+    given = AugmentationContext(task, words, models, runtime)
     derived: list[Row] = []
     counts: Counter[str] = Counter()
     for row, text, operation in _derived_texts(train if words else (), params, given):
         child = restore(row, task, text)
         if child.text == row.text:
             counts["unchanged"] += 1
-        elif form(child, task) in held_out:
+        elif split_key_of(child, task) in held_out:
             counts["held_out_text"] += 1
         else:
             derived.append(replace(child, id=f"{row.id}~{operation.kind}", parent=row.id))
@@ -82,18 +89,18 @@ def derive(
 
 
 def _derived_texts(
-    train: Sequence[Row], params: AugmentParams, given: Given
-) -> list[tuple[Row, str, Operation]]:
+    train: Sequence[Row], params: AugmentParams, given: AugmentationContext
+) -> list[tuple[Row, str, AugmentationParams]]:
     """The sampled rows, in order, each with its derived text and the operation that made it.
 
     An operation receives all of its rows at once, because a model works in batches.
     """
-    sampled: list[tuple[int, Draft]] = []
+    sampled: list[tuple[int, AugmentationInput]] = []
     numbers = range(len(params.operations))
     for row in train if numbers else ():
         rng = generator(given.runtime, "augment", given.task.name, row.id)
         if rng.random() < params.fraction:
-            sampled.append((rng.choice(numbers), draft(row, given.task, rng)))
+            sampled.append((rng.choice(numbers), to_input(row, given.task, rng)))
     texts: dict[str, str] = {}
     for number in numbers:
         drafts = [item for drawn, item in sampled if drawn == number]

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
 
-from tandem.augmentation import Given
-from tandem.augmentation.common.model_folders import lend
+from tandem.augmentation import AugmentationContext
+from tandem.augmentation.common.model_folders import resolve_model_folder
 from tandem.loading import pretrained
 from tandem.modeling.families.causal import Model, by_length, log_likelihood, padded
-from tandem.text.words import cased, core_of, recored
+from tandem.text.words import match_case, replace_core, strip_punctuation
 
 STARTS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token that starts a word
 
-Weighed = dict[str, float]
+WordScores = dict[str, float]
 """Words, each with the natural log of its probability, plus a constant."""
 
 
 @dataclass(frozen=True, slots=True)
-class Blank:
+class MaskedWord:
     """A word of a text, between the words before and after it."""
 
     before: list[str]
@@ -30,16 +30,18 @@ class Blank:
 
     def filled(self, core: str) -> str:
         """The text with `core` between the signs around the word."""
-        return " ".join([*self.before, recored(self.word, core), *self.after])
+        return " ".join([*self.before, replace_core(self.word, core), *self.after])
 
 
-def likely(blanks: Sequence[Blank], given: Given, most: int, batch_size: int) -> list[Weighed]:
+def predict_words(
+    blanks: Sequence[MaskedWord], given: AugmentationContext, most: int, batch_size: int
+) -> list[WordScores]:
     """For each blank at the most `most` words, its own left out; none where the model sees none.
 
     Raises:
         ParamsError: the model of `augmenting.TASK` has no language-model head.
     """
-    folder, ending = lend(given, "model", "ForMaskedLM", "ForCausalLM")
+    folder, ending = resolve_model_folder(given, "model", "ForMaskedLM", "ForCausalLM")
     if ending == "ForMaskedLM":
         network = pretrained.network(AutoModelForMaskedLM, folder)
         return _at_mask(blanks, network, pretrained.tokenizer(folder), most, batch_size)
@@ -48,8 +50,12 @@ def likely(blanks: Sequence[Blank], given: Given, most: int, batch_size: int) ->
 
 @torch.inference_mode()
 def _at_mask(
-    blanks: Sequence[Blank], network: Any, tokenizer: PreTrainedTokenizerBase, most: int, size: int
-) -> list[Weighed]:
+    blanks: Sequence[MaskedWord],
+    network: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    most: int,
+    size: int,
+) -> list[WordScores]:
     """What the masked-LM head says where the mask stands."""
     texts = [blank.filled(tokenizer.mask_token) for blank in blanks]
     longest = min(tokenizer.model_max_length, network.config.max_position_embeddings)
@@ -57,7 +63,7 @@ def _at_mask(
         tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts
     ]
     words = _words(tokenizer)
-    found: list[Weighed] = [{} for _ in blanks]
+    found: list[WordScores] = [{} for _ in blanks]
     seen = [place for place, ids in enumerate(cut) if tokenizer.mask_token_id in ids]
     for chosen in by_length([cut[place] for place in seen], size):
         places = [seen[number] for number in chosen]
@@ -70,11 +76,13 @@ def _at_mask(
 
 
 @torch.inference_mode()
-def _by_whole_text(blanks: Sequence[Blank], model: Model, most: int, size: int) -> list[Weighed]:
+def _by_whole_text(
+    blanks: Sequence[MaskedWord], model: Model, most: int, size: int
+) -> list[WordScores]:
     """Candidates from the words before, weighed by the likelihood of the text they make."""
     words, bos = _words(model.tokenizer), model.tokenizer.bos_token_id
     starts = [[bos, *ids] for ids in model.tokens([" ".join(blank.before) for blank in blanks])]
-    found: list[Weighed] = [{} for _ in blanks]
+    found: list[WordScores] = [{} for _ in blanks]
     for places in by_length(starts, size):
         batch = padded([starts[place] for place in places])
         hidden = model.network.base_model(**batch, use_cache=False)[0]
@@ -83,8 +91,8 @@ def _by_whole_text(blanks: Sequence[Blank], model: Model, most: int, size: int) 
         for row, place in enumerate(places):
             found[place] = _top(logits[row], words, blanks[place], most)
     tried = [(place, word) for place, weighed in enumerate(found) for word in weighed]
-    core = [core_of(blank.word) for blank in blanks]
-    texts = [blanks[place].filled(cased(word, core[place])) for place, word in tried]
+    core = [strip_punctuation(blank.word) for blank in blanks]
+    texts = [blanks[place].filled(match_case(word, core[place])) for place, word in tried]
     whole = [[bos, *ids] for ids in model.tokens(texts)]
     for chosen in by_length(whole, size):
         values = log_likelihood(model.network, padded([whole[number] for number in chosen]))
@@ -94,12 +102,12 @@ def _by_whole_text(blanks: Sequence[Blank], model: Model, most: int, size: int) 
     return found
 
 
-def _top(logits: Tensor, words: dict[int, str], blank: Blank, most: int) -> Weighed:
+def _top(logits: Tensor, words: dict[int, str], blank: MaskedWord, most: int) -> WordScores:
     """The likeliest of `words` by `logits` (vocabulary,), but the one that stands there."""
-    own = core_of(blank.word).casefold()
+    own = strip_punctuation(blank.word).casefold()
     ids = torch.tensor(list(words))
     values, order = logits[ids].sort(descending=True, stable=True)
-    found: Weighed = {}
+    found: WordScores = {}
     for value, number in zip(values[: 3 * most + 1].tolist(), order.tolist(), strict=False):
         word = words[int(ids[number])]
         if word.casefold() != own and len(found) < most:

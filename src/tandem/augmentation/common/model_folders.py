@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from tandem.augmentation import Given
+from tandem.augmentation import AugmentationContext
 from tandem.core import io, paths
 from tandem.core.errors import ParamsError
 from tandem.loading import folders
-from tandem.modeling.seeding import pin_torch
+from tandem.modeling.seeding import make_torch_deterministic
 
 
-def lend(given: Given, key: str, *endings: str) -> tuple[Path, str]:
+def resolve_model_folder(given: AugmentationContext, key: str, *endings: str) -> tuple[Path, str]:
     """The folder under `key` of `augmenting.TASK`, and which of `endings` its architecture has.
 
     Pins the bits too, so that whatever is read from the folder next repeats.
@@ -19,10 +19,10 @@ def lend(given: Given, key: str, *endings: str) -> tuple[Path, str]:
         ParamsError: the model in it is of another kind.
     """
     folder = Path(getattr(given.models, key))
-    io.require(folder / folders.CONFIG)
+    io.require_exists(folder / folders.CONFIG)
     config = folders.at(folder).read(folders.CONFIG)
     architecture = str((config.get("architectures") or ["none"])[0])
-    pin_torch(given.runtime)
+    make_torch_deterministic(given.runtime)
     for ending in endings:
         if architecture.endswith(ending):
             return folder, ending

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tandem.core.errors import SourceError
 from tandem.downloads.archive import Archive
-from tandem.downloads.pypi import Pin, archive
+from tandem.downloads.pypi import Pin, open_package
 
 MARKER = re.compile(r"\((?:p|a|ip)\)$")  # where an adjective may stand
 
@@ -34,7 +34,7 @@ def synonyms(lexicon: Lexicon) -> Synonyms:
     Raises:
         SourceError: the package cannot be had, or its folder holds no such database.
     """
-    files = archive(lexicon)
+    files = open_package(lexicon)
     inside = lexicon.path.rstrip("/") + "/"
     words = {
         (kind, sense): found

@@ -94,10 +94,10 @@ def keep_blocks(network: Any, name: str, chosen: Sequence[int]) -> None:
         for module in block.modules():
             if hasattr(module, "layer_idx"):  # where a key–value cache keeps its states
                 module.layer_idx = number
-    tell(network.config, name, "layers", "num_hidden_layers", len(chosen))
+    set_config_size(network.config, name, "layers", "num_hidden_layers", len(chosen))
 
 
-def narrow(linear: nn.Linear, kept: Tensor, out: bool) -> None:
+def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
     """Leave of `linear` only the outputs, or else inputs, whose numbers are `kept`."""
     weight = linear.weight.detach()
     linear.weight = nn.Parameter((weight[kept] if out else weight[:, kept]).clone())
@@ -106,7 +106,7 @@ def narrow(linear: nn.Linear, kept: Tensor, out: bool) -> None:
     linear.out_features, linear.in_features = linear.weight.shape
 
 
-def tell(config: Any, stack: str, ending: str, single: str, value: int) -> None:
+def set_config_size(config: Any, stack: str, ending: str, single: str, value: int) -> None:
     """Write a stack's new number into `config`, which names it by the half where there are two."""
     half = f"{'decoder' if 'decoder' in stack.split('.') else 'encoder'}_{ending}"
     setattr(config, half if hasattr(config, half) else single, value)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def quantise(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
+def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
     """A matrix (rows, columns) as int8 of its shape, and fp16 scales (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape

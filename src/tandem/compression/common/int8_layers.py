@@ -5,13 +5,13 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from tandem.compression.common.stored_layers import Parts
+from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
 LEAST = 1e-8  # a token of zeros stays one
 
 
-def store(weight: Tensor) -> Parts:
+def store(weight: Tensor) -> StoredTensors:
     """What a weight (rows, columns) is in a file: its integers, flat, and fp16 scales."""
     integers, scale = quantise(weight)
     return {"": integers.flatten(), SCALE: scale.half()}

@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from tandem.core.schema import StrictModel
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 
 
-class Pruning(StrictModel):
+class PruningParams(StrictModel):
     """How much is taken out, and how the rest is healed; see `_pruning`."""
 
     keep_ffn: float = Field(default=1.0, gt=0, le=1)
@@ -17,10 +17,10 @@ class Pruning(StrictModel):
     """Training rows by which units, heads and blocks are judged."""
     distillation_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight of the whole network's answers in the healing's loss; the rest is the labels'."""
-    recovery: Training
+    recovery: TrainingParams
 
 
-class Smoothing(StrictModel):
+class SmoothingParams(StrictModel):
     """How outliers of activations are moved into the weights before; see `_smoothing`."""
 
     alpha: float = Field(ge=0, le=1)

@@ -23,9 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.compression.common import blocks, recovery
-from tandem.compression.common.params import Pruning
+from tandem.compression.common.params import PruningParams
 from tandem.core.errors import StageError
 from tandem.modeling.base import TextModel
 
@@ -33,7 +33,7 @@ MULTIPLE = 8
 """Units are kept in this number's multiples, the width of a vector register in fp32 (AVX2)."""
 
 
-def prune(given: Given, settings: Pruning, heads: float = 1.0) -> bool:
+def prune(given: CompressionContext, settings: PruningParams, heads: float = 1.0) -> bool:
     """Prune the model in place, down to the share `heads` of its heads, and heal it.
 
     Returns:
@@ -52,9 +52,11 @@ def prune(given: Given, settings: Pruning, heads: float = 1.0) -> bool:
     plain = drop_heads(model, judged, heads, healing.batch_size)
     drop_units(model, judged, settings.keep_ffn, healing.batch_size)
     loss = (
-        recovery.lesson(model, whole, settings.distillation_weight) if whole is not None else None
+        recovery.distillation_loss(model, whole, settings.distillation_weight)
+        if whole is not None
+        else None
     )
-    recovery.heal(given, examples, healing, loss)
+    recovery.recover(given, examples, healing, loss)
     return plain
 
 
@@ -134,10 +136,10 @@ def _keep_heads(attention: blocks.Attention, kept: Tensor) -> None:
         return (kept[:, None] * size + torch.arange(size)).flatten()
 
     queries, one = places(attention.shared * attention.width), places(attention.width)
-    blocks.narrow(attention.query, queries, out=True)
-    blocks.narrow(attention.key, one, out=True)
-    blocks.narrow(attention.value, one, out=True)
-    blocks.narrow(attention.out, queries, out=False)
+    blocks.prune_linear(attention.query, queries, out=True)
+    blocks.prune_linear(attention.key, one, out=True)
+    blocks.prune_linear(attention.value, one, out=True)
+    blocks.prune_linear(attention.out, queries, out=False)
 
 
 def _tell_heads(config: Any, attention: blocks.Attention) -> bool:
@@ -168,11 +170,11 @@ def drop_units(
         kept = max(MULTIPLE, round(share * len(score) / MULTIPLE) * MULTIPLE)
         chosen = score.topk(min(kept, len(score))).indices.sort().values
         for linear in layer.into:
-            blocks.narrow(linear, chosen, out=True)
-        blocks.narrow(layer.out, chosen, out=False)
+            blocks.prune_linear(linear, chosen, out=True)
+        blocks.prune_linear(layer.out, chosen, out=False)
     for name, stack in blocks.stacks(network):
         units = blocks.feed_forward(stack[0]).out.in_features  # type: ignore[union-attr]
-        blocks.tell(network.config, name, "ffn_dim", "intermediate_size", units)
+        blocks.set_config_size(network.config, name, "ffn_dim", "intermediate_size", units)
 
 
 def _importance(

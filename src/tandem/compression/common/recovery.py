@@ -7,24 +7,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.core.rows import hash_sample
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.base import TextModel
 
 Examples = Sequence[dict[str, Any]]
 
 
-def examples(given: Given, training: Training) -> Examples:
+def examples(given: CompressionContext, training: TrainingParams) -> Examples:
     """The training rows that `training` asks for, encoded and cut as it says."""
     given.model.limit(training.max_length)
     return given.model.encode(hash_sample(given.rows, training.max_rows))
 
 
-def heal(
-    given: Given,
+def recover(
+    given: CompressionContext,
     shown: Examples,
-    training: Training,
+    training: TrainingParams,
     loss: Callable[[Any, dict[str, Tensor], float], Tensor] | None = None,
 ) -> None:
     """Fit the model to the examples `shown`, by its own loss or another.
@@ -48,7 +48,7 @@ def heal(
     )
 
 
-def lesson(
+def distillation_loss(
     model: TextModel, teacher: Any, soft: float, temperature: float = 1.0
 ) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
     """The loss of a student of `teacher`, whose family is that of `model`."""

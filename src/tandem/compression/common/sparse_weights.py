@@ -29,13 +29,13 @@ def prune(network: nn.Module, share: float, scope: str, keep: Sequence[str]) -> 
     return found
 
 
-def store(weight: Tensor) -> stored_layers.Parts:
+def store(weight: Tensor) -> stored_layers.StoredTensors:
     """What is not zero of a matrix, (left,), and a bit for each of its places, (⌈places / 8⌉,)."""
     left = weight != 0
     return {"": weight[left], MASK: torch.from_numpy(np.packbits(left.numpy()))}
 
 
-def dense(parts: stored_layers.Parts, shape: Sequence[int]) -> Tensor:
+def dense(parts: stored_layers.StoredTensors, shape: Sequence[int]) -> Tensor:
     """The matrix of `shape` that `store` stored."""
     bits = np.unpackbits(parts[MASK].numpy(), count=math.prod(shape)).view(bool)
     whole = torch.zeros(shape)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers.initialization import no_init_weights
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.core import io, paths
 from tandem.loading import pretrained
 from tandem.loading import tensors as stored_tensors
@@ -27,7 +27,7 @@ NUMBERS = "numbers"
 """In tandem.json: how many numbers the tensors hold, where their shapes do not say. Not in the
 file's own metadata, whose entries safetensors writes in no fixed order."""
 
-Parts = Mapping[str, Tensor]
+StoredTensors = Mapping[str, Tensor]
 """A weight's stored form: tensors by the endings of their names."""
 
 
@@ -46,10 +46,10 @@ def first_names(network: nn.Module) -> dict[str, str]:
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
 
 
-def write(
-    given: Given,
+def write_model(
+    given: CompressionContext,
     keep: Sequence[str],
-    store: Callable[[Tensor], Parts],
+    store: Callable[[Tensor], StoredTensors],
     marker: Mapping[str, Any],
     count: Callable[[Tensor], int] | None = None,
     rest: torch.dtype | None = None,
@@ -83,7 +83,7 @@ def restore(
     folder: Path,
     auto: Any,
     endings: Collection[str],
-    rebuild: Callable[[nn.Module, Parts, Tensor | None], nn.Module | Tensor],
+    rebuild: Callable[[nn.Module, StoredTensors, Tensor | None], nn.Module | Tensor],
 ) -> Any:
     """The network in `folder`, built by the class `auto` of transformers, in evaluation mode.
 
@@ -121,7 +121,9 @@ def skeleton(folder: Path, auto: Any) -> Any:
     return network
 
 
-def fill(network: Any, tensors: Parts, tied: Mapping[str, str], stored: Collection[str]) -> None:
+def fill(
+    network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
+) -> None:
     """Put `tensors` in their places; what is in no file, as sinusoids of positions, is made."""
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:

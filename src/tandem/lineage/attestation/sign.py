@@ -24,7 +24,7 @@ from securesystemslib.dsse import Envelope
 
 from tandem.core import io, paths
 from tandem.core.errors import LineageError
-from tandem.core.provenance import Digest, Record
+from tandem.core.provenance import Digest, RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.attestation import keys
 from tandem.lineage.attestation.statements import (
@@ -61,7 +61,7 @@ def attest(key: str, to: str = "attestation.jsonl") -> None:
     graph = Graph.of(parse(content, Path(path)) for path, content in known.items())
     revision = _committed(Path(), graph, ignore=to)
     lines = [seal(each, signer) for each in statements(Path(), graph, known, revision)]
-    with io.writing(Path(to)) as (partial,):
+    with io.atomic_outputs(Path(to)) as (partial,):
         io.write_bytes(partial, b"".join(lines))
 
 
@@ -77,7 +77,7 @@ def statements(
     return [*stages, of_revision(root, list(graph.records), known, commit)]
 
 
-def of_stage(record: Record, path: str, content: bytes, commit: str) -> Statement:
+def of_stage(record: RunRecord, path: str, content: bytes, commit: str) -> Statement:
     """The statement of one record, which lies at `path` and has the bytes `content`."""
     subjects = {
         f"{out}/{name}" if name else out: digest.sha256
@@ -105,7 +105,7 @@ def of_revision(
 ) -> Statement:
     """The statement over the whole revision: its files, its records, its stages in their order."""
     for path in FILES:
-        io.require(root / path)
+        io.require_exists(root / path)
     files = [*FILES, *([SUMMARY] if (root / SUMMARY).exists() else [])]
     subjects = {str(path): _sha256((root / path).read_bytes()) for path in files}
     subjects |= {path: _sha256(content) for path, content in known.items()}
@@ -160,7 +160,7 @@ def _sha256(content: bytes) -> str:
 
 def _committed(root: Path, graph: Graph, ignore: str) -> str:
     """The commit at hand, if it has all that the records speak of and Git carries."""
-    commit = external_refs.stamp(root).commit
+    commit = external_refs.last_commit(root).commit
     if not commit:
         raise LineageError("there is no commit to attest: commit the records first")
     inputs = {path for record in graph.records.values() for path in record.inputs}

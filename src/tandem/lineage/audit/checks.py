@@ -17,7 +17,7 @@ from typing import Any
 from tandem.core import determinism, io, params, paths
 from tandem.core import provenance as digests
 from tandem.core.errors import LineageError, TandemError
-from tandem.core.provenance import Code, Declared, Digest, Record, pinned, value_at
+from tandem.core.provenance import Digest, RunRecord, StageCode, StageSpec, find_pins, value_of_key
 from tandem.engines import code_closure, dvc_stages
 from tandem.lineage import graph as graphs
 from tandem.lineage.audit import dvc_lock as locks
@@ -26,11 +26,11 @@ from tandem.lineage.graph import Graph, is_own_file, record_of
 from tandem.lineage.queries.targets import METRICS, SUMMARY
 from tandem.report import scores
 
-Look = Callable[[str], Digest | None]
+DigestReader = Callable[[str], Digest | None]
 """What lies at a path, with the files of a folder; None if nothing does."""
 
 
-def run(root: Path = Path(), look: Look | None = None) -> Audit:
+def run(root: Path = Path(), look: DigestReader | None = None) -> Audit:
     """Audit the project in `root`; `look` finds artifacts elsewhere, as in DVC's cache."""
     done = Audit()
     look = look or on_disk(root)
@@ -44,7 +44,7 @@ def run(root: Path = Path(), look: Look | None = None) -> Audit:
         done.findings.append(Finding(str(root / paths.DAG), str(error)))
         return done
     done.stages = len(wanted)
-    seen = _Seen(look)
+    seen = _CachedReader(look)
     done.findings += _stages(wanted, lock, graph)
     locked = _versions(root, done)
     codes = _codes(root, wanted, done)
@@ -65,10 +65,10 @@ def run(root: Path = Path(), look: Look | None = None) -> Audit:
     return done
 
 
-class _Seen:
+class _CachedReader:
     """What was looked at, each path once."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: DigestReader) -> None:
         self.look, self.known = look, dict[str, Digest | None]()
 
     def __call__(self, path: str) -> Digest | None:
@@ -82,7 +82,7 @@ class _Seen:
         return sum(digest.nfiles or 1 for digest in self.known.values() if digest)
 
 
-def on_disk(root: Path) -> Look:
+def on_disk(root: Path) -> DigestReader:
     """Finds artifacts in the folder `root`."""
 
     def look(path: str) -> Digest | None:
@@ -96,7 +96,7 @@ def on_disk(root: Path) -> Look:
     return look
 
 
-def _read_records(root: Path, wanted: Mapping[str, Declared], done: Audit) -> Graph:
+def _read_records(root: Path, wanted: Mapping[str, StageSpec], done: Audit) -> Graph:
     """The graph of the records that can be read; what cannot, or lies in a wrong place, is told."""
     places = {stage.record: stage.name for stage in wanted.values()}
     records = []
@@ -117,7 +117,9 @@ def _read_records(root: Path, wanted: Mapping[str, Declared], done: Audit) -> Gr
     return Graph.of(records)
 
 
-def _stages(wanted: Mapping[str, Declared], lock: Mapping[str, Any], graph: Graph) -> list[Finding]:
+def _stages(
+    wanted: Mapping[str, StageSpec], lock: Mapping[str, Any], graph: Graph
+) -> list[Finding]:
     """Stages that dvc.yaml, dvc.lock and the records do not all have."""
     found = []
     for name in sorted({*wanted, *lock, *graph.records}):
@@ -132,7 +134,7 @@ def _stages(wanted: Mapping[str, Declared], lock: Mapping[str, Any], graph: Grap
     return found
 
 
-def _declared(stage: Declared, record: Record) -> Iterator[Finding]:
+def _declared(stage: StageSpec, record: RunRecord) -> Iterator[Finding]:
     """Where the record is of another stage than dvc.yaml now declares."""
     outs = {*stage.outs} - {stage.record}
     for what, one, other in (
@@ -146,7 +148,7 @@ def _declared(stage: Declared, record: Record) -> Iterator[Finding]:
             yield Finding(stage.record, f"its {what} are not those of dvc.yaml: {names}")
 
 
-def _codes(root: Path, wanted: Mapping[str, Declared], done: Audit) -> dict[str, Code]:
+def _codes(root: Path, wanted: Mapping[str, StageSpec], done: Audit) -> dict[str, StageCode]:
     """The code of each stage as it is in `root`, by the path of its file in workflow/code."""
     try:
         return code_closure.of_stages(wanted.values(), root)
@@ -156,7 +158,7 @@ def _codes(root: Path, wanted: Mapping[str, Declared], done: Audit) -> dict[str,
 
 
 def _code(
-    stage: Declared, record: Record, codes: Mapping[str, Code], root: Path
+    stage: StageSpec, record: RunRecord, codes: Mapping[str, StageCode], root: Path
 ) -> Iterator[Finding]:
     """Where a stage ran other code than is here; the very files, if its list of them is here."""
     read, code = record.inputs.get(stage.code), codes.get(stage.code)
@@ -164,10 +166,10 @@ def _code(
         return
     if code.packages != record.packages:
         yield Finding(stage.record, f"its packages are not those of {paths.REQUIREMENTS}")
-    if _digest(code) == _bare(read):
+    if _digest(code) == _without_files(read):
         return
     kept = root / stage.code
-    if not kept.is_file() or digests.file_digest(kept) != _bare(read):
+    if not kept.is_file() or digests.file_digest(kept) != _without_files(read):
         yield Finding(stage.record, f"{stage.name} ran other code than is in {paths.SOURCE}")
         return
     ran, here = digests.read_code(kept).files, code.files
@@ -176,7 +178,7 @@ def _code(
             yield Finding(f"{paths.SOURCE}/{name}", f"is not the code that {stage.name} ran")
 
 
-def _described(record: Record, codes: Mapping[str, Code]) -> Iterator[Finding]:
+def _described(record: RunRecord, codes: Mapping[str, StageCode]) -> Iterator[Finding]:
     """Where the files of workflow/code are not what the stage `code` would write now.
 
     The audit computes them again, so the inputs of that stage need not be the same: a comment
@@ -189,34 +191,36 @@ def _described(record: Record, codes: Mapping[str, Code]) -> Iterator[Finding]:
             if paths.overlap(path, name)
         }
         now = files["."] if "." in files else digests.folder_digest(files)
-        if now != _bare(wrote):
+        if now != _without_files(wrote):
             yield Finding(path, f"is not what {record.stage} would write now: run `dvc repro`")
 
 
-def _digest(code: Code) -> Digest:
+def _digest(code: StageCode) -> Digest:
     return digests.bytes_digest(io.json_bytes(code.model_dump()))
 
 
-def _inputs(record: Record, graph: Graph, seen: _Seen) -> Iterator[Finding]:
+def _inputs(record: RunRecord, graph: Graph, seen: _CachedReader) -> Iterator[Finding]:
     """Where an input is not what its maker wrote, or what nobody makes is not what was read."""
     where = record_of(record.stage)
     for path, digest in record.inputs.items():
-        made = graph.made(path)
+        made = graph.expected_digest(path)
         if made is not None:
-            if _bare(made) != _bare(digest):
-                makers = ", ".join(graph.makers_of(path))
+            if _without_files(made) != _without_files(digest):
+                makers = ", ".join(graph.producers_of(path))
                 yield Finding(where, f"it read another {path} than {makers} wrote")
-            if path not in graph.makers and path in graph.inside:
-                yield from _strays(path, made, record.stage, seen)
+            if path not in graph.producers and path in graph.inside:
+                yield from _unexpected_files(path, made, record.stage, seen)
             continue
         here = seen(path)
         if here is None:
             yield Finding(path, f"is missing; {record.stage} read it")
-        elif _bare(here) != _bare(digest):
+        elif _without_files(here) != _without_files(digest):
             yield Finding(path, f"is not what {record.stage} read: it changed since")
 
 
-def _strays(path: str, made: Digest, stage: str, seen: _Seen) -> Iterator[Finding]:
+def _unexpected_files(
+    path: str, made: Digest, stage: str, seen: _CachedReader
+) -> Iterator[Finding]:
     """Files in a folder above several outputs that no stage wrote, though one reads them."""
     here = seen(path)
     found = here.files if here else None
@@ -224,10 +228,14 @@ def _strays(path: str, made: Digest, stage: str, seen: _Seen) -> Iterator[Findin
         yield Finding(f"{path}/{name}", f"no stage wrote it, and {stage} reads it: remove it")
 
 
-def _outputs(record: Record, stage: Declared | None, seen: _Seen, done: Audit) -> Iterator[Finding]:
+def _outputs(
+    record: RunRecord, stage: StageSpec | None, seen: _CachedReader, done: Audit
+) -> Iterator[Finding]:
     """Where an artifact is not what its stage wrote, or is gone though Git carries it."""
     for path, digest in record.outputs.items():
-        if digest.files is not None and _bare(digests.folder_digest(digest.files)) != _bare(digest):
+        if digest.files is not None and _without_files(
+            digests.folder_digest(digest.files)
+        ) != _without_files(digest):
             yield Finding(record_of(record.stage), f"its files of {path} are not its digest")
         here = seen(path)
         if here is None:
@@ -251,16 +259,16 @@ def _named(path: str, digest: Digest, here: Digest, stage: str) -> Iterator[Find
         yield Finding(f"{path}/{name}" if name else path, f"{state} {stage} wrote")
 
 
-def _bare(digest: Digest) -> Digest:
+def _without_files(digest: Digest) -> Digest:
     return digest.model_copy(update={"files": None})
 
 
 def _settings(
-    record: Record,
+    record: RunRecord,
     content: Mapping[str, Any],
     runtime: params.Runtime,
     locked: Mapping[str, str],
-    seen: _Seen,
+    seen: _CachedReader,
 ) -> Iterator[Finding]:
     """Where params, seed, pins, sources, pinned files or packages are not those of the record.
 
@@ -268,9 +276,9 @@ def _settings(
     """
     where = record_of(record.stage)
     for key, value in record.params.items():
-        if not locks.same(value_at(content, key), value):
+        if not locks.same(value_of_key(content, key), value):
             yield Finding(f"{paths.PARAMS}: {key}", f"is not what {record.stage} ran with")
-    if record.sources != list(pinned(record.params)):
+    if record.sources != list(find_pins(record.params)):
         yield Finding(where, "its sources are not the pins of its params")
     pinned_by = (runtime.seed, determinism.pins(runtime))
     if "runtime" in record.params and (record.seed, record.pins) != pinned_by:

@@ -17,7 +17,7 @@ from tandem.lineage import graph, revisions
 from tandem.lineage.attestation.bundle import read_bundle
 from tandem.lineage.audit import checks, findings, verify
 from tandem.lineage.audit import rerun as rerun_stages
-from tandem.lineage.audit.checks import Look
+from tandem.lineage.audit.checks import DigestReader
 from tandem.machine import fingerprint
 
 CACHE = Path(".dvc/cache/files/md5")
@@ -52,11 +52,11 @@ def main(rev: str, bundle: str, key: str, rerun: str, json: bool) -> int:
     if json:
         print(text.dumps(asdict(done), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(findings.words(done)))
+        print("\n".join(findings.to_text(done)))
     return 1 if done.findings else 0
 
 
-def in_cache(root: Path) -> Look:
+def in_cache(root: Path) -> DigestReader:
     """Finds what is not in `root` in DVC's cache here, by the MD5 that the records of `root` have.
 
     A file of the cache is hashed, so that a damaged one is found; what is missing is not here.
@@ -65,7 +65,7 @@ def in_cache(root: Path) -> Look:
 
     def look(path: str) -> Digest | None:
         here = checks.on_disk(root)(path)
-        wanted = known.made(path)
+        wanted = known.expected_digest(path)
         if here is not None or wanted is None:
             return here
         files = {name: _object(digest.md5) for name, digest in graph.files_of(wanted).items()}

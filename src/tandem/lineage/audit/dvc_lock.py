@@ -8,7 +8,7 @@ from ruamel.yaml.error import YAMLError
 
 from tandem.core import io, paths
 from tandem.core.errors import LineageError
-from tandem.core.provenance import Declared, Digest, Record, digest
+from tandem.core.provenance import Digest, RunRecord, StageSpec, digest
 from tandem.lineage.audit.findings import Finding
 
 
@@ -36,7 +36,7 @@ def read(root: Path) -> dict[str, Any]:
     return stages
 
 
-def differences(stage: Declared, record: Record, entry: Any, root: Path) -> Iterator[Finding]:
+def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> Iterator[Finding]:
     """Where dvc.lock does not say what the record says, and the record's own file."""
     if entry is None:
         return

@@ -31,7 +31,7 @@ class Audit:
     """Why this machine may write other bytes than those recorded."""
 
 
-def words(done: Audit) -> list[str]:
+def to_text(done: Audit) -> list[str]:
     """The outcome for people, a line each."""
     absent = (
         f", {len(done.absent)} outputs not here (`dvc pull` brings them)" if done.absent else ""

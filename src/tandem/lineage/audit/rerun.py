@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.core import io, paths
-from tandem.core.provenance import Record, digest
+from tandem.core.provenance import RunRecord, digest
 from tandem.engines import dvc_stages
 from tandem.lineage.audit.findings import Finding
 from tandem.lineage.graph import files_of, is_own_file, read
@@ -45,7 +45,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
         yield f"only {len(drawn)} stages have their recorded command and inputs here", []
 
 
-def is_ready(record: Record, root: Path) -> bool:
+def is_ready(record: RunRecord, root: Path) -> bool:
     """Whether all that the stage read lies in `root` as it was."""
     return all(
         (root / path).exists() and digest(root / path) == known
@@ -53,7 +53,7 @@ def is_ready(record: Record, root: Path) -> bool:
     )
 
 
-def again(record: Record, root: Path) -> tuple[str, list[Finding]]:
+def again(record: RunRecord, root: Path) -> tuple[str, list[Finding]]:
     """Run one stage in a scratch folder, and compare what it writes with its record."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
@@ -82,7 +82,7 @@ def _copy(root: Path, path: str | Path, scratch: Path) -> None:
         io.copy_tree(root / path, scratch, str(path))
 
 
-def missing_isa(record: Record) -> str:
+def missing_isa(record: RunRecord) -> str:
     """Why the bytes need not be the same on this machine; empty if they must be."""
     wanted = record.pins.get("ATEN_CPU_CAPABILITY")
     if wanted is None:
@@ -92,7 +92,7 @@ def missing_isa(record: Record) -> str:
     return "" if known else f"this machine has no {wanted}"
 
 
-def differences(record: Record, scratch: Path) -> Iterator[Finding]:
+def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
     """The files that came out otherwise than recorded."""
     for path, known in record.outputs.items():
         wrote, found = files_of(known), files_of(digest(scratch / path, files=True))
@@ -102,7 +102,7 @@ def differences(record: Record, scratch: Path) -> Iterator[Finding]:
                 yield Finding(where, f"{record.stage}, run anew, does not write these bytes")
 
 
-def scores(record: Record, root: Path, scratch: Path) -> Iterator[Finding]:
+def scores(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
     """The scores that came out beyond the intervals that were recorded."""
     for path in record.outputs:
         if path.startswith("reports/metrics/") and (root / path).exists():

@@ -15,13 +15,13 @@ import pyarrow as pa
 from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import LineageError
-from tandem.core.provenance import Digest, Record
+from tandem.core.provenance import Digest, RunRecord
 from tandem.core.rows import Dropped, schema
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import UNKNOWN, licence_url
 from tandem.lineage.graph import Graph, files_of
 from tandem.sources import UNKNOWN as UNTOLD
-from tandem.sources import About
+from tandem.sources import DatasetInfo
 
 SPEC = "http://mlcommons.org/croissant/1.0"
 TERMS = (
@@ -58,7 +58,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
         LineageError: no record is of a split.
     """
     up = PurePosixPath(Path(os.path.relpath(root.resolve(), place.resolve())).as_posix())
-    date = external_refs.stamp(root, paths.RECORDS).time
+    date = external_refs.last_commit(root, paths.RECORDS).time
     found = {}
     for record in graph.records.values():
         for path, digest in record.outputs.items():
@@ -78,7 +78,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     return found
 
 
-def _origin(task: str, behind: list[Record]) -> tuple[About, external_refs.Source]:
+def _origin(task: str, behind: list[RunRecord]) -> tuple[DatasetInfo, external_refs.Source]:
     """What the data card tells of the rows, and where they came from."""
     for record in behind:
         told = external_refs.about(record)
@@ -88,7 +88,9 @@ def _origin(task: str, behind: list[Record]) -> tuple[About, external_refs.Sourc
     return UNTOLD, external_refs.Source(task)
 
 
-def _head(task: str, about: About, source: external_refs.Source, sha256: str) -> dict[str, Any]:
+def _head(
+    task: str, about: DatasetInfo, source: external_refs.Source, sha256: str
+) -> dict[str, Any]:
     known = {
         "citeAs": about.citation,
         "url": _url(source),

@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from tandem import __version__
 from tandem.core import io, paths
 from tandem.core.errors import LineageError
-from tandem.core.provenance import Record
+from tandem.core.provenance import RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import SPDX, UNKNOWN, made_id
 from tandem.lineage.exports.common.scores import METRICS, scores
@@ -37,7 +37,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     found = {
         f"{name}.cdx.json": _bom(name, artifact, graph, root)
         for name, artifact in _published(root / paths.DAG)
-        if graph.makers_of(artifact["path"])
+        if graph.producers_of(artifact["path"])
     }
     if not found:
         raise LineageError(f"no record is of a model that {paths.DAG} has under `artifacts`")
@@ -58,11 +58,11 @@ def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[str, Any]:
     path = artifact["path"]
-    behind = [graph.records[stage] for stage in graph.upstream(*graph.makers_of(path))]
+    behind = [graph.records[stage] for stage in graph.upstream(*graph.producers_of(path))]
     data, weights = [*_datasets(behind)], [*_weights(behind)]
     libraries = [*_libraries(behind)]
-    whole = graph.made(path)
-    assert whole is not None, "makers_of has found its maker"  # noqa: S101
+    whole = graph.expected_digest(path)
+    assert whole is not None, "producers_of has found its maker"  # noqa: S101
     model = {
         "type": MODEL,
         "bom-ref": path,
@@ -109,7 +109,7 @@ def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[
     }
 
 
-def _datasets(behind: Iterable[Record]) -> Iterator[Component]:
+def _datasets(behind: Iterable[RunRecord]) -> Iterator[Component]:
     """The rows that each `fetch` wrote, as its source describes them."""
     for record in behind:
         about = external_refs.about(record)
@@ -132,7 +132,7 @@ def _datasets(behind: Iterable[Record]) -> Iterator[Component]:
                 yield {key: value for key, value in kept.items() if value}
 
 
-def _weights(behind: Iterable[Record]) -> Iterator[Component]:
+def _weights(behind: Iterable[RunRecord]) -> Iterator[Component]:
     """The pinned weights behind a model, which are its ancestors."""
     pretrained = [record for record in behind if record.stage.startswith("fetch-model")]
     for source in external_refs.sources(pretrained):
@@ -148,7 +148,7 @@ def _weights(behind: Iterable[Record]) -> Iterator[Component]:
         yield {key: value for key, value in kept.items() if value}
 
 
-def _libraries(behind: Iterable[Record]) -> Iterator[Component]:
+def _libraries(behind: Iterable[RunRecord]) -> Iterator[Component]:
     """The packages that any stage behind a model imports, each once."""
     packages = {pair for record in behind for pair in record.packages.items()}
     for name, version in sorted(packages):
@@ -157,7 +157,7 @@ def _libraries(behind: Iterable[Record]) -> Iterator[Component]:
         yield {**kind, "purl": purl}
 
 
-def _references(record: Record) -> list[dict[str, Any]]:
+def _references(record: RunRecord) -> list[dict[str, Any]]:
     return [
         {
             "type": "source-distribution",

@@ -11,7 +11,7 @@ from typing import Any
 
 from tandem import __version__
 from tandem.core import paths
-from tandem.core.provenance import Digest, Record
+from tandem.core.provenance import Digest, RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import TANDEM, canonical, run_id
 from tandem.lineage.graph import Graph
@@ -32,12 +32,12 @@ FACETS = {
 
 def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     """One line of JSON a stage."""
-    time = external_refs.stamp(root, paths.RECORDS).time
+    time = external_refs.last_commit(root, paths.RECORDS).time
     events = [canonical(_event(record, time)) for record in graph.records.values()]
     return {"events.jsonl": "".join(f"{event}\n" for event in events)}
 
 
-def _event(record: Record, time: str) -> dict[str, Any]:
+def _event(record: RunRecord, time: str) -> dict[str, Any]:
     return {
         "eventType": "COMPLETE",
         "eventTime": time,
@@ -69,7 +69,7 @@ def _event(record: Record, time: str) -> dict[str, Any]:
     }
 
 
-def _run(record: Record) -> dict[str, Any]:
+def _run(record: RunRecord) -> dict[str, Any]:
     params = {**record.params, "seed": record.seed}
     packages = {f"package {name}": version for name, version in record.packages.items()}
     return {

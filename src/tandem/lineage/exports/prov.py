@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tandem.core.paths import is_code
-from tandem.core.provenance import Digest, Record
+from tandem.core.provenance import Digest, RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import TANDEM, canonical
 from tandem.lineage.graph import Graph
@@ -41,14 +41,14 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
             if out != path:
                 _relate(said, "hadMember", collection=f"artifact:{path}", entity=f"artifact:{out}")
         for around in map(str, PurePosixPath(path).parents):
-            if around in graph.makers:
+            if around in graph.producers:
                 _relate(
                     said, "hadMember", collection=f"artifact:{around}", entity=f"artifact:{path}"
                 )
     return {"lineage.json": {"prefix": PREFIX, **said}}
 
 
-def _stage(record: Record, said: Said) -> None:
+def _stage(record: RunRecord, said: Said) -> None:
     run = f"run:{record.stage}"
     said["activity"][run] = {
         "prov:label": record.stage,

@@ -14,7 +14,7 @@ from typing import Any
 
 from tandem.core import paths
 from tandem.core.errors import LineageError
-from tandem.core.provenance import Record
+from tandem.core.provenance import RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.crate import (
     TOOL,
@@ -54,7 +54,7 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     """
     if place.resolve() != root.resolve():
         raise LineageError("an RO-Crate lies in the folder that it describes: leave out --to")
-    stamp = external_refs.stamp(root, paths.RECORDS)
+    stamp = external_refs.last_commit(root, paths.RECORDS)
     found: Entities = {}
     actions = [_action(record, found) for record in graph.records.values()]
     made = {name_of(p, d) for record in graph.records.values() for p, d in record.outputs.items()}
@@ -121,11 +121,11 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
 def _is_made(path: str, graph: Graph) -> bool:
     """Whether a stage wrote what lies at, around or below `path`."""
     return path in graph.inside or any(
-        str(above) in graph.makers for above in PurePosixPath(path).parents
+        str(above) in graph.producers for above in PurePosixPath(path).parents
     )
 
 
-def _action(record: Record, found: Entities) -> dict[str, Any]:
+def _action(record: RunRecord, found: Entities) -> dict[str, Any]:
     """One stage's run; what it touched is put into `found`."""
     given = [put(path, digest, found) for path, digest in record.inputs.items()]
     given += [source_of(source, found) for source in external_refs.sources([record])]

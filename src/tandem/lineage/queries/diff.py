@@ -11,18 +11,18 @@ from typing import Any
 from tandem.core.errors import TandemError
 from tandem.core.io import json_bytes
 from tandem.core.paths import RECORDS, SOURCE, is_code
-from tandem.core.provenance import Code, Digest, Record, bytes_digest
+from tandem.core.provenance import Digest, RunRecord, StageCode, bytes_digest
 from tandem.engines import code_closure, dvc_stages
 from tandem.lineage import revisions
 from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
 
-Codes = Mapping[str, Code]
+Codes = Mapping[str, StageCode]
 NO_CODES: tuple[Codes, Codes] = {}, {}
 OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
 
 
-def answer(first: str, last: str, name: str | None = None) -> dict[str, Any]:
+def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
     """The stages that differ between two revisions, upstream of `name` if one is given.
 
     With a name also its two values, and the first commit in which the stage that made it ran on
@@ -83,7 +83,7 @@ def changes(
 
 
 def own(
-    old: Record, new: Record, codes: tuple[Codes, Codes] = NO_CODES
+    old: RunRecord, new: RunRecord, codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[tuple[str, Any]]:
     """A stage's own reasons to differ: what → key → [before, after]."""
     one, two = _facts(old, codes[0]), _facts(new, codes[1])
@@ -113,7 +113,7 @@ def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
     return {f"{SOURCE}/{name}": sha256 for name, sha256 in code.files.items()}
 
 
-def _facts(record: Record, codes: Codes) -> dict[str, Mapping[str, Any]]:
+def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
     """What is a stage's own, each kind as a flat mapping."""
     return {
         "command": {"command": record.command},
@@ -160,7 +160,7 @@ def _reached(
     return None
 
 
-def words(found: dict[str, Any]) -> list[str]:
+def to_text(found: dict[str, Any]) -> list[str]:
     """The answer for people, a line each."""
     told = f" for {found['name']}" if found["name"] else ""
     lines = [f"from {found['first']} to {found['last']}{told}:"]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from tandem.core import params, paths
 from tandem.core.errors import LineageError
-from tandem.core.provenance import read_code, value_at
+from tandem.core.provenance import read_code, value_of_key
 from tandem.lineage.graph import Graph, read
 from tandem.lineage.queries.targets import nearest
 
@@ -22,7 +22,7 @@ IDS = ("id", "parent")
 """Columns that hold ids. A derived row names its parent; a pair's id is `CHOSEN>REJECTED`."""
 
 
-def answer(name: str, root: Path = Path()) -> dict[str, Any]:
+def query(name: str, root: Path = Path()) -> dict[str, Any]:
     """What came from `name`: the stages below it and their outputs, by kind; of a row, its places.
 
     Raises:
@@ -34,11 +34,11 @@ def answer(name: str, root: Path = Path()) -> dict[str, Any]:
             return {"name": name, "kind": kind} | _below(graph, graph.downstream(*stages))
     places = row(name, graph, root)
     if places:
-        read_by = {user for place in places for user in graph.users_of(place["path"])}
+        read_by = {user for place in places for user in graph.consumers_of(place["path"])}
         return {"name": name, "kind": "row", "places": places} | _below(
             graph, graph.downstream(*read_by)
         )
-    known = [*graph.records, *graph.makers, *_sources(graph), *_keys(graph)]
+    known = [*graph.records, *graph.producers, *_sources(graph), *_keys(graph)]
     raise LineageError(
         f"{name!r} is no path, param, source or row that a record knows.{nearest(name, known)}"
     )
@@ -50,7 +50,7 @@ def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[s
     yield "source", [stage for stage, pins in _pins(graph) if name in pins]
     yield "param", _param(name, graph, root)
     yield "code", _code(name, graph, root)
-    yield "path", [*graph.makers_of(name), *graph.users_of(name)]
+    yield "path", [*graph.producers_of(name), *graph.consumers_of(name)]
 
 
 def _pins(graph: Graph) -> Iterator[tuple[str, set[str]]]:
@@ -74,7 +74,7 @@ def _keys(graph: Graph) -> set[str]:
 
 def _param(name: str, graph: Graph, root: Path) -> list[str]:
     """The stages that read the param `name`, or what is above or below it."""
-    if value_at(params.read(root / paths.PARAMS), name) is None:
+    if value_of_key(params.read(root / paths.PARAMS), name) is None:
         return []
     dotted = f"{name}."
     return [
@@ -112,7 +112,7 @@ def row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
     In each: how many rows are the row itself, were derived from it, or are pairs with it.
     """
     found = []
-    for out in graph.makers:
+    for out in graph.producers:
         path = root / out
         tables = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         for table in (t for t in tables if t.suffix == ".parquet" and t.exists()):
@@ -141,7 +141,7 @@ def _counts(table: Path, name: str) -> dict[str, int]:
     return {"rows": count(pc.equal(ids, name)), "derived": derived, "pairs": count(pairs)}
 
 
-def words(found: dict[str, Any]) -> list[str]:
+def to_text(found: dict[str, Any]) -> list[str]:
     """The answer for people, a line each."""
     lines = [f"{found['name']} is a {found['kind']}; {len(found['stages'])} stages come from it"]
     for place in found.get("places", ()):

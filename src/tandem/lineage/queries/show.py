@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tandem.core.paths import is_code
-from tandem.core.provenance import Digest, Record
+from tandem.core.provenance import Digest, RunRecord
 from tandem.lineage import revisions
 from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
@@ -13,7 +13,7 @@ SHORT = 12
 """Digits of a digest that are shown; `--json` has all."""
 
 
-def answer(name: str, root: Path = Path()) -> dict[str, Any]:
+def query(name: str, root: Path = Path()) -> dict[str, Any]:
     """What is behind `name`: its value, pinned sources, and each stage's record with its commit.
 
     Raises:
@@ -48,11 +48,11 @@ def sources(graph: Graph, stages: list[str]) -> list[dict[str, Any]]:
     return [found[key] for key in sorted(found)]
 
 
-def words(found: dict[str, Any]) -> list[str]:
+def to_text(found: dict[str, Any]) -> list[str]:
     """The answer for people, a line each."""
     lines = [headline(found), ""]
     for number, stage in enumerate(found["stages"], start=1):
-        record = Record.model_validate({k: v for k, v in stage.items() if k != "commit"})
+        record = RunRecord.model_validate({k: v for k, v in stage.items() if k != "commit"})
         lines += [f"{number:3}. {record.stage}", *_told(record, stage["commit"]), ""]
     lines.append("Pinned sources:")
     lines += [f"     {pin_line(pin)}" for pin in found["sources"]] or ["     none recorded"]
@@ -83,7 +83,7 @@ def pin_line(pin: dict[str, Any]) -> str:
     return " ".join(part for part in (what, version, digest, f"({by})") if part)
 
 
-def _told(record: Record, commit: dict[str, str] | None) -> list[str]:
+def _told(record: RunRecord, commit: dict[str, str] | None) -> list[str]:
     known = {path: digest for path, digest in record.inputs.items() if is_code(path)}
     data = {path: digest for path, digest in record.inputs.items() if path not in known}
     when = f"{commit['digest'][:SHORT]} {commit['title']}" if commit else "not committed"

@@ -46,9 +46,9 @@ def find(name: str, graph: Graph, root: Path = Path()) -> Target:
         return _row(name, key, graph, root)
     if path in graph.records and not key:
         return Target(name, [path])
-    makers = graph.makers_of(path)
+    makers = graph.producers_of(path)
     if not makers or (key and len(makers) > 1):
-        known = [*graph.records, *graph.makers]
+        known = [*graph.records, *graph.producers]
         raise LineageError(f"no stage has recorded {path!r}.{nearest(path, known)}")
     return Target(name, makers, _value(root / path, key) if key else None)
 
@@ -96,12 +96,12 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
     for figure in scores.gather(scores.load(root / METRICS, project), project):
         (found,) = scores.summary([figure])
         if f"{found['task']}/{found['variant']}/{found['metric']}" == key:
-            makers = graph.makers_of(str(source(figure, graph)))
-            return Target(name, makers, rows[names.index(key)], graph.makers_of(SUMMARY))
+            makers = graph.producers_of(str(source(figure, graph)))
+            return Target(name, makers, rows[names.index(key)], graph.producers_of(SUMMARY))
     raise LineageError(f"{SUMMARY} has the row {key!r}, but no metrics file does: run `dvc repro`")
 
 
-def source(figure: scores.Figure, graph: Graph) -> Path:
+def source(figure: scores.Score, graph: Graph) -> Path:
     """The metrics file that a figure stands in, named after its task, maybe with its variant."""
     own = paths.metrics(figure.stage, f"{figure.task}-{figure.variant}")
-    return own if str(own) in graph.makers else paths.metrics(figure.stage, figure.task)
+    return own if str(own) in graph.producers else paths.metrics(figure.stage, figure.task)

@@ -14,16 +14,16 @@ from tandem.core.params import Runtime
 from tandem.core.rows import Row, hash_sample, read_rows, row_ids
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
-from tandem.metrics.common.statistics import Array, interval
+from tandem.metrics.common.statistics import Array, bootstrap_interval
 
-MOST_DOMAINS = 8  # more parts than this have too few rows each to tell anything
+MAX_DOMAINS = 8  # more parts than this have too few rows each to tell anything
 DIGITS = 6  # what lies below is noise of the order in which a machine sums
 DIVERGED = "A model whose training diverged answers so: lower its learning_rate"
 
 Scores = dict[str, dict[str, Any]]
 
 
-class TestRows(StrictModel):
+class EvaluationParams(StrictModel):
     """Which test rows are scored, the same for baselines and all variants."""
 
     __test__ = False  # the name is no call to pytest
@@ -123,7 +123,7 @@ def _parts(rows: Sequence[Row]) -> dict[str, Any]:
     """All rows under "", and those of each domain where there are a few."""
     domains = np.array([row.domain for row in rows])
     names = sorted(set(domains.tolist()))
-    few = names if 1 < len(names) <= MOST_DOMAINS else []
+    few = names if 1 < len(names) <= MAX_DOMAINS else []
     return {"": np.full(len(rows), True)} | {name: domains == name for name in few}
 
 
@@ -132,16 +132,16 @@ def estimate(
 ) -> dict[str, Any]:
     """The value of summed `statistics` (rows, k) with its interval: value, low, high, n."""
     point = float(value(statistics.sum(axis=0)))
-    ends = interval(statistics, groups, value, seed) if math.isfinite(point) else None
+    ends = bootstrap_interval(statistics, groups, value, seed) if math.isfinite(point) else None
     low, high = ends or (None, None)
     return {
-        "value": digits(point),
-        "low": digits(low),
-        "high": digits(high),
+        "value": rounded(point),
+        "low": rounded(low),
+        "high": rounded(high),
         "n": len(statistics),
     }
 
 
-def digits(value: float | None) -> float | None:
+def rounded(value: float | None) -> float | None:
     """`value` to six decimals."""
     return None if value is None else round(value, DIGITS)

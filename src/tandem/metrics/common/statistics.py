@@ -19,7 +19,7 @@ LEVEL = 0.95
 BLOCK = 250  # resamples at once: 250 × 36,000 groups of 8 bytes are 72 MB
 
 
-def interval(
+def bootstrap_interval(
     statistics: Array, groups: Sequence[str], value: Callable[[Array], Any], seed: int
 ) -> tuple[float, float] | None:
     """The 95 % percentile interval of `value` of the summed `statistics` (rows, k).
@@ -42,7 +42,7 @@ def interval(
     return float(low), float(high)
 
 
-def ratio(part: Any, whole: Any, empty: float) -> Array:
+def safe_divide(part: Any, whole: Any, empty: float) -> Array:
     """`part / whole`, and `empty` where the whole is zero; shapes (…) as given."""
     part, whole = np.asarray(part, float), np.asarray(whole, float)
     fallback = np.full(np.broadcast_shapes(part.shape, whole.shape), empty)

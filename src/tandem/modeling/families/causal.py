@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM
 
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.base import TextModel
 
 POSITIONS = 512
@@ -35,7 +35,7 @@ class Model(TextModel):
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
-        training: Training,
+        training: TrainingParams,
         settings: Any,
     ) -> Self:
         """The pretrained decoder; with `trainable_layers`, a tied output layer stays frozen too."""

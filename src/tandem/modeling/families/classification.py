@@ -23,7 +23,7 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.families.classification import Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
@@ -37,7 +37,12 @@ class Model(TextModel):
 
     @classmethod
     def start(
-        cls, folder: Path, task: BaseTask, rows: Sequence[Row], training: Training, settings: Params
+        cls,
+        folder: Path,
+        task: BaseTask,
+        rows: Sequence[Row],
+        training: TrainingParams,
+        settings: Params,
     ) -> Self:
         """The encoder in `folder` under a new head, one output a label of the task or its rows."""
         labels = task.labels or sorted({row.label for row in rows})  # type: ignore[attr-defined]

@@ -25,24 +25,24 @@ from transformers.models.marian.modeling_marian import shift_tokens_right
 
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.families.seq2seq import Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
-from tandem.modeling.translation.embedding_init import relate
-from tandem.modeling.translation.greedy_search import search
+from tandem.modeling.translation.embedding_init import init_from_cooccurrence
+from tandem.modeling.translation.greedy_search import greedy_search
 from tandem.modeling.translation.phrase_table import PhraseTable
 from tandem.modeling.translation.placeholders import (
     MARKS,
-    KeepPlaceholders,
+    PlaceholderConstraint,
     counts,
-    mask,
     names,
-    unmask,
+    number_placeholders,
+    restore_placeholders,
 )
-from tandem.modeling.translation.pointer_generator import IGNORED, CopyingMarian
-from tandem.modeling.translation.tokenizer import learn, spaced, unspaced
-from tandem.modeling.translation.word_alignment import like
+from tandem.modeling.translation.pointer_generator import IGNORED, PointerGeneratorMarian
+from tandem.modeling.translation.tokenizer import spaced, train_bpe, unspaced
+from tandem.modeling.translation.word_alignment import match_case
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8
@@ -52,9 +52,9 @@ LOOP = 6
 
 
 class Model(TextModel):
-    """A `CopyingMarian` with a phrase table; rows have `text` and `target`."""
+    """A `PointerGeneratorMarian` with a phrase table; rows have `text` and `target`."""
 
-    auto: ClassVar[type[Any]] = CopyingMarian
+    auto: ClassVar[type[Any]] = PointerGeneratorMarian
 
     def __init__(
         self,
@@ -72,12 +72,12 @@ class Model(TextModel):
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
-        training: Training,
+        training: TrainingParams,
         settings: Params,
     ) -> Self:
         """An untrained network of the shape in `folder`, vocabulary and phrases from `rows`."""
         texts = [masked(row) for row in rows]
-        tokenizer = learn([side for pair in texts for side in pair], settings.vocab_size)
+        tokenizer = train_bpe([side for pair in texts for side in pair], settings.vocab_size)
         tokenizer.model_max_length = training.max_length
         config = pretrained.config(folder, MarianConfig)
         config.vocab_size = config.decoder_vocab_size = len(tokenizer)
@@ -87,7 +87,7 @@ class Model(TextModel):
         config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
         # embeddings of length one, times √width as the config says: what is alike stands out
         config.init_std = config.d_model**-0.5
-        network = CopyingMarian(config)
+        network = PointerGeneratorMarian(config)
         network.pointer.start_copying()
         network.generation_config.update(
             num_beams=settings.num_beams,
@@ -98,7 +98,7 @@ class Model(TextModel):
         model = cls(network, tokenizer, task, PhraseTable.learn(own))
         sides = [model._cut([pair[side] for pair in own]) for side in (0, 1)]
         tokens = [{*source, *target} for source, target in zip(*sides, strict=True)]
-        relate(network.get_input_embeddings().weight, tokens)
+        init_from_cooccurrence(network.get_input_embeddings().weight, tokens)
         return model
 
     @classmethod
@@ -127,7 +127,7 @@ class Model(TextModel):
         ]
 
     def _inputs(self, rows: Sequence[Row]) -> list[dict[str, list[int]]]:
-        texts = [mask(row.text, names(row.text)) for row in rows]
+        texts = [number_placeholders(row.text, names(row.text)) for row in rows]
         drafts = [
             self.phrases.draft(text, row.group) for text, row in zip(texts, rows, strict=True)
         ]
@@ -181,7 +181,7 @@ class Model(TextModel):
             wanted = torch.tensor([counts(rows[i].text) for i in chosen])
             answers = self._generate(batch, wanted)
             for i, text, one in zip(chosen, answers, known, strict=True):
-                found[i] = {"target": like(rows[i].text, unmask(text, one))}
+                found[i] = {"target": match_case(rows[i].text, restore_placeholders(text, one))}
         return found
 
     @torch.inference_mode()
@@ -189,9 +189,9 @@ class Model(TextModel):
         """Masked translations of a batch; `wanted`, (batch, marks), counts their placeholders."""
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         longest = batch["attention_mask"].sum(1) + SPARE
-        keep = KeepPlaceholders(marks, wanted, longest, self.tokenizer.eos_token_id)
+        keep = PlaceholderConstraint(marks, wanted, longest, self.tokenizer.eos_token_id)
         if self.network.generation_config.num_beams == 1:
-            answers = search(self.network, batch, keep)
+            answers = greedy_search(self.network, batch, keep)
         else:
             answers = self.network.generate(
                 **batch,
@@ -208,4 +208,4 @@ class Model(TextModel):
 def masked(row: Any) -> tuple[str, str]:
     """Both sides of a row, with the source's placeholders numbered."""
     known = names(row.text)
-    return mask(row.text, known), mask(row.target, known)
+    return number_placeholders(row.text, known), number_placeholders(row.target, known)

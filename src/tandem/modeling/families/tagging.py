@@ -25,11 +25,18 @@ from transformers import (
 
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.families.tagging import Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
-from tandem.modeling.bio_tags import OUTSIDE, Word, best_paths, spans_of, tags_of, touching
+from tandem.modeling.bio_tags import (
+    OUTSIDE,
+    Word,
+    adjacency_log_prob,
+    spans_of,
+    tags_of,
+    viterbi_decode,
+)
 from tandem.modeling.training.class_weights import class_weights, set_class_weights
 
 INTENT = "intent:"
@@ -43,7 +50,12 @@ class Model(TextModel):
 
     @classmethod
     def start(
-        cls, folder: Path, task: BaseTask, rows: Sequence[Row], training: Training, settings: Params
+        cls,
+        folder: Path,
+        task: BaseTask,
+        rows: Sequence[Row],
+        training: TrainingParams,
+        settings: Params,
     ) -> Self:
         """The encoder in `folder` under a new head, one output a tag and a label of `rows`."""
         rows_: Sequence[Any] = rows
@@ -68,7 +80,7 @@ class Model(TextModel):
         model = cls(network, tokenizer, task)
         words = model.words([row.text for row in rows])
         known = (tags_of(row.spans, cut) for row, cut in zip(rows_, words, strict=True))
-        network.config.touching = round(touching(known), 4)
+        network.config.touching = round(adjacency_log_prob(known), 4)
         return model
 
     @property
@@ -172,7 +184,7 @@ class Model(TextModel):
             scores = logits[:, :, :tags].log_softmax(dim=2).cpu()
             scores = scores.take_along_dim(pad_sequence(firsts, True)[:, :, None], dim=1)
             lengths = [len(words[place]) for place in places]
-            paths = best_paths(scores, lengths, names, self.network.config.touching)
+            paths = viterbi_decode(scores, lengths, names, self.network.config.touching)
             for place, intent, path in zip(places, intents, paths, strict=True):
                 label = labels[intent].removeprefix(INTENT)
                 answers[place] = {"label": label, "spans": spans_of(path, words[place])}

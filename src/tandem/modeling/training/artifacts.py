@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tandem.core import io, paths
-from tandem.modeling.training.trainer import CURVE
+from tandem.modeling.training.trainer import HISTORY_COLUMNS
 
 
 class Fitted(Protocol):
@@ -33,7 +33,7 @@ def write_fitted(
         "steps": curve[-1]["step"],
         "validation_loss": min(look["validation_loss"] for look in curve),
     }
-    with io.writing(
+    with io.atomic_outputs(
         paths.model(task, variant), paths.metrics(stage, task), paths.plots(stage, task)
     ) as (folder, scores, plot):
         model.save(folder)
@@ -45,7 +45,7 @@ def write_curve(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
     """The curve as the CSV table behind a DVC plot, six significant digits."""
     table = StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(CURVE)
+    writer.writerow(HISTORY_COLUMNS)
     for look in curve:
-        writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in CURVE[1:])])
+        writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in HISTORY_COLUMNS[1:])])
     io.write_text(path, table.getvalue())

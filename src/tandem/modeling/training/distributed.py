@@ -22,10 +22,10 @@ from torch.multiprocessing.spawn import (
 from tandem.core.errors import StageError, TandemError
 
 HERE = "127.0.0.1"
-MISTAKE = "mistake"
+ERROR_KEY = "mistake"
 
 
-def run(work: Callable[..., None], processes: int, *arguments: Any) -> None:
+def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
     """Call `work(*arguments)`, a function of a module, in so many processes; with one, right here.
 
     Raises:
@@ -41,8 +41,8 @@ def run(work: Callable[..., None], processes: int, *arguments: Any) -> None:
     try:
         start_processes(_join, given, nprocs=processes, start_method="spawn")  # type: ignore[no-untyped-call]
     except (ProcessExitedException, ProcessRaisedException) as error:
-        if store.check([MISTAKE]):
-            raise TandemError(store.get(MISTAKE).decode()) from None
+        if store.check([ERROR_KEY]):
+            raise TandemError(store.get(ERROR_KEY).decode()) from None
         last = str(error).strip().splitlines()[-1]
         raise StageError(
             f"process {error.error_index + 1} of {processes} died and the others were ended: "
@@ -50,7 +50,7 @@ def run(work: Callable[..., None], processes: int, *arguments: Any) -> None:
         ) from error
 
 
-def is_first() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes; asked after `fit`."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
@@ -74,7 +74,7 @@ def _join(
     try:
         work(*arguments)
     except TandemError as error:
-        TCPStore(HERE, port).set(MISTAKE, str(error))
+        TCPStore(HERE, port).set(ERROR_KEY, str(error))
         raise SystemExit(2) from None
     finally:
         if distributed.is_initialized():

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 
-class ByLength(torch.utils.data.Sampler[int]):
+class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     """Indices such that each batch in turn has like lengths, in a new order each epoch.
 
     Unlike `group_by_length` of transformers, whose batches run from long to short within 50, the

@@ -11,11 +11,11 @@ from typing import Any
 from torch import nn
 
 from tandem.core.errors import StageError
-from tandem.core.training_params import Lora
+from tandem.core.training_params import LoraParams
 from tandem.modeling.training.freezing import BLOCK
 
 
-def adapt(network: Any, lora: Lora) -> Any:
+def adapt(network: Any, lora: LoraParams) -> Any:
     """Put adapters into `network`, in place; what is returned merges them.
 
     Adapters go beside linear layers of blocks that are trainable; what is trainable outside the

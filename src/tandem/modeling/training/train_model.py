@@ -10,7 +10,7 @@ from tandem.core.task import BaseTask
 from tandem.modeling import family
 from tandem.modeling.base import TextModel
 from tandem.modeling.params import TrainParams
-from tandem.modeling.seeding import pin_torch
+from tandem.modeling.seeding import make_torch_deterministic
 from tandem.modeling.training.trainer import fit
 
 
@@ -56,8 +56,8 @@ def train_model(
         StageError: the pretrained weights are missing, or training failed; see `trainer.fit`.
     """
     pretrained = paths.model(task.name, "pretrained")
-    io.require(pretrained)
-    pin_torch(runtime)
+    io.require_exists(pretrained)
+    make_torch_deterministic(runtime)
     seen = (
         training.max_steps
         * training.gradient_accumulation_steps

@@ -22,12 +22,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from tandem.core import paths
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
-from tandem.core.training_params import Training
+from tandem.core.training_params import TrainingParams
 from tandem.modeling.training.freezing import freeze, set_dropout
-from tandem.modeling.training.length_sampler import ByLength
+from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.lora import adapt, merge
 
-CURVE = ("step", "train_loss", "validation_loss", "learning_rate")
+HISTORY_COLUMNS = ("step", "train_loss", "validation_loss", "learning_rate")
 OPTIMIZERS = {"adamw": "adamw_torch_fused", "adafactor": "adafactor", "sgd": "sgd"}
 
 Loss = Callable[[Any, dict[str, Tensor], float], Tensor]
@@ -39,7 +39,7 @@ def fit(
     examples: Sequence[Mapping[str, Any]],
     validation: Sequence[Mapping[str, Any]],
     collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]],
-    training: Training,
+    training: TrainingParams,
     runtime: Runtime,
 ) -> list[dict[str, float]]:
     """Train `network` in place to its best validation loss; returns the curve, one dict a look.
@@ -64,10 +64,10 @@ def fit(
     if training.trainable_layers is not None or training.lora is not None:
         freeze(network, training.trainable_layers or sys.maxsize)
     adapted = adapt(network, training.lora) if training.lora is not None else None
-    best = _Best(network, training.early_stopping_patience)
+    best = _BestWeights(network, training.early_stopping_patience)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = _Trainer(
-            model=_WithLoss(network, loss),
+            model=_LossModule(network, loss),
             args=_arguments(training, runtime, scratch),
             train_dataset=list(examples),
             eval_dataset=sorted(validation, key=_length),
@@ -82,10 +82,10 @@ def fit(
     if adapted is not None:
         merge(adapted)
     network.to("cpu").eval()
-    return _curve(trainer.state.log_history)
+    return _history(trainer.state.log_history)
 
 
-class _WithLoss(nn.Module):
+class _LossModule(nn.Module):
     """A network whose `forward` is its loss of a batch, a scalar."""
 
     def __init__(self, network: Any, loss: Loss) -> None:
@@ -99,7 +99,7 @@ class _WithLoss(nn.Module):
 class _Trainer(Trainer):  # type: ignore[misc]
     """The Trainer with a loss of the family's own, L1, and batches by length in random order."""
 
-    training: Training
+    training: TrainingParams
     runtime: Runtime
     # a loss is a mean over its batch, so the Trainer divides it by the accumulated batches
     loss_is_scaled_for_ga = False
@@ -131,10 +131,10 @@ class _Trainer(Trainer):  # type: ignore[misc]
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         seed = self.runtime.seed if self.args.world_size > 1 else None
         lengths = [_length(e) for e in self.train_dataset]
-        return ByLength(lengths, self.args.train_batch_size, seed=seed)
+        return LengthGroupedSampler(lengths, self.args.train_batch_size, seed=seed)
 
 
-class _Best(TrainerCallback):  # type: ignore[misc]
+class _BestWeights(TrainerCallback):  # type: ignore[misc]
     """Keep the trainable weights of the best look in memory; stop when patience has run out."""
 
     def __init__(self, network: nn.Module, patience: int) -> None:
@@ -164,7 +164,7 @@ def _length(example: Mapping[str, Any]) -> int:
     return len(example["input_ids"])
 
 
-def _arguments(training: Training, runtime: Runtime, scratch: str) -> TrainingArguments:
+def _arguments(training: TrainingParams, runtime: Runtime, scratch: str) -> TrainingArguments:
     return TrainingArguments(
         output_dir=scratch,
         max_steps=training.max_steps,
@@ -195,7 +195,7 @@ def _arguments(training: Training, runtime: Runtime, scratch: str) -> TrainingAr
     )
 
 
-def _curve(log: list[dict[str, float]]) -> list[dict[str, float]]:
+def _history(log: list[dict[str, float]]) -> list[dict[str, float]]:
     """One entry a look at the validation rows: step, both losses, the learning rate there."""
     looks: dict[int, dict[str, float]] = {}
     for entry in log:
@@ -204,4 +204,4 @@ def _curve(log: list[dict[str, float]]) -> list[dict[str, float]]:
             look["validation_loss"] = entry["eval_loss"]
         elif "loss" in entry:
             look |= {"train_loss": entry["loss"], "learning_rate": entry["learning_rate"]}
-    return [look for look in looks.values() if set(CURVE) == set(look)]
+    return [look for look in looks.values() if set(HISTORY_COLUMNS) == set(look)]

@@ -20,7 +20,7 @@ ROUNDS = 6
 """Products with the matrix, each of which turns the basis towards its first eigenvectors."""
 
 
-def relate(weight: Tensor, texts: Sequence[set[int]]) -> None:
+def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
     """Move the rows of `weight`, (tokens, width), half the way to those of related tokens.
 
     `texts` are the tokens of each pair, both sides together. The other half stays random, so that

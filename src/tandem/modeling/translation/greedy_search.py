@@ -11,12 +11,14 @@ import torch
 from torch import Tensor
 from transformers import NoRepeatNGramLogitsProcessor
 
-from tandem.modeling.translation.placeholders import KeepPlaceholders
-from tandem.modeling.translation.pointer_generator import CopyingMarian
+from tandem.modeling.translation.placeholders import PlaceholderConstraint
+from tandem.modeling.translation.pointer_generator import PointerGeneratorMarian
 
 
 @torch.inference_mode()
-def search(network: CopyingMarian, batch: Any, keep: KeepPlaceholders) -> Tensor:
+def greedy_search(
+    network: PointerGeneratorMarian, batch: Any, keep: PlaceholderConstraint
+) -> Tensor:
     """Token ids of the likeliest next tokens, padded, (batch, length)."""
     settings: Any = network.generation_config
     unlooped = NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram_size)

@@ -15,8 +15,8 @@ from typing import Self
 
 from tandem.core.rows import read_rows, write_rows
 from tandem.modeling.translation.word_alignment import (
-    Cases,
     Links,
+    Truecaser,
     align,
     join,
     key,
@@ -24,15 +24,15 @@ from tandem.modeling.translation.word_alignment import (
     words,
 )
 
-LONGEST = 5
+MAX_PHRASE_WORDS = 5
 """Words of a source phrase at the most; seven is usual for long texts, ours are short."""
-SURE = 3
+TRUSTED_WORDS = 3
 """Words of a source phrase up to which one group's word is taken."""
 CHOICES = 3
 """Translations kept a source phrase, those of most groups."""
-STEP = -1.0
+PHRASE_PENALTY = -1.0
 """Cost of each phrase of a draft, in nats, so that few long ones are preferred."""
-UNKNOWN = -8.0
+UNKNOWN_PENALTY = -8.0
 """Cost of a word that is left as it is, in nats."""
 
 
@@ -54,7 +54,7 @@ class PhraseTable:
         for phrase in phrases:
             self.choices[phrase.source].append((phrase.target, frozenset(phrase.groups)))
         # one empty word before each, for a phrase stands inside a sentence
-        self.cases = Cases([["", *words(phrase.target)] for phrase in phrases])
+        self.cases = Truecaser([["", *words(phrase.target)] for phrase in phrases])
 
     @classmethod
     def learn(cls, texts: Sequence[tuple[str, str, str]]) -> Self:
@@ -65,7 +65,7 @@ class PhraseTable:
         phrases = []
         for source, targets in sorted(found.items()):
             ranked = sorted(targets.items(), key=lambda item: (-len(item[1]), item[0]))
-            if len(ranked) > 1 or len(ranked[0][1]) > 1 or source.count(" ") < SURE:
+            if len(ranked) > 1 or len(ranked[0][1]) > 1 or source.count(" ") < TRUSTED_WORDS:
                 phrases += [
                     Phrase(source=source, target=target, groups=tuple(sorted(groups)))
                     for target, groups in ranked[:CHOICES]
@@ -90,12 +90,14 @@ class PhraseTable:
         keys = [key(piece) for piece in pieces]
         best: list[tuple[float, list[str]]] = [(0.0, [])]
         for end in range(1, len(pieces) + 1):
-            options = [(best[end - 1][0] + UNKNOWN, [*best[end - 1][1], pieces[end - 1]])]
-            for start in range(max(0, end - LONGEST), end):
+            options = [(best[end - 1][0] + UNKNOWN_PENALTY, [*best[end - 1][1], pieces[end - 1]])]
+            for start in range(max(0, end - MAX_PHRASE_WORDS), end):
                 choice = self._choose(" ".join(keys[start:end]), group)
                 if choice:
                     score, target = choice
-                    options.append((best[start][0] + score + STEP, [*best[start][1], target]))
+                    options.append(
+                        (best[start][0] + score + PHRASE_PENALTY, [*best[start][1], target])
+                    )
             best.append(max(options, key=lambda option: option[0]))
         return join(best[-1][1])
 
@@ -120,7 +122,7 @@ def _phrases(texts: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, 
     """Every phrase of every text: source, target and group."""
     cut = [(words(source), words(target), group) for source, target, group in texts]
     cut = [item for item in cut if item[0] and item[1]]
-    cases = Cases([target for _, target, _ in cut])
+    cases = Truecaser([target for _, target, _ in cut])
     pairs = [([key(w) for w in source], [key(w) for w in target]) for source, target, _ in cut]
     forward = align(pairs).links()
     backward = align([(target, source) for source, target in pairs]).links()
@@ -140,9 +142,9 @@ def _runs(links: Links, length: int) -> Iterator[tuple[int, int, int, int]]:
         sources[j].append(i)
     for start in range(length):
         covered: list[int] = []
-        for end in range(start + 1, min(length, start + LONGEST) + 1):
+        for end in range(start + 1, min(length, start + MAX_PHRASE_WORDS) + 1):
             covered += targets[end - 1]
-            if not covered or max(covered) - min(covered) > LONGEST + 1:
+            if not covered or max(covered) - min(covered) > MAX_PHRASE_WORDS + 1:
                 continue
             low, high = min(covered), max(covered) + 1
             if all(start <= i < end for j in range(low, high) for i in sources[j]):

@@ -32,7 +32,7 @@ def counts(text: str) -> list[int]:
     return [found.count(name) for name in (*names(text), *[""] * MOST)][:MOST]
 
 
-def mask(text: str, known: Sequence[str]) -> str:
+def number_placeholders(text: str, known: Sequence[str]) -> str:
     """`text` with each placeholder of `known` as its number.
 
     >>> mask("{b} and {a}", ["{a}", "{b}"])
@@ -42,13 +42,13 @@ def mask(text: str, known: Sequence[str]) -> str:
     return PLACEHOLDER.sub(lambda found: marks.get(found[0], found[0]), text)
 
 
-def unmask(text: str, known: Sequence[str]) -> str:
+def restore_placeholders(text: str, known: Sequence[str]) -> str:
     """The inverse of `mask`; a number that stands for none of `known` is left out."""
     meant = dict(zip(MARKS, [*known, *[""] * len(MARKS)], strict=False))
     return PLACEHOLDER.sub(lambda found: meant.get(found[0], found[0]), text)
 
 
-class KeepPlaceholders(LogitsProcessor):  # type: ignore[misc]
+class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
     """Let a translation end when its source's placeholders stand in it as often, and in time.
 
     Where one is missing, what would end the text goes to it instead; one that the source does not

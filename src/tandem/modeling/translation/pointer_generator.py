@@ -23,7 +23,7 @@ FAR = 16
 """Tokens ahead or behind, at which a draft's place counts as far; the source is one place more."""
 SLOPE = 0.5
 """What a token's distance takes off its logit before training."""
-LEAST = 1e-9
+EPSILON = 1e-9
 """Added to a probability before its logarithm."""
 
 
@@ -68,7 +68,7 @@ class Pointer(nn.Module):
         return attention, self.gate(states).sigmoid()
 
 
-class CopyingMarian(MarianMTModel):  # type: ignore[misc]
+class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
     """MarianMTModel with a pointer; `decoder_copy_ids` is what may be copied, (batch, source)."""
 
     def __init__(self, config: MarianConfig) -> None:
@@ -129,7 +129,7 @@ class CopyingMarian(MarianMTModel):  # type: ignore[misc]
             mixed = (generated.exp() * gate).scatter_add(
                 -1, copied[:, None].expand_as(pointed), pointed * (1 - gate)
             )
-            logits = (mixed + LEAST).log()
+            logits = (mixed + EPSILON).log()
         else:
             loss = _loss(generated, pointed, gate.squeeze(-1), copied, labels, label_smoothing)
         return Seq2SeqLMOutput(
@@ -186,7 +186,7 @@ def _loss(
     wanted = labels.masked_fill(~known, 0)
     own = generated.gather(-1, wanted[..., None]).squeeze(-1).exp()
     hits = (pointed * copied[:, None].eq(wanted[..., None])).sum(-1)
-    loss = -(gate * own + (1 - gate) * hits + LEAST).log()
+    loss = -(gate * own + (1 - gate) * hits + EPSILON).log()
     if smoothing:
         loss = (1 - smoothing) * loss - smoothing * generated.mean(-1)
     return loss[known].mean()

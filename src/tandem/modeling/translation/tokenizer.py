@@ -31,7 +31,7 @@ def unspaced(text: str) -> str:
     return SPACED_HYPHEN.sub("-", text).strip()
 
 
-def learn(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
+def train_bpe(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
     """A byte-level BPE tokenizer of `size` tokens, placeholders' numbers whole among them."""
     cutter = Tokenizer(models.BPE())
     cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -152,7 +152,7 @@ def _grows(link: tuple[int, int], links: Links) -> bool:
     return touches and (all(i != a for a, _ in links) or all(j != b for _, b in links))
 
 
-class Cases:
+class Truecaser:
     """How a word is written inside a sentence, for the first word of one says nothing of it."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
@@ -170,6 +170,6 @@ class Cases:
         return [SPACE + self.usual.get(key(first), first), *text[1:]]
 
 
-def like(model: str, text: str) -> str:
+def match_case(model: str, text: str) -> str:
     """`text` with a capital letter first where `model` has one."""
     return text[:1].upper() + text[1:] if model[:1].isupper() else text

@@ -16,8 +16,8 @@ from transformers.utils import logging
 
 from tandem.core.params import Runtime
 from tandem.loading import pretrained
-from tandem.modeling.seeding import pin_torch
-from tandem.pretrained.common.model_files import clean
+from tandem.modeling.seeding import make_torch_deterministic
+from tandem.pretrained.common.model_files import sanitize_configs
 
 
 def convert(file: Path, folder: Path, runtime: Runtime, blocks: int | None) -> None:
@@ -25,7 +25,7 @@ def convert(file: Path, folder: Path, runtime: Runtime, blocks: int | None) -> N
 
     `blocks` leaves the first so many of its blocks; None leaves all.
     """
-    pin_torch(runtime)
+    make_torch_deterministic(runtime)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     with _remembered():
@@ -40,7 +40,7 @@ def convert(file: Path, folder: Path, runtime: Runtime, blocks: int | None) -> N
         model.config.num_hidden_layers = blocks
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    clean(folder)
+    sanitize_configs(folder)
 
 
 @contextmanager

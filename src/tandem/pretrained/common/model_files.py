@@ -9,7 +9,7 @@ from tandem.core import io
 from tandem.core.errors import DataError
 from tandem.loading import folders
 
-TAKEN = (
+ALLOWED_FILES = (
     "config.json",
     "generation_config.json",
     "model.safetensors",
@@ -30,7 +30,9 @@ TAKEN = (
 UNWANTED = ("_name_or_path", "name_or_path", "auto_map", "custom_pipelines")
 
 
-def take(names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, where: str) -> None:
+def copy_model_files(
+    names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, where: str
+) -> None:
     """Copy what is taken of `names`, each read with `opened`, into `folder`, and check it.
 
     Only files right in the place are taken, none of a folder below it.
@@ -42,7 +44,7 @@ def take(names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, 
     known = [name for name in names if "/" not in name]
     if folders.ADAPTER in known:
         raise folders.adapter(where)
-    wanted = sorted(name for name in known if any(fnmatch(name, kind) for kind in TAKEN))
+    wanted = sorted(name for name in known if any(fnmatch(name, kind) for kind in ALLOWED_FILES))
     if folders.CONFIG not in wanted:
         raise DataError(f"{where} holds no config.json with safetensors: nothing else is read")
     if not any(name.endswith(".safetensors") for name in wanted):
@@ -50,7 +52,7 @@ def take(names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, 
     for name in wanted:
         with opened(name) as source:
             io.copy_into(folder, name, source)
-    clean(folder, where)
+    sanitize_configs(folder, where)
     taken = folders.ModelFolder(folder, where)
     taken.check()
     taken.check_weights()
@@ -58,7 +60,7 @@ def take(names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, 
         taken.check_vocabulary()
 
 
-def clean(folder: Path, where: str = "") -> None:
+def sanitize_configs(folder: Path, where: str = "") -> None:
     """Take out of the folder's JSON what names a machine or asks for code.
 
     Raises:

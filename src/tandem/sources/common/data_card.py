@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tandem.core.task import BaseTask
-from tandem.sources import Origin
+from tandem.sources import SourceInfo
 
 # The hub's names: https://huggingface.co/docs/hub/datasets-cards
 CATEGORIES = {
@@ -25,7 +25,7 @@ SIZES = (
 )
 
 
-def card(work: BaseTask, origin: Origin, counts: Mapping[str, Any]) -> str:
+def card(work: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
     """The card's text; `counts` are the metrics of the fetch stage."""
     about = origin.about
     title = about.title or f"Rows of the task {work.name}"
@@ -48,7 +48,7 @@ def card(work: BaseTask, origin: Origin, counts: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def front_matter(work: BaseTask, origin: Origin, counts: Mapping[str, Any]) -> str:
+def front_matter(work: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
     """The card's metadata, as YAML."""
     size = next((name for upper, name in SIZES if counts["rows"] < upper), "n>10M")
     meta = {

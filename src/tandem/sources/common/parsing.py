@@ -10,7 +10,7 @@ from typing import Any
 from tandem.core.errors import BadRow, DataError
 from tandem.core.rows import Dropped, Row
 from tandem.core.task import BaseTask
-from tandem.sources import Record, Unreadable
+from tandem.sources import RawRecord, Unreadable
 
 TEXT_KEYS = ("id", "group", "domain")
 DOMAIN = "default"
@@ -23,7 +23,7 @@ HINTS = {
 
 
 def parse_records(
-    records: Iterable[Record | Unreadable], task: BaseTask
+    records: Iterable[RawRecord | Unreadable], task: BaseTask
 ) -> tuple[list[Row], list[Dropped]]:
     """The rows that the task can read, and the other records, each with the reason."""
     rows: list[Row] = []
@@ -50,7 +50,7 @@ def parse_records(
     return rows, unreadable
 
 
-def with_defaults(record: Record, repeats: Counter[str]) -> dict[str, Any]:
+def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
     """A record with id, group and domain.
 
     A missing id is a digest of the content, numbered if the content occurs again. A missing group

@@ -9,7 +9,7 @@ from tandem.core.errors import ParamsError
 from tandem.core.rows import Row, Span
 from tandem.core.task import BaseTask
 from tandem.text.filters import FilterParams
-from tandem.text.normalize import same
+from tandem.text.normalize import dedup_key
 
 
 class Params(FilterParams):
@@ -35,7 +35,7 @@ def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str |
             raise ParamsError(
                 f"duplicates: rows of {task.name} have no field {field!r}, only {', '.join(known)}"
             )
-    keys = [tuple(same(getattr(row, field)) for field in task.text_fields) for row in rows]
+    keys = [tuple(dedup_key(getattr(row, field)) for field in task.text_fields) for row in rows]
     answers: dict[tuple[str, ...], set[str]] = defaultdict(set)
     for row, key in zip(rows, keys, strict=True):
         answers[key].add(repr([_answer(row, field) for field in params.answer]))
@@ -49,5 +49,5 @@ def _answer(row: Row, field: str) -> object:
     """The value of an answer; spans of texts alike may stand elsewhere, so their words count."""
     value = getattr(row, field)
     if isinstance(value, tuple) and all(isinstance(part, Span) for part in value):
-        return [(span.label, same(row.text[span.start : span.end])) for span in value]
+        return [(span.label, dedup_key(row.text[span.start : span.end])) for span in value]
     return value

@@ -8,7 +8,7 @@ from tandem.core.errors import ParamsError
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.text.filters import FilterParams
-from tandem.text.protected import HIDDEN, frozen, hide
+from tandem.text.protected import SENTINEL, mask_pieces, protected
 
 
 class Params(FilterParams):
@@ -72,4 +72,4 @@ def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str |
 def _open(row: Row, field: str, task: BaseTask) -> str:
     """The field's text without its frozen pieces, which belong to no language."""
     text = getattr(row, field)
-    return HIDDEN.sub("", hide(text, frozen(row, task, field)))
+    return SENTINEL.sub("", mask_pieces(text, protected(row, task, field)))

@@ -5,19 +5,19 @@ from collections.abc import Iterator, Sequence
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.text.filters import FilterParams
-from tandem.text.minhash import Index, Likeness, sketches
-from tandem.text.normalize import same
+from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
+from tandem.text.normalize import dedup_key
 
 
-class Params(Likeness, FilterParams):
+class Params(NearDuplicates, FilterParams):
     """When two rows are nearly the same; all text fields are compared together."""
 
 
 def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
     """`near_duplicate` or None."""
-    forms = [same(" ".join(getattr(row, field) for field in task.text_fields)) for row in rows]
-    index = Index(params)
-    for row, form, sketch in zip(rows, forms, sketches(forms, params), strict=True):
+    forms = [dedup_key(" ".join(getattr(row, field) for field in task.text_fields)) for row in rows]
+    index = MinHashIndex(params)
+    for row, form, sketch in zip(rows, forms, signatures(forms, params), strict=True):
         if index.near(form, sketch):
             yield "near_duplicate"
         else:

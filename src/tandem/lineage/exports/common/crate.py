@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tandem import __version__
-from tandem.core.provenance import Digest, Record
+from tandem.core.provenance import Digest, RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import canonical, licence_url
 
@@ -67,7 +67,7 @@ def value_of(key: str, name: str, value: Any, found: Entities) -> str:
     return key
 
 
-def tool_of(record: Record, found: Entities) -> str:
+def tool_of(record: RunRecord, found: Entities) -> str:
     """The id of what ran a stage, with the packages that its code imports."""
     key = f"{TOOL}-{record.stage}"
     packages = []

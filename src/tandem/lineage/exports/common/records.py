@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from tandem import __version__
-from tandem.core.provenance import Record
+from tandem.core.provenance import RunRecord
 
 TANDEM = f"urn:tandem:{__version__}"
 """Who says so."""
@@ -27,7 +27,7 @@ def made_id(*parts: Any) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "\0".join([TANDEM, *map(canonical, parts)])))
 
 
-def run_id(record: Record) -> str:
+def run_id(record: RunRecord) -> str:
     """The UUID of one run: what went in and what came out decide it."""
     return made_id(record.model_dump(exclude_none=True))
 

@@ -23,7 +23,7 @@ def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
         LineageError: a file of metrics is missing, or is not the one that its record has.
     """
     variant = PurePosixPath(path).name
-    for stage in graph.users_of(path):
+    for stage in graph.consumers_of(path):
         for out, digest in graph.records[stage].outputs.items():
             if stage.startswith("evaluate") and out.startswith(METRICS):
                 content = _read(root, out, digest)
