@@ -1,5 +1,6 @@
 """Change params.yaml in place; comments and layout are kept."""
 
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,27 @@ from tandem.core.io import write_text, writing
 from tandem.core.params_check import check
 
 
-def overlay(top: Path, base: Path) -> None:
-    """Lay the values of `top` over those of `base`, and write `base`, comments kept.
+def overlay(top: Path, base: Path) -> list[str]:
+    """Merge the values of `top` into those of `base`, and write `base`, comments kept.
+
+    Returns:
+        The keys of the values that were merged, as `sentiment.train.steps`.
 
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
-    lay(params.read(top), base)
+    values = params.read(top)
+    lay(values, base)
+    return list(_keys(values))
+
+
+def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted keys of all values that are not mappings with keys of their own."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _keys(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
 def lay(values: dict[str, Any], base: Path = paths.PARAMS) -> None:

