@@ -30,6 +30,11 @@ from tandem.core.errors import INTERRUPTED, TandemError, UnknownName, line, sugg
 
 COMPLETE = "_TANDEM_COMPLETE"
 """The variable by which a shell asks for completions."""
+SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    "show_default": True,
+}
 STAGES = Path(__file__).with_name("stages")
 EXAMPLE = re.compile(r" {4,}(\$ )?(.+ \| )?tandem [a-z]|    source <\(tandem ")
 """A line of a docstring that shows a command."""
@@ -383,8 +388,9 @@ def parameters_of(function: ast.FunctionDef) -> Iterator[click.Parameter]:
         yield click.Argument([parameter.arg], type=kind, help=text)
     for parameter, default in zip(names[required:], function.args.defaults, strict=True):
         kind, text = ARGUMENTS.get(parameter.arg, (type_of(parameter), None))
-        option = f"--{parameter.arg.replace('_', '-')}"
-        yield click.Option([option], type=kind, help=text, default=ast.literal_eval(default))
+        option, value = f"--{parameter.arg.replace('_', '-')}", ast.literal_eval(default)
+        flag = value is False
+        yield click.Option([option], type=kind, help=text, default=value, is_flag=flag)
 
 
 def type_of(parameter: ast.arg) -> type[Any]:
@@ -706,8 +712,10 @@ def next_words(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
     """The commands that may follow in `tandem help`."""
-    command = found(ctx.find_root(), ctx.params.get("words") or ()).command
-    return command.shell_complete(ctx, incomplete) if isinstance(command, click.Group) else []
+    context = found(ctx.find_root(), ctx.params.get("words") or ())
+    if not isinstance(context.command, click.Group):
+        return []
+    return context.command.shell_complete(context, incomplete)
 
 
 def found(context: click.Context, words: Iterable[str]) -> click.Context:
@@ -774,11 +782,7 @@ TOOLS: dict[str, tuple[Command, ...]] = {
 @click.group(
     cls=Commands,
     in_project=False,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "max_content_width": 100,
-        "show_default": True,
-    },
+    context_settings=SETTINGS,
 )
 @click.version_option(__version__, message="tandem %(version)s")
 def commands() -> None:
