@@ -149,7 +149,6 @@ def test_the_examples_can_be_parsed(words: str, monkeypatch: pytest.MonkeyPatch)
         arguments = shlex.split(example.rpartition("| ")[2].removeprefix("source <(").rstrip(")"))
         assert arguments.pop(0) == "tandem"
         context = click.Context(cli.COMMANDS, info_name="tandem", obj=cli.Call.of(arguments))
-        context = cli.found(context, [])
         while isinstance(context.command, click.Group):
             name, command, arguments = context.command.resolve_command(context, arguments)
             assert command is not None
@@ -386,6 +385,11 @@ def test_an_input_that_was_not_made(
     error = mistake(["clean", "sentiment"], capsys)
     assert "is missing: run `dvc repro` or `snakemake`" in error
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_folder_that_was_removed_is_one_line(project: Path, capsys: Output) -> None:
+    shutil.rmtree(project)
+    assert "the current folder was removed" in mistake(["check"], capsys)
 
 
 # Completion

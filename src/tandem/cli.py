@@ -107,8 +107,15 @@ class Call:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Call":
-        """A call from the current folder."""
-        folder = Path.cwd()
+        """A call from the current folder.
+
+        Raises:
+            TandemError: the folder has been removed.
+        """
+        try:
+            folder = Path.cwd()
+        except FileNotFoundError:
+            raise TandemError("the current folder was removed: change to another one") from None
         return cls(tuple(words), folder, project_root(folder))
 
     def from_root(self, path: str) -> str:
@@ -149,6 +156,8 @@ class Name(click.ParamType[str]):
             UnknownName: there is no such name.
         """
         known = [*self.known(ctx)]
+        if value in known:
+            return value
         for name in known:
             if name.replace("_", "-") == value.replace("_", "-"):
                 return name
@@ -189,8 +198,8 @@ class Number(click.IntRange):
 def variants(context: click.Context | None) -> list[str]:
     """The model folders that a task may have, and those that it has."""
     task = (context.params.get("task") if context else None) or "*"
-    folders = [folder.name for folder in Path().glob(str(paths.model(task, "*/")))]
-    return sorted({*paths.VARIANTS, *registry.names("compression"), *folders})
+    models = (path for path in Path().glob(str(paths.model(task, "*"))) if path.is_dir())
+    return sorted({*paths.VARIANTS, *registry.names("compression"), *(m.name for m in models)})
 
 
 def formats(_: click.Context | None) -> list[str]:
@@ -712,13 +721,13 @@ def next_words(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
     """The commands that may follow in `tandem help`."""
-    context = found(ctx.find_root(), ctx.params.get("words") or ())
+    context = context_of(ctx.find_root(), ctx.params.get("words") or ())
     if not isinstance(context.command, click.Group):
         return []
     return context.command.shell_complete(context, incomplete)
 
 
-def found(context: click.Context, words: Iterable[str]) -> click.Context:
+def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
     """The context of the command that `words` name, below the one of `context`.
 
     Raises:
@@ -746,7 +755,7 @@ def help_(ctx: click.Context, words: Sequence[str]) -> None:
         tandem help clean
         tandem help lineage show
     """
-    print(found(ctx.find_root(), words).get_help())
+    print(context_of(ctx.find_root(), words).get_help())
 
 
 @click.command(cls=Command, in_project=False)
