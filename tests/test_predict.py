@@ -41,7 +41,7 @@ def test_lines_are_prepared_as_for_training(
     code, found, err = said(monkeypatch, capsys, "sentiment")
     assert (code, err) == (0, "")
     assert found[0]["text"] == "A gem of a movie."
-    assert "jo@example.org" not in found[1]["text"] and found[2:] == [{"text": ""}]
+    assert "jo@example.org" not in found[1]["text"] and found[2:] == [{"text": "", "label": None}]
     assert all(row["label"].startswith("LABEL_") for row in found[:2])  # the tiny model's own names
     assert said(monkeypatch, capsys, "sentiment", "--batch", "2")[1] == found
 
@@ -52,18 +52,24 @@ def test_a_generator_goes_on_and_repeats_itself(
     code, found, _ = said(monkeypatch, capsys, "generation", "--variant=aligned")
     assert code == 0 and len(found) == 3
     assert all(row["continuation"] for row in found[:2])
+    assert found[2] == {"text": "", "continuation": None}
     assert said(monkeypatch, capsys, "generation", "--variant", "aligned")[1] == found
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["sentiment", "--variant", "pruend"], "models/sentiment/pruend is missing"),
+        (["sentiment", "--variant", "pruend"], "'pruend'. Did you mean 'pruned'?"),
+        (
+            ["sentiment", "--variant", "pruned"],
+            "models/sentiment/pruned is missing: run `dvc repro`",
+        ),
+        (
+            ["sentiment", "--variant", "aligned"],
+            "is missing, and no stage writes it: `methods` and",
+        ),
         (["generation", "--variant", "reward"], "models/generation/reward gives no answers"),
         (["intent", "--variant", "pretrained"], "models/intent/pretrained gives no answers"),
-        (["sentiment", "--varaint", "base"], "Did you mean 'variant'?"),
-        (["sentiment", "--batch", "none"], "--batch must be a number above 0"),
-        (["sentiment", "--batch"], "--batch needs a value: tandem predict TASK"),
         (["sentimnt"], "unknown task 'sentimnt'"),
     ],
 )
@@ -76,6 +82,27 @@ def test_a_mistake_is_one_line(
 ) -> None:
     code, found, err = said(monkeypatch, capsys, *arguments)
     assert code == 2 and not found and line in err and err.count("\n") == 1
+
+
+def test_the_answer_to_no_text_has_the_keys_of_any_answer() -> None:
+    answer = {"label": "HassTurnOn", "spans": [[12, 19, "area"]]}
+    assert predict.blank(answer) == {"label": None, "spans": []}
+
+
+class Terminal(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_it_is_said_how_to_give_input(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"A gem.\n")))
+    assert cli.main(["predict", "sentiment"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["text"] == "A gem."
+    how = "Loading models/sentiment/base. Type one text per line; Ctrl-D ends the input.\n"
+    assert err == how
 
 
 def test_an_answer_comes_before_the_next_line_and_other_encodings_are_told(project: Path) -> None:

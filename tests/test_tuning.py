@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemas
 
 from tandem import cli
 from tandem.core import params, params_check, params_file, paths
@@ -51,6 +52,7 @@ def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
     said = capsys.readouterr().out
     assert [f"trial {n} of 3: learning_rate" in said for n in (1, 2, 3)] == [True] * 3
     assert "trial 1 of 3: learning_rate 1e-09" in said
+    assert said.splitlines()[-1].startswith("written to params.yaml: learning_rate ")
     after = paths.PARAMS.read_text().splitlines()
     changed = [new for old, new in zip(before, after, strict=True) if old != new]
     assert len(changed) == 1 and changed[0].strip().startswith("learning_rate: ")
@@ -59,31 +61,35 @@ def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
     assert not Path("reports").exists()
 
 
-def test_a_metric_can_be_sought_and_a_part_be_changed(project: Path) -> None:
+def test_a_metric_can_be_sought_and_a_part_be_changed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     search({"model.class_weights": {"choices": ["balanced"]}}, "macro_f1")
-    assert cli.main(["tune", "sentiment", "1"]) == 0
+    assert cli.main(["tune", "sentiment", "1", "--json"]) == 0
+    out, progress = capsys.readouterr()
+    answer = schemas.valid("tune", out)
+    assert answer["values"] == {"model.class_weights": "balanced"}
+    assert f"trial 1 of 1: model.class_weights balanced: macro_f1 {answer['score']:.6g}" in progress
     assert params.read()["sentiment"]["train"]["model"]["class_weights"] == "balanced"
 
 
 @pytest.mark.parametrize(
-    ("ranges", "objective", "trials", "told"),
+    ("ranges", "objective", "told"),
     [
-        ({"learnig_rate": {"choices": [1]}}, "accuracy", "1", "unknown key sentiment.train.learni"),
-        ({"dropout": {"low": 0.1, "high": 1.5}}, "accuracy", "1", "sentiment.train.dropout"),
-        ({"dropout": {"choices": [0.1]}}, "acuracy", "1", "Did you mean 'accuracy'?"),
-        ({"dropout": {"choices": [0.1]}}, "accuracy", "0", "TRIALS must be a number above 0"),
+        ({"learnig_rate": {"choices": [1]}}, "accuracy", "unknown key sentiment.train.learni"),
+        ({"dropout": {"low": 0.1, "high": 1.5}}, "accuracy", "sentiment.train.dropout"),
+        ({"dropout": {"choices": [0.1]}}, "acuracy", "Did you mean 'accuracy'?"),
     ],
 )
 def test_mistakes_are_told_before_the_first_trial(
     project: Path,
     ranges: dict[str, Any],
     objective: str,
-    trials: str,
     told: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     search(ranges, objective)
-    assert cli.main(["tune", "sentiment", trials]) == 2
+    assert cli.main(["tune", "sentiment", "1"]) == 2
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
 

@@ -1,7 +1,23 @@
-"""`python -m tandem`, the same as `tandem`."""
+"""The command `tandem`, and `python -m tandem`.
+
+Nothing is imported before `main` runs, so that Ctrl-C is answered in a line from the start.
+"""
 
 import sys
 
-from tandem.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command line; its exit code."""
+    try:
+        from tandem.engines import torch_server
+
+        return torch_server.entry_point()
+    except KeyboardInterrupt:  # while modules are imported; later `cli.main` answers it
+        from tandem.core.errors import INTERRUPTED
+
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,239 +1,813 @@
-"""The command line: `tandem STAGE TASK …` runs one stage, as dvc.yaml names it.
+"""The command line: `tandem COMMAND …`; a command is a stage of the pipeline or a tool.
 
-Thin: a stage's module in `tandem.stages` is a command, the parameters of its `main` are its
-arguments. Errors become exit codes here: 2 for a user's mistake, 130 for Ctrl-C.
+A stage is a module of `tandem.stages`: the parameters of its `main` are the arguments, and its
+docstring is the help. Both are read from the source, so help and completion import no stage. A
+tool is a function of this module.
+
+Commands work in the root of the project that the user's folder belongs to. Paths that a user gives
+are relative to the user's folder. Errors become exit codes here: 2 for a user's mistake, 130 for
+Ctrl-C, 141 if nothing reads the output any more.
 """
 
-import argparse
-import functools
+import ast
 import inspect
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import chdir, nullcontext, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+from click.shell_completion import CompletionItem, get_completion_class, shell_complete
+
 from tandem import __version__
-from tandem.core import determinism, params, paths, registry
-from tandem.core.errors import TandemError, UnknownName, format_error
-from tandem.core.provenance import imported_modules, record_run
-from tandem.engines import cost
-from tandem.engines.dvc_stages import find_stage
-from tandem.engines.job import die_with_parent
+from tandem.core import paths, registry
+from tandem.core.errors import INTERRUPTED, TandemError, UnknownName, format_error, suggest
+
+COMPLETE = "_TANDEM_COMPLETE"
+"""The variable by which a shell asks for completions."""
+SETTINGS: dict[str, Any] = {
+    "help_option_names": ["-h", "--help"],
+    "max_content_width": 100,
+    "show_default": True,
+}
+STAGES = Path(__file__).with_name("stages")
+EXAMPLE = re.compile(r" {4,}(\$ )?(.+ \| )?tandem [a-z]|    source <\(tandem ")
+"""A line of a docstring that shows a command."""
 
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
-    """Run one command, maybe `in_child` of a warm process; its exit code."""
+    """Run one command, maybe `in_child` of a fork server; its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not in_child:  # a shell's background job starts with SIGINT ignored
+            from tandem.engines.job import die_with_parent
+
             signal.signal(signal.SIGINT, signal.default_int_handler)
             die_with_parent()
         code = run(arguments)
-        sys.stdout.flush()  # here, not at the end of Python, where nobody answers an error
+        sys.stdout.flush()  # here, not at the end of Python, where no one answers an error
         return code
     except KeyboardInterrupt:
-        print(
-            "tandem: interrupted; nothing half-written is left, run again to go on", file=sys.stderr
-        )
+        print(INTERRUPTED, file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever reads, as `head`, has enough; Python would flush once more
+    except BrokenPipeError:  # the reader, as `head`, has enough; Python would flush once more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+    except click.UsageError as error:
+        print(f"tandem: {usage_mistake(error)}", file=sys.stderr)
+        return 2
     except (TandemError, OSError) as error:
         print(format_error(error), file=sys.stderr)
         return 2
 
 
 def run(arguments: list[str]) -> int:
-    """Find the command, bind its arguments, run it."""
-    stages = [name.replace("_", "-") for name in registry.names("stages")]
-    commands = sorted([*stages, *TOOLS])
-    if " ".join(arguments[:2]) in TOOLS:
-        arguments = [" ".join(arguments[:2]), *arguments[2:]]
-    parser = argparse.ArgumentParser(prog="tandem", description="Run one stage of the pipeline.")
-    parser.add_argument("--version", action="version", version=f"tandem {__version__}")
-    parser.add_argument("command", metavar="COMMAND", help=", ".join(commands))
-    parser.add_argument("arguments", nargs="...", metavar="ARG", help="what it works on")
-    parsed = parser.parse_args(arguments)
-    if parsed.command not in commands:
-        raise UnknownName("command", parsed.command, commands)
-    if parsed.command in TOOLS:
-        return int(bind(TOOLS[parsed.command], parsed.command, parsed.arguments)() or 0)
-    os.environ.update(determinism.environment(params.project().runtime))
-    declared = find_stage(" ".join(["tandem", *arguments]), os.environ.get("DVC_STAGE"))
-    runner = imported_modules()
-    stage = registry.load("stages", parsed.command.replace("-", "_"))
-    work = bind(stage.main, parsed.command, parsed.arguments)
-    with cost.log_cost(*arguments), record_run(declared, runner) if declared else nullcontext():
-        work()
-    return 0
+    """Find the command, convert its arguments, run it in the project's root; its exit code."""
+    call = Call.of(arguments)
+    with chdir(call.root or call.folder):
+        if instruction := os.environ.get(COMPLETE):
+            return shell_complete(COMMANDS, {"obj": call}, "tandem", COMPLETE, instruction)
+        try:
+            with COMMANDS.make_context("tandem", arguments, obj=call) as context:
+                return int(COMMANDS.invoke(context) or 0)
+        except click.exceptions.NoArgsIsHelpError as asked:
+            print(asked.ctx.get_help())
+            return 0
+        except click.exceptions.Exit as done:  # --help or --version has printed
+            return done.exit_code
 
 
-def bind(function: Callable[..., Any], command: str, given: list[str]) -> Callable[[], Any]:
-    """`function` with the given arguments, checked against its parameters.
+def usage_mistake(error: click.UsageError) -> str:
+    """One line about a command line that cannot be parsed: what is wrong, and the usage."""
+    context = error.ctx or click.Context(COMMANDS, info_name="tandem")
+    command = context.command
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error, click.NoSuchOption):
+        options = (p for p in command.get_params(context) if isinstance(p, click.Option))
+        hint = suggest(error.option_name, (name for option in options for name in option.opts))
+        message = f"unknown option {error.option_name!r}.{hint}".rstrip(".")
+    end = "" if message.endswith("?") else "."
+    return f"{message[0].lower()}{message[1:]}{end} Usage: {usage}"
 
-    A parameter with a default is an option, `--NAME VALUE`, or a flag if the default is False;
-    `*NAME` takes one more argument, or none.
 
-    Raises:
-        TandemError: too few or too many; the line shows the usage.
-        UnknownName: there is no such task or option; the nearest is offered.
+@dataclass(frozen=True)
+class Call:
+    """What the user has called: the words, in which folder, of which project."""
+
+    words: tuple[str, ...]
+    folder: Path
+    root: Path | None
+    """The project's root; None outside any project."""
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> "Call":
+        """A call from the current folder.
+
+        Raises:
+            TandemError: the folder has been removed.
+        """
+        try:
+            folder = Path.cwd()
+        except FileNotFoundError:
+            raise TandemError("the current folder was removed: change to another one") from None
+        return cls(tuple(words), folder, project_root(folder))
+
+    def from_root(self, path: str) -> str:
+        """A path that the user gave, as seen from the root; absolute if it is outside of it."""
+        if self.root is None or (self.folder == self.root and not Path(path).is_absolute()):
+            return path
+        whole = Path(os.path.normpath(self.folder / path))
+        return str(whole.relative_to(self.root) if whole.is_relative_to(self.root) else whole)
+
+
+def project_root(folder: Path) -> Path | None:
+    """The nearest parent with dvc.yaml and params.yaml; `folder` itself needs only params.yaml.
+
+    Stages run without dvc.yaml too, for a trial.
     """
-    known = inspect.signature(function).parameters.values()
-    more = [one.name for one in known if one.kind is one.VAR_POSITIONAL]
-    wanted = [one.name for one in known if one.default is one.empty and one.name not in more]
-    optional = {one.name: one.default for one in known if one.default is not one.empty}
-    usage = " ".join(
-        ["tandem", command, *(name.upper() for name in wanted)]
-        + [f"[{name.upper()}]" for name in more]
-        + [f"[{_shown(name, default)}]" for name, default in optional.items()]
-    )
-    plain, options = _sorted_out(given, optional, usage)
-    if not len(wanted) <= len(plain) <= len(wanted) + len(more):
-        raise TandemError(f"{command} takes {len(wanted)} argument(s), not {len(plain)}: {usage}")
-    named = dict(zip(wanted, plain, strict=False))
-    if "task" in named and named["task"] not in (tasks := registry.names("tasks")):
-        raise UnknownName("task", named["task"], tasks)
-    return functools.partial(function, *plain, **options)
+    if (folder / paths.PARAMS).is_file():
+        return folder
+    wanted = (paths.DAG, paths.PARAMS)
+    return next((p for p in folder.parents if all((p / name).is_file() for name in wanted)), None)
 
 
-def _shown(name: str, default: Any) -> str:
-    """An option as a usage shows it."""
-    return f"--{name}" if default is False else f"--{name} {default or 'VALUE'}"
+class Name(click.ParamType[str]):
+    """A name out of a known set: completed by the shell, and an unknown one gets a suggestion.
+
+    Args:
+        kind: What it names, for messages.
+        known: The known names, for the context of a command line.
+    """
+
+    def __init__(self, kind: str, known: Callable[[click.Context | None], Iterable[str]]) -> None:
+        self.name = kind
+        self.known = known
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name as it is known; `-` and `_` are not told apart.
+
+        Raises:
+            UnknownName: there is no such name.
+        """
+        known = [*self.known(ctx)]
+        if value in known:
+            return value
+        for name in known:
+            if name.replace("_", "-") == value.replace("_", "-"):
+                return name
+        raise UnknownName(self.name, value, known)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem[str]]:
+        """The known names that start with what is typed."""
+        return [CompletionItem(name) for name in self.known(ctx) if name.startswith(incomplete)]
 
 
-def _sorted_out(
-    given: list[str], optional: Mapping[str, Any], usage: str
-) -> tuple[list[str], dict[str, Any]]:
-    """The plain arguments, and the options `--NAME VALUE` or `--NAME=VALUE`, and flags."""
-    plain: list[str] = []
-    options: dict[str, Any] = {}
-    words = iter(given)
-    for word in words:
-        if not word.startswith("--"):
-            plain.append(word)
-            continue
-        name, equals, value = word.removeprefix("--").partition("=")
-        if name not in optional:
-            raise UnknownName("option", name, optional, usage)
-        if optional[name] is False and not equals:
-            options[name] = True
-            continue
-        options[name] = value if equals else next(words, "")
-        if not options[name]:
-            raise TandemError(f"--{name} needs a value: {usage}")
-    return plain, options
+class File(click.Path):
+    """A path relative to the user's folder, which the command gets relative to the root."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path as seen from the root."""
+        return ctx.obj.from_root(value) if ctx else str(value)
 
 
-def check() -> None:
-    """Check the whole of params.yaml; all mistakes are reported at once."""
-    from tandem.core import params_check  # it imports all stages
-    from tandem.engines import dvc_stages
+class Artifact(File):
+    """A name that the lineage knows; one of a file in the user's folder is a path from there."""
 
-    params_check.check(params.read(), dvc_stages.sections)
-
-
-def overlay(top: str, base: str) -> None:
-    """Merge the values of one params file into another, which is rewritten."""
-    from tandem.core import params_file
-    from tandem.engines import dvc_stages
-
-    params_file.overlay(Path(top), Path(base), dvc_stages.sections)
-    if Path(base) == paths.PARAMS:
-        from tandem.engines import plan
-
-        plan.remember_check()  # the result has just been checked, which takes seconds
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or the path as seen from the root; what follows `#` stays."""
+        path, mark, key = value.partition("#")
+        if ctx is None or not (ctx.obj.folder / path).exists():
+            return str(value)
+        return f"{ctx.obj.from_root(path)}{mark}{key}"
 
 
-def predict(task: str, variant: str = "base", batch: str = "1") -> None:
-    """Answer lines of text with a trained model, as JSON lines."""
-    from tandem import predict as module  # it loads a stage, which no other tool needs
+class Number(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"
+
+
+def variants(context: click.Context | None) -> list[str]:
+    """The model folders that a task may have, and those that it has."""
+    task = (context.params.get("task") if context else None) or "*"
+    models = (path for path in Path().glob(str(paths.model(task, "*"))) if path.is_dir())
+    return sorted({*paths.VARIANTS, *registry.names("compression"), *(m.name for m in models)})
+
+
+def formats(_: click.Context | None) -> list[str]:
+    """The formats that the lineage can be exported to."""
+    return [name.replace("_", "-") for name in registry.names("lineage.exports")]
+
+
+TASK = Name("task", lambda _: registry.names("tasks"))
+METHOD = Name("compression method", lambda _: registry.names("compression"))
+VARIANT = Name("variant", variants)
+FORMAT = Name("export format", formats)
+SHELLS = ("bash", "zsh", "fish")
+SHELL = Name("shell", lambda _: SHELLS)
+ARGUMENTS: dict[str, tuple[Name, str]] = {
+    "task": (TASK, f"One of {', '.join(registry.names('tasks'))}."),
+    "method": (METHOD, f"One of {', '.join(registry.names('compression'))}."),
+    "variant": (VARIANT, "A folder below models/TASK: base, aligned, or a compression method."),
+}
+"""The type and the help of each argument that several commands take."""
+
+
+class Command(click.Command):
+    """A command whose docstring is its help: a first line, text, and examples.
+
+    Args:
+        in_project: Whether it needs a project.
+    """
+
+    def __init__(self, *arguments: Any, in_project: bool = True, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.in_project = in_project
+        self.summary, self.text, self.examples = documentation(self.help or "")
+        self.help = "\n\n".join([self.summary, *self.text])
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The arguments, then each option by its name."""
+        pieces, options = [], []
+        for param in self.params:
+            pieces += param.get_usage_pieces(ctx)
+            if isinstance(param, click.Option):
+                value = "" if param.is_flag else f" {param.make_metavar(ctx)}"
+                options.append(f"[{param.opts[-1]}{value}]")
+        return pieces + options
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        """The first line of the help; what follows a colon is left out if it is too long."""
+        whole = self.summary.removesuffix(".")
+        start = re.split("[:;] ", whole, maxsplit=1)[0]
+        short = (text for text in (whole, start) if len(text) <= limit)
+        return next(short, super().get_short_help_str(limit))
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Convert the arguments; a mistake knows the command that it is about."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command.
+
+        Raises:
+            TandemError: it needs a project, and there is none.
+        """
+        if self.in_project and ctx.obj.root is None:
+            raise TandemError(
+                f"there is no project here: neither {ctx.obj.folder} nor a folder above it has "
+                f"{paths.DAG} and {paths.PARAMS}; change to a folder of a project"
+            )
+        return super().invoke(ctx)
+
+
+def documentation(docstring: str) -> tuple[str, list[str], list[str]]:
+    """The first line, the other paragraphs and the examples of a docstring.
+
+    An indented paragraph of commands holds examples. A paragraph with columns keeps its lines: it
+    gets the mark that Click has for that.
+    """
+    summary, *paragraphs = inspect.cleandoc(docstring).split("\n\n")
+    text: list[str] = []
+    examples: list[str] = []
+    for paragraph in paragraphs:
+        lines = paragraph.splitlines()
+        if all(EXAMPLE.match(each) for each in lines):
+            examples += [each.strip().removeprefix("$ ") for each in lines]
+        else:
+            text.append(f"\b\n{paragraph}" if "  " in paragraph else paragraph)
+    return " ".join(summary.split()), text, examples
+
+
+class Group(Command, click.Group):
+    """Commands below one name; the closest one is suggested for an unknown one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first of `args` names, and the other arguments.
+
+        Raises:
+            UnknownName: there is no such command.
+        """
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            where = ctx.command_path if ctx.parent else ""
+            raise UnknownName("command", args[0], self.list_commands(ctx), where)
+        return super().resolve_command(ctx, args)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The options, then the place of the command."""
+        return [*super().collect_usage_pieces(ctx), self.subcommand_metavar]
+
+    def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
+        """The headings of the help, each with its commands by name."""
+        yield "Commands", list(self.members(ctx))
+
+    def members(self, ctx: click.Context) -> Iterator[tuple[str, Command]]:
+        """All commands by name."""
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if isinstance(command, Command):
+                yield name, command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands below their headings, one line each."""
+        sections = list(self.sections(ctx))
+        width = max(len(name) for _, commands in sections for name, _ in commands)
+        for heading, commands in sections:
+            with formatter.section(heading):
+                limit = formatter.width - width - 6
+                rows = [(f"{name:{width}}", c.get_short_help_str(limit)) for name, c in commands]
+                formatter.write_dl(rows)
+
+
+class Commands(Group):
+    """All commands: the stages, each made from its module when it is asked for, and the tools."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return [*stages(), *(str(tool.name) for tools in TOOLS.values() for tool in tools)]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of this name, if there is one."""
+        for tool in (tool for tools in TOOLS.values() for tool in tools):
+            if tool.name == name:
+                return tool
+        return stage(name) if name in stages() else None
+
+    def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
+        """The stages in the order of the data flow, then the tools by their purpose."""
+        yield "Stages of the pipeline, in the order of the data", [(n, stage(n)) for n in stages()]
+        for heading, tools in TOOLS.items():
+            listed: list[tuple[str, Command]] = []
+            for tool in tools:
+                below = tool.members(ctx) if isinstance(tool, Group) else [("", tool)]
+                listed += [(f"{tool.name} {name}".strip(), command) for name, command in below]
+            yield heading, listed
+
+
+def stages() -> list[str]:
+    """The commands of all stages, in the order in which dvc.yaml first uses them; others follow."""
+    text = paths.DAG.read_text(encoding="utf-8") if paths.DAG.is_file() else ""
+    used = list(dict.fromkeys(re.findall(r"^\s*cmd: tandem ([\w-]+)", text, re.MULTILINE)))
+    known = [name.replace("_", "-") for name in registry.names("stages")]
+    return [name for name in used if name in known] + [name for name in known if name not in used]
+
+
+def stage(name: str) -> Command:
+    """The command that runs a stage, by the source of its module."""
+    source = (STAGES / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    module = ast.parse(source)
+    functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
+    (function,) = [node for node in functions if node.name == "main"]
+
+    @click.pass_obj
+    def work(call: Call, /, **arguments: Any) -> None:
+        run_stage(name, call.words, arguments)
+
+    parameters = list(parameters_of(function))
+    return Command(name, callback=work, params=parameters, help=ast.get_docstring(module))
+
+
+def parameters_of(function: ast.FunctionDef) -> Iterator[click.Parameter]:
+    """The parameters of a stage's `main`: arguments, or options where they have a default."""
+    names = function.args.args
+    required = len(names) - len(function.args.defaults)
+    for parameter in names[:required]:
+        kind, text = ARGUMENTS.get(parameter.arg, (type_of(parameter), None))
+        yield click.Argument([parameter.arg], type=kind, help=text)
+    for parameter, default in zip(names[required:], function.args.defaults, strict=True):
+        kind, text = ARGUMENTS.get(parameter.arg, (type_of(parameter), None))
+        option, value = f"--{parameter.arg.replace('_', '-')}", ast.literal_eval(default)
+        flag = value is False
+        yield click.Option([option], type=kind, help=text, default=value, is_flag=flag)
+
+
+def type_of(parameter: ast.arg) -> type[Any]:
+    """The type that a parameter is annotated with."""
+    types = {"bool": bool, "float": float, "int": int, "str": str}
+    return types[ast.unparse(parameter.annotation)] if parameter.annotation else str
+
+
+def run_stage(name: str, words: Sequence[str], arguments: dict[str, Any]) -> None:
+    """Run a stage, log its cost, and write its record if dvc.yaml declares the command."""
+    from tandem.core import determinism, params
+    from tandem.core.provenance import imported_modules, record_run
+    from tandem.engines import cost
+    from tandem.engines.dvc_stages import find_stage
+
+    os.environ.update(determinism.environment(params.project().runtime))
+    declared = find_stage(" ".join(["tandem", *words]), os.environ.get("DVC_STAGE"))
+    runner = imported_modules()
+    module = registry.load("stages", name.replace("-", "_"))
+    with cost.log_cost(*words), record_run(declared, runner) if declared else nullcontext():
+        done = module.main(**arguments)
+    if isinstance(done, str):
+        print(done)
+
+
+def argument(name: str) -> Callable[[Any], Any]:
+    """An argument that several commands take."""
+    kind, text = ARGUMENTS[name]
+    return click.argument(name, type=kind, help=text)
+
+
+def json_option(schema: str) -> Callable[[Any], Any]:
+    """The option `--json`."""
+    text = f"Print JSON, as docs/schemas/{schema}.json describes it."
+    return click.option("--json", is_flag=True, help=text)
+
+
+def show(answer: Any, text: str | Iterable[str], json: bool) -> None:
+    """Print an answer as JSON, or its text."""
+    from json import dumps
+
+    if json:
+        print(dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        print(text if isinstance(text, str) else "\n".join(text))
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "stage"), counted(4, "task")
+    ('1 stage', '4 tasks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@click.command(cls=Command)
+@argument("task")
+@click.option("--variant", type=VARIANT, default="base", help=ARGUMENTS["variant"][1])
+@click.option("--batch", type=Number(min=1), default=1, metavar="N", help="Answer N lines at once.")
+def predict(task: str, variant: str, batch: int) -> None:
+    """Answer lines of text with a trained model, as JSON.
+
+    Texts are read from standard input, one per line, in UTF-8; on a terminal, Ctrl-D ends the
+    input. Each answer is one JSON object on one line. Texts are cleaned as in training, and `text`
+    in the answer is the cleaned text. The answer to an empty line has null or empty values.
+
+        echo "turn on the kitchen light" | tandem predict intent
+        echo "Add a device" | tandem predict translation --variant int8
+    """
+    from tandem import predict as module
 
     module.predict(task, variant, batch)
 
 
-def tune(task: str, trials: str) -> None:
-    """Search for better training params of a task, and write them into params.yaml."""
-    from tandem import tuning  # it loads a stage, which no other tool needs
+@click.command(cls=Command)
+@json_option("cost")
+def cost(json: bool) -> None:
+    """Print what each stage cost: seconds, CPU seconds, peak memory.
 
-    tuning.tune(task, trials)
+    The figures are of the last run of each stage on this machine, the longest first. Stages that
+    were restored from a cache are not listed.
+
+        tandem cost
+        tandem cost --json
+    """
+    from tandem.engines import cost as module
+
+    rows = module.last_runs()
+    show(rows, module.table(rows), json)
 
 
-def attest(key: str, to: str = "attestation.jsonl") -> None:
-    """Sign the records of the commit at hand with an Ed25519 key."""
-    from tandem.lineage.attestation import sign as module
+@click.command(cls=Command)
+@click.option("--add", metavar="KIND", help="Add this kind of CPU to workflow/fingerprints.")
+@json_option("doctor")
+def doctor(add: str | None, json: bool) -> int:
+    """Check this machine: versions, tools, disk, and the bits that it computes.
 
-    module.attest(key, to)
+    Each check prints one line; a problem ends with what to do. The exit code is 1 if there is a
+    problem, else 0.
+
+        tandem doctor
+        tandem doctor --json
+    """
+    from tandem.machine import doctor as module
+
+    return module.main(add or "", json)
 
 
-def lineage_export(form: str, to: str = "") -> None:
-    """Write the lineage in a format that other tools read."""
+@click.group(cls=Group, in_project=False)
+def lineage() -> None:
+    """Trace artifacts, numbers, params and sources.
+
+    Each stage writes a record of its run: inputs, outputs, params, code, packages. These commands
+    read the records below reports/lineage.
+
+        tandem lineage show models/intent/base
+        tandem lineage impact vaderSentiment
+        tandem lineage diff HEAD~1 HEAD
+        tandem lineage export prov
+    """
+
+
+@lineage.command("show", cls=Command)
+@click.argument("name", type=Artifact(), help="What to explain.")
+@json_option("lineage-show")
+def lineage_show(name: str, json: bool) -> None:
+    """Show everything behind an artifact or a number.
+
+    The answer goes back to the pinned sources: stages, inputs, params, code, packages, commits.
+    NAME is one of:
+
+    train@sentiment                           a stage of dvc.yaml
+    models/intent/base                        an artifact, or a file or folder of one
+    reports/metrics/…/NAME.json#KEY           a value of a metrics file; KEY has dots
+    reports/summary.json#TASK/VARIANT/METRIC  a row of the summary
+    reports/summary.json#N                    the same by its number, from 0
+
+        tandem lineage show models/intent/base
+        tandem lineage show reports/summary.json#sentiment/base/accuracy
+    """
+    from tandem.lineage.queries import show as module
+
+    answer = module.query(name)
+    show(answer, module.to_text(answer), json)
+
+
+@lineage.command("impact", cls=Command)
+@click.argument("name", type=Artifact(), help="A path, stage, param, pinned source or row.")
+@json_option("lineage-impact")
+def lineage_impact(name: str, json: bool) -> None:
+    """Show everything that came from a path, param, source or row.
+
+    A source is named as in params.yaml, with or without its version; a row by its id.
+
+        tandem lineage impact vaderSentiment
+        tandem lineage impact sentiment.clean
+        tandem lineage impact movie/3
+    """
+    from tandem.lineage.queries import impact as module
+
+    answer = module.query(name)
+    show(answer, module.to_text(answer), json)
+
+
+@lineage.command("diff", cls=Command)
+@click.argument("first", metavar="REV1", help="The older revision.")
+@click.argument("last", metavar="REV2", help="The newer revision.")
+@click.argument(
+    "name",
+    type=Artifact(),
+    required=False,
+    help="Only what is behind this name, as in `tandem lineage show`.",
+)
+@json_option("lineage-diff")
+def lineage_diff(first: str, last: str, name: str | None, json: bool) -> None:
+    """Show what changed between two revisions, and why.
+
+    Revisions are those of Git: branches, tags, commits. Of each stage that differs, its own reasons
+    are listed (params, code, packages, sources), and the stages that it follows from.
+
+        tandem lineage diff HEAD~1 HEAD
+        tandem lineage diff HEAD~1 HEAD reports/metrics/evaluate/intent-base.json#accuracy.value
+    """
+    from tandem.lineage.queries import diff as module
+
+    answer = module.query(first, last, name)
+    show(answer, module.to_text(answer), json)
+
+
+@lineage.command("export", cls=Command)
+@click.argument("form", metavar="FORMAT", type=FORMAT, help=f"One of {', '.join(formats(None))}.")
+@click.option("--to", type=File(), metavar="FOLDER", help="Instead of the format's own folder.")
+@json_option("lineage-export")
+def lineage_export(form: str, to: str | None, json: bool) -> None:
+    """Write the lineage in a format that other tools read.
+
+    The files are written into exports/FORMAT, or next to dvc.yaml if the format demands it. Older
+    files of the same names are replaced.
+
+        tandem lineage export prov
+        tandem lineage export ro-crate
+    """
     from tandem.lineage import export
 
-    export.export(form, to)
+    files = export.export(form, to or "")
+    text = f"{counted(len(files), 'file')} written: {', '.join(files)}"
+    show({"format": form, "files": files}, text, json)
 
 
-def lineage_show(name: str, json: bool = False) -> None:
-    """Tell all that is behind an artifact or a number, back to its pinned sources."""
-    from tandem.lineage.queries import show
-
-    _tell(show.query(name), show.to_text, json)
-
-
-def lineage_impact(name: str, json: bool = False) -> None:
-    """Tell all that came from a path, a param, a source or a row."""
-    from tandem.lineage.queries import impact
-
-    _tell(impact.query(name), impact.to_text, json)
-
-
-def lineage_diff(rev1: str, rev2: str, *metric: str, json: bool = False) -> None:
-    """Tell what changed between two revisions, maybe upstream of one metric alone."""
-    from tandem.lineage.queries import diff
-
-    _tell(diff.query(rev1, rev2, *metric), diff.to_text, json)
-
-
+@click.command(cls=Command)
+@click.option("--rev", metavar="REV", help="Audit this revision of Git, not the workspace.")
+@click.option("--bundle", type=File(), metavar="FILE", help="Compare with these signed statements.")
+@click.option("--key", type=File(), metavar="FILE", help="The public key of the signed statements.")
+@click.option("--rerun", type=Number(min=1), metavar="N", help="Run N sampled stages again.")
+@json_option("audit")
 def audit(
-    rev: str = "", bundle: str = "", key: str = "", rerun: str = "", json: bool = False
+    rev: str | None, bundle: str | None, key: str | None, rerun: int | None, json: bool
 ) -> int:
-    """Check that records, dvc.lock, artifacts, code, params and pins agree; 1 if they do not."""
+    """Check that records, artifacts, code and params agree.
+
+    Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages and pins. Each
+    disagreement is one line with its place. The exit code is 1 if there is one, else 0. --bundle
+    and --key belong together; --rev goes with neither of them nor with --rerun.
+
+        tandem audit
+        tandem audit --rev HEAD
+        tandem audit --rerun 3
+        tandem audit --bundle attestation.jsonl --key ~/.ssh/id_ed25519.pub
+    """
     from tandem.lineage.audit import command
 
-    return command.main(rev, bundle, key, rerun, json)
+    return command.main(rev or "", bundle or "", key or "", rerun or 0, json)
 
 
-def doctor(add: str = "", json: bool = False) -> int:
-    """Check this machine: its bits, Python, packages, Git, DVC, disk; 1 if there is a problem."""
-    from tandem.machine import doctor as module  # it imports DVC
+@click.command(cls=Command)
+@click.argument("key", type=File(), help="A private Ed25519 key, PEM or OpenSSH.")
+@click.option("--to", type=File(), metavar="FILE", help="Instead of attestation.jsonl in the root.")
+@json_option("attest")
+def attest(key: str, to: str | None, json: bool) -> None:
+    """Sign the records of the current commit.
 
-    return module.main(add, json)
+    `tandem audit --bundle FILE --key PUBLIC_KEY` checks them in any clone of that commit.
+
+        tandem attest ~/.ssh/id_ed25519
+    """
+    from tandem.lineage.attestation import sign as module
+
+    done = module.attest(key, to or "attestation.jsonl")
+    statements = counted(done["statements"], "signed statement")
+    text = f"{statements} about commit {done['commit'][:10]} written to {done['file']}"
+    show(done, text, json)
 
 
-def _tell(answer: dict[str, Any], words: Callable[[dict[str, Any]], list[str]], json: bool) -> None:
-    """Print an answer in words or as JSON."""
-    from json import dumps
+@click.command(cls=Command)
+@json_option("check")
+def check(json: bool) -> None:
+    """Check params.yaml and report all mistakes at once.
 
-    print(dumps(answer, ensure_ascii=False, indent=2) if json else "\n".join(words(answer)))
+    Keys, types, limits and names of plug-ins are checked, for all tasks.
+
+        tandem check
+    """
+    from tandem.core import params, params_check
+    from tandem.engines import dvc_stages
+
+    params_check.check(params.read(), dvc_stages.sections)
+    done: dict[str, Any] = {"file": str(paths.PARAMS), "tasks": params.project().tasks}
+    text = f"{paths.PARAMS} is valid: {counted(len(done['tasks']), 'task')}"
+    if paths.DAG.exists():
+        done["stages"] = [each.name for each in dvc_stages.stages()]
+        text += f", {counted(len(done['stages']), 'stage')}"
+    show(done, text, json)
 
 
-TOOLS: dict[str, Callable[..., Any]] = {
-    "attest": attest,
-    "audit": audit,
-    "check": check,
-    "cost": cost.show,
-    "doctor": doctor,
-    "lineage diff": lineage_diff,
-    "lineage export": lineage_export,
-    "lineage impact": lineage_impact,
-    "lineage show": lineage_show,
-    "overlay": overlay,
-    "predict": predict,
-    "tune": tune,
+@click.command(cls=Command)
+@click.argument("top", type=File(), help="The file with the values.")
+@click.argument("base", type=File(), help="The file that is changed; its comments are kept.")
+@json_option("overlay")
+def overlay(top: str, base: str, json: bool) -> None:
+    """Merge the values of one params file into another.
+
+    Nothing is written if the result is not valid.
+
+        tandem overlay params.smoke.yaml params.yaml
+    """
+    from tandem.core import params_file
+    from tandem.engines import dvc_stages
+
+    keys = params_file.overlay(Path(top), Path(base), dvc_stages.sections)
+    if Path(base) == paths.PARAMS:
+        from tandem.engines import plan
+
+        plan.remember_check()  # the result has just been checked, which takes seconds
+    text = f"{counted(len(keys), 'value')} of {top} merged into {base}"
+    show({"top": top, "base": base, "keys": keys}, text, json)
+
+
+@click.command(cls=Command)
+@argument("task")
+@click.argument("trials", type=Number(min=1), help="How many models to train.")
+@json_option("tune")
+def tune(task: str, trials: int, json: bool) -> None:
+    """Search for better training params of a task.
+
+    The ranges are in the section TASK.tune of params.yaml; docs/training.md shows one. Trials are
+    scored on validation rows, and the best params are written into params.yaml. With --json,
+    progress goes to standard error.
+
+        tandem tune sentiment 20
+    """
+    from tandem import tuning
+
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        done = tuning.tune(task, trials)
+    show(done, tuning.words(done), json)
+
+
+def next_words(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """The commands that may follow in `tandem help`."""
+    context = context_of(ctx.find_root(), ctx.params.get("words") or ())
+    if not isinstance(context.command, click.Group):
+        return []
+    return context.command.shell_complete(context, incomplete)
+
+
+def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
+    """The context of the command that `words` name, below the one of `context`.
+
+    Raises:
+        UnknownName: there is no such command.
+        UsageError: a command before it has none below it.
+    """
+    for word in words:
+        if not isinstance(context.command, click.Group):
+            raise click.UsageError(f"{context.command_path} has no commands", context)
+        name, command, _ = context.command.resolve_command(context, [word])
+        context = click.Context(command or COMMANDS, info_name=name, parent=context)
+    return context
+
+
+@click.command("help", cls=Command, in_project=False)
+@click.argument(
+    "words", nargs=-1, metavar="[COMMAND]...", shell_complete=next_words, help="As it is called."
+)
+@click.pass_context
+def help_(ctx: click.Context, words: Sequence[str]) -> None:
+    """Print the help of a command.
+
+    It is the same as `tandem COMMAND --help`.
+
+        tandem help clean
+        tandem help lineage show
+    """
+    print(context_of(ctx.find_root(), words).get_help())
+
+
+@click.command(cls=Command, in_project=False)
+@click.argument("shell", type=SHELL, help=f"One of {', '.join(SHELLS)}.")
+def completion(shell: str) -> None:
+    """Print a script that completes commands in a shell.
+
+    It completes commands, tasks, variants, formats and options. Put it where the shell finds it,
+    then start a new shell. The example is for the current bash.
+
+    bash  mkdir -p ~/.local/share/bash-completion/completions
+          tandem completion bash > ~/.local/share/bash-completion/completions/tandem
+    zsh   mkdir -p ~/.zfunc; tandem completion zsh > ~/.zfunc/_tandem
+          and in ~/.zshrc, before `compinit`: fpath+=~/.zfunc
+    fish  mkdir -p ~/.config/fish/completions
+          tandem completion fish > ~/.config/fish/completions/tandem.fish
+
+        source <(tandem completion bash)
+    """
+    made = get_completion_class(shell)
+    if made is not None:
+        print(made(COMMANDS, {}, "tandem", COMPLETE).source())
+
+
+TOOLS: dict[str, tuple[Command, ...]] = {
+    "Use and inspect": (predict, cost, doctor),
+    "Trace and verify": (lineage, audit, attest),
+    "Params": (check, overlay, tune),
+    "Command line": (help_, completion),
 }
+
+
+@click.group(
+    cls=Commands,
+    in_project=False,
+    context_settings=SETTINGS,
+)
+@click.version_option(__version__, message="tandem %(version)s")
+def commands() -> None:
+    """Run a stage of the pipeline, or a tool.
+
+    `dvc repro` and `snakemake` run the whole pipeline. `tandem COMMAND --help` shows the arguments
+    of a command, what it reads and writes, and an example.
+
+        tandem clean sentiment
+        tandem lineage show models/intent/base
+        echo "turn on the kitchen light" | tandem predict intent
+    """
+
+
+COMMANDS: Commands = commands
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Answer lines of text with a trained model, as JSON lines, each as soon as it has come.
+"""Answer lines of text with a trained model: one JSON object per line, as soon as it is known.
 
     echo "turn on the kitchen light" | tandem predict intent
     {"text": "turn on the kitchen light", "label": "HassTurnOn", "spans": [[12, 19, "area"]]}
 
 A line is repaired and masked as the task's rows are before training (`TASK.clean`), and `text` is
-what the model saw, so that spans count in it. No line is dropped: the filters are for training. To
-an empty one there is no answer but its `text`.
+what the model reads, so spans count in it. No line is dropped: the filters are for training. The
+answer to an empty line has the same keys, with null or empty values.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tandem.core import determinism, params, paths
+from tandem.core import determinism, io, params, paths
 from tandem.core import task as tasks
-from tandem.core.errors import DataError, TandemError
+from tandem.core.errors import DataError, StageError, TandemError
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.text.cleaning import CleanParams, clean_row
@@ -31,37 +31,71 @@ NEW_TOKENS = 40
 """How far a generator goes on."""
 
 
-def predict(task: str, variant: str = "base", batch: str = "1") -> None:
+def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     """Answer each line of standard input by the model `variant` of `task`, `batch` lines at once.
 
     Raises:
         StageError: the model is missing.
         DataError: a line is not UTF-8.
-        TandemError: `batch` is no number above 0, or `variant` is one that gives no answers.
+        TandemError: `variant` is a model that gives no answers.
     """
-    if not batch.isdecimal() or int(batch) < 1:
-        raise TandemError(f"--batch must be a number above 0, not {batch!r}")
-    runtime = params.project().runtime
+    project = params.project()
+    runtime = project.runtime
     known = tasks.load(task)
-    # a generator can go on before it is adapted; an encoder has no head for the task yet
-    if variant in ("reward", "judge") or (variant == "pretrained" and known.family != "causal"):
-        raise TandemError(
-            f"{paths.model(task, variant)} gives no answers: take base, aligned or a method's name"
-        )
+    require_model(known, variant, project)
     settings = params.load(CleanParams, task, "clean")
+    if sys.stdin.isatty():
+        print(
+            f"Loading {paths.model(task, variant)}. Type one text per line; Ctrl-D ends the input.",
+            file=sys.stderr,
+        )
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
 
     make_torch_deterministic(runtime)
     model = modeling.load(paths.model(task, variant), known)
-    for texts in lines(sys.stdin.buffer, int(batch)):
+    nothing: dict[str, Any] = {}
+    for texts in lines(sys.stdin.buffer, batch):
         rows = [clean_row(blank_row(known, text), known, settings, Counter()) for text in texts]
         told = [row for row in rows if row.text]
         found = iter(answers(model, told, runtime.seed) if told else [])
+        if len(told) < len(rows) and not nothing:
+            nothing = blank(answers(model, [blank_row(known, "a")], runtime.seed)[0])
         for row in rows:
-            answer = {"text": row.text, **(next(found) if row.text else {})}
+            answer = {"text": row.text, **(next(found) if row.text else nothing)}
             print(json.dumps(answer, ensure_ascii=False), flush=True)
+
+
+def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -> None:
+    """Check, before torch is imported, that a model of `task` is there and can answer.
+
+    Raises:
+        StageError: its folder is missing; the line says how it is made.
+        TandemError: it gives no answers.
+    """
+    folder = paths.model(task.name, variant)
+    # A generator can continue a text before it is adapted; an encoder has no head for the task yet.
+    if variant in ("reward", "judge") or (variant == "pretrained" and task.family != "causal"):
+        raise TandemError(f"{folder} gives no answers: take base, aligned or a method's name")
+    made = {"pretrained", "base", *project.methods}
+    if task.name in project.preferences:
+        made.add("aligned")
+    if variant not in made and not folder.exists():
+        raise StageError(
+            f"{folder} is missing, and no stage writes it: `methods` and `preferences` in "
+            f"{paths.PARAMS} decide which models there are"
+        )
+    io.require_exists(folder)
+
+
+def blank(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to no text: the same keys, an empty list for a list, else null.
+
+    >>> blank({"label": "HassTurnOn", "spans": [[12, 19, "area"]]})
+    {'label': None, 'spans': []}
+    """
+    return {key: [] if isinstance(value, list) else None for key, value in answer.items()}
 
 
 def lines(source: BinaryIO, batch: int) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ import functools
 import operator
 from typing import Any
 
-from tandem.core import params, params_check, params_file, registry
+from tandem.core import params, params_check, params_file, paths, registry
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed, pin_environment
 from tandem.core.errors import ParamsError, StageError, UnknownName
@@ -24,15 +24,16 @@ LOSS = "validation_loss"
 Values = dict[str, Any]
 
 
-def tune(task: str, trials: str) -> None:
-    """Run so many trials, print each, and write the best values into params.yaml.
+def tune(task: str, trials: int) -> dict[str, Any]:
+    """Run that many trials, print each, and write the best values into params.yaml.
+
+    Returns:
+        `task`, `trials`, `objective`, the best `score` and its `values` by key of `TASK.train`.
 
     Raises:
         ParamsError: params.yaml has no `TASK.tune`, or a range that the stage would not take.
         StageError: no trial ended with a score.
     """
-    if not trials.isdecimal() or int(trials) < 1:
-        raise ParamsError(f"TRIALS must be a number above 0, not {trials!r}")
     params_check.check(params.read(), dvc_stages.sections)
     runtime = params.project().runtime
     pin_environment(runtime)  # before torch, which the trials import
@@ -44,9 +45,21 @@ def tune(task: str, trials: str) -> None:
     for key, values in search.ranges.items():
         for end in values.ends:
             changed(task, section["train"], {key: end})
-    best = _search(task, section["train"], search, sign, int(trials), runtime)
+    reached, best = _search(task, section["train"], search, sign, trials, runtime)
     params_file.update_file({task: {"train": nested(best)}}, dvc_stages.sections)
-    print(f"written to params.yaml: {_shown(best)}")
+    return {
+        "task": task,
+        "trials": trials,
+        "objective": search.objective,
+        "score": reached,
+        "values": best,
+    }
+
+
+def words(done: dict[str, Any]) -> str:
+    """What a search found and wrote, in one line."""
+    reached = f"{done['objective']} {done['score']:.6g}"
+    return f"written to {paths.PARAMS}: {_shown(done['values'])} ({reached})"
 
 
 def better(task: str, objective: str) -> int:
@@ -65,8 +78,8 @@ def better(task: str, objective: str) -> int:
 
 def _search(
     task: str, section: Values, search: SearchSpace, sign: int, trials: int, runtime: Runtime
-) -> Values:
-    """The best values of all trials, by key of `TASK.train`."""
+) -> tuple[float, Values]:
+    """The best score of all trials, and its values by key of `TASK.train`."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -90,7 +103,7 @@ def _search(
     study.optimize(attempt, n_trials=trials)
     if not any(trial.value is not None for trial in study.trials):
         raise StageError(f"no trial of {task} ended with a score: narrow the ranges of {task}.tune")
-    return dict(study.best_params)
+    return sign * study.best_value, dict(study.best_params)
 
 
 def suggest(trial: Any, key: str, span: ParamRange) -> Any:

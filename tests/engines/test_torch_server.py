@@ -142,7 +142,7 @@ def test_a_child_stops_with_who_asked(project: Project, by: signal.Signals) -> N
     asked.send_signal(by)
     said = asked.communicate(timeout=10)[1]
     if by == signal.SIGINT:
-        assert asked.returncode == 130 and "run again to go on" in said
+        assert asked.returncode == 130 and "run again to continue" in said
     until(lambda: child not in children.read_text().split())
     assert not (project.root / "ended").exists() and not (project.root / "data").exists()
 

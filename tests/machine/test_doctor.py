@@ -1,6 +1,5 @@
 """tandem doctor: each problem is one line with its cure; and what runs and audits say of bits."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemas
 
 from tandem import cli
 from tandem.core import params
@@ -72,7 +72,7 @@ def test_a_machine_that_is_as_it_should_be(
 ) -> None:
     committed()
     code = cli.main(["doctor", "--json"], in_child=True)
-    answer = json.loads(capsys.readouterr().out)
+    answer = schemas.valid("doctor", capsys.readouterr().out)
     assert {line["check"] for line in answer} == {
         "python", "packages", "git", "dvc", "disk", "mkl", "kernels"
     }  # fmt: skip

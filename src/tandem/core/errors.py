@@ -14,8 +14,10 @@ A file that the system refuses is told of in a line too. Anything else that is r
 of Tandem and keeps its traceback.
 """
 
-import difflib
 from collections.abc import Iterable
+
+INTERRUPTED = "tandem: interrupted; nothing half-written is left, run again to continue"
+"""The line that a user sees after Ctrl-C."""
 
 
 class TandemError(Exception):
@@ -35,18 +37,29 @@ def format_error(error: TandemError | OSError) -> str:
     return f"tandem: {error.filename}: {error.strerror}"
 
 
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown `name`: the closest known name, if one is similar.
+
+    >>> suggest("claen", ["clean", "split"]), suggest("x", ["clean", "split"])
+    (" Did you mean 'clean'?", '')
+    """
+    from difflib import get_close_matches  # loaded only where a message needs it
+
+    closest = get_close_matches(name, [*known], n=1, cutoff=0.5)
+    return f" Did you mean {closest[0]!r}?" if closest else ""
+
+
 class ParamsError(TandemError):
     """params.yaml holds an unknown, missing or ill-typed key."""
 
 
 class UnknownName(TandemError):
-    """A name that nothing answers to; the text offers the nearest one that exists."""
+    """An unknown name; the message suggests the closest known one and lists all."""
 
     def __init__(self, kind: str, name: str, available: Iterable[str], where: str = "") -> None:
         known = sorted(available)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
         place = f" in {where}" if where else ""
+        hint = suggest(name, known)
         super().__init__(f"unknown {kind} {name!r}{place}.{hint} Available: {', '.join(known)}")
 
 

@@ -5,6 +5,7 @@ both write the same bytes. CONTRIBUTING.md describes the form of the file that t
 """
 
 import copy
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,27 @@ from tandem.core.io import atomic_outputs, write_text
 from tandem.core.params_check import SectionReader, check
 
 
-def overlay(top: Path, base: Path, sections_of: SectionReader) -> None:
-    """Lay the values of `top` over those of `base`, and write `base`, comments kept.
+def overlay(top: Path, base: Path, sections_of: SectionReader) -> list[str]:
+    """Merge the values of `top` into those of `base`, and write `base`, comments kept.
+
+    Returns:
+        The keys of the values that were merged, as `sentiment.train.max_steps`.
 
     Raises:
         ParamsError: the result is not valid; `base` stays as it was.
     """
-    update_file(params.read(top), sections_of, base)
+    values = params.read(top)
+    update_file(values, sections_of, base)
+    return list(_keys(values))
+
+
+def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:
+    """The dotted keys of all values that are not mappings with keys of their own."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _keys(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
 def update_file(

@@ -22,6 +22,8 @@ JUDGE = "judge"
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
 CARD = "README.md"
+VARIANTS = ("pretrained", "base", "reward", "judge", "aligned")
+"""The model folders of a task, besides those of compression methods."""
 METHOD = "tandem.json"
 """In a compressed model's folder: the method whose `restore` reads it."""
 
@@ -52,7 +54,7 @@ def preferences(task: str, judge: str) -> Path:
 
 
 def model(task: str, variant: str) -> Path:
-    """A model folder: pretrained, base, reward, judge, aligned, or named after a method."""
+    """A model folder: one of `VARIANTS`, or named after a compression method."""
     return Path("models") / task / variant
 
 

@@ -52,12 +52,22 @@ def runs(root: Path = Path()) -> list[dict[str, Any]]:
         raise StageError(f"{path} is damaged: remove it; later runs write it again") from None
 
 
-def show() -> None:
-    """Print seconds, CPU seconds and peak memory (MB) of each stage's last run, longest first."""
+def last_runs() -> list[dict[str, Any]]:
+    """The last logged run of each stage, longest first."""
     last = {run["stage"]: run for run in runs()}
-    rows = sorted(last.values(), key=lambda run: (-run["seconds"], run["stage"]))
-    print(f"{'seconds':>8} {'CPU s':>8} {'peak MB':>8}  stage")
-    for row in rows:
-        print(f"{row['seconds']:8.1f} {row['cpu_seconds']:8.1f} {row['peak_mb']:8}  {row['stage']}")
+    return sorted(last.values(), key=lambda run: (-run["seconds"], run["stage"]))
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """The lines of a table: seconds, CPU seconds and peak memory (MB) of each run, and of all."""
+    if not rows:
+        return ["no stage has run here yet; the log is " + str(LOG)]
     total = sum(row["cpu_seconds"] for row in rows)
-    print(f"{'':8} {total:8.1f} {max((row['peak_mb'] for row in rows), default=0):8}  all")
+    return [
+        f"{'seconds':>8} {'CPU s':>8} {'peak MB':>8}  stage",
+        *(
+            f"{row['seconds']:8.1f} {row['cpu_seconds']:8.1f} {row['peak_mb']:8}  {row['stage']}"
+            for row in rows
+        ),
+        f"{'':8} {total:8.1f} {max(row['peak_mb'] for row in rows):8}  all",
+    ]

@@ -15,10 +15,13 @@ from tandem.lineage.graph import read
 EXPORTS = Path("exports")
 
 
-def export(form: str, to: str = "") -> None:
+def export(form: str, to: str = "") -> list[str]:
     """Write the files of one format into the folder `to`, or into its own: exports/FORMAT.
 
     Files of that name are replaced; the format's own folder then holds nothing else.
+
+    Returns:
+        The paths of the files.
 
     Raises:
         UnknownName: there is no such format; the nearest is offered.
@@ -39,3 +42,4 @@ def export(form: str, to: str = "") -> None:
     if place == own:
         for path in {*own.iterdir()} - {*finals}:
             io.remove(path)
+    return [str(final) for final in finals]

@@ -46,24 +46,27 @@ class Line:
 
 
 def main(add_kind: str = "", json: bool = False) -> int:
-    """Run all checks and print a line for each; 1 if one found a problem, else 0.
+    """Run all checks, or add a kind of CPU, and print a line for each; 1 for a problem, else 0.
 
     Raises:
         TandemError: the name of a new kind is not that of a file.
     """
     if add_kind and not add_kind.replace("-", "").isalnum():
         raise TandemError(f"--add takes letters, digits and dashes, not {add_kind!r}")
-    if add_kind:
-        print(f"wrote {add(add_kind, here(params.project().runtime))}: commit it")
-        return 0
     lines = []
-    for line in examine():
+    for line in [_added(add_kind)] if add_kind else examine():
         lines.append(line)
         if not json:
             print(line, flush=True)
     if json:
         print(text.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2))
     return int(any(line.state == "problem" for line in lines))
+
+
+def _added(kind: str) -> Line:
+    """Write the file of a new kind of CPU."""
+    path = add(kind, here(params.project().runtime))
+    return Line("kernels", "ok", f"{path} is written: commit it")
 
 
 def examine() -> Iterator[Line]:

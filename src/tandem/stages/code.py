@@ -1,9 +1,10 @@
 """Write which code each stage runs, so that a stage is stale only if that code changed.
 
-reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, which DVC lets no stage depend on
-writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
+Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, which DVC lets no stage depend on
+Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
         closure, without comments and docstrings; the locked versions of the packages they import
-runs as tandem code
+
+    tandem code
 """
 
 from pathlib import Path

@@ -250,7 +250,7 @@ def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace)
     [
         (["--bundle", "b"], "--bundle FILE and --key PUBLIC_KEY go together"),
         (["--rev", "HEAD", "--rerun", "1"], "--rev goes with neither"),
-        (["--rerun", "two"], "--rerun takes a number of stages, not 'two'"),
+        (["--rerun", "two"], "'two' is not a valid whole number"),
         (["--rev", "nowhere"], "there is no revision 'nowhere' here"),
     ],
 )

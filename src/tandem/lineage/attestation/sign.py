@@ -46,8 +46,11 @@ FILES = (paths.DAG, paths.LOCK, paths.PARAMS, paths.REQUIREMENTS)
 SUMMARY = Path("reports/summary.json")
 
 
-def attest(key: str, to: str = "attestation.jsonl") -> None:
+def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
     """Write the signed statements of the records here, all of which must be committed.
+
+    Returns:
+        `file`, the number of `statements` in it, and the `commit` that they are about.
 
     Raises:
         LineageError: the key cannot be used, `to` has no suffix, there is no record, or what the
@@ -63,6 +66,7 @@ def attest(key: str, to: str = "attestation.jsonl") -> None:
     lines = [seal(each, signer) for each in statements(Path(), graph, known, revision)]
     with io.atomic_outputs(Path(to)) as (partial,):
         io.write_bytes(partial, b"".join(lines))
+    return {"file": to, "statements": len(lines), "commit": revision}
 
 
 def statements(

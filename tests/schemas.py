@@ -1,0 +1,18 @@
+"""The schemas of what `tandem COMMAND --json` prints: docs/schemas/COMMAND.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+FOLDER = Path(__file__).parents[1] / "docs/schemas"
+
+
+def valid(command: str, text: str) -> Any:
+    """The answer in `text`, which is valid by the schema of `command`, as `lineage-show`."""
+    schema = json.loads((FOLDER / f"{command}.json").read_text(encoding="utf-8"))
+    Draft202012Validator.check_schema(schema)
+    answer = json.loads(text)
+    Draft202012Validator(schema).validate(answer)
+    return answer
