@@ -572,7 +572,7 @@ def test_a_variant_without_a_folder_is_reported_before_torch_is_imported(project
     for variant, said in (
         ("int8", made),
         ("aligned", "no stage writes it"),
-        ("student", "methods"),
+        ("distilled", "methods"),
     ):
         done = python(RUN, "predict", "sentiment", "--variant", variant, cwd=project)
         error, modules = done.stderr.splitlines()

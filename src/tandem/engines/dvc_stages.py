@@ -14,6 +14,7 @@ from typing import Any
 
 from ruamel.yaml.error import YAMLError
 
+from tandem.core import registry
 from tandem.core.errors import StageError
 from tandem.core.io import parse_yaml
 from tandem.core.paths import DAG, PARAMS
@@ -50,6 +51,9 @@ def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[s
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
+    if not (root / DAG).exists():  # a trial without a pipeline: what is there is checked
+        known = {*registry.names("stages"), *content["methods"]}
+        return {task: known & {*content.get(task, ())} for task in content["tasks"]}
     found: dict[str, set[str]] = {task: set() for task in content["tasks"]}
     for stage in stages(root, content):
         for key in stage.params:
