@@ -1,16 +1,15 @@
 # The DAG of dvc.yaml under Snakemake: Snakemake schedules, DVC executes and records.
 #
-#   snakemake -c2                              what is stale, on two cores
-#   snakemake -c2 models/sentiment/int8        just this, and what it needs
-#   snakemake -n                               what would run
+#   snakemake -c2                              run what is stale, on two cores
+#   snakemake -c2 models/sentiment/int8        run what this output needs
+#   snakemake -n                               print what would run
 #
-# There is nothing to keep in step with dvc.yaml here: workflow/rules/stages.smk makes one rule
-# of each stage.
-from snakemake.settings.enums import RerunTrigger
+# workflow/rules/stages.smk makes one rule of each stage in dvc.yaml, so there is nothing to keep in
+# step with dvc.yaml here.
 from snakemake.utils import min_version
 
-from tandem.engines import plan, torch_server
-from tandem.engines import job
+from tandem.engines import job, locks, plan
+from tandem.patches import snakemake as snakemake_patches
 
 min_version("9.0")
 
@@ -18,15 +17,11 @@ min_version("9.0")
 report: "workflow/report/workflow.rst"
 
 
-# What is stale is DVC's word, by content: Snakemake must not find reasons of its own in what it
-# remembers of earlier runs. The option --rerun-triggers mtime says so too, but a plain
-# `snakemake -n` has to be right without it.
-type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
-workflow.log_missing_metadata_info = plan.say_nothing
-plan.leave_outputs_to_dvc()
+snakemake_patches.patch(workflow)
 plan.use_this_environment()
-with plan.one_line():
-    STAGES = plan.plan() if workflow.is_main_process else plan.read_plan()
+with plan.exit_on_user_error():
+    PLAN = plan.make_plan() if workflow.is_main_process else plan.read_plan()
+STAGES = PLAN.stages
 
 
 rule all:
@@ -39,14 +34,12 @@ include: "workflow/rules/stages.smk"
 
 
 onstart:
-    with plan.one_line():
-        RUN_LOCK = plan.hold()
-        plan.add_sources()
+    with plan.exit_on_user_error():
+        PLAN.start()
     if workflow.local_exec:
-        plan.schedule_at_once(workflow.scheduler)
-        STAGE_SERVER = plan.start_server(RUN_LOCK)
-        TORCH_SERVER = torch_server.start(stage.name for stage in STAGES if stage.stale)
+        snakemake_patches.patch_scheduler(workflow.scheduler)
+        PLAN.start_servers()
 
 
 onsuccess:
-    plan.keep_lock()
+    locks.back_up_dvc_lock()

@@ -32,10 +32,8 @@ WRITES = {
 WRITING = ("src/tandem/core/io.py",)
 # The engines' own state, under fixed names in fixed folders; no artifact and no stage.
 STATE = (
-    "src/tandem/engines/cost.py",
-    "src/tandem/engines/plan.py",
     "src/tandem/engines/",
-    "src/tandem/engines/torch_server.py",
+    "src/tandem/patches/dvc.py",
     "benchmarks/",
 )
 SAVES = {"save_pretrained", "save_file", "write_table", "savefig"}

@@ -1,11 +1,11 @@
-# One loop, one rule a stage of dvc.yaml.
+# One loop, one rule per stage of dvc.yaml.
 #
-# A stale stage gets a file as an input that is newer than its outputs: its reason to run. The
-# other inputs are ancient(), so that no mtime starts anything, save those that a stale stage
-# makes, which have to run first. DVC restores from its cache what turns out unchanged.
+# A stale stage has one more input, its trigger file, which is newer than its outputs. All other
+# inputs are ancient(), so that no modification time starts a job, except the outputs of stale
+# stages, which have to be written first. DVC restores from its cache what turns out unchanged.
 #
-# What DVC tells of its progress goes nowhere; --quiet would take its errors along. `tee -i`
-# outlives Ctrl-C, so that what an interrupted stage says last is seen.
+# DVC's progress on stdout is discarded; --quiet would also discard its errors. `tee -i` ignores
+# Ctrl-C, so that the last lines of an interrupted stage are shown.
 STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
 
 for stage in STAGES:
@@ -15,12 +15,12 @@ for stage in STAGES:
             stage.name
         input:
             [path if path in STALE_OUTPUTS else ancient(path) for path in stage.inputs],
-            reason=str(stage.reason) if stage.stale else [],
+            trigger=str(stage.trigger_file) if stage.stale else [],
         output:
             [
                 (
                     directory(path)
-                    if dag.is_folder(path)
+                    if plan.is_folder(path)
                     else (
                         report(
                             path, category=stage.group, caption="../report/stage.rst"
@@ -32,7 +32,7 @@ for stage in STAGES:
                 for path in stage.outputs
             ],
         log:
-            str(stage.log),
+            str(stage.log_file),
         priority: stage.priority
         conda:
             "../envs/tandem.yaml"

@@ -142,7 +142,7 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
         seed=runtime.seed,
         sources=list(find_pins(values)),
         packages=code.packages,
-        pins=determinism.pins(runtime, mkl.in_force()),
+        pins=determinism.pins(runtime, mkl.current_dispatch()),
     )
     if stage.record:
         with io.atomic_outputs(Path(stage.record)) as (partial,):

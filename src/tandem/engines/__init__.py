@@ -1,1 +1,1 @@
-"""What knows DVC or Snakemake; no stage depends on it."""
+"""Everything that knows DVC or Snakemake. Of the stages, only `code` depends on it."""

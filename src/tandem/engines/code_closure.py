@@ -1,15 +1,15 @@
 """The code that a stage can run: the import closure of its module, and the packages it imports.
 
 The closure is computed from syntax trees, without importing anything. It starts at the stage's
-module and follows imports wherever they are in a file. A plug-in is imported by a name that is
-known at run time only, so the closure holds the plug-ins that are named by the stage's command,
-by the values of its params, or by a string in the code that is already part of the closure:
+module and follows imports anywhere in a file. A plug-in is imported by a name that is known only at
+run time. So the closure contains the plug-ins that are named by the stage's command, by the values
+of its params, or by a string in code that is already part of the closure:
 
     tandem train intent ── stages.train ── registry.load("tasks", …) ── tasks.intent
                                                family = "tagging"
-                                           registry.load("modeling", …) ── modeling.tagging
+                           registry.load("modeling.families", …) ── modeling.families.tagging
 
-`tandem.core.provenance` compares the closure with what a stage has imported when it ends.
+When a stage ends, `tandem.core.provenance` compares the closure with the imported modules.
 """
 
 import ast
@@ -29,27 +29,29 @@ from tandem.core.source_digest import source_digest, tree_digest
 
 PACKAGE = "tandem"
 ALWAYS = (f"{PACKAGE}.core.determinism",)
-"""Modules that every stage depends on: `tandem` sets their pins before the stage's module runs."""
-PLUGIN_CALLS = {"registry.load", "params.plugin", "plugin"}
+"""Modules that every stage depends on: `tandem` uses them before it imports the stage's module."""
+PLUGIN_CALLS = {"registry.load", "plugin_field"}
+"""Functions whose first argument is a package of plug-ins that are chosen by name."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """What one source file imports and names."""
+    """What one source file imports and mentions."""
 
     path: str
-    """Below src."""
+    """Relative to src."""
     imports: frozenset[str]
     """Dotted names; `from a import b` gives both `a` and `a.b`."""
-    kinds: frozenset[str]
+    plugin_packages: frozenset[str]
     """Packages whose plug-ins the file loads by name."""
     strings: frozenset[str]
+    """String constants, without docstrings."""
     digests: Mapping[str, str]
-    """Path below src → digest, of the file and of its package's files that are not Python."""
+    """Path relative to src → digest, of the file and of its package's files other than Python."""
 
 
 class Closures:
-    """Computes closures below a project's root; each file is parsed once."""
+    """Computes the closures of a project's stages; each file is parsed once."""
 
     def __init__(self, root: Path = Path()) -> None:
         self.root = root
@@ -63,13 +65,13 @@ class Closures:
         return locked_versions(self.root)
 
     def code(self, stage: StageSpec, content: Mapping[str, Any]) -> StageCode:
-        """The code of a stage under the params `content`.
+        """The code of a stage, if `content` is the content of params.yaml.
 
         Raises:
             StageError: the stage's module is missing, or a file cannot be parsed.
         """
         modules = self.closure(stage, content).values()
-        files = {name: digest for module in modules for name, digest in module.digests.items()}
+        files = {path: digest for module in modules for path, digest in module.digests.items()}
         return StageCode(files=dict(sorted(files.items())), packages=self._packages(modules))
 
     def closure(self, stage: StageSpec, content: Mapping[str, Any]) -> dict[str, Module]:
@@ -79,38 +81,41 @@ class Closures:
         if self.module(start) is None:
             raise StageError(f"{paths.DAG}: {stage.name} runs {stage.command!r}: no such command")
         strings = {*arguments, *_strings({key: value_of_key(content, key) for key in stage.params})}
-        kinds = set[str]()
-        found: dict[str, Module] = {}
-        todo = {start, *ALWAYS}
-        while todo:
-            for name in {part for dotted in todo for part in _with_parents(dotted)} - found.keys():
+        plugin_packages = set[str]()
+        closure: dict[str, Module] = {}
+        pending = {start, *ALWAYS}
+        while pending:
+            dotted = {part for name in pending for part in _with_parents(name)}
+            for name in dotted - closure.keys():
                 module = self.module(name)
                 if module is not None:
-                    found[name] = module
+                    closure[name] = module
                     strings |= module.strings
-                    kinds |= module.kinds
-            plugins = {f"{PACKAGE}.{kind}.{n}" for kind in kinds for n in self.plugins(kind)}
-            todo = {name for module in found.values() for name in module.imports}
-            todo |= {name for name in plugins if name.rpartition(".")[2] in strings}
-            todo = {name for name in todo - found.keys() if self.module(name)}
-        return found
+                    plugin_packages |= module.plugin_packages
+            # A new string may name a plug-in of a package that was found earlier, so all are
+            # compared again.
+            plugins = {f"{PACKAGE}.{p}.{name}" for p in plugin_packages for name in self.plugins(p)}
+            pending = {name for module in closure.values() for name in module.imports}
+            pending |= {name for name in plugins if name.rpartition(".")[2] in strings}
+            pending = {name for name in pending - closure.keys() if self.module(name)}
+        return closure
 
     def _module(self, name: str) -> Module | None:
-        """The module of the package that has this dotted name, if there is one."""
+        """The module of Tandem with this dotted name; None if there is none."""
         path = self._file(name)
         return self._parsed(path, name) if path else None
 
-    def _plugins(self, kind: str) -> list[str]:
-        """The names of the modules in the folder of a kind of plug-in."""
-        folder = self.root / paths.SOURCE / Path(PACKAGE, *kind.split("."))
+    def _plugins(self, package: str) -> list[str]:
+        """The names of the modules in the folder of a package of plug-ins."""
+        folder = self.root / paths.SOURCE / Path(PACKAGE, *package.split("."))
         return sorted(path.stem for path in folder.glob("*.py"))
 
     def _file(self, module: str) -> Path | None:
         if module.partition(".")[0] != PACKAGE:
             return None
         base = self.root.joinpath(paths.SOURCE, *module.split("."))
-        places = base / "__init__.py", base.with_suffix(".py")
-        return next((path for path in places if path.is_file()), None)
+        candidates = base / "__init__.py", base.with_suffix(".py")
+        return next((path for path in candidates if path.is_file()), None)
 
     def _parsed(self, path: Path, name: str) -> Module:
         try:
@@ -120,11 +125,11 @@ class Closures:
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         nodes = list(ast.walk(tree))
         docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-        below = path.relative_to(self.root / paths.SOURCE).as_posix()
+        relative = path.relative_to(self.root / paths.SOURCE).as_posix()
         return Module(
-            path=below,
+            path=relative,
             imports=frozenset(name for node in nodes for name in _imports(node, package)),
-            kinds=frozenset(kind for node in nodes for kind in _kinds(node)),
+            plugin_packages=frozenset(name for node in nodes for name in _plugin_packages(node)),
             strings=frozenset(
                 node.value
                 for node in nodes
@@ -132,36 +137,41 @@ class Closures:
                 and isinstance(node.value, str)
                 and id(node) not in docstrings
             ),
-            digests={below: tree_digest(tree)} | self.data_files(path.parent),
+            digests={relative: tree_digest(tree)} | self.data_files(path.parent),
         )
 
     def _data_files(self, folder: Path) -> dict[str, str]:
-        """Digests of a package's files that are not Python: templates, lists of values.
+        """Digests of a package's files other than Python, such as templates and lists of values.
 
-        They are in the package's folder, or in a folder below it that holds no Python.
+        They are in the package's folder, or in a subfolder without Python files.
         """
-        found: list[Path] = []
+        files: list[Path] = []
         for entry in folder.iterdir():
             if entry.is_file() and entry.suffix not in (".py", ".pyc"):
-                found.append(entry)
+                files.append(entry)
             elif entry.is_dir() and entry.name != "__pycache__" and not [*entry.rglob("*.py")]:
-                found += (file for file in entry.rglob("*") if file.is_file())
+                files += (file for file in entry.rglob("*") if file.is_file())
         source = self.root / paths.SOURCE
-        return {file.relative_to(source).as_posix(): source_digest(file) for file in found}
+        return {file.relative_to(source).as_posix(): source_digest(file) for file in files}
 
     def _packages(self, modules: Iterable[Module]) -> dict[str, str]:
+        """Package → locked version, of the packages that the modules import.
+
+        Raises:
+            StageError: a module imports a package that requirements.lock does not list.
+        """
         imported_by = {
             name.partition(".")[0]: module.path for module in modules for name in module.imports
         }
-        found: dict[str, str] = {}
+        versions: dict[str, str] = {}
         for name in imported_by.keys() - sys.stdlib_module_names - {PACKAGE}:
-            owners = {normalized(owner) for owner in installed_modules().get(name, ())}
-            owners &= self.locked.keys()
-            if not owners:
-                where = f"{paths.SOURCE}/{imported_by[name]}"
-                raise StageError(f"{where} imports {name}, which {paths.REQUIREMENTS} lacks")
-            found |= {owner: self.locked[owner] for owner in owners}
-        return dict(sorted(found.items()))
+            packages = {normalized(package) for package in installed_modules().get(name, ())}
+            packages &= self.locked.keys()
+            if not packages:
+                importer = f"{paths.SOURCE}/{imported_by[name]}"
+                raise StageError(f"{importer} imports {name}, which {paths.REQUIREMENTS} lacks")
+            versions |= {package: self.locked[package] for package in packages}
+        return dict(sorted(versions.items()))
 
 
 @cache
@@ -178,7 +188,7 @@ def locked_versions(root: Path = Path()) -> dict[str, str]:
 
 
 def normalized(name: str) -> str:
-    """A package's name in its one spelling (PEP 503).
+    """A package's normalized name (PEP 503).
 
     >>> normalized("ruamel.yaml")
     'ruamel-yaml'
@@ -187,24 +197,24 @@ def normalized(name: str) -> str:
 
 
 def _with_parents(module: str) -> list[str]:
-    """A module and the packages around it, which Python imports first."""
+    """A module and its parent packages, which Python imports first."""
     parts = module.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def _imports(node: ast.AST, package: str) -> Iterator[str]:
-    """The dotted names that a statement of a module of `package` may import."""
+    """The dotted names that a statement in a module of `package` may import."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        above = package.split(".")[: 1 - node.level or None] if node.level else []
-        module = ".".join([*above, *filter(None, [node.module])])
+        parents = package.split(".")[: 1 - node.level or None] if node.level else []
+        module = ".".join([*parents, *filter(None, [node.module])])
         yield module
         yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _kinds(node: ast.AST) -> Iterator[str]:
-    """The kind of plug-in that an expression loads by name."""
+def _plugin_packages(node: ast.AST) -> Iterator[str]:
+    """The package from which an expression loads a plug-in by name."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]
@@ -213,19 +223,19 @@ def _kinds(node: ast.AST) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """All strings in nested params, keys included."""
+    """All strings in nested params, including keys."""
     if isinstance(value, Mapping):
-        for key, below in value.items():
+        for key, item in value.items():
             yield str(key)
-            yield from _strings(below)
+            yield from _strings(item)
     elif isinstance(value, list):
-        for below in value:
-            yield from _strings(below)
+        for item in value:
+            yield from _strings(item)
     elif isinstance(value, str):
         yield value
 
 
 def of_stages(stages: Iterable[StageSpec], root: Path = Path()) -> dict[str, StageCode]:
-    """Path of a code file below the root → its content, for the stages that declare one."""
+    """Path of a code file, relative to the root → its content, for the stages that declare one."""
     closures, content = Closures(root), params.read(root / paths.PARAMS)
     return {stage.code: closures.code(stage, content) for stage in stages if stage.code}

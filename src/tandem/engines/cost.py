@@ -1,7 +1,7 @@
-"""What each run of a stage cost: seconds, CPU seconds, peak memory; `tandem cost` prints a table.
+"""The cost of each run of a stage: seconds, CPU seconds, peak memory. `tandem cost` prints it.
 
-Each run appends one line to a log. The log belongs to this machine, so it is next to DVC's own
-files in .dvc/tmp and is not an artifact. A stage that an engine skips or restores adds no line.
+Each run appends one line to a log. The log describes this machine, so it is not an artifact: it is
+in .dvc/tmp, with DVC's own temporary files. A stage that an engine skips or restores adds no line.
 """
 
 import json
@@ -21,20 +21,20 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 @contextmanager
 def log_cost(*arguments: str) -> Iterator[None]:
-    """Log what the body costs as a run of the stage `arguments`, if it ends well."""
-    started, spent = time.monotonic(), time.process_time()
+    """Log the cost of the body as a run of the stage `arguments`, unless it raises."""
+    start, cpu_start = time.monotonic(), time.process_time()
     yield
-    if not LOG.parents[2].is_dir():  # not a DVC project, as in a trial
+    if not LOG.parents[2].is_dir():  # a trial outside of DVC
         return
     run = {
         "stage": " ".join(arguments),
-        "seconds": round(time.monotonic() - started, 1),
-        "cpu_seconds": round(time.process_time() - spent, 1),
+        "seconds": round(time.monotonic() - start, 1),
+        "cpu_seconds": round(time.process_time() - cpu_start, 1),
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // KILOBYTES_PER_MEGABYTE,
         "kernels": fingerprint.for_log(),
     }
     LOG.parent.mkdir(parents=True, exist_ok=True)
-    with LOG.open("a", encoding="utf-8") as log:  # one write per line, so runs can be concurrent
+    with LOG.open("a", encoding="utf-8") as log:  # one write per line: stages run concurrently
         log.write(json.dumps(run) + "\n")
 
 
@@ -61,7 +61,7 @@ def last_runs() -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The lines of a table: seconds, CPU seconds and peak memory (MB) of each run, and of all."""
     if not rows:
-        return ["no stage has run here yet; the log is " + str(LOG)]
+        return [f"no stage has run here yet; the log is {LOG}"]
     total = sum(row["cpu_seconds"] for row in rows)
     return [
         f"{'seconds':>8} {'CPU s':>8} {'peak MB':>8}  stage",

@@ -1,12 +1,12 @@
-"""What dvc.yaml declares of each stage, matrices and params filled in by DVC's own parser.
+"""The stages that dvc.yaml declares, with matrices and params resolved by DVC's own parser.
 
-The parser comes without DVC's repository, its cache and its graph: a stage asks at its start which
-files are its own, and that may take no time.
+Only the parser is used, without DVC's repository, cache and graph: every stage looks up its own
+files when it starts, so this has to be fast.
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,11 +20,15 @@ from tandem.core.io import parse_yaml
 from tandem.core.paths import DAG, PARAMS
 from tandem.core.provenance import StageSpec
 
-KINDS_OF_OUTPUT = ("outs", "metrics", "plots")
+OUTPUT_KEYS = ("outs", "metrics", "plots")
 
 
 def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Iterator[StageSpec]:
-    """The stages of `root`/dvc.yaml, in its order, under params.yaml or under the params `content`.
+    """Read the stages of `root`/dvc.yaml, in its order.
+
+    Args:
+        root: The project's root.
+        content: The content of params.yaml; None reads the file.
 
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
@@ -35,13 +39,18 @@ def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Ite
 
 
 def find_stage(command: str, name: str | None = None) -> StageSpec | None:
-    """The stage here that runs `command`; `name`, which DVC tells its children, spares a search."""
+    """Find the stage of the current folder that runs `command`; None if there is none.
+
+    Args:
+        command: The whole command, as in dvc.yaml.
+        name: The stage's name, if known, as DVC passes it to its children; this saves a search.
+    """
     if not DAG.exists():
         return None
     if name is not None:
-        found = _stage(Path(), _resolver(Path()), name)
-        if found.command == command:
-            return found
+        stage = _stage(Path(), _resolver(Path()), name)
+        if stage.command == command:
+            return stage
     return next((stage for stage in stages() if stage.command == command), None)
 
 
@@ -51,61 +60,68 @@ def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[s
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
-    if not (root / DAG).exists():  # a trial without a pipeline: what is there is checked
-        known = {*registry.names("stages"), *content["methods"]}
-        return {task: known & {*content.get(task, ())} for task in content["tasks"]}
-    found: dict[str, set[str]] = {task: set() for task in content["tasks"]}
+    if not (root / DAG).exists():  # a trial without a pipeline needs only the sections it has
+        names = {*registry.names("stages"), *content["methods"]}
+        return {task: names & {*content.get(task, ())} for task in content["tasks"]}
+    sections_of: dict[str, set[str]] = {task: set() for task in content["tasks"]}
     for stage in stages(root, content):
         for key in stage.params:
             task, dot, section = key.partition(".")
-            if dot and task in found:
-                found[task].add(section.partition(".")[0])
-    return found
+            if dot and task in sections_of:
+                sections_of[task].add(section.partition(".")[0])
+    return sections_of
 
 
 def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
-    """DVC's parser of dvc.yaml; of a repository it needs the settings and a file system."""
+    """DVC's parser of dvc.yaml, with the parts of a repository that it uses."""
     from dvc.parsing import DataResolver
 
-    def data() -> Any:
-        return parse_yaml((root / DAG).read_text(encoding="utf-8"))
+    def create() -> Any:
+        declared = parse_yaml((root / DAG).read_text(encoding="utf-8"))
+        return DataResolver(repo, folder, declared)
 
     folder = str(root.resolve())
-    files = _Files(folder, content)
-    repo = SimpleNamespace(fs=files, config={}, root_dir=folder)
-    return _as_stage_error(root, lambda: DataResolver(repo, folder, data()))
+    repo = SimpleNamespace(fs=_FileSystem(folder, content), config={}, root_dir=folder)
+    return _as_stage_error(root, create)
 
 
 def _stage(root: Path, resolver: Any, name: str) -> StageSpec:
+    """The stage `name`, resolved.
+
+    Raises:
+        StageError: the stage cannot be resolved, or is of a form that Tandem does not support.
+    """
     stage: StageSpec = _as_stage_error(
         root, lambda: _to_spec(name, resolver.resolve_one(name)[name])
     )
     return stage
 
 
-def _to_spec(name: str, found: Mapping[str, Any]) -> StageSpec:
-    if not isinstance(found.get("cmd"), str) or "wdir" in found:
-        raise ValueError(f"{name} must have one cmd, and no wdir")
-    outs = dict(_out(out) for kind in KINDS_OF_OUTPUT for out in found.get(kind, ()))
+def _to_spec(name: str, entry: Mapping[str, Any]) -> StageSpec:
+    """The stage that a resolved entry of dvc.yaml declares."""
+    if not isinstance(entry.get("cmd"), str) or "wdir" in entry:
+        raise ValueError(f"{name} must have one cmd and no wdir")
+    outs = dict(_output(out) for key in OUTPUT_KEYS for out in entry.get(key, ()))
     return StageSpec(
         name=name,
-        command=found["cmd"],
-        deps=tuple(sorted({*found.get("deps", ())})),
-        params=tuple(sorted({*found.get("params", ())})),
+        command=entry["cmd"],
+        deps=tuple(sorted({*entry.get("deps", ())})),
+        params=tuple(sorted({*entry.get("params", ())})),
         outs=tuple(sorted(outs)),
         in_git=tuple(sorted(path for path, options in outs.items() if not options["cache"])),
     )
 
 
-def _out(out: Any) -> tuple[str, dict[str, Any]]:
-    """The path of an output, which is a text or one key over its options, and those."""
+def _output(out: Any) -> tuple[str, dict[str, Any]]:
+    """The path and the options of an output: a string, or a mapping of one path to options."""
     if isinstance(out, str):
         return out, {"cache": True}
     ((path, options),) = out.items()
     return path, {"cache": True} | options
 
 
-def _as_stage_error(root: Path, read: Any) -> Any:
+def _as_stage_error(root: Path, read: Callable[[], Any]) -> Any:
+    """The result of `read`; any error that a malformed dvc.yaml can cause becomes a StageError."""
     from dvc.exceptions import DvcException
 
     try:
@@ -118,10 +134,10 @@ def _as_stage_error(root: Path, read: Any) -> Any:
         raise StageError(f"{root / DAG} cannot be read: {problem}; fix it and run again") from None
 
 
-class _Files:
-    """The part of fsspec that the parser calls, for local files; fsspec is slow to import.
+class _FileSystem:
+    """The methods of fsspec that the parser calls, for local files. fsspec is slow to import.
 
-    With `content`, it replaces what is in params.yaml.
+    If `content` is given, it is read in place of params.yaml.
     """
 
     join = staticmethod(os.path.join)
@@ -135,12 +151,12 @@ class _Files:
         self.content = content
 
     def open(self, path: str, *args: Any, **kwargs: Any) -> Any:
-        """A file for reading."""
+        """Open a file for reading."""
         if self.content is not None and os.path.abspath(path) == self.params:  # noqa: PTH100
             return StringIO(json.dumps(self.content))  # JSON is YAML
         return open(path, *args, **kwargs)  # noqa: PTH123
 
     @staticmethod
     def suffix(path: str) -> str:
-        """The extension of a file name, by which the parser knows its format."""
+        """The extension of a file name, which decides how the parser reads the file."""
         return os.path.splitext(path)[1]  # noqa: PTH122

@@ -1,10 +1,10 @@
-"""A server that forks one child per request, from a process that has loaded what takes long.
+"""A fork server: slow libraries are imported once, and each request is handled in a forked child.
 
     client (`job.ask`) ── words, folder, environment, standard files
         └ child: answers STARTED, does the work, answers its exit code
 
-A child does not depend on its server any more: only its client, or the end of the run, interrupt
-it. So a server that is killed takes nothing along, and whoever finds none works alone.
+A child does not depend on its server: only its client, or the end of the run, interrupts it. If
+the server is killed, its children continue, and clients without a server do the work themselves.
 """
 
 import contextlib
@@ -19,19 +19,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tandem.engines.job import LARGEST, STARTED, read_request
+from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""From the words of a request to what a child does; None refuses, and the client works alone."""
+"""Words of a request → what the child does; None refuses, and the client does the work itself."""
 
 
 def available() -> bool:
-    """Whether this system has what a server needs (Linux has; macOS has no SOCK_SEQPACKET)."""
+    """Whether the system has what a server needs. Linux has; macOS has no SOCK_SEQPACKET."""
     return hasattr(socket, "send_fds") and sys.platform == "linux"
 
 
 def listen(address: Path) -> socket.socket:
-    """A listening socket that only this user can connect to."""
+    """Open a listening socket that only this user can connect to."""
     address.parent.mkdir(parents=True, exist_ok=True)
     address.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -42,45 +42,53 @@ def listen(address: Path) -> socket.socket:
     return listener
 
 
-def serve(listener: socket.socket, ended: int, work: Work, load: Callable[[], None]) -> None:
-    """Fork a child for each request until the file `ended` can be read, as at its end.
+def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[], None]) -> None:
+    """Fork a child for each request until `end_of_run` can be read.
 
-    `load` is called once, when the first request has come; requests wait for it meanwhile.
+    Args:
+        listener: The socket that clients connect to.
+        end_of_run: A file descriptor that can be read when the run has ended, such as a closed
+            pipe. Children watch it too.
+        work: What a child does for a request.
+        load: Called once, at the first request; requests wait for it.
     """
     address = Path(listener.getsockname())
     inode = address.stat().st_ino
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # each child hears of Ctrl-C by its client
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the clients pass Ctrl-C to the children
     signal.signal(signal.SIGCHLD, _reap)
     loaded = False
     with listener:
-        while listener.fileno() in select.select([listener.fileno(), ended], [], [])[0]:
+        while listener.fileno() in select.select([listener.fileno(), end_of_run], [], [])[0]:
             if not loaded:
                 load()
                 loaded = True
-            line, _ = listener.accept()
+            connection, _ = listener.accept()
             if os.fork() == 0:
                 listener.close()
-                _answer(line, ended, work)
-            line.close()
+                _handle_request(connection, end_of_run, work)
+            connection.close()
     with contextlib.suppress(FileNotFoundError):
-        if address.stat().st_ino == inode:  # not of the next run
+        if address.stat().st_ino == inode:  # else it is the socket of the next run
             address.unlink()
 
 
 def _reap(*_: Any) -> None:
+    """Collect the exit codes of ended children, so that none remains as a zombie."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
-def _answer(line: socket.socket, ended: int, work: Work) -> None:
-    """Do what the client at `line` asks for, in its place; never returns."""
+def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> None:
+    """Do in a child what the client at `connection` asks for; never returns."""
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        message, files, _, _ = socket.recv_fds(line, LARGEST, 3)
+        message, files, _, _ = socket.recv_fds(connection, MAX_REQUEST, 3)
         if not message:
             return
+
+        # Take over the client's standard files, environment and working directory.
         words, folder, environment = read_request(message)
         for file, number in zip(files, (0, 1, 2), strict=True):
             os.dup2(file, number)
@@ -88,24 +96,26 @@ def _answer(line: socket.socket, ended: int, work: Work) -> None:
         os.environ.clear()
         os.environ.update(environment)
         os.chdir(folder)
+
         run = work(words)
         if run is None:
             return
-        os.setpgid(0, 0)  # Ctrl-C comes through `line`, once, to this child and all it starts
+        # Ctrl-C comes through the connection, once, for this child and all processes it starts.
+        os.setpgid(0, 0)
         signal.signal(signal.SIGINT, _interrupt)
-        line.send(STARTED)
-        threading.Thread(target=_watch, args=(line, ended), daemon=True).start()
+        connection.send(STARTED)
+        threading.Thread(target=_watch, args=(connection, end_of_run), daemon=True).start()
         code = run()
         _flush()
-        line.send(str(code).encode())
-    except Exception:  # a fault of ours: its traceback is for the client, as if it ran there
+        connection.send(str(code).encode())
+    except Exception:  # a bug: the client shows its traceback, as if it had happened there
         traceback.print_exc()
         _flush()
         with contextlib.suppress(OSError):
-            line.send(b"1")
+            connection.send(b"1")
     except KeyboardInterrupt:
         with contextlib.suppress(OSError):
-            line.send(b"130")
+            connection.send(b"130")
     finally:
         os._exit(code)
 
@@ -115,14 +125,14 @@ def _flush() -> None:
     sys.stderr.flush()
 
 
-def _watch(line: socket.socket, ended: int) -> None:
-    """Interrupt this process and its children when the client is interrupted, or the run ends."""
+def _watch(connection: socket.socket, end_of_run: int) -> None:
+    """Interrupt this process and its children if the client is interrupted or the run ends."""
     with contextlib.suppress(OSError):
-        select.select([line.fileno(), ended], [], [])
+        select.select([connection.fileno(), end_of_run], [], [])
     os.killpg(0, signal.SIGINT)
 
 
 def _interrupt(*_: Any) -> None:
-    """Interrupt once: a second Ctrl-C must not disturb the cleaning up after the first."""
+    """Interrupt once: a second Ctrl-C must not disturb the clean-up after the first."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,10 +1,10 @@
-"""Run the stages of one Snakemake run from a process that has read the pipeline already.
+"""Server of stages: executes the stages of one Snakemake run without reading the pipeline again.
 
-The main process reads dvc.yaml and dvc.lock to plan. It then forks this server, which keeps what
-was read, so a job costs neither the imports of DVC nor the parsing of files that grow with the
-number of stages. `Repo.reproduce` runs and records the stage, under DVC's locks, as in
-`dvc --wait-for-lock repro --single-item STAGE`. A stage whose definition or entry in dvc.lock has
-changed since planning is read again by DVC.
+The main process of Snakemake reads dvc.yaml and dvc.lock to plan. Then it forks this server, which
+keeps what was read. So a job neither imports DVC nor parses files that grow with the number of
+stages. `Repo.reproduce` executes and records a stage, under DVC's locks, as the command
+`dvc --wait-for-lock repro --single-item STAGE` does. DVC reads a stage again if its definition or
+its entry in dvc.lock has changed since planning.
 """
 
 import contextlib
@@ -21,9 +21,9 @@ from typing import Any
 
 from tandem.core import io
 from tandem.engines import forkserver, job
-from tandem.patches import dvc
+from tandem.patches import dvc as dvc_patches
 
-CLI = {
+REPRO_OPTIONS = {
     "force": False,
     "dry": False,
     "interactive": False,
@@ -32,65 +32,67 @@ CLI = {
     "run_cache": True,
     "no_commit": False,
 }
-"""What `dvc repro` passes to `Repo.reproduce` without options."""
+"""What `dvc repro` without options passes to `Repo.reproduce`."""
 
-LAZY = (
+LAZY_IMPORTS = (
     "dulwich.index",
     "dvc.cli",
     "dvc_data.hashfile._progress",
     "dvc_data.hashfile.status",
     "encodings.idna",
 )
-"""What DVC imports only when it runs a stage."""
+"""Modules that DVC imports only when it runs a stage."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What planning has read: DVC's repo and stages, and the texts that they come from."""
+    """What was read for planning: DVC's repository and stages, and the texts that define them."""
 
     repo: Any
     stages: Mapping[str, Any]
-    """DVC's stages by the name that `dvc repro` knows them by in the root."""
+    """DVC's stages, by the names that `dvc repro` accepts in the root."""
     texts: Mapping[str, str]
-    """The files that define stages and their locks as they were: absolute path → content."""
+    """Absolute path → content of each file that defines stages, and of each dvc.lock."""
 
     def is_unchanged(self, stage: Any) -> bool:
-        """Whether DVC would read the same stage now from dvc.yaml, its vars and dvc.lock."""
+        """Whether DVC would still read the same stage from dvc.yaml, its vars and dvc.lock."""
         lock = lock_of(stage)
-        if any(_read(path) != self.texts.get(path) for path in defined_by(stage) if path != lock):
+        definitions = [path for path in defining_files(stage) if path != lock]
+        if any(_read(path) != self.texts.get(path) for path in definitions):
             return False
         old, new = self.texts.get(lock, ""), _read(lock)
         if old == new:
             return True
-        title = dvc.entry_title(stage.name)
-        entries = [dvc.lock_entry(text, title) for text in (old, new)]
-        return entries[0] is not None and entries[0] == entries[1]
+        # Other stages have ended since: compare only the entry of this one.
+        title = dvc_patches.entry_title(stage.name)
+        old_entry = dvc_patches.lock_entry(old, title)
+        return old_entry is not None and old_entry == dvc_patches.lock_entry(new, title)
 
     def reproduce(self, name: str) -> None:
         """Bring one stage up to date, as `dvc repro --single-item NAME` does.
 
         Raises:
-            DvcException: the stage failed, or another command holds its files.
+            DvcException: the stage failed, or another command has locked its files.
         """
         collect = self.repo.stage.collect
         stage = self.stages.get(name)
 
         def collect_loaded(target: str, **options: Any) -> list[Any]:
-            # DVC calls this under its lock, so what is unchanged now stays so.
+            # DVC calls this under its lock, so an unchanged stage cannot change until it runs.
             if stage is not None and stage.cmd and self.is_unchanged(stage):
                 return [stage]
             return list(collect(target, **options))
 
         self.repo.stage.collect = collect_loaded
         try:
-            self.repo.reproduce(name, single_item=True, **CLI)
+            self.repo.reproduce(name, single_item=True, **REPRO_OPTIONS)
         finally:
             self.repo.stage.collect = collect
 
 
 def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
-    """Keep what has been read; to be called under DVC's lock, so that all of it fits together."""
-    paths = {path for stage in stages if stage.cmd for path in defined_by(stage)}
+    """Collect what was read. Call this under DVC's lock, so that stages and texts agree."""
+    paths = {path for stage in stages if stage.cmd for path in defining_files(stage)}
     return Pipeline(
         repo=repo,
         stages={name: stage for stage in stages for name in _names(stage)},
@@ -99,12 +101,13 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
+    """The names of a stage for `dvc repro`, with and without the file for those of the root."""
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 
 
-def defined_by(stage: Any) -> list[str]:
-    """The files that a stage of a dvc.yaml is read from: dvc.yaml, its vars, dvc.lock."""
+def defining_files(stage: Any) -> list[str]:
+    """The files that DVC reads a stage from: dvc.yaml, its vars, dvc.lock."""
     folder = Path(stage.path).parent
     names = {"params.yaml", *_vars_files(_read(stage.path)), *(stage.tracked_vars or ())}
     return [stage.path, *sorted(str(folder / name) for name in names), lock_of(stage)]
@@ -112,9 +115,9 @@ def defined_by(stage: Any) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _vars_files(text: str) -> list[str]:
-    """The files that `vars` of a dvc.yaml names; parsed once per content."""
-    given = io.parse_yaml(text).get("vars") or [] if "vars" in text else []
-    return [str(entry).partition(":")[0] for entry in given if isinstance(entry, str)]
+    """The files that `vars` of a dvc.yaml names; the text is parsed once per content."""
+    entries = io.parse_yaml(text).get("vars") or [] if "vars" in text else []
+    return [entry.partition(":")[0] for entry in entries if isinstance(entry, str)]
 
 
 def lock_of(stage: Any) -> str:
@@ -123,64 +126,72 @@ def lock_of(stage: Any) -> str:
 
 
 def _read(path: str) -> str:
+    """The text of a file; empty if it does not exist."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def start(read: Pipeline, *close: int) -> int | None:
-    """Fork the server; it ends when the returned file is closed, at the latest with this process.
+def start(pipeline: Pipeline, *close: int) -> int | None:
+    """Fork the server. It ends when the returned pipe closes, at the latest with this process.
 
-    `close` are files that the server must not hold. None where a server cannot be: this system
-    has no such sockets, this process runs threads (forking would be unsafe), or DVC is of
-    another version than this was tested with.
+    Args:
+        pipeline: What was read for planning.
+        close: File descriptors that the server must not keep open.
+
+    Returns:
+        A file descriptor; None if there can be no server. That is so if the system has no
+        suitable sockets, this process has threads, which makes a fork unsafe, or DVC is not of the
+        tested version.
     """
-    if not forkserver.available() or not dvc.tested() or threading.active_count() > 1:
+    if not forkserver.available() or not dvc_patches.tested() or threading.active_count() > 1:
         return None
     listener = forkserver.listen(Path(job.STAGES))
-    ended, alive = os.pipe()
+    end_of_run, write_end = os.pipe()
     if os.fork():
-        os.close(ended)
+        os.close(end_of_run)
         listener.close()
-        return alive
+        return write_end
     try:
-        for file in (alive, *close):
-            os.close(file)
+        for descriptor in (write_end, *close):
+            os.close(descriptor)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         job.die_with_parent(by=signal.SIGTERM)
-        forkserver.serve(listener, ended, partial(_work, read), partial(_load, read))
+        forkserver.serve(listener, end_of_run, partial(_work, pipeline), partial(_load, pipeline))
     finally:
         os._exit(0)
 
 
-def _load(read: Pipeline) -> None:
-    """Load what children need: what DVC imports late, and the params files of the stages."""
-    dvc.patch()
-    params = [d for stage in read.stages.values() for d in stage.deps if hasattr(d, "read_params")]
-    for each in {dependency.fs_path: dependency for dependency in params}.values():
-        with contextlib.suppress(Exception):  # the stage reports it
-            each.read_params()
-    for name in LAZY:
+def _load(pipeline: Pipeline) -> None:
+    """Load what children need: modules that DVC imports late, and params files of the stages."""
+    dvc_patches.patch()
+    dependencies = [dep for stage in pipeline.stages.values() for dep in stage.deps]
+    by_path = {dep.fs_path: dep for dep in dependencies if hasattr(dep, "read_params")}
+    for dependency in by_path.values():
+        with contextlib.suppress(Exception):  # the stage itself reports the error
+            dependency.read_params()
+    for name in LAZY_IMPORTS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
 
 
-def _work(read: Pipeline, words: list[str]) -> Callable[[], int]:
-    return partial(run, read, *words)
+def _work(pipeline: Pipeline, words: list[str]) -> Callable[[], int]:
+    return partial(run, pipeline, *words)
 
 
-def run(read: Pipeline, name: str) -> int:
-    """Bring one stage up to date; what it prints and its exit code are those of `dvc repro`."""
+def run(pipeline: Pipeline, name: str) -> int:
+    """Bring one stage up to date, with the output and the exit code of `dvc repro`."""
     from dvc import cli
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
 
-    sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]  # named in DVC's locks
+    # DVC's locks name the command that holds them.
+    sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]
     try:
-        with io.gc_paused():  # what DVC reads it keeps to its end
-            read.reproduce(name)
+        with io.gc_paused():  # DVC keeps what it reads until it ends
+            pipeline.reproduce(name)
     except ConfigError:
         cli.logger.exception("configuration error")
         return 251

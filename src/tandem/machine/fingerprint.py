@@ -87,7 +87,7 @@ def machine(runtime: Runtime) -> Machine:
         cpu=known.get("model name") or platform.processor() or platform.machine(),
         instruction_sets=[name for name in INSTRUCTION_SETS if name in flags],
         versions={name: _version(name) for name in LIBRARIES},
-        pins=determinism.pins(runtime, mkl.in_force()),
+        pins=determinism.pins(runtime, mkl.current_dispatch()),
     )
 
 

@@ -1,1 +1,25 @@
-"""Optional patches of other people's code, each for tested versions only."""
+"""Patches of other people's code, one module per patched package. All are optional.
+
+A patch is applied only to the versions that it was tested with. Any other version is left as it
+is: the results are correct, but take longer. The exception is `mkl`, without which the bits are
+those of the CPU's own dispatch; the record of a run says so.
+"""
+
+from collections.abc import Collection
+from importlib import metadata
+
+
+def applies(package: str, tested_versions: Collection[str]) -> bool:
+    """Whether the installed version of `package` is one that a patch was tested with.
+
+    A local label does not count: version 2.13.0+cpu is 2.13.0.
+    """
+    return installed_version(package) in tested_versions
+
+
+def installed_version(package: str) -> str:
+    """The installed version of `package` without its local label; empty if it is missing."""
+    try:
+        return metadata.version(package).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return ""

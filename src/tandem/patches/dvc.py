@@ -1,9 +1,8 @@
-"""Patches of DVC and what it uses: the same results and bytes in less time. All are optional.
+"""Patches of DVC and of packages that it uses: the same results and bytes in less time.
 
-They apply only to the versions that they were tested with; another version costs time, nothing
-else. `python benchmarks/patches.py` measures what each one saves; docs/engines.md has the figures.
+`python benchmarks/patches.py` measures what each patch saves; docs/engines.md has the figures.
 
-`python -m tandem.patches.dvc …` is the command `dvc` with these patches.
+    python -m tandem.patches.dvc …      the command `dvc` with these patches
 """
 
 import functools
@@ -11,37 +10,43 @@ import io
 import operator
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-TESTED = {"dvc": "3.67.1", "dulwich": "1.2.21", "ruamel.yaml": "0.19.1", "voluptuous": "0.16.0"}
-HEAD = "schema: '2.0'\nstages:\n"
-ENTRY = re.compile(r"^  \S", re.MULTILINE)
-OTHER = re.compile(r"\n(?!  |\Z)")
-"""What DVC does not write in dvc.lock after `HEAD`: a line that belongs to no stage."""
+from tandem.patches import applies
+
+TESTED = {
+    "dvc": ("3.67.1",),
+    "dulwich": ("1.2.21",),
+    "ruamel.yaml": ("0.19.1",),
+    "voluptuous": ("0.16.0",),
+}
+HEADER = "schema: '2.0'\nstages:\n"
+"""How DVC starts a dvc.lock."""
+ENTRY_START = re.compile(r"^  \S", re.MULTILINE)
+FOREIGN_LINE = re.compile(r"\n(?!  |\Z)")
+"""A line after `HEADER` that belongs to no stage; DVC writes none."""
 ONE_PATH = re.compile(rb"/[\w.@+-]+")
 """A line of a .gitignore that names one path in its folder."""
 
 
-@cache
 def tested() -> bool:
     """Whether the installed versions are those that the patches were tested with."""
-    return all(metadata.version(name) == version for name, version in TESTED.items())
+    return all(applies(package, versions) for package, versions in TESTED.items())
 
 
 def main() -> int:
-    """The command `dvc`, patched."""
-    from dvc.cli import main as dvc
+    """Run the command `dvc`, patched; return its exit code."""
+    from dvc.cli import main as run_dvc
 
     from tandem.core.io import gc_paused
 
     patch()
-    with gc_paused():  # what DVC reads it keeps to its end
-        return int(dvc(sys.argv[1:]))
+    with gc_paused():  # DVC keeps what it reads until it ends
+        return int(run_dvc(sys.argv[1:]))
 
 
 def patch() -> None:
@@ -49,9 +54,9 @@ def patch() -> None:
     _apply(PATCHES)
 
 
-def patch_reading() -> None:
-    """Apply the patches of what planning does: reading params and schemas."""
-    _apply(READING)
+def patch_planning() -> None:
+    """Apply the patches that planning uses: those of reading params and schemas."""
+    _apply(PLANNING_PATCHES)
 
 
 def _apply(patches: Sequence[Callable[[], None]]) -> None:
@@ -62,15 +67,44 @@ def _apply(patches: Sequence[Callable[[], None]]) -> None:
                 _applied.add(apply)
 
 
+def changed_stages(repo: Any, stages: Iterable[Any]) -> set[Any]:
+    """Those of `stages` that are not up to date with dvc.lock.
+
+    `Stage.status` locks its files for reading, stage by stage, and rewrites DVC's file of locks
+    each time. Here one lock covers the files of all stages.
+
+    Raises:
+        LockError: another command is writing one of the files.
+    """
+    stages = list(stages)
+    if not stages:
+        return set()
+    if not tested():
+        return {stage for stage in stages if stage.status()}
+    with _read_lock(repo, stages):
+        return {stage for stage in stages if type(stage).status.__wrapped__(stage)}
+
+
+@contextmanager
+def _read_lock(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
+    """Hold DVC's read lock on all dependencies and outputs of `stages`."""
+    from dvc.rwlock import rwlock
+
+    paths = {item.fs_path for stage in stages for item in (*stage.deps, *stage.outs)}
+    hardlink = repo.config["core"].get("hardlink_lock", False)
+    with rwlock(repo.tmp_dir, repo.fs, " ".join(sys.argv), sorted(paths), [], hardlink):
+        yield
+
+
 def compile_schemas_once() -> None:
-    """Keep compiled schemas: voluptuous compiles the schema of a stage again for each stage."""
+    """Cache compiled schemas: DVC compiles the schema of a stage again for each stage."""
     from dvc import schema
 
-    schema.vol = _CompiledOnce(schema.vol)
+    schema.vol = _CachingVoluptuous(schema.vol)
 
 
-class _CompiledOnce:
-    """voluptuous, with `Schema` compiling each of the constants of dvc.schema once."""
+class _CachingVoluptuous:
+    """The module voluptuous, except that `Schema` compiles each constant of dvc.schema once."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -79,25 +113,25 @@ class _CompiledOnce:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._module, name)
 
-    def Schema(self, schema: Any, *options: Any, **named: Any) -> Any:  # noqa: N802
-        if options or named:
-            return self._module.Schema(schema, *options, **named)
+    def Schema(self, schema: Any, *args: Any, **options: Any) -> Any:  # noqa: N802
+        if args or options:
+            return self._module.Schema(schema, *args, **options)
         if id(schema) not in self._schemas:
             self._schemas[id(schema)] = self._module.Schema(schema)
         return self._schemas[id(schema)]
 
 
 def poll_locks() -> None:
-    """Check fifty times a second, not twice, whether DVC's lock is free."""
-    from dvc import lock as locks
+    """Poll DVC's lock 50 times per second instead of 2."""
+    from dvc import lock
 
-    locks.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
+    lock.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
 
 
 def write_one_entry() -> None:
-    """After a stage, replace the text of its entry in dvc.lock.
+    """After a stage, replace only the text of its entry in dvc.lock.
 
-    DVC parses all of dvc.lock with its comments and writes all of it.
+    DVC parses the whole file with its comments and writes the whole file.
     """
     from dvc.dvcfile import Lockfile
     from dvc.stage import serialize
@@ -120,52 +154,62 @@ def write_one_entry() -> None:
 
 
 def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
-    """The dvc.lock `text` with the stage in `entry`, name → content, in its place or at the end.
+    """Replace one stage's entry in the text of a dvc.lock, or append it.
 
-    Empty if `text` is not a dvc.lock as DVC writes it, with stages and nothing else.
+    Args:
+        text: The content of dvc.lock; may be empty.
+        entry: The stage's name → its content.
+
+    Returns:
+        The new text; empty if `text` is not in the form that DVC writes.
     """
     from dvc.utils.serialize._yaml import _dump
 
-    text = text or HEAD
+    text = text or HEADER
     stream = io.StringIO()
     _dump({"schema": "2.0", "stages": dict(entry)}, stream)
-    new = stream.getvalue().removeprefix(HEAD)
-    place = _place(text, new[: new.index("\n") + 1])
-    if place is None:
+    new = stream.getvalue().removeprefix(HEADER)
+    span = _entry_span(text, new[: new.index("\n") + 1])
+    if span is None:
         return ""
-    start, end = place
+    start, end = span
     return text[:start] + new + text[end:]
 
 
 def lock_entry(text: str, title: str) -> str | None:
-    """The entry with this title in the dvc.lock `text`; None if DVC has not written the text."""
-    place = _place(text or HEAD, title)
-    return None if place is None else text[slice(*place)]
+    """The entry with this title in the text of a dvc.lock, empty if there is none.
+
+    None if `text` is not in the form that DVC writes.
+    """
+    span = _entry_span(text or HEADER, title)
+    return None if span is None else text[slice(*span)]
 
 
 def entry_title(name: str) -> str:
     """The first line of a stage's entry in dvc.lock, quoted where YAML needs it."""
-    text = replace_entry("", {name: {"cmd": ""}}).removeprefix(HEAD)
+    text = replace_entry("", {name: {"cmd": ""}}).removeprefix(HEADER)
     return text[: text.index("\n") + 1]
 
 
-def _place(text: str, title: str) -> tuple[int, int] | None:
-    """Start and end of the entry with this title, both the end of `text` if there is none.
+def _entry_span(text: str, title: str) -> tuple[int, int] | None:
+    """Start and end of the entry with this title; both are the end of `text` if there is none.
 
-    None if `text` is not as DVC writes it.
+    None if `text` is not in the form that DVC writes.
     """
-    if not text.startswith(HEAD) or not text.endswith("\n") or OTHER.search(text, len(HEAD) - 1):
+    if not text.startswith(HEADER) or not text.endswith("\n"):
         return None
-    start = text.find("\n" + title, len(HEAD) - 1) + 1
+    if FOREIGN_LINE.search(text, len(HEADER) - 1):
+        return None
+    start = text.find("\n" + title, len(HEADER) - 1) + 1
     if not start:
         return len(text), len(text)
-    after = ENTRY.search(text, start + len(title))
-    return start, after.start() if after else len(text)
+    next_entry = ENTRY_START.search(text, start + len(title))
+    return start, next_entry.start() if next_entry else len(text)
 
 
 @dataclass(frozen=True)
-class _Same:
-    """Stands for the regular expression that dulwich makes of a line that names one path."""
+class _ExactPath:
+    """Replaces the regular expression that dulwich compiles from a line that names one path."""
 
     name: bytes
 
@@ -174,29 +218,30 @@ class _Same:
 
 
 def compare_ignored_paths() -> None:
-    """Compare the lines of .gitignore that name one path, as DVC writes them.
+    """Compare paths with those lines of a .gitignore that name one path, as DVC's lines do.
 
-    For each output, DVC compiles all lines next to it and above it into two regular expressions.
+    For each output, DVC compiles all lines of the files next to it and above it into two regular
+    expressions each.
     """
     from dulwich.ignore import Pattern
 
-    compiled = Pattern.__init__
+    compile_line = Pattern.__init__
 
-    def compared(self: Pattern, pattern: bytes, ignorecase: bool = False) -> None:
+    def init(self: Pattern, pattern: bytes, ignorecase: bool = False) -> None:
         if ignorecase or not ONE_PATH.fullmatch(pattern):
-            compiled(self, pattern, ignorecase)
+            compile_line(self, pattern, ignorecase)
             return
         self.pattern, self.ignorecase, self.is_exclude = pattern, False, True
         self.is_directory_only = self.is_empty = self._describes_contents = False
-        self._re = self._name_re = _Same(pattern[1:])  # type: ignore[assignment]
+        self._re = self._name_re = _ExactPath(pattern[1:])  # type: ignore[assignment]
 
-    Pattern.__init__ = compared  # type: ignore[method-assign]
+    Pattern.__init__ = init  # type: ignore[method-assign]
 
 
 def parse_params_once() -> None:
-    """Parse a params file once per content, and find a key by a walk instead of a search.
+    """Parse a params file once per content, and walk to a key instead of searching for it.
 
-    DVC parses it for each stage.
+    DVC parses the file for each stage.
     """
     from dvc.dependency import param
 
@@ -221,15 +266,15 @@ def parse_params_once() -> None:
                 values[key] = functools.reduce(operator.getitem, key.split("."), content)
             except KeyError:  # DVC reports it as missing
                 continue
-            except TypeError:  # it is inside a list
+            except TypeError:  # the key is inside a list
                 return read_param_file(fs, path, keys, flatten)
         return values
 
     param.read_param_file = read_params
 
 
-READING = (compile_schemas_once, parse_params_once)
-PATCHES = (*READING, compare_ignored_paths, poll_locks, write_one_entry)
+PLANNING_PATCHES = (compile_schemas_once, parse_params_once)
+PATCHES = (*PLANNING_PATCHES, compare_ignored_paths, poll_locks, write_one_entry)
 _applied: set[Callable[[], None]] = set()
 
 

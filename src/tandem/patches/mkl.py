@@ -1,17 +1,18 @@
-"""Which of its code MKL runs: set by the project, and not by the vendor of the CPU.
+"""Set which code path of MKL torch runs, instead of leaving the choice to the vendor of the CPU.
 
-torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK are MKL's. On the same
-instruction set MKL runs other code on an AMD CPU than on an Intel one, with other bits, and
-`MKL_CBWR`, which is there to fix the code, acts only where MKL believes that the CPU is Intel's.
-Three functions of MKL give the vendor. `set_dispatch` makes them return constants, in the memory
-of this process; MKL's files stay as they are. docs/decisions/0007 says why, with figures.
+MKL computes torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. With the
+same instruction set it runs other code on an AMD CPU than on an Intel CPU, with other bits.
+`MKL_CBWR`, which is meant to fix the code path, works only where MKL takes the CPU for Intel's.
+Three functions of MKL report the vendor. `set_dispatch` makes them return constants, in the memory
+of this process; MKL's files are not changed. docs/decisions/0007 has the reasons and the figures.
 
-    MKL asks                    "intel"   "zen"
-    mkl_serv_intel_cpu_true           1       0
-    mkl_serv_intel_cpu                1       0
-    mkl_serv_cpuiszen                 0       1
+    function                     "intel"   "zen"
+    mkl_serv_intel_cpu_true            1       0
+    mkl_serv_intel_cpu                 1       0
+    mkl_serv_cpuiszen                  0       1
 
-MKL asks once and remembers, so this comes before the first computation of torch in a process.
+MKL calls them once and keeps the answer, so the dispatch has to be set before the first
+computation of torch in a process.
 """
 
 import ctypes
@@ -19,56 +20,56 @@ import mmap
 import platform
 import sys
 from functools import cache
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+from tandem.patches import applies, installed_version
 
 Dispatch = Literal["intel", "zen"]
 
 CANONICAL: Dispatch = "intel"
 """The dispatch that gives the recorded bits."""
-TESTED = {"2.13.0": "2024.2"}
-"""Versions of torch, with their MKL, in which the functions are known to be what they seem."""
+TESTED = {"torch": ("2.13.0",)}
+"""Versions in which the three functions are known; torch 2.13.0 contains MKL 2024.2."""
 ANSWERS: dict[Dispatch, dict[str, int]] = {
     "intel": {"mkl_serv_intel_cpu_true": 1, "mkl_serv_intel_cpu": 1, "mkl_serv_cpuiszen": 0},
     "zen": {"mkl_serv_intel_cpu_true": 0, "mkl_serv_intel_cpu": 0, "mkl_serv_cpuiszen": 1},
 }
+"""Dispatch → what each function returns."""
+UNPATCHED = "the CPU's own"
+"""The dispatch that a run records if it could not be set."""
 
-
-OWN = "the CPU's own"
-"""What a run records whose dispatch could not be set."""
-
-_refused: list[str] = []
-"""Why this process could not set the dispatch, if it tried and could not."""
+_failures: list[str] = []
+"""Why the dispatch could not be set in this process, once per attempt."""
 
 
 class DispatchError(Exception):
-    """Why the dispatch cannot be set here."""
+    """The dispatch cannot be set in this process; the message says why."""
 
 
 def pin_dispatch() -> None:
-    """Set the canonical dispatch; where that cannot be, warn once and go on with the CPU's own."""
+    """Set the canonical dispatch. If that is not possible, warn once and keep the CPU's own."""
     try:
         set_dispatch()
     except DispatchError as error:
-        if not _refused:
+        if not _failures:
             print(
-                f"tandem: MKL's code is the CPU's own, and so may bits be: {error}", file=sys.stderr
+                f"tandem: MKL runs the CPU's own code, so bits may differ: {error}", file=sys.stderr
             )
-        _refused.append(str(error))
+        _failures.append(str(error))
 
 
-def in_force() -> str:
-    """The dispatch that torch has, or would get, in this process."""
-    return OWN if _refused or unavailable() else CANONICAL
+def current_dispatch() -> str:
+    """The dispatch that torch has in this process, or would get."""
+    return UNPATCHED if _failures or unavailable() else CANONICAL
 
 
 def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
-    """Have MKL inside torch choose its code as on a CPU of that kind.
+    """Make the MKL inside torch run the code for CPUs of that kind.
 
     Raises:
-        DispatchError: it cannot be set here, or is not known to work with this torch.
+        DispatchError: the dispatch cannot be set, or was not tested with this version of torch.
     """
     reason = unavailable()
     if reason:
@@ -83,19 +84,18 @@ def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
 
 @cache
 def unavailable() -> str:
-    """Why the dispatch cannot be set here, or nothing; torch is not imported."""
+    """Why the dispatch cannot be set on this machine; empty if it can. Does not import torch."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"this is {platform.system()} on {platform.machine()}, not Linux on x86-64"
-    try:
-        version = metadata.version("torch").partition("+")[0]
-    except metadata.PackageNotFoundError:
+    if not installed_version("torch"):
         return "torch is not installed"
-    if version not in TESTED:
-        return f"torch is {version}, tested was {', '.join(TESTED)}"
+    if not applies("torch", TESTED["torch"]):
+        return f"torch is {installed_version('torch')}, tested was {', '.join(TESTED['torch'])}"
     return "" if _library().is_file() else "torch has no libtorch_cpu.so"
 
 
 def _library() -> Path:
+    """The shared library of torch that contains MKL."""
     spec = find_spec("torch")
     folders = spec.submodule_search_locations if spec else None
     return Path(folders[0] if folders else "", "lib", "libtorch_cpu.so")
@@ -115,6 +115,7 @@ def _return_constant(function: "ctypes._NamedFuncPointer", value: int) -> None:
 
 
 def _protect(address: int, size: int, protection: int) -> None:
+    """Set the protection of memory pages (mprotect(2))."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), protection):
-        raise OSError(ctypes.get_errno(), "mprotect is refused")
+        raise OSError(ctypes.get_errno(), "mprotect was refused")

@@ -1,0 +1,99 @@
+"""The lock of a run, and repairs after a run that was killed.
+
+    .snakemake/tandem/run.lock      held by the Snakemake that executes jobs in this folder
+    .snakemake/tandem/dvc.lock      a copy of the last complete dvc.lock
+    .snakemake/incomplete           Snakemake's marks of outputs that a job was writing
+
+Planning restores dvc.lock and clears the marks, so a killed run needs no manual repair.
+"""
+
+import fcntl
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from ruamel.yaml.error import YAMLError
+
+from tandem.core import io, paths
+from tandem.core.errors import StageError
+
+STATE = Path(".snakemake/tandem")
+"""The folder for what a run keeps about itself."""
+RUN_LOCK = STATE / "run.lock"
+LOCK_COPY = STATE / paths.LOCK.name
+INCOMPLETE = Path(".snakemake/incomplete")
+
+
+def acquire_run_lock() -> IO[str]:
+    """Allow only one Snakemake at a time to execute jobs in this folder.
+
+    The lock is held while the returned file is open. Snakemake's own lock outlives a killed process
+    and has to be removed by hand; the kernel releases this one.
+
+    Raises:
+        StageError: another Snakemake holds the lock.
+    """
+    STATE.mkdir(parents=True, exist_ok=True)
+    file = RUN_LOCK.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StageError("another snakemake is running in this folder: wait for it") from None
+    return file
+
+
+def clear_incomplete_marks() -> None:
+    """Remove Snakemake's marks of incomplete outputs, unless another Snakemake runs here.
+
+    With a mark, Snakemake refuses to continue or executes the job again, although a stage writes
+    all of its outputs or none, and DVC knows which outputs are right.
+    """
+    with suppress(StageError), acquire_run_lock():
+        for mark in INCOMPLETE.glob("**/*"):
+            if mark.is_file():
+                mark.unlink()
+
+
+def back_up_dvc_lock() -> None:
+    """Copy dvc.lock: DVC writes it in place, so a killed process can leave it empty."""
+    if paths.LOCK.exists():
+        STATE.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(paths.LOCK, LOCK_COPY)
+
+
+def restore_dvc_lock() -> None:
+    """Replace a dvc.lock that a killed process left incomplete by its last copy.
+
+    Stages that have run since then are not lost: DVC's run cache has them.
+
+    Raises:
+        StageError: dvc.lock contains conflict markers of a merge.
+    """
+    if not paths.LOCK.exists():
+        return
+    text = paths.LOCK.read_text(encoding="utf-8", errors="replace")
+    if "<<<<<<<" in text:
+        raise StageError(f"{paths.LOCK} has conflict markers: take one side, then run again")
+    is_copy = LOCK_COPY.exists() and LOCK_COPY.read_text(encoding="utf-8") == text
+    if is_copy or is_complete(text):
+        return
+    paths.LOCK.unlink()
+    if LOCK_COPY.exists():
+        shutil.copyfile(LOCK_COPY, paths.LOCK)
+    repair = "restored from a copy" if LOCK_COPY.exists() else "removed"
+    print(
+        f"tandem: {paths.LOCK} was incomplete after a crash: {repair}; the run cache has the rest",
+        file=sys.stderr,
+    )
+
+
+def is_complete(text: str) -> bool:
+    """Whether the text of a dvc.lock is complete, as far as its end shows."""
+    try:
+        content = io.parse_yaml(text)
+    except YAMLError:
+        return False
+    return text.endswith("\n") and isinstance(content, dict) and "stages" in content
