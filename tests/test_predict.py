@@ -1,4 +1,4 @@
-"""tandem predict: lines in, JSON lines out, as they come, by real folders of each family."""
+"""`tandem predict` reads lines and prints JSON lines at once, with a real model of each family."""
 
 import io
 import json
@@ -28,32 +28,39 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path) -> Path
     return tmp_path
 
 
-def said(monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str, text: str = LINES) -> Any:
+def run_predict(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str, text: str = LINES
+) -> Any:
+    """The exit code, the answers, and what was printed on stderr."""
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     code = cli.main(["predict", *arguments])
     out, err = capsys.readouterr()
     return code, [json.loads(line) for line in out.splitlines()], err
 
 
-def test_lines_are_prepared_as_for_training(
+def test_lines_are_cleaned_as_for_training(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, found, err = said(monkeypatch, capsys, "sentiment")
+    code, answers, err = run_predict(monkeypatch, capsys, "sentiment")
     assert (code, err) == (0, "")
-    assert found[0]["text"] == "A gem of a movie."
-    assert "jo@example.org" not in found[1]["text"] and found[2:] == [{"text": "", "label": None}]
-    assert all(row["label"].startswith("LABEL_") for row in found[:2])  # the tiny model's own names
-    assert said(monkeypatch, capsys, "sentiment", "--batch", "2")[1] == found
+    assert answers[0]["text"] == "A gem of a movie."
+    assert "jo@example.org" not in answers[1]["text"] and answers[2:] == [
+        {"text": "", "label": None}
+    ]
+    assert all(
+        row["label"].startswith("LABEL_") for row in answers[:2]
+    )  # the tiny model's own names
+    assert run_predict(monkeypatch, capsys, "sentiment", "--batch", "2")[1] == answers
 
 
-def test_a_generator_goes_on_and_repeats_itself(
+def test_a_generator_gives_the_same_continuations_each_time(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, found, _ = said(monkeypatch, capsys, "generation", "--variant=aligned")
-    assert code == 0 and len(found) == 3
-    assert all(row["continuation"] for row in found[:2])
-    assert found[2] == {"text": "", "continuation": None}
-    assert said(monkeypatch, capsys, "generation", "--variant", "aligned")[1] == found
+    code, answers, _ = run_predict(monkeypatch, capsys, "generation", "--variant=aligned")
+    assert code == 0 and len(answers) == 3
+    assert all(row["continuation"] for row in answers[:2])
+    assert answers[2] == {"text": "", "continuation": None}
+    assert run_predict(monkeypatch, capsys, "generation", "--variant", "aligned")[1] == answers
 
 
 @pytest.mark.parametrize(
@@ -80,13 +87,13 @@ def test_a_mistake_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code, found, err = said(monkeypatch, capsys, *arguments)
-    assert code == 2 and not found and line in err and err.count("\n") == 1
+    code, answers, err = run_predict(monkeypatch, capsys, *arguments)
+    assert code == 2 and not answers and line in err and err.count("\n") == 1
 
 
-def test_the_answer_to_no_text_has_the_keys_of_any_answer() -> None:
+def test_the_answer_to_an_empty_line_has_the_keys_of_any_answer() -> None:
     answer = {"label": "HassTurnOn", "spans": [[12, 19, "area"]]}
-    assert predict.blank(answer) == {"label": None, "spans": []}
+    assert predict.empty_answer(answer) == {"label": None, "spans": []}
 
 
 class Terminal(io.TextIOWrapper):
@@ -94,35 +101,36 @@ class Terminal(io.TextIOWrapper):
         return True
 
 
-def test_on_a_terminal_it_is_said_how_to_give_input(
+def test_a_terminal_shows_how_to_give_input(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO(b"A gem.\n")))
     assert cli.main(["predict", "sentiment"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out)["text"] == "A gem."
-    how = "Loading models/sentiment/base. Type one text per line; Ctrl-D ends the input.\n"
-    assert err == how
+    assert err == "Loading models/sentiment/base. Type one text per line; Ctrl-D ends the input.\n"
 
 
-def test_an_answer_comes_before_the_next_line_and_other_encodings_are_told(project: Path) -> None:
-    asked = subprocess.Popen(
+def test_an_answer_comes_before_the_next_line_and_other_encodings_are_reported(
+    project: Path,
+) -> None:
+    process = subprocess.Popen(
         [sys.executable, "-m", "tandem.cli", "predict", "sentiment"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONUTF8": "1"},
     )  # fmt: skip
-    assert asked.stdin and asked.stdout and asked.stderr
+    assert process.stdin and process.stdout and process.stderr
     for text in ("Go see it.", "Größer."):
-        asked.stdin.write(f"{text}\n".encode())
-        asked.stdin.flush()
-        assert json.loads(asked.stdout.readline())["text"] == text
-    asked.stdin.write("Größer.\n".encode("latin-1"))
-    asked.stdin.close()
-    assert asked.wait(timeout=60) == 2
-    error = asked.stderr.read().decode()
+        process.stdin.write(f"{text}\n".encode())
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["text"] == text
+    process.stdin.write("Größer.\n".encode("latin-1"))
+    process.stdin.close()
+    assert process.wait(timeout=60) == 2
+    error = process.stderr.read().decode()
     assert "standard input is not UTF-8" in error and error.count("\n") == 1
 
 
-def test_every_task_has_a_row_of_a_text_alone() -> None:
+def test_every_task_has_a_blank_row() -> None:
     for name in params.project(params.read(ROOT / paths.PARAMS)).tasks:
         assert predict.blank_row(tasks.load(name), "a text").text == "a text"

@@ -1,4 +1,4 @@
-"""`tandem tune` on a tiny encoder: it finds what learns, by validation rows, and writes it down."""
+"""`tandem tune` on a tiny encoder finds a useful learning rate and writes it to params.yaml."""
 
 import shutil
 from functools import partial
@@ -27,7 +27,7 @@ TINY = {
 
 @pytest.fixture
 def project(rated_project: Path, tiny: Path) -> Path:
-    """All of params.yaml, tiny, with a learning rate that learns nothing; no test rows."""
+    """A project with a tiny training run, a useless learning rate, and no test rows."""
     shutil.copy(ROOT / paths.PARAMS, paths.PARAMS)
     shutil.copytree(tiny / "encoder", paths.model("sentiment", "pretrained"))
     paths.augmented("sentiment").mkdir(parents=True)
@@ -37,22 +37,23 @@ def project(rated_project: Path, tiny: Path) -> Path:
     return rated_project
 
 
-def search(ranges: dict[str, Any], objective: str = "validation_loss") -> None:
+def write_search(ranges: dict[str, Any], objective: str = "validation_loss") -> None:
+    """Write the params `sentiment.tune`."""
     params_file.update_file(
         {"sentiment": {"tune": {"objective": objective, "ranges": ranges}}}, SECTIONS
     )
 
 
-def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
+def test_a_better_value_is_found_without_test_rows_and_comments_are_kept(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search({"learning_rate": {"low": 1e-9, "high": 1e-2, "log": True}})
+    write_search({"learning_rate": {"low": 1e-9, "high": 1e-2, "log": True}})
     before = paths.PARAMS.read_text().splitlines()
     assert cli.main(["tune", "sentiment", "3"]) == 0
-    said = capsys.readouterr().out
-    assert [f"trial {n} of 3: learning_rate" in said for n in (1, 2, 3)] == [True] * 3
-    assert "trial 1 of 3: learning_rate 1e-09" in said
-    assert said.splitlines()[-1].startswith("written to params.yaml: learning_rate ")
+    output = capsys.readouterr().out
+    assert [f"trial {n} of 3: learning_rate" in output for n in (1, 2, 3)] == [True] * 3
+    assert "trial 1 of 3: learning_rate 1e-09" in output
+    assert output.splitlines()[-1].startswith("written to params.yaml: learning_rate ")
     after = paths.PARAMS.read_text().splitlines()
     changed = [new for old, new in zip(before, after, strict=True) if old != new]
     assert len(changed) == 1 and changed[0].strip().startswith("learning_rate: ")
@@ -61,10 +62,10 @@ def test_finds_what_learns_without_test_rows_and_keeps_the_comments(
     assert not Path("reports").exists()
 
 
-def test_a_metric_can_be_sought_and_a_part_be_changed(
+def test_the_objective_can_be_a_metric_and_a_key_can_be_nested(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    search({"model.class_weights": {"choices": ["balanced"]}}, "macro_f1")
+    write_search({"model.class_weights": {"choices": ["balanced"]}}, "macro_f1")
     assert cli.main(["tune", "sentiment", "1", "--json"]) == 0
     out, progress = capsys.readouterr()
     answer = schemas.valid("tune", out)
@@ -74,30 +75,30 @@ def test_a_metric_can_be_sought_and_a_part_be_changed(
 
 
 @pytest.mark.parametrize(
-    ("ranges", "objective", "told"),
+    ("ranges", "objective", "message"),
     [
         ({"learnig_rate": {"choices": [1]}}, "accuracy", "unknown key sentiment.train.learni"),
         ({"dropout": {"low": 0.1, "high": 1.5}}, "accuracy", "sentiment.train.dropout"),
         ({"dropout": {"choices": [0.1]}}, "acuracy", "Did you mean 'accuracy'?"),
     ],
 )
-def test_mistakes_are_told_before_the_first_trial(
+def test_mistakes_are_reported_before_the_first_trial(
     project: Path,
     ranges: dict[str, Any],
     objective: str,
-    told: str,
+    message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    search(ranges, objective)
+    write_search(ranges, objective)
     assert cli.main(["tune", "sentiment", "1"]) == 2
     error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     "span", [{"low": 1}, {"low": 2, "high": 1}, {"low": 0, "high": 1, "log": True}, {}]
 )
-def test_a_range_that_is_none_is_told(span: dict[str, Any]) -> None:
+def test_an_invalid_range_is_reported(span: dict[str, Any]) -> None:
     content = params.read(ROOT / paths.PARAMS)
     content["sentiment"]["tune"] = {"ranges": {"dropout": span}}
     with pytest.raises(ParamsError, match=r"sentiment\.tune\.ranges\.dropout"):

@@ -1,11 +1,11 @@
-"""Answer lines of text with a trained model: one JSON object per line, as soon as it is known.
+"""Answer lines of text with a trained model: one JSON object per line, printed at once.
 
     echo "turn on the kitchen light" | tandem predict intent
     {"text": "turn on the kitchen light", "label": "HassTurnOn", "spans": [[12, 19, "area"]]}
 
-A line is repaired and masked as the task's rows are before training (`TASK.clean`), and `text` is
-what the model reads, so spans count in it. No line is dropped: the filters are for training. The
-answer to an empty line has the same keys, with null or empty values.
+A line is repaired and masked as in training (`TASK.clean`). `text` is what the model reads, and
+spans are positions in it. The filters are not applied, so no line is dropped. The answer to an
+empty line has the same keys, with null or empty values.
 """
 
 import dataclasses
@@ -27,12 +27,17 @@ from tandem.text.cleaning import CleanParams, clean_row
 if TYPE_CHECKING:
     from tandem.modeling.base import TextModel
 
-NEW_TOKENS = 40
-"""How far a generator goes on."""
+MAX_NEW_TOKENS = 40
+"""Maximum number of tokens in the continuation of a generator."""
 
 
 def predict(task: str, variant: str = "base", batch: int = 1) -> None:
-    """Answer each line of standard input by the model `variant` of `task`, `batch` lines at once.
+    """Answer each line of standard input and print the answers as JSON lines.
+
+    Args:
+        task: The name of the task.
+        variant: The model folder below models/TASK.
+        batch: Number of lines that the model answers at once.
 
     Raises:
         StageError: the model is missing.
@@ -41,65 +46,71 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     """
     project = params.project()
     runtime = project.runtime
-    known = tasks.load(task)
-    require_model(known, variant, project)
-    settings = params.load(CleanParams, task, "clean")
+    task_object = tasks.load(task)
+    require_model(task_object, variant, project)
+    clean_params = params.load(CleanParams, task, "clean")
+    folder = paths.model(task, variant)
     if sys.stdin.isatty():
-        print(
-            f"Loading {paths.model(task, variant)}. Type one text per line; Ctrl-D ends the input.",
-            file=sys.stderr,
-        )
+        how = "Type one text per line; Ctrl-D ends the input."
+        print(f"Loading {folder}. {how}", file=sys.stderr)
+
+    # The pins have to be set before torch is imported.
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
 
     make_torch_deterministic(runtime)
-    model = modeling.load(paths.model(task, variant), known)
-    nothing: dict[str, Any] = {}
+    model = modeling.load(folder, task_object)
+
+    # The model answers the lines that are not empty; the others get its keys without values.
+    empty: dict[str, Any] = {}
     for texts in lines(sys.stdin.buffer, batch):
-        rows = [clean_row(blank_row(known, text), known, settings, Counter()) for text in texts]
-        told = [row for row in rows if row.text]
-        found = iter(answers(model, told, runtime.seed) if told else [])
-        if len(told) < len(rows) and not nothing:
-            nothing = blank(answers(model, [blank_row(known, "a")], runtime.seed)[0])
+        rows = [
+            clean_row(blank_row(task_object, text), task_object, clean_params, Counter())
+            for text in texts
+        ]
+        rows_with_text = [row for row in rows if row.text]
+        predictions = iter(answers(model, rows_with_text, runtime.seed) if rows_with_text else [])
+        if len(rows_with_text) < len(rows) and not empty:
+            empty = empty_answer(answers(model, [blank_row(task_object, "a")], runtime.seed)[0])
         for row in rows:
-            answer = {"text": row.text, **(next(found) if row.text else nothing)}
+            answer = {"text": row.text, **(next(predictions) if row.text else empty)}
             print(json.dumps(answer, ensure_ascii=False), flush=True)
 
 
 def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -> None:
-    """Check, before torch is imported, that a model of `task` is there and can answer.
+    """Check, before torch is imported, that a model exists and can give answers.
 
     Raises:
-        StageError: its folder is missing; the line says how it is made.
+        StageError: its folder is missing; the message says which command writes it.
         TandemError: it gives no answers.
     """
     folder = paths.model(task.name, variant)
     # A generator can continue a text before it is adapted; an encoder has no head for the task yet.
     if variant in ("reward", "judge") or (variant == "pretrained" and task.family != "causal"):
-        raise TandemError(f"{folder} gives no answers: take base, aligned or a method's name")
-    made = {"pretrained", "base", *project.methods}
+        raise TandemError(f"{folder} gives no answers: use base, aligned or a compression method")
+    written = {"pretrained", "base", *project.methods}
     if task.name in project.preferences:
-        made.add("aligned")
-    if variant not in made and not folder.exists():
+        written.add("aligned")
+    if variant not in written and not folder.exists():
         raise StageError(
             f"{folder} is missing, and no stage writes it: `methods` and `preferences` in "
-            f"{paths.PARAMS} decide which models there are"
+            f"{paths.PARAMS} decide which models exist"
         )
     io.require_exists(folder)
 
 
-def blank(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer to no text: the same keys, an empty list for a list, else null.
+def empty_answer(answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer to an empty line: the same keys with empty lists or null.
 
-    >>> blank({"label": "HassTurnOn", "spans": [[12, 19, "area"]]})
+    >>> empty_answer({"label": "HassTurnOn", "spans": [[12, 19, "area"]]})
     {'label': None, 'spans': []}
     """
     return {key: [] if isinstance(value, list) else None for key, value in answer.items()}
 
 
 def lines(source: BinaryIO, batch: int) -> Iterator[list[str]]:
-    """The lines of `source`, at the most `batch` together.
+    """Read the lines of `source` in batches of at most `batch` lines.
 
     Raises:
         DataError: a line is not UTF-8.
@@ -118,18 +129,18 @@ def lines(source: BinaryIO, batch: int) -> Iterator[list[str]]:
 
 
 def blank_row(task: BaseTask, text: str) -> Row:
-    """A row of `task` with `text` and nothing known of it."""
+    """A row of `task` with `text`; its other required fields are empty."""
     hints = typing.get_type_hints(task.row)
-    empty: dict[str, Any] = {
+    fields: dict[str, Any] = {
         field.name: () if typing.get_origin(hints[field.name]) is tuple else hints[field.name]()
         for field in dataclasses.fields(task.row)
         if field.default is dataclasses.MISSING
     }
-    return task.row(**{**empty, "text": text})
+    return task.row(**{**fields, "text": text})
 
 
 def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str, Any]]:
-    """What `model` says of `rows`: its predictions, or how it goes on if it is a generator."""
+    """The predictions of `model` for `rows`; for a generator, continuations of their texts."""
     from tandem.modeling.families.causal import Model
     from tandem.preferences import sampling
     from tandem.preferences.params import GenerationParams
@@ -137,9 +148,9 @@ def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str
     if not isinstance(model, Model):
         return model.predict(rows, len(rows))
     longest = max(len(row.text.split()) for row in rows)
-    prompting = GenerationParams(
-        prompt_words=max(1, longest), max_new_tokens=NEW_TOKENS, batch_size=len(rows)
+    generation = GenerationParams(  # a prompt is the whole text
+        prompt_words=max(1, longest), max_new_tokens=MAX_NEW_TOKENS, batch_size=len(rows)
     )
-    samples = sampling.draw(model, prompting, rows, seed)
-    drawn = [model.tokenizer.decode(s.drawn, skip_special_tokens=True) for s in samples]
-    return [{"continuation": text} for text in drawn]
+    samples = sampling.draw(model, generation, rows, seed)
+    texts = [model.tokenizer.decode(s.drawn, skip_special_tokens=True) for s in samples]
+    return [{"continuation": text} for text in texts]

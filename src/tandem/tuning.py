@@ -1,9 +1,9 @@
-"""Search for better training params of a task, on validation rows; test rows are never read.
+"""Search for better training params of a task on validation rows; test rows are never read.
 
-Bayesian optimisation by Optuna: trees of Parzen estimators (Bergstra et al. 2011, "Algorithms for
-Hyper-Parameter Optimization"), seeded. The first trial is params.yaml as it stands, where that is
-within the ranges, so the best is never worse. Models of trials are not kept: `dvc repro` trains
-with what is found.
+The search is Bayesian optimization with Optuna: seeded tree-structured Parzen estimators (Bergstra
+et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses the values in
+params.yaml that are within the ranges, so that the result is not worse. The models of trials are
+not kept: `dvc repro` trains with the values that the search writes into params.yaml.
 """
 
 import copy
@@ -22,55 +22,56 @@ from tandem.modeling.params import TrainParams, train_params
 
 LOSS = "validation_loss"
 Values = dict[str, Any]
+"""Values of params, by dotted key or nested."""
 
 
 def tune(task: str, trials: int) -> dict[str, Any]:
-    """Run that many trials, print each, and write the best values into params.yaml.
+    """Run a number of trials, print each, and write the best values into params.yaml.
 
     Returns:
         `task`, `trials`, `objective`, the best `score` and its `values` by key of `TASK.train`.
 
     Raises:
-        ParamsError: params.yaml has no `TASK.tune`, or a range that the stage would not take.
+        ParamsError: params.yaml has no `TASK.tune`, or a range with values that `train` refuses.
         StageError: no trial ended with a score.
     """
     params_check.check(params.read(), dvc_stages.sections)
     runtime = params.project().runtime
-    pin_environment(runtime)  # before torch, which the trials import
+    pin_environment(runtime)  # before the trials import torch
     section = params.read()[task]
     if "tune" not in section:
-        raise ParamsError(f"params.yaml: {task}.tune is missing: docs/training.md shows one")
+        raise ParamsError(f"params.yaml: {task}.tune is missing: see docs/training.md")
     search = params.load(SearchSpace, task, "tune")
-    sign = better(task, search.objective)
-    for key, values in search.ranges.items():
-        for end in values.ends:
-            changed(task, section["train"], {key: end})
-    reached, best = _search(task, section["train"], search, sign, trials, runtime)
+    sign = direction(task, search.objective)
+    for key, values in search.ranges.items():  # report invalid ranges before the first trial
+        for value in values.bounds:
+            with_values(task, section["train"], {key: value})
+    best_score, best = _search(task, section["train"], search, sign, trials, runtime)
     params_file.update_file({task: {"train": nested(best)}}, dvc_stages.sections)
     return {
         "task": task,
         "trials": trials,
         "objective": search.objective,
-        "score": reached,
+        "score": best_score,
         "values": best,
     }
 
 
-def words(done: dict[str, Any]) -> str:
-    """What a search found and wrote, in one line."""
-    reached = f"{done['objective']} {done['score']:.6g}"
-    return f"written to {paths.PARAMS}: {_shown(done['values'])} ({reached})"
+def words(result: dict[str, Any]) -> str:
+    """The result of a search in one line."""
+    score = f"{result['objective']} {result['score']:.6g}"
+    return f"written to {paths.PARAMS}: {_format(result['values'])} ({score})"
 
 
-def better(task: str, objective: str) -> int:
-    """1 where more of `objective` is better, -1 where less is.
+def direction(task: str, objective: str) -> int:
+    """1 if a higher `objective` is better, -1 if a lower one is.
 
     Raises:
-        UnknownName: it is neither the loss nor a metric of the task.
+        UnknownName: the objective is neither the loss nor a metric of the task.
     """
-    known = tasks.load(task).metrics
-    if objective not in (LOSS, *known):
-        raise UnknownName("objective", objective, [LOSS, *known], f"params.yaml: {task}.tune")
+    names = tasks.load(task).metrics
+    if objective not in (LOSS, *names):
+        raise UnknownName("objective", objective, [LOSS, *names], f"params.yaml: {task}.tune")
     if objective == LOSS:
         return -1
     return -1 if getattr(registry.load("metrics", objective), "LOWER_IS_BETTER", False) else 1
@@ -85,57 +86,62 @@ def _search(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=derived_seed(runtime.seed, task, "tune"))
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    now = changed(task, section, {})
-    present = {key: operator.attrgetter(key)(now) for key in search.ranges}
-    study.enqueue_trial({k: value for k, value in present.items() if value in search.ranges[k]})
+    current = with_values(task, section, {})
+    values_now = {key: operator.attrgetter(key)(current) for key in search.ranges}
+    study.enqueue_trial({k: value for k, value in values_now.items() if value in search.ranges[k]})
 
-    def attempt(trial: Any) -> float:
-        values = {key: suggest(trial, key, span) for key, span in search.ranges.items()}
+    def run_trial(trial: Any) -> float:
+        values = {key: suggest(trial, key, choice) for key, choice in search.ranges.items()}
+        prefix = f"trial {trial.number + 1} of {trials}: {_format(values)}"
         try:
-            found = score(task, changed(task, section, values), search.objective, runtime)
+            reached = score(task, with_values(task, section, values), search.objective, runtime)
         except StageError as error:
-            print(f"trial {trial.number + 1} of {trials}: {_shown(values)}: {error}", flush=True)
+            print(f"{prefix}: {error}", flush=True)
             raise optuna.TrialPruned from None
-        shown = f"{search.objective} {found:.6g}"
-        print(f"trial {trial.number + 1} of {trials}: {_shown(values)}: {shown}", flush=True)
-        return sign * found
+        print(f"{prefix}: {search.objective} {reached:.6g}", flush=True)
+        return sign * reached
 
-    study.optimize(attempt, n_trials=trials)
+    study.optimize(run_trial, n_trials=trials)
     if not any(trial.value is not None for trial in study.trials):
         raise StageError(f"no trial of {task} ended with a score: narrow the ranges of {task}.tune")
     return sign * study.best_value, dict(study.best_params)
 
 
-def suggest(trial: Any, key: str, span: ParamRange) -> Any:
-    """A value of `span` that the sampler picks."""
-    if span.choices is not None:
-        return trial.suggest_categorical(key, span.choices)
-    if isinstance(span.low, int) and isinstance(span.high, int):
-        return trial.suggest_int(key, span.low, span.high, log=span.log)
-    return trial.suggest_float(key, span.low, span.high, log=span.log)
+def suggest(trial: Any, key: str, values: ParamRange) -> Any:
+    """The value of `key` that the sampler picks for a trial."""
+    if values.choices is not None:
+        return trial.suggest_categorical(key, values.choices)
+    if isinstance(values.low, int) and isinstance(values.high, int):
+        return trial.suggest_int(key, values.low, values.high, log=values.log)
+    return trial.suggest_float(key, values.low, values.high, log=values.log)
 
 
 def score(task: str, training: TrainParams, objective: str, runtime: Runtime) -> float:
-    """What a model trained with `training` reaches on validation rows."""
+    """Train a model with the params `training` and return its objective on validation rows."""
     from tandem import metrics
     from tandem.modeling.training.train_model import train_model, training_rows
 
-    known = tasks.load(task)
-    rows, validation = training_rows(known, training)
-    found = train_model(known, rows, validation, training, runtime)
+    task_object = tasks.load(task)
+    rows, validation = training_rows(task_object, training)
+    trained = train_model(task_object, rows, validation, training, runtime)
     if objective == LOSS:
-        return found.validation_loss
-    answers = found.model.predict(validation, 2 * training.batch_size)
-    scores, _ = metrics.score(known, validation, answers, runtime)
-    reached: float = scores[objective]["value"]
-    return reached
+        return trained.validation_loss
+    predictions = trained.model.predict(validation, 2 * training.batch_size)
+    scores, _ = metrics.score(task_object, validation, predictions, runtime)
+    value: float = scores[objective]["value"]
+    return value
 
 
-def changed(task: str, section: Values, values: Values) -> TrainParams:
-    """The params `TASK.train`, which `section` holds, with `values` laid over them.
+def with_values(task: str, section: Values, values: Values) -> TrainParams:
+    """The params of `TASK.train` with some values replaced.
+
+    Args:
+        task: The name of the task.
+        section: The content of `TASK.train`.
+        values: Dotted key → new value.
 
     Raises:
-        ParamsError: a key or a value that the stage does not take.
+        ParamsError: the stage does not accept a key or a value.
     """
     content = {task: {"train": copy.deepcopy(section)}}
     params_file.deep_merge(nested(values), content[task]["train"])
@@ -143,17 +149,18 @@ def changed(task: str, section: Values, values: Values) -> TrainParams:
 
 
 def nested(values: Values) -> Values:
-    """Dotted keys as mappings in mappings.
+    """Convert dotted keys to nested mappings.
 
     >>> nested({"max_steps": 5, "model.span_dropout": 0.1})
     {'max_steps': 5, 'model': {'span_dropout': 0.1}}
     """
-    found: Values = {}
+    result: Values = {}
     for key, value in values.items():
-        *parts, last = key.split(".")
-        functools.reduce(lambda part, name: part.setdefault(name, {}), parts, found)[last] = value
-    return found
+        *sections, last = key.split(".")
+        parent = functools.reduce(lambda part, name: part.setdefault(name, {}), sections, result)
+        parent[last] = value
+    return result
 
 
-def _shown(values: Values) -> str:
+def _format(values: Values) -> str:
     return ", ".join(f"{key} {values[key]}" for key in sorted(values))

@@ -13,7 +13,7 @@ from tandem.core.errors import StageError
 ROOT = Path(__file__).parents[2]
 
 
-def test_outputs_appear_whole_or_not_at_all(tmp_path: Path) -> None:
+def test_outputs_are_written_completely_or_not_at_all(tmp_path: Path) -> None:
     folder, file = tmp_path / "folder", tmp_path / "deep" / "metrics.json"
     folder.mkdir()
     (folder / "old").touch()
@@ -27,7 +27,7 @@ def test_outputs_appear_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_an_error_leaves_the_old_outputs(error: type[BaseException], tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_outputs(error: type[BaseException], tmp_path: Path) -> None:
     file = tmp_path / "rows.json"
     file.write_text("old")
     with pytest.raises(error), io.atomic_outputs(file) as (partial,):
@@ -37,7 +37,7 @@ def test_an_error_leaves_the_old_outputs(error: type[BaseException], tmp_path: P
     assert file.read_text() == "old"
 
 
-def test_what_a_killed_run_left_is_swept_away(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".partial-folder").mkdir()
     (tmp_path / ".partial-folder" / "rest").touch()
     with io.atomic_outputs(tmp_path / "folder") as (partial,):
@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_line(error: OSError, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_missing_input_says_what_makes_it(tmp_path: Path) -> None:
+def test_a_missing_input_names_the_command_that_creates_it(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"x\.json is missing: run `dvc repro` or `snakemake`"):
         io.read_json(tmp_path / "x.json")
 
@@ -70,8 +70,8 @@ def test_yaml_is_read_as_dvc_reads_it() -> None:
     values = ["on", "1e-3", "010", "0o10", "12:30:45", "~", "'1'", "1_000", "yes", "2020-01-01"]
     texts.append("".join(f"- {value}\n" for value in values))
     for text in texts:
-        found, wanted = io.parse_yaml(text), parse_yaml(text, "")
-        assert json.dumps(found, default=str) == json.dumps(wanted, default=str)
+        value, expected = io.parse_yaml(text), parse_yaml(text, "")
+        assert json.dumps(value, default=str) == json.dumps(expected, default=str)
     with pytest.raises(YAMLError):
         io.parse_yaml("a: 1\na: 2\n")
 
@@ -111,8 +111,8 @@ def test_files_and_folders_are_copied_below_a_folder(tmp_path: Path) -> None:
     io.copy_tree(source, target, "x/source")
     io.copy_tree(source / "a.txt", target, "a.txt")
     io.copy_into(target, "b/c.txt", BytesIO(b"three"))
-    found = {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
-    assert found == {
+    files = {str(p.relative_to(target)): p.read_bytes() for p in target.rglob("*") if p.is_file()}
+    assert files == {
         "x/source/a.txt": b"one\r\ntwo\n",
         "a.txt": b"one\r\ntwo\n",
         "b/c.txt": b"three",

@@ -1,7 +1,8 @@
 """params.yaml has a form that both of its writers keep: `dvc exp run -S` and `tandem overlay`.
 
-The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no code of Tandem, so the form of
-the file has to do it all: DVC replaces every list and writes with the defaults of ruamel.yaml.
+The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no code of Tandem: DVC replaces
+every list and writes with the defaults of ruamel.yaml. So only the form of the file can make DVC
+keep comments and layout.
 """
 
 import json
@@ -39,24 +40,24 @@ def leaves(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
 SCALARS = {keys: value for keys, value in leaves(CONTENT) if not isinstance(value, dict | list)}
 
 
-def kind(keys: Keys, value: Any) -> str:
-    """Where a scalar is, and its type."""
+def category(keys: Keys, value: Any) -> str:
+    """The position of a scalar, and its type."""
     if isinstance(keys[-1], int):
-        place = "item of a list"
+        position = "item of a list"
     elif any(isinstance(key, int) for key in keys):
-        place = "key of a mapping in a list"
+        position = "key of a mapping in a list"
     else:
-        place = "key"
+        position = "key"
     scientific = isinstance(value, float) and 0 < abs(value) < 1e-3
-    return f"{place}: {'small ' * scientific}{type(value).__name__}"
+    return f"{position}: {'small ' * scientific}{type(value).__name__}"
 
 
-# The first scalar of each kind.
-EXAMPLES = {kind(keys, value): keys for keys, value in reversed(SCALARS.items())}
+# The first scalar of each category.
+EXAMPLES = {category(keys, value): keys for keys, value in reversed(SCALARS.items())}
 
 
-def another(value: Any) -> Any:
-    """Another value of the same type; a number in the place of None."""
+def other_value(value: Any) -> Any:
+    """Another value of the same type; a number instead of None."""
     match value:
         case None:
             return 7
@@ -73,7 +74,7 @@ def override(keys: Keys, value: Any) -> str:
     return f"{'.'.join(map(str, keys))}={json.dumps(value)}"
 
 
-def put(content: Any, keys: Keys, value: Any) -> None:
+def set_value(content: Any, keys: Keys, value: Any) -> None:
     """Set the value at `keys` of nested dicts and lists."""
     for key in keys[:-1]:
         content = content[key]
@@ -99,18 +100,18 @@ def path(tmp_path: Path) -> Path:
     return copy
 
 
-def test_dvc_writes_the_file_as_it_is(path: Path) -> None:
+def test_dvc_does_not_change_the_form(path: Path) -> None:
     apply_overrides(path, [])
     assert path.read_text().splitlines() == TEXT.splitlines(), RULES
     assert path.read_text() == TEXT, RULES
 
 
-def test_tandem_writes_the_file_as_it_is(path: Path) -> None:
+def test_tandem_does_not_change_the_form(path: Path) -> None:
     params_file.update_file({}, SECTIONS, path)
     assert path.read_text() == TEXT
 
 
-def test_the_file_has_an_example_of_each_kind() -> None:
+def test_the_file_has_an_example_of_each_category() -> None:
     assert {
         "key: bool",
         "key: float",
@@ -124,18 +125,18 @@ def test_the_file_has_an_example_of_each_kind() -> None:
 
 @pytest.mark.parametrize("keys", EXAMPLES.values(), ids=EXAMPLES)
 def test_one_setting_changes_one_line(keys: Keys, path: Path) -> None:
-    value = another(SCALARS[keys])
+    value = other_value(SCALARS[keys])
     apply_overrides(path, [override(keys, value)])
     after = path.read_text()
     assert len(changes(TEXT, after)) == 1, RULES
     assert comments(after) == comments(TEXT), RULES
     expected = params.read(ROOT / "params.yaml")
-    put(expected, keys, value)
+    set_value(expected, keys, value)
     assert params.read(path) == expected
 
 
 def test_all_settings_at_once_keep_all_lines(path: Path) -> None:
-    values = {keys: another(value) for keys, value in SCALARS.items()}
+    values = {keys: other_value(value) for keys, value in SCALARS.items()}
     apply_overrides(path, [override(keys, value) for keys, value in values.items()])
     after = path.read_text()
     for old, new in changes(TEXT, after):
@@ -154,7 +155,7 @@ def test_a_setting_is_emptied_and_filled_again(path: Path) -> None:
 
 
 def block_mappings(value: Any, keys: Keys = ()) -> Iterator[Keys]:
-    """The keys of each mapping of `value` that is written one key per line, outside of lists."""
+    """The keys of each mapping in `value` that has one key per line and is not in a list."""
     if isinstance(value, CommentedMap) and value and not value.fa.flow_style():
         yield keys
         for key, part in value.items():
@@ -168,7 +169,7 @@ def test_keys_are_added_and_deleted_again(path: Path) -> None:
     added = [index for index, line in enumerate(lines) if line.lstrip() == "added: 1"]
     assert len(added) == len(names)
     assert [line for line in lines if line.lstrip() != "added: 1"] == TEXT.splitlines(), RULES
-    # A comment before the added key was written for the key that now follows.
+    # A comment above the added key would belong to the key that now follows it.
     assert not [lines[index - 1] for index in added if lines[index - 1].lstrip()[:1] == "#"], RULES
     apply_overrides(path, [f"~{name}" for name in names])
     assert path.read_text() == TEXT, RULES
@@ -187,7 +188,7 @@ def test_an_overlay_is_written_as_dvc_writes_it(name: str, path: Path, tmp_path:
 
 
 def overrides(values: Any, keys: Keys = ()) -> Iterator[str]:
-    """The arguments of `-S` that set the same `values` as an overlay: each list as a whole."""
+    """The arguments of `-S` that set the `values` of an overlay, each list as a whole."""
     if not isinstance(values, dict) or not values:
         yield override(keys, values)
         return
@@ -196,7 +197,7 @@ def overrides(values: Any, keys: Keys = ()) -> Iterator[str]:
 
 
 def test_a_value_merged_in_two_places_is_two_values() -> None:
-    """Else it would be written as an alias, and `-S` on one place would set both."""
+    """Otherwise it would be written as an alias, and `-S` on one key would set both."""
     repeated = {"bits": 4}
     content: dict[str, Any] = {}
     params_file.deep_merge({"intent": repeated, "sentiment": repeated}, content)

@@ -1,4 +1,4 @@
-"""A stage's record: the same bytes for the same run, and no run whose inputs moved."""
+"""The record of a run: the same run gives the same bytes, and no input may change during it."""
 
 import dataclasses
 import json
@@ -42,7 +42,7 @@ def run() -> None:
         Path("out/c.txt").write_text(Path("in/a.txt").read_text())
 
 
-def test_a_record_holds_both_sides_and_repeats_its_bytes(here: Path) -> None:
+def test_a_record_has_inputs_and_outputs_and_the_same_bytes_each_time(here: Path) -> None:
     run()
     first = RECORD.read_bytes()
     run()
@@ -54,7 +54,7 @@ def test_a_record_holds_both_sides_and_repeats_its_bytes(here: Path) -> None:
     assert str(here) not in first.decode()
 
 
-def test_dvcignore_is_that_of_the_current_folder(
+def test_dvcignore_of_the_current_folder_is_used(
     here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert not provenance.is_ignored("a.pyc")
@@ -64,7 +64,7 @@ def test_dvcignore_is_that_of_the_current_folder(
     assert provenance.is_ignored("a.pyc") and not provenance.is_ignored("a.py")
 
 
-def test_a_folder_has_the_md5_of_dvc(here: Path) -> None:
+def test_a_folder_has_the_same_md5_as_in_dvc(here: Path) -> None:
     with Repo.init(no_scm=True) as repo:
         (stage,) = repo.add("in")
         (out,) = stage.outs
@@ -72,7 +72,7 @@ def test_a_folder_has_the_md5_of_dvc(here: Path) -> None:
         assert provenance.digest(Path("in")).size == out.meta.size
 
 
-def test_an_input_that_changes_under_a_stage_stops_it(here: Path) -> None:
+def test_a_stage_fails_if_an_input_changes(here: Path) -> None:
     with pytest.raises(StageError, match="in changed while copy@one ran: run again"), record_run(
         STAGE
     ):  # fmt: skip
@@ -81,26 +81,26 @@ def test_an_input_that_changes_under_a_stage_stops_it(here: Path) -> None:
     assert not RECORD.exists()
 
 
-def test_an_input_is_read_again_only_if_it_was_touched(
+def test_an_input_is_hashed_again_only_if_it_was_written_to(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[str] = []
-    hashed = provenance.file_digest
+    hashed: list[str] = []
+    file_digest = provenance.file_digest
 
     def digest(path: Path) -> provenance.Digest:
-        read.append(str(path))
-        return hashed(path)
+        hashed.append(str(path))
+        return file_digest(path)
 
     monkeypatch.setattr(provenance, "file_digest", digest)
     run()
-    assert read == ["in/a.txt", "in/below/b.txt", "code.py", "out/c.txt"]
-    read.clear()
+    assert hashed == ["in/a.txt", "in/below/b.txt", "code.py", "out/c.txt"]
+    hashed.clear()
     with record_run(STAGE):
-        Path("code.py").write_text("1")  # the same again
-    assert read == ["in/a.txt", "in/below/b.txt", "code.py", "code.py", "out/c.txt"]
+        Path("code.py").write_text("1")  # the same content
+    assert hashed == ["in/a.txt", "in/below/b.txt", "code.py", "code.py", "out/c.txt"]
 
 
-def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
+def test_a_stage_fails_if_its_params_change(here: Path) -> None:
     params = Path("params.yaml")
     with pytest.raises(StageError, match=r"params\.yaml changed while copy@one ran"), record_run(
         STAGE
@@ -109,8 +109,8 @@ def test_params_that_change_under_a_stage_stop_it(here: Path) -> None:
         params.write_text(params.read_text().replace("seed: 13", "seed: 14", 1))
 
 
-def test_another_version_than_the_locked_one_stops_a_stage() -> None:
-    with pytest.raises(StageError, match=r"asks for pytest 1\.0, .* is installed: run `make setu"):
+def test_a_stage_fails_with_another_version_than_the_locked_one() -> None:
+    with pytest.raises(StageError, match=r"has pytest 1\.0, but .* is installed: run `make setu"):
         provenance.check_installed({"pytest": "1.0"})
     with pytest.raises(StageError, match="none is installed"):
         provenance.check_installed({"nowhere-to-be-found": "1.0"})
@@ -121,18 +121,17 @@ WITH_CODE = dataclasses.replace(STAGE, deps=("in", str(CODE)))
 
 
 def write_code(*names: str, **digests: str) -> None:
-    """A file of workflow/code with these modules of `tandem.core`."""
+    """Write a file of workflow/code with these modules of `tandem.core`."""
     source = Path(provenance.__file__).parents[2]
     files = {f"tandem/core/{name}.py": "" for name in names}
-    found = {name: source_digest(source / name) for name in files}
-    found |= {f"tandem/core/{name}.py": digest for name, digest in digests.items()}
+    files = {name: source_digest(source / name) for name in files}
+    files |= {f"tandem/core/{name}.py": digest for name, digest in digests.items()}
     CODE.parent.mkdir(parents=True, exist_ok=True)
-    io.write_json(CODE, {"files": found, "packages": {"pytest": metadata.version("pytest")}})
+    io.write_json(CODE, {"files": files, "packages": {"pytest": metadata.version("pytest")}})
 
 
 def run_with_code(runner: frozenset[str] | None = None) -> None:
-    known = provenance.imported_modules() if runner is None else runner
-    with record_run(WITH_CODE, known):
+    with record_run(WITH_CODE, provenance.imported_modules() if runner is None else runner):
         Path("out").mkdir(exist_ok=True)
         Path("out/c.txt").write_text("c")
 
@@ -155,17 +154,17 @@ def test_a_stage_refuses_other_code_than_is_declared(here: Path) -> None:
     assert not RECORD.exists()
 
 
-def test_a_stage_of_another_checkout_is_named(here: Path) -> None:
-    """As in a second clone, or an experiment's folder, with the first one's environment."""
+def test_code_of_another_checkout_is_reported(here: Path) -> None:
+    """As in a second clone, or the folder of an experiment, with the environment of the first."""
     other = Path("src/tandem/core/paths.py")
     other.parent.mkdir(parents=True)
     other.write_text("")
     write_code("io", paths="0" * 64)
-    with pytest.raises(StageError, match=r"Python imports /.*/paths\.py here, not src/tandem/core"):
+    with pytest.raises(StageError, match=r"Python imports /.*/paths\.py, not src/tandem/core"):
         run_with_code()
 
 
-def test_a_module_that_the_declared_code_lacks_stops_a_stage(here: Path) -> None:
+def test_a_stage_fails_if_it_imports_a_module_that_is_not_declared(here: Path) -> None:
     write_code("io", "paths")
     with pytest.raises(
         StageError, match=r"copy@one imported tandem\S*, which workflow/code/copy/o"
@@ -181,6 +180,6 @@ def test_damaged_code_files_are_one_line(here: Path) -> None:
             provenance.read_code(CODE)
 
 
-def test_pins_are_found_however_deep() -> None:
+def test_pins_are_found_at_any_depth() -> None:
     value = {"a": [{"sha256": "1", "name": "x", "rest": {"b": 1}}], "c": {"revision": "r"}}
     assert list(find_pins(value)) == [{"name": "x", "sha256": "1"}, {"revision": "r"}]

@@ -37,15 +37,15 @@ ROWS = st.lists(
 
 
 @given(ROWS)
-def test_rows_come_back_as_they_were(rows: list[Everything]) -> None:
+def test_rows_are_read_as_they_were_written(rows: list[Everything]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        one, two = Path(folder) / "one.parquet", Path(folder) / "two.parquet"
-        write_rows(one, rows, Everything)
-        write_rows(two, rows, Everything)
-        assert read_rows(one, Everything) == rows
-        assert one.read_bytes() == two.read_bytes()
+        first, second = Path(folder) / "first.parquet", Path(folder) / "second.parquet"
+        write_rows(first, rows, Everything)
+        write_rows(second, rows, Everything)
+        assert read_rows(first, Everything) == rows
+        assert first.read_bytes() == second.read_bytes()
 
 
 def test_another_schema_is_one_line(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_another_schema_is_one_line(tmp_path: Path) -> None:
         read_rows(path, Row)
 
 
-def test_the_first_rows_are_a_growing_sample() -> None:
+def test_a_larger_sample_contains_a_smaller_one() -> None:
     rows = [Row(id=f"r{n}", group="g", domain="d", text="t") for n in range(50)]
     assert hash_sample(rows, 10) == hash_sample(rows[::-1], 20)[:10]
     assert hash_sample(rows, 10) != rows[:10]

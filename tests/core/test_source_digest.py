@@ -1,4 +1,4 @@
-"""Comments, docstrings and layout do not change a digest; code does, on any Python version."""
+"""Comments, docstrings and layout do not change a digest; code does, under any Python version."""
 
 import shutil
 import subprocess
@@ -57,13 +57,13 @@ def digest(text: str, folder: Path, name: str = "module.py") -> str:
 
 
 @pytest.mark.parametrize("edit", SAME)
-def test_what_does_not_run_does_not_count(edit: str, tmp_path: Path) -> None:
+def test_text_that_is_not_executed_does_not_change_the_digest(edit: str, tmp_path: Path) -> None:
     assert SAME[edit] != SOURCE
     assert digest(SAME[edit], tmp_path) == digest(SOURCE, tmp_path)
 
 
 @pytest.mark.parametrize("edit", OTHER)
-def test_what_runs_counts(edit: str, tmp_path: Path) -> None:
+def test_code_changes_the_digest(edit: str, tmp_path: Path) -> None:
     assert OTHER[edit] != SOURCE
     assert digest(OTHER[edit], tmp_path) != digest(SOURCE, tmp_path)
 
@@ -73,11 +73,11 @@ def test_a_string_that_is_an_argument_is_not_a_docstring(tmp_path: Path) -> None
     assert digest('x = """a"""\n', tmp_path) != digest('x = """b"""\n', tmp_path)
 
 
-def test_other_files_count_byte_by_byte(tmp_path: Path) -> None:
+def test_every_byte_of_another_file_changes_its_digest(tmp_path: Path) -> None:
     assert digest("# a\n", tmp_path, "a.css") != digest("# b\n", tmp_path, "b.css")
 
 
-PYTHONS = sorted({found for n in (11, 12, 13, 14) if (found := shutil.which(f"python3.{n}"))})
+PYTHONS = sorted({path for n in (11, 12, 13, 14) if (path := shutil.which(f"python3.{n}"))})
 
 
 @pytest.mark.parametrize("python", PYTHONS)

@@ -1,4 +1,4 @@
-"""A small project of a person's own under both engines: stages are short shell commands."""
+"""A small project of a user for both engines; its stages are short shell commands."""
 
 import json
 import os
@@ -14,14 +14,13 @@ PARAMS = {"runtime": RUNTIME, "tasks": [], "methods": [], "preferences": {}}
 
 
 def stage(command: str, deps: list[str], outs: list[str]) -> dict[str, object]:
-    """An entry of dvc.yaml; the command also appends a line to executed.log."""
-    root = "$DVC_ROOT"
-    counted = f'{command} && echo "$DVC_STAGE" >> {root}/executed.log'
-    return {"cmd": counted, "deps": deps, "outs": outs}
+    """An entry of dvc.yaml; the command also appends the stage's name to executed.log."""
+    logged = f'{command} && echo "$DVC_STAGE" >> $DVC_ROOT/executed.log'
+    return {"cmd": logged, "deps": deps, "outs": outs}
 
 
 def make(path: Path, stages: Mapping[str, object], **files: str) -> Workspace:
-    """A project with Tandem's Snakefile, these stages and files, and an own cache."""
+    """Create a project with Tandem's Snakefile, these stages and files, and its own cache."""
     path.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "Snakefile", path)
     for name in ("workflow", "profiles"):
@@ -43,7 +42,7 @@ def make(path: Path, stages: Mapping[str, object], **files: str) -> Workspace:
 
 
 def executed(workspace: Workspace) -> list[str]:
-    """The stages that ran since the last call."""
+    """The stages that were executed since the last call, sorted."""
     log = workspace.path / "executed.log"
     names = log.read_text().splitlines() if log.exists() else []
     log.unlink(missing_ok=True)

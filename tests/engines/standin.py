@@ -1,9 +1,10 @@
-"""Stands in for `tandem` where a test is about the engines: the same DAG, each stage instant.
+"""A replacement for `tandem` in tests of the engines: the same DAG, but each stage is instant.
 
-The stage `code` is the real one, since the others depend on the files that it writes.
+The content of each declared output depends on the bytes of the declared inputs and on the values of
+the declared params, so that whatever would change a real artifact changes this one too. Only the
+stage `code` is the real one, because the others depend on the files that it writes.
 
-Writes each declared output of a stage from the bytes of its declared inputs and the values of
-its declared params, so that whatever would change a real artifact changes this one too.
+    standin.py DECLARED.json STAGE [TASK …]
 """
 
 import hashlib
@@ -44,8 +45,8 @@ def main() -> None:
 def files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    found = sorted(file for file in path.rglob("*") if file.is_file())
-    return [file for file in found if "__pycache__" not in file.parts and file.name[0] != "."]
+    below = sorted(file for file in path.rglob("*") if file.is_file())
+    return [file for file in below if "__pycache__" not in file.parts and file.name[0] != "."]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a stage depends on: the modules that it imports, and the packages that they import."""
+"""A stage depends on the modules that it imports, and on the packages that these import."""
 
 import shutil
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from tandem.engines import code_closure, dvc_stages
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = partial(dvc_stages.sections, root=ROOT)
-TAKEN = ("dvc.yaml", "params.yaml", "requirements.lock")
+COPIED = ("dvc.yaml", "params.yaml", "requirements.lock")
 SOURCE = paths.SOURCE / "tandem"
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The project's code, DAG and params in a folder to change them in."""
-    for name in TAKEN:
+    """A copy of the project's code, DAG and params, which a test may change."""
+    for name in COPIED:
         shutil.copyfile(ROOT / name, tmp_path / name)
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=ignore)
@@ -32,34 +32,29 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def codes() -> dict[str, StageCode]:
     """The code of each stage, by the stage's name."""
     stages = [stage for stage in dvc_stages.stages() if stage.code]
-    found = code_closure.of_stages(stages)
-    return {stage.name: found[stage.code] for stage in stages}
+    by_path = code_closure.of_stages(stages)
+    return {stage.name: by_path[stage.code] for stage in stages}
 
 
 def changed_by(edit: Callable[[], object]) -> set[str]:
-    """The stages whose code changes with `edit`."""
+    """The stages whose code an edit changes."""
     before = codes()
     edit()
     after = codes()
     return {name for name in {*before, *after} if before.get(name) != after.get(name)}
 
 
-def rewrite(name: str, old: str, new: str) -> Callable[[], object]:
-    text = (SOURCE / name).read_text()
-    assert old in text
-    return lambda: (SOURCE / name).write_text(text.replace(old, new, 1))
-
-
-def add(name: str) -> Callable[[], object]:
-    """An edit that adds a statement to a file."""
-    return lambda: (SOURCE / name).write_text((SOURCE / name).read_text() + "\n_EDITED = 1\n")
+def append(name: str, statement: str = "_EDITED = 1") -> Callable[[], object]:
+    """An edit that adds a statement to the end of a file."""
+    return lambda: (SOURCE / name).write_text(f"{(SOURCE / name).read_text()}\n{statement}\n")
 
 
 def groups(stages: set[str]) -> set[str]:
+    """The names of stages without their matrices."""
     return {name.partition("@")[0] for name in stages}
 
 
-def test_each_stage_but_code_depends_on_a_file_of_its_own(here: Path) -> None:
+def test_each_stage_except_code_depends_on_its_own_file(here: Path) -> None:
     for stage in dvc_stages.stages():
         expected = f"workflow/code/{stage.name.replace('@', '/')}.json"
         assert stage.code == ("" if stage.name == "code" else expected)
@@ -68,25 +63,24 @@ def test_each_stage_but_code_depends_on_a_file_of_its_own(here: Path) -> None:
 def test_a_comment_or_a_docstring_changes_no_stage(here: Path) -> None:
     def edit() -> None:
         for path in SOURCE.rglob("*.py"):
-            text = path.read_text()
-            path.write_text(text.replace('"""', '"""Edited. ', 1) + "\n# edited\n")
+            path.write_text(f'{path.read_text()}\n# edited\n\n"""A string without effect."""\n')
 
     assert changed_by(edit) == set()
 
 
 def test_a_module_changes_the_stages_that_import_it(here: Path) -> None:
-    assert groups(changed_by(add("text/mask.py"))) == {"clean"}
-    seq2seq = changed_by(add("modeling/seq2seq.py"))
+    assert groups(changed_by(append("text/mask.py"))) == {"clean"}
+    seq2seq = changed_by(append("modeling/families/seq2seq.py"))
     assert "train@translation" in seq2seq and "augment@sentiment" not in seq2seq
     assert not {s for s in seq2seq if s.startswith("train@") and "translation" not in s}
-    everywhere = changed_by(add("core/io.py"))
+    everywhere = changed_by(append("core/io.py"))
     assert everywhere == {stage.name for stage in dvc_stages.stages() if stage.code}
 
 
-def test_a_task_or_a_method_changes_the_stages_of_its_own(here: Path) -> None:
-    task = changed_by(add("tasks/intent.py"))
+def test_a_task_or_a_method_changes_only_its_own_stages(here: Path) -> None:
+    task = changed_by(append("tasks/intent.py"))
     assert task and all("@intent" in name for name in task)
-    method = changed_by(add("compression/pruned.py"))
+    method = changed_by(append("compression/pruned.py"))
     assert method and all(name.endswith("-pruned") for name in method)
 
 
@@ -102,22 +96,22 @@ def test_a_plugin_is_part_of_the_stages_whose_params_name_it(here: Path) -> None
     assert file not in codes()["clean@intent"].files
 
 
-def test_files_that_are_not_python_count(here: Path) -> None:
+def test_other_files_than_python_change_stages(here: Path) -> None:
     style = SOURCE / "report/templates/style.css"
     assert changed_by(lambda: style.write_text(style.read_text() + "a {}\n")) == {"report"}
-    values = SOURCE / "corpora/values/en.json"
+    values = SOURCE / "corpora/common/values/en.json"
     names = changed_by(lambda: values.write_text(values.read_text() + "\n"))
     assert "fetch@intent" in names and groups(names) == {"fetch"}
 
 
-def test_the_package_itself_and_the_folders_of_plugins_count(here: Path) -> None:
+def test_the_packages_of_plugins_change_all_stages(here: Path) -> None:
     for name in ("__init__.py", "stages/__init__.py"):
-        every = changed_by(add(name))
-        assert every == {stage.name for stage in dvc_stages.stages() if stage.code}
+        changed = changed_by(append(name))
+        assert changed == {stage.name for stage in dvc_stages.stages() if stage.code}
 
 
 @pytest.mark.parametrize(
-    ("package", "stages", "spared"),
+    ("package", "stages", "unaffected"),
     [
         ("matplotlib", {"report"}, {"train", "evaluate", "clean"}),
         ("torch", {"train", "align", "evaluate", "compress", "fetch-model"}, {"clean", "report"}),
@@ -126,7 +120,7 @@ def test_the_package_itself_and_the_folders_of_plugins_count(here: Path) -> None
     ],
 )
 def test_an_upgrade_changes_the_stages_that_import_it(
-    package: str, stages: set[str], spared: set[str], here: Path
+    package: str, stages: set[str], unaffected: set[str], here: Path
 ) -> None:
     def upgrade() -> None:
         lines = paths.REQUIREMENTS.read_text().splitlines()
@@ -134,17 +128,17 @@ def test_an_upgrade_changes_the_stages_that_import_it(
         assert changed != lines
         paths.REQUIREMENTS.write_text("\n".join(changed))
 
-    touched = groups(changed_by(upgrade))
-    assert stages <= touched and not spared & touched
+    changed = groups(changed_by(upgrade))
+    assert stages <= changed and not unaffected & changed
 
 
-def test_a_module_of_no_locked_package_is_named(here: Path) -> None:
-    rewrite("text/mask.py", "import re", "import re\nimport nowhere_to_be_found")()
+def test_an_import_of_an_unlocked_package_is_reported(here: Path) -> None:
+    append("text/mask.py", "import nowhere_to_be_found")()
     with pytest.raises(StageError, match=r"mask\.py imports nowhere_to_be_found, which requi"):
         codes()
 
 
-def test_a_file_that_is_not_python_is_named(here: Path) -> None:
-    rewrite("text/mask.py", "import re", "import re (")()
+def test_a_syntax_error_is_reported(here: Path) -> None:
+    append("text/mask.py", "import re (")()
     with pytest.raises(StageError, match=r"src/tandem/text/mask\.py cannot be parsed"):
         codes()

@@ -1,4 +1,4 @@
-"""What dvc.yaml declares, as DVC itself sees it."""
+"""The stages that dvc.yaml declares are the same as those that DVC reads."""
 
 import os
 from pathlib import Path
@@ -14,17 +14,17 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_same_stages_as_dvc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = {stage.name: stage for stage in dvc_stages.stages()}
+    declared = {stage.name: stage for stage in dvc_stages.stages()}
     with Repo(os.curdir) as repo:
-        known = {stage.addressing: stage for stage in repo.index.stages}
-    assert found.keys() == known.keys()
-    for name, stage in known.items():
+        expected = {stage.addressing: stage for stage in repo.index.stages}
+    assert declared.keys() == expected.keys()
+    for name, stage in expected.items():
         params = [dep for dep in stage.deps if hasattr(dep, "params")]
-        assert found[name].command == stage.cmd
-        assert set(found[name].deps) == {d.def_path for d in stage.deps if d not in params}
-        assert set(found[name].params) == {key for dep in params for key in dep.params}
-        assert set(found[name].outs) == {out.def_path for out in stage.outs}
-        assert set(found[name].in_git) == {o.def_path for o in stage.outs if not o.use_cache}
+        assert declared[name].command == stage.cmd
+        assert set(declared[name].deps) == {d.def_path for d in stage.deps if d not in params}
+        assert set(declared[name].params) == {key for dep in params for key in dep.params}
+        assert set(declared[name].outs) == {out.def_path for out in stage.outs}
+        assert set(declared[name].in_git) == {o.def_path for o in stage.outs if not o.use_cache}
 
 
 def test_each_stage_has_a_record_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,10 +37,10 @@ def test_each_stage_has_a_record_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_stage_is_found_by_its_command_or_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    found = dvc_stages.find_stage("tandem clean intent")
-    assert found is not None and found.name == "clean@intent"
-    assert dvc_stages.find_stage("tandem clean intent", "clean@intent") == found
-    assert dvc_stages.find_stage("tandem clean intent", "split@intent") == found
+    stage = dvc_stages.find_stage("tandem clean intent")
+    assert stage is not None and stage.name == "clean@intent"
+    assert dvc_stages.find_stage("tandem clean intent", "clean@intent") == stage
+    assert dvc_stages.find_stage("tandem clean intent", "split@intent") == stage
     assert dvc_stages.find_stage("tandem clean nothing") is None
 
 
@@ -55,7 +55,9 @@ def test_a_broken_dvc_yaml_is_one_line(
     assert "\n" not in str(raised.value)
 
 
-def test_without_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_pipeline_has_no_stages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert dvc_stages.find_stage("tandem clean intent") is None
 
@@ -73,7 +75,7 @@ def test_without_a_pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         b"{cmd: \xff}",
     ],
 )
-def test_what_is_no_stage_is_one_line(stage: bytes, tmp_path: Path) -> None:
+def test_an_unsupported_stage_is_one_line(stage: bytes, tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_bytes(b"stages:\n  a: " + stage + b"\n")
     with pytest.raises(StageError, match=r"dvc\.yaml cannot be read: ") as raised:
         list(dvc_stages.stages(tmp_path))

@@ -1,6 +1,6 @@
-"""After any one edit both engines name the same stages, and either brings the other to rest.
+"""After an edit, both engines name the same stages; after either has run, both have nothing to do.
 
-The stages' commands are stand-ins here (see standin.py); the DAG, DVC and Snakemake are real.
+The commands of the stages are replaced (see standin.py); the DAG, DVC and Snakemake are real.
 `test_smoke.py` runs the real commands.
 """
 
@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from engines.workspace import Workspace, clone
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each goes through both engines
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each runs both engines
 Edges = set[tuple[str, str]]
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A clone in which everything has been run once, by snakemake."""
+    """A clone in which Snakemake has run everything once."""
     workspace = clone(tmp_path_factory.mktemp("edits"), standin=True)
     workspace.snakemake("-c2")
     yield workspace
@@ -26,7 +26,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def edges(done: Workspace) -> Edges:
-    """From each stage to those that read what it writes, by DVC's own graph."""
+    """Pairs of a stage and a stage that reads its outputs, from `dvc dag`."""
     dot = done.run("dvc", "dag", "--dot").stdout
     pairs = (line.split('"')[1::2] for line in dot.splitlines() if "->" in line)
     return {(a, b) for a, b in pairs}
@@ -64,15 +64,15 @@ def remove(name: str) -> Callable[[Path], None]:
 
 
 def with_snakemake(workspace: Workspace) -> None:
-    """Bring all up to date; neither engine then has anything to do."""
+    """Bring everything up to date with Snakemake; then neither engine has anything to do."""
     workspace.snakemake("-c2")
-    kept = workspace.path / ".snakemake/tandem/dvc.lock"
-    assert kept.read_text() == (workspace.path / "dvc.lock").read_text()
+    copy = workspace.path / ".snakemake/tandem/dvc.lock"
+    assert copy.read_text() == (workspace.path / "dvc.lock").read_text()
     nothing_to_do(workspace)
 
 
 def with_dvc(workspace: Workspace, plain: bool = False) -> None:
-    """Bring all up to date; neither engine then has anything to do."""
+    """Bring everything up to date with DVC; then neither engine has anything to do."""
     workspace.repro(plain=plain)
     nothing_to_do(workspace)
 
@@ -86,8 +86,9 @@ def with_plain_dvc(workspace: Workspace) -> None:
     with_dvc(workspace, plain=True)
 
 
-# The edit, a stage that it makes stale, the tasks that it leaves alone, and what mends it: the
-# engines take turns, and Snakemake has run everything before, so DVC is given the shared file.
+# The edit, a stage that it makes stale, the tasks that it does not affect, and the engine that then
+# runs. The engines take turns; DVC runs after the edit of a shared file, because Snakemake has run
+# everything before.
 EDITS = {
     "param of one task": (
         replace("params.yaml", "max_ratio: 3.0", "max_ratio: 2.9"),
@@ -131,26 +132,26 @@ EDITS = {
 
 @pytest.mark.parametrize("name", EDITS)
 def test_engines_agree_after(name: str, done: Workspace, edges: Edges) -> None:
-    edit, expected, untouched, mend = EDITS[name]
+    edit, expected, unaffected, run_engine = EDITS[name]
     edit(done.path)
     planned = done.planned()
     assert expected in planned
     assert planned == below(edges, done.changed())
-    for task in untouched:
+    for task in unaffected:
         assert not {stage for stage in planned if f"@{task}" in stage}
-    mend(done)
+    run_engine(done)
 
 
 def test_dry_repro_names_the_same_stages(done: Workspace, edges: Edges) -> None:
     append("src/tandem/tasks/translation.py")(done.path)
-    done.repro("code")  # which code has changed is known to DVC when this stage has run
-    said = done.run("dvc", "repro", "--dry").stdout
-    would = {line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")}
-    assert would and would <= done.planned() == below(edges, would)
+    done.repro("code")  # only after this stage does DVC know which code has changed
+    lines = done.run("dvc", "repro", "--dry").stdout.splitlines()
+    stages = {line.split("'")[1] for line in lines if line.startswith("Running stage")}
+    assert stages and stages <= done.planned() == below(edges, stages)
     with_dvc(done)
 
 
-def test_touching_starts_nothing(done: Workspace) -> None:
+def test_new_modification_times_start_nothing(done: Workspace) -> None:
     for path in done.path.rglob("*"):
         if ".git" not in path.parts and path.is_file():
             os.utime(path)
@@ -182,14 +183,14 @@ def test_nothing_to_do_after_pull_in_a_fresh_clone(done: Workspace, tmp_path: Pa
 
 
 def fetch(old: Path, new: Path) -> None:
-    """What Git carries from one clone to another."""
+    """Copy what Git would bring from one clone to another."""
     if old.is_dir():
         shutil.copytree(old, new, dirs_exist_ok=True)
     else:
         shutil.copyfile(old, new)
 
 
-def test_both_draw_the_same_graph(done: Workspace, edges: Edges) -> None:
+def test_both_engines_draw_the_same_graph(done: Workspace, edges: Edges) -> None:
     rules = done.snakemake("--rulegraph", "dot").stdout
     names = {}
     arrows = set()
@@ -208,21 +209,22 @@ def test_lint_is_clean(done: Workspace) -> None:
     assert "Congratulations" in done.snakemake("--lint").stderr
 
 
-def test_a_lock_lost_in_a_crash_is_restored(done: Workspace) -> None:
+def test_a_dvc_lock_lost_in_a_crash_is_restored(done: Workspace) -> None:
     (done.path / "dvc.lock").write_text("")
     assert done.planned() == set()
 
 
 def test_file_targets(done: Workspace) -> None:
     remove("models/sentiment/int8")(done.path)
-    said = done.snakemake("-c1", "models/sentiment/int8", "reports/metrics/clean/intent.json")
-    assert "compress@sentiment-int8" in said.stderr and "clean@intent" not in said.stderr
+    targets = "models/sentiment/int8", "reports/metrics/clean/intent.json"
+    output = done.snakemake("-c1", *targets).stderr
+    assert "compress@sentiment-int8" in output and "clean@intent" not in output
     assert (done.path / "models/sentiment/int8").is_dir()
 
 
 def below(edges: Edges, changed: set[str]) -> set[str]:
-    """`changed` and all that depends on it."""
-    found = set(changed)
-    while more := {b for a, b in edges if a in found} - found:
-        found |= more
-    return found
+    """The stages `changed` and all stages that depend on them."""
+    stages = set(changed)
+    while dependents := {b for a, b in edges if a in stages} - stages:
+        stages |= dependents
+    return stages

@@ -1,6 +1,6 @@
-"""`dvc exp` tries settings as docs/training.md says; seeds are stages of either engine.
+"""`dvc exp` runs experiments as docs/training.md says; both engines have the stage of seeds.
 
-The stages' commands are stand-ins, as in test_edits.py.
+The commands of the stages are replaced, as in test_edits.py.
 """
 
 import json
@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 
 def rates(workspace: Workspace) -> set[float]:
-    """The learning rates of all experiments that `dvc exp show` tells of and that have ended."""
+    """The learning rates of all finished experiments in `dvc exp show`."""
     table = json.loads(workspace.run("dvc", "exp", "show", "--json").stdout)
     return {
         revision["data"]["params"]["params.yaml"]["data"]["sentiment"]["train"]["learning_rate"]
@@ -39,7 +39,7 @@ def rates(workspace: Workspace) -> set[float]:
     }
 
 
-def test_a_setting_is_tried_in_place(trained: Workspace) -> None:
+def test_an_experiment_runs_in_the_workspace(trained: Workspace) -> None:
     before = (trained.path / MODEL).read_text()
     trained.run("dvc", "exp", "run", "-S", "sentiment.train.learning_rate=5e-5", TARGET)
     params = YAML(typ="safe", pure=True).load((trained.path / "params.yaml").read_text())
@@ -48,7 +48,7 @@ def test_a_setting_is_tried_in_place(trained: Workspace) -> None:
     assert rates(trained) == {5e-5}
 
 
-def test_settings_are_queued_and_run(trained: Workspace) -> None:
+def test_experiments_are_queued_and_run(trained: Workspace) -> None:
     trained.run(
         "dvc", "exp", "run", "--queue", "-S", "sentiment.train.learning_rate=1e-5,2e-5", TARGET
     )
@@ -57,7 +57,7 @@ def test_settings_are_queued_and_run(trained: Workspace) -> None:
     assert rates(trained) >= {1e-5, 2e-5}
 
 
-def test_seeds_are_a_stage_of_either_engine(trained: Workspace) -> None:
+def test_both_engines_have_the_stage_of_seeds(trained: Workspace) -> None:
     path = trained.path / "params.yaml"
     assert "seeds: {}" in path.read_text()
     path.write_text(path.read_text().replace("seeds: {}", "seeds: {sentiment: {runs: [13, 14]}}"))

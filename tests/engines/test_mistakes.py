@@ -1,6 +1,6 @@
-"""What a user sees of a mistake under either engine: our one line, or DVC's own.
+"""The messages about a user's mistake under either engine: one line of Tandem, or DVC's own.
 
-The commands are the DAG's own; only the stage that is interrupted is a stand-in.
+The commands are the real ones; only the stage that is interrupted is replaced.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ ENGINES = {"dvc": ["dvc", "repro", STAGE], "snakemake": ["snakemake", "-c1", TAR
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A clone in which a task's rows come from a file of the user's own, which is missing."""
+    """A clone in which the rows of a task come from a file of the user, which is missing."""
     workspace = clone(tmp_path_factory.mktemp("mistakes"))
     path = workspace.path / "params.yaml"
     yaml = YAML()
@@ -39,28 +39,28 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_our_line_is_seen(engine: str, own: Workspace) -> None:
+def test_the_line_of_tandem_is_shown(engine: str, own: Workspace) -> None:
     done = own.run(*ENGINES[engine], check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode and "tandem: reviews.csv is missing" in said
-    assert "Traceback" not in said and "exited with 2" in said
+    output = done.stdout + done.stderr
+    assert done.returncode and "tandem: reviews.csv is missing" in output
+    assert "Traceback" not in output and "exited with 2" in output
     assert not (own.path / TARGET).exists()
 
 
 def test_a_mistake_in_params_is_one_line_of_snakemake(own: Workspace) -> None:
     path = own.path / "params.yaml"
-    right = path.read_text()
-    path.write_text(right.replace("  seed:", "  sede:", 1))
+    valid = path.read_text()
+    path.write_text(valid.replace("  seed:", "  sede:", 1))
     done = own.snakemake("-n", check=False)
-    path.write_text(right)
+    path.write_text(valid)
     assert done.returncode == 2
-    said = [line for line in done.stderr.splitlines() if not line.startswith(("Config", "  "))]
-    assert "unknown key runtime.sede. Did you mean runtime.seed?" in said[-1]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith(("Config", "  "))]
+    assert "unknown key runtime.sede. Did you mean 'runtime.seed'?" in lines[-1]
     assert "File" not in done.stderr.replace("Snakefile", "")
 
 
-def test_what_dvc_says_is_seen_too(own: Workspace) -> None:
-    """A cache that cannot be written to, as on a full disk, is DVC's to tell."""
+def test_an_error_of_dvc_is_shown_too(own: Workspace) -> None:
+    """As when its cache cannot be written to."""
     (own.path / "reviews.csv").write_bytes(CSV)
     blocked = own.path / ".dvc" / "cache" / "files"
     blocked.parent.mkdir(parents=True, exist_ok=True)
@@ -81,26 +81,28 @@ while true; do sleep 0.1; done
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_what_a_stage_says_at_ctrl_c_is_seen(engine: str, own: Workspace, tmp_path: Path) -> None:
+def test_the_last_line_of_an_interrupted_stage_is_shown(
+    engine: str, own: Workspace, tmp_path: Path
+) -> None:
     (tmp_path / "tandem").write_text(SLOW)
     (tmp_path / "tandem").chmod(0o755)
     env = own.env | {"PATH": os.pathsep.join([str(tmp_path), own.env["PATH"]])}
-    for made in (TARGET, ".dvc/cache"):  # nothing is restored
-        shutil.rmtree(own.path / made, ignore_errors=True)
+    for name in (TARGET, ".dvc/cache"):  # so that DVC restores nothing
+        shutil.rmtree(own.path / name, ignore_errors=True)
     started = own.path / "started"
     process = subprocess.Popen(
         ENGINES[engine], cwd=own.path, env=env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        # what a shell runs in the background ignores Ctrl-C, and so would all that tests start
+        # A shell's background job ignores Ctrl-C, and so would the processes that tests start.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 120
     while not started.exists() and time.monotonic() < end:
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=240)[0]
+    output = process.communicate(timeout=240)[0]
     started.unlink()
-    assert process.returncode and "tandem: interrupted" in said and "Traceback" not in said
+    assert process.returncode and "tandem: interrupted" in output and "Traceback" not in output
     (own.path / "reviews.csv").write_bytes(CSV)
     own.repro(STAGE)
     assert "Nothing to be done" in own.snakemake("-n", TARGET).stdout

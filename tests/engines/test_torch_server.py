@@ -33,9 +33,8 @@ def probe(*statements: str) -> str:
     return f'"""A stage of the test."""\n\n\ndef main(task: str) -> None:\n    """Run."""\n{body}\n'
 
 
-SHOW_PARENT = probe(
-    "import os, sys", "print('parent', os.getppid(), file=sys.stderr)"
-)  # only the server's own children have it as their parent
+SHOW_PARENT = probe("import os, sys", "print('parent', os.getppid(), file=sys.stderr)")
+"""Prints the process id of the server if a child of it runs the stage."""
 WAIT = probe("import time", "open('begun', 'w').close()", "time.sleep(30)", "open('ended', 'w')")
 KILL_ITSELF = probe("import os", "os.kill(os.getpid(), 9)")
 

@@ -1,4 +1,4 @@
-"""A clone of the project to run engines in, and the commands a user would give there."""
+"""A clone of the project in which tests run engines with the commands of a user."""
 
 import importlib.util
 import json
@@ -12,14 +12,13 @@ from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SAID_OF_A_JOB = "rule "
 PATCHED = (sys.executable, "-m", "tandem.patches.dvc")
-"""The command `dvc` with its locks read and written as jobs of Snakemake do it."""
+"""The command `dvc` with the patches that jobs of Snakemake use."""
 
 
 @dataclass
 class Workspace:
-    """A clone in a folder of its own, with an empty DVC cache, and the environment to run in."""
+    """A folder with a clone and an empty DVC cache, and the environment of its commands."""
 
     path: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -36,11 +35,11 @@ class Workspace:
         return self.run("snakemake", *options, check=check)
 
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
-        """`dvc repro`, or the same without most of its time, which goes into dvc.lock."""
+        """Run `dvc repro`, with the patches, which save most of its time, unless `plain`."""
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def planned(self) -> set[str]:
-        """The stages that `snakemake -n` names."""
+        """The stages that `snakemake -n` would run."""
         out = self.snakemake("-n", "--quiet", "reason").stdout
         if "Nothing to be done" in out:
             return set()
@@ -48,11 +47,11 @@ class Workspace:
         return {line.split()[0] for line in table} - {"all", "total"}
 
     def changed(self) -> set[str]:
-        """The stages that DVC says are not up to date."""
+        """The stages that are not up to date according to `dvc status`."""
         return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
     def lock(self) -> str:
-        """dvc.lock with its stages sorted by name: DVC appends them as they end."""
+        """dvc.lock with its stages sorted by name; DVC appends them as they end."""
         from ruamel.yaml import YAML
 
         content = YAML(typ="safe").load((self.path / "dvc.lock").read_text())
@@ -60,7 +59,7 @@ class Workspace:
 
 
 def script(name: str) -> ModuleType:
-    """A module of benchmarks."""
+    """Import a script of benchmarks/ as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
@@ -69,7 +68,12 @@ def script(name: str) -> ModuleType:
 
 
 def clone(path: Path, standin: bool = False) -> Workspace:
-    """What `git clone` of the working tree gives, set up to run this environment's commands."""
+    """Copy the files of the working tree that Git knows, and set up this environment's commands.
+
+    Args:
+        path: The folder of the copy.
+        standin: Whether `tandem` is the replacement in standin.py.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -94,7 +98,7 @@ def clone(path: Path, standin: bool = False) -> Workspace:
 
 
 def _standin(path: Path) -> Path:
-    """A folder whose `tandem` is the stand-in, told what each stage of dvc.yaml declares."""
+    """A folder with a command `tandem` that runs standin.py with what dvc.yaml declares."""
     from dvc.repo import Repo
 
     (path / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
@@ -108,12 +112,12 @@ def _standin(path: Path) -> Path:
                 "params": [key for dep in params for key in dep.params],
                 "outs": [out.def_path for out in stage.outs],
             }
-    told = path / ".dvc" / "tmp" / "standin.json"
-    told.write_text(json.dumps(declared))
+    declared_file = path / ".dvc" / "tmp" / "standin.json"
+    declared_file.write_text(json.dumps(declared))
     folder = path / ".dvc" / "tmp" / "bin"
     folder.mkdir()
     script = folder / "tandem"
-    command = f"{sys.executable} {Path(__file__).parent}/standin.py {told}"
+    command = f"{sys.executable} {Path(__file__).parent}/standin.py {declared_file}"
     script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     script.chmod(0o755)
     return folder

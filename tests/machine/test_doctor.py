@@ -1,4 +1,4 @@
-"""tandem doctor: each problem is one line with its cure; and what runs and audits say of bits."""
+"""`tandem doctor` reports each problem in one line with a cure; runs and audits name the bits."""
 
 import shutil
 import subprocess
@@ -41,36 +41,36 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, on a machine whose kernels are given."""
+    """A copy of that project, on a machine with the digests `KERNELS`."""
     shutil.copytree(start, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(fingerprint, "_computed", lambda runtime: KERNELS)
+    monkeypatch.setattr(fingerprint, "_compute", lambda runtime: KERNELS)
     return tmp_path
 
 
 def lines(check: str) -> list[doctor.Line]:
+    """The results of one check."""
     return [line for line in doctor.examine() if line.check == check]
 
 
 def problem(check: str) -> str:
-    """The one line of a problem, which ends in a cure."""
+    """The message of the one problem that a check reports."""
     (line,) = [line for line in lines(check) if line.state == "problem"]
     assert "\n" not in line.message
     return line.message
 
 
-def committed(**changes: Any) -> Fingerprint:
-    this = fingerprint.here(params.project().runtime)
-    kind = this.model_copy(update={"recorded": True} | changes)
-    fingerprint._write(fingerprint.FOLDER / "known.json", kind)
-    return kind
+def commit(**changes: Any) -> Fingerprint:
+    """Write the fingerprint of this machine, with these changes, as the recorded one."""
+    this = fingerprint.current(params.project().runtime)
+    recorded = this.model_copy(update={"recorded": True} | changes)
+    fingerprint._write(fingerprint.FOLDER / "known.json", recorded)
+    return recorded
 
 
-def test_a_machine_that_is_as_it_should_be(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    committed()
+def test_a_machine_without_problems(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    commit()
     code = cli.main(["doctor", "--json"], in_child=True)
     answer = schemas.valid("doctor", capsys.readouterr().out)
     assert {line["check"] for line in answer} == {
@@ -84,7 +84,7 @@ def test_a_machine_that_is_as_it_should_be(
 
 
 def test_a_kernel_of_other_bits_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    committed(kernels=KERNELS | {"vector/exp": "ba9876543210"})
+    commit(kernels=KERNELS | {"vector/exp": "ba9876543210"})
     assert "1 of 2 compute other bits than on known" in problem("kernels")
     assert "vector/exp" in problem("kernels")
     assert cli.main(["doctor"], in_child=True) == 1
@@ -93,24 +93,26 @@ def test_a_kernel_of_other_bits_is_named(project: Path, capsys: pytest.CaptureFi
     assert line == "this CPU computes other bits: vector/exp"
 
 
-def test_a_kind_that_is_known_is_named(project: Path) -> None:
-    fingerprint.add("mine", fingerprint.here(params.project().runtime))
-    committed(kernels={"vector/exp": "ba9876543210"})
-    fingerprint._write(fingerprint.FOLDER / "mine.json", fingerprint.here(params.project().runtime))
+def test_another_kind_with_the_same_bits_is_named(project: Path) -> None:
+    fingerprint.add("mine", fingerprint.current(params.project().runtime))
+    commit(kernels={"vector/exp": "ba9876543210"})
+    fingerprint._write(
+        fingerprint.FOLDER / "mine.json", fingerprint.current(params.project().runtime)
+    )
     assert "as on mine" in problem("kernels")
 
 
 def test_the_same_bits_need_no_explanation(project: Path) -> None:
-    committed()
+    commit()
     assert fingerprint.explanation() == []
 
 
 def test_other_versions_or_pins_are_named_and_not_compared(project: Path) -> None:
-    this = committed()
-    committed(versions=this.versions | {"torch": "1.0"}, kernels={"vector/exp": "other"})
+    this = commit()
+    commit(versions=this.versions | {"torch": "1.0"}, kernels={"vector/exp": "other"})
     assert "torch is" in problem("kernels")
     assert "recorded 1.0" in problem("kernels")
-    committed(pins=this.pins | {"OMP_NUM_THREADS": "64"})
+    commit(pins=this.pins | {"OMP_NUM_THREADS": "64"})
     assert "OMP_NUM_THREADS is 1, recorded 64" in problem("kernels")
 
 
@@ -118,33 +120,33 @@ def test_a_new_kind_writes_its_file_and_only_the_first_is_recorded(project: Path
     assert "doctor --add" in problem("kernels")
     assert cli.main(["doctor", "--add", "first"], in_child=True) == 0
     assert cli.main(["doctor", "--add", "second"], in_child=True) == 0
-    known = fingerprint.kinds()
-    assert [known[name].recorded for name in ("first", "second")] == [True, False]
+    committed = fingerprint.committed()
+    assert [committed[name].recorded for name in ("first", "second")] == [True, False]
     assert lines("kernels")[0].state == "ok"
     assert cli.main(["doctor", "--add", "../x"], in_child=True) == 2
 
 
-def test_a_damaged_fingerprint_is_a_line(project: Path) -> None:
-    committed()
+def test_a_damaged_fingerprint_is_one_line(project: Path) -> None:
+    commit()
     Path(fingerprint.FOLDER, "known.json").write_text("{")
     assert "known.json is not a fingerprint" in problem("kernels")
 
 
-def test_kernels_that_cannot_be_run_are_a_line(
+def test_kernels_that_cannot_be_run_are_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    committed()
+    commit()
     shutil.rmtree("cache")
 
     def broken(_: object) -> dict[str, str]:
         raise StageError("the kernels cannot be run: killed")
 
-    monkeypatch.setattr(fingerprint, "_computed", broken)
+    monkeypatch.setattr(fingerprint, "_compute", broken)
     assert problem("kernels") == "the kernels cannot be run: killed"
     assert "not known" in fingerprint.explanation()[0]
 
 
-def test_packages_that_are_not_those_locked(project: Path) -> None:
+def test_packages_in_other_versions_than_locked(project: Path) -> None:
     lock = Path("requirements.lock")
     lock.write_text(lock.read_text().replace("\nnumpy==", "\nnumpy==0.0.") + "nothing-here==1.0\n")
     assert "numpy" in problem("packages")
@@ -155,10 +157,10 @@ def test_packages_that_are_not_those_locked(project: Path) -> None:
 def test_a_python_that_is_too_old(project: Path) -> None:
     pyproject = Path("pyproject.toml")
     pyproject.write_text(pyproject.read_text().replace('">=3.11"', '">=9.9"'))
-    assert "asks for >=9.9" in problem("python")
+    assert "requires >=9.9" in problem("python")
 
 
-def test_git_that_is_not_there_or_refuses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_that_is_missing_or_refuses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     assert f"git config --global --add safe.directory {project}" in problem("git")
     monkeypatch.setattr("tandem.machine.doctor.shutil.which", lambda _: None)
@@ -178,12 +180,12 @@ def test_a_cache_that_cannot_be_written_to(project: Path, monkeypatch: pytest.Mo
     assert "cannot be written to (Permission denied)" in problem("dvc")
 
 
-def test_a_folder_that_is_no_dvc_project(project: Path) -> None:
+def test_a_folder_that_is_not_a_dvc_project(project: Path) -> None:
     shutil.rmtree(".dvc")
     assert "dvc init" in problem("dvc")
 
 
-def test_a_remote_is_looked_at_if_it_is_a_folder(project: Path) -> None:
+def test_a_remote_is_checked_if_it_is_a_folder(project: Path) -> None:
     subprocess.run([DVC, "remote", "add", "-q", "-d", "shared", str(project / "shared")])
     assert "cannot be read: mount or create it" in problem("dvc")
     (project / "shared").mkdir()
@@ -202,13 +204,13 @@ def test_a_dispatch_that_cannot_be_set(project: Path, monkeypatch: pytest.Monkey
     assert "tested was 2.13.0" in problem("mkl")
 
 
-def test_a_run_logs_the_digest_that_is_known(
+def test_a_run_logs_the_digest_if_it_was_computed(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(__import__("sys").modules, "tandem.modeling.seeding", raising=False)
     assert fingerprint.for_log() is None  # a data stage does not compute it
-    known = fingerprint.here(params.project().runtime)
+    this = fingerprint.current(params.project().runtime)
     with cost.log_cost("split", "intent"):
         pass
     (run,) = cost.runs()
-    assert run["kernels"] == known.digest
+    assert run["kernels"] == this.digest

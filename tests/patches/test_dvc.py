@@ -1,4 +1,4 @@
-"""An entry at a time gives dvc.lock the bytes that DVC gives it."""
+"""DVC gives the same results and writes the same bytes with its patches and without."""
 
 import itertools
 import random
@@ -12,7 +12,7 @@ from dvc import lock as locks
 from dvc import schema
 from dvc.dependency import param
 from dvc.dvcfile import Lockfile
-from dvc.repo import Repo
+from dvc.repo import Repo, lock_repo
 from dvc.stage import PipelineStage
 from dvc.utils.serialize import parse_yaml
 
@@ -24,7 +24,7 @@ LOCK = (ROOT / "dvc.lock").read_text(encoding="utf-8")
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The project's stages with what its dvc.lock says of them, in a folder without their files."""
+    """The project's stages with their entries in dvc.lock, in a folder without their files."""
     for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
@@ -36,12 +36,14 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_entries_are_written_as_dvc_writes_them(
     patched: bool, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Some stages are written anew into the whole file, and the first ones into none."""
+    """Rewrite some entries of the whole file, and write the first ones into a new file."""
     if patched:
-        as_it_comes_back(monkeypatch)
+        restore_after_test(monkeypatch)
         dvc.patch()
     stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]
-    order = [title.strip().rstrip(":") for title in LOCK.splitlines() if dvc.ENTRY.match(title)]
+    order = [
+        title.strip().rstrip(":") for title in LOCK.splitlines() if dvc.ENTRY_START.match(title)
+    ]
     stages.sort(key=lambda stage: order.index(stage.name))
     path = tmp_path / "dvc.lock"
     lock = Lockfile(repo, str(path))
@@ -55,8 +57,8 @@ def test_entries_are_written_as_dvc_writes_them(
     assert path.read_text(encoding="utf-8").count("\n    cmd: ") == 8
 
 
-def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the test, what `patch` changes is as it was."""
+def restore_after_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo after the test what `patch` changes."""
     dvc._applied.clear()
     monkeypatch.setattr(Lockfile, "dump_stages", Lockfile.dump_stages)
     monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)
@@ -67,7 +69,7 @@ def as_it_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def unpatched() -> Iterator[None]:
-    """Other tests start from DVC as it is."""
+    """Let the next test apply the patches again."""
     yield
     dvc._applied.clear()
 
@@ -75,14 +77,14 @@ def unpatched() -> Iterator[None]:
 @pytest.mark.parametrize(
     "text", ["stages: {}\n", f"{LOCK}datasets: []\n", f"# mine\n{LOCK}", LOCK[:-1], "<<<<<<< a\n"]
 )
-def test_what_dvc_has_not_written_is_left_to_dvc(text: str) -> None:
+def test_a_file_in_another_form_is_left_to_dvc(text: str) -> None:
     assert dvc.replace_entry(text, {"a": {"cmd": "b"}}) == ""
 
 
-def test_an_entry_takes_the_old_one_s_place() -> None:
-    one, two = {"a": {"cmd": "one"}}, {"a-b": {"cmd": "two"}}
-    text = dvc.replace_entry(dvc.replace_entry("", one), two)
-    assert text == f"{dvc.HEAD}  a:\n    cmd: one\n  a-b:\n    cmd: two\n"
+def test_an_entry_replaces_the_old_one_in_its_position() -> None:
+    first, second = {"a": {"cmd": "one"}}, {"a-b": {"cmd": "two"}}
+    text = dvc.replace_entry(dvc.replace_entry("", first), second)
+    assert text == f"{dvc.HEADER}  a:\n    cmd: one\n  a-b:\n    cmd: two\n"
     changed = dvc.replace_entry(text, {"a": {"cmd": "three"}})
     assert changed == text.replace("one", "three")
 
@@ -100,11 +102,11 @@ def test_params_and_schemas_are_read_as_dvc_reads_them(
 ) -> None:
     path = str(Path("params.yaml").resolve())
     keys = ["runtime", "runtime.seed", "tasks", "no.such", "sentiment.fetch.source", "tasks.x"]
-    plain = param.read_param_file(repo.fs, path, keys, flatten=True)
+    unpatched = param.read_param_file(repo.fs, path, keys, flatten=True)
     stages = {s.addressing: s.dumpd() for s in repo.index.stages}
-    as_it_comes_back(monkeypatch)
+    restore_after_test(monkeypatch)
     dvc.patch()
-    assert param.read_param_file(repo.fs, path, keys, flatten=True) == plain
+    assert param.read_param_file(repo.fs, path, keys, flatten=True) == unpatched
     repo._reset()
     assert {s.addressing: s.dumpd() for s in repo.index.stages} == stages
     Path(path).write_text(Path(path).read_text().replace("seed:", "seed: 7 #"))
@@ -119,22 +121,21 @@ PATHS = ["one", "one/", "one.txt", "one/two", "one/two/three", "two/one", "ONE",
 
 
 @pytest.mark.parametrize("ignorecase", [False, True])
-def test_what_is_ignored_is_the_same(ignorecase: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_paths_are_ignored(ignorecase: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def ignored() -> list[bool | None]:
-        lists = [list(lines) for lines in itertools.permutations(LINES, 2)]
-        return [IgnoreFilter(few, ignorecase).is_ignored(path) for few in lists for path in PATHS]
+        pairs = [list(lines) for lines in itertools.permutations(LINES, 2)]
+        return [IgnoreFilter(pair, ignorecase).is_ignored(path) for pair in pairs for path in PATHS]
 
-    plain = ignored()
-    as_it_comes_back(monkeypatch)
+    unpatched = ignored()
+    restore_after_test(monkeypatch)
     dvc.patch()
-    assert Pattern(b"/one")._name_re.__class__.__name__ == "_Same"
-    assert ignored() == plain and {None, True, False} <= set(plain)
+    assert Pattern(b"/one")._name_re.__class__.__name__ == "_ExactPath"
+    assert ignored() == unpatched and {None, True, False} <= set(unpatched)
 
 
 def test_another_version_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    as_it_comes_back(monkeypatch)
-    monkeypatch.setitem(dvc.TESTED, "dvc", "0")
-    dvc.tested.cache_clear()
+    restore_after_test(monkeypatch)
+    monkeypatch.setitem(dvc.TESTED, "dvc", ("0",))
 
     def patched() -> list[Any]:
         functions = [Lockfile.dump_stages, param.read_param_file, Pattern.__init__]
@@ -143,8 +144,27 @@ def test_another_version_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> No
     before = patched()
     dvc.patch()
     assert not dvc.tested() and patched() == before
-    dvc.tested.cache_clear()
 
 
-def test_the_versions_in_use_are_tested() -> None:
+def test_the_same_stages_are_changed(
+    repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "same.txt").write_text("same\n")
+    (tmp_path / "edited.txt").write_text("before\n")
+    repo.add(["same.txt", "edited.txt"])
+    (tmp_path / "edited.txt").write_text("after\n")
+    repo._reset()
+
+    def changed() -> set[str]:
+        with lock_repo(repo):
+            return {stage.addressing for stage in dvc.changed_stages(repo, repo.index.stages)}
+
+    with_one_lock = changed()
+    monkeypatch.setitem(dvc.TESTED, "dvc", ("0",))
+    assert changed() == with_one_lock
+    assert "edited.txt.dvc" in with_one_lock and "same.txt.dvc" not in with_one_lock
+    assert dvc.changed_stages(repo, []) == set()
+
+
+def test_the_installed_versions_are_tested() -> None:
     assert dvc.tested()

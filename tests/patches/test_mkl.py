@@ -1,4 +1,4 @@
-"""MKL's dispatch can be set, and the canonical one gives the committed bits."""
+"""MKL's dispatch can be set, and the canonical dispatch gives the committed bits."""
 
 import json
 import os
@@ -16,17 +16,17 @@ from tandem.patches import mkl
 ROOT = Path(__file__).parents[2]
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ZEN = json.loads((ROOT / "tests/patches/kernels-zen.json").read_text())
-"""Kernels under the dispatch "zen" that differ from those under "intel", seen on an AMD EPYC and,
-with MKL's three functions preloaded, on an Intel Xeon. vector/sqrt and optimizer/adamw are left
-out: they differ between the two vendors even under this dispatch."""
+"""Kernels that have other digests under the dispatch "zen" than under "intel", measured on an AMD
+EPYC and, with MKL's three functions preloaded, on an Intel Xeon. vector/sqrt and optimizer/adamw
+are left out: they differ between the two vendors even under this dispatch."""
 TRAINED = json.loads((ROOT / "tests/patches/trainings.json").read_text())
-"""What tests/trainings.py prints under the canonical dispatch."""
+"""The output of tests/trainings.py under the canonical dispatch."""
 
 pytestmark = pytest.mark.skipif(bool(mkl.unavailable()), reason=mkl.unavailable())
 
 
 def run(*arguments: str) -> str:
-    """What a Python process prints under the pins."""
+    """The output of a Python process that runs under the pins."""
     environment = os.environ | determinism.environment(RUNTIME)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
     done = subprocess.run(
@@ -36,30 +36,30 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def kernels(dispatch: mkl.Dispatch, imported: str = "") -> dict[str, str]:
-    """The products and vector functions, maybe in a process that has imported much already."""
+def kernels(dispatch: mkl.Dispatch, imports: str = "") -> dict[str, str]:
+    """Digests of products, vector functions and reductions, in a process after these imports."""
     program = f"""
 import json
-{imported}
+{imports}
 from tandem.patches import mkl
 mkl.set_dispatch("zen" if {dispatch!r} == "intel" else "intel")
 mkl.set_dispatch({dispatch!r})
 from tandem.machine import kernels
 print(json.dumps(kernels.products() | kernels.vectors() | kernels.reductions()))
 """
-    found: dict[str, str] = json.loads(run("-c", program))
-    return found
+    digests: dict[str, str] = json.loads(run("-c", program))
+    return digests
 
 
 def test_the_canonical_dispatch_gives_the_recorded_bits_of_both_vendors() -> None:
-    found = kernels("intel")
-    for name, kind in fingerprint.kinds(ROOT).items():
-        assert {key: kind.kernels[key] for key in found} == found, name
+    digests = kernels("intel")
+    for name, recorded in fingerprint.committed(ROOT).items():
+        assert {key: recorded.kernels[key] for key in digests} == digests, name
 
 
-def test_zens_dispatch_can_be_set_on_either_vendor() -> None:
-    found, canonical = kernels("zen"), kernels("intel")
-    assert {key: found[key] for key in ZEN} == ZEN
+def test_the_dispatch_of_zen_can_be_set_on_either_vendor() -> None:
+    zen, canonical = kernels("zen"), kernels("intel")
+    assert {key: zen[key] for key in ZEN} == ZEN
     assert all(ZEN[key] != canonical[key] for key in ZEN)
 
 
@@ -73,32 +73,32 @@ def test_a_short_training_of_each_family_gives_the_committed_weights() -> None:
 
 
 def test_both_vendors_have_the_same_kernels() -> None:
-    kinds = list(fingerprint.kinds(ROOT).values())
-    assert {"AMD", "Intel(R)"} <= {kind.cpu.split()[0] for kind in kinds}
-    assert not kinds[0].differing(kinds[1])
-    assert len(kinds[0].kernels.keys() & kinds[1].kernels.keys()) > 50
+    amd, intel = sorted(fingerprint.committed(ROOT).values(), key=lambda recorded: recorded.cpu)
+    assert amd.cpu.startswith("AMD") and intel.cpu.startswith("Intel(R)")
+    assert not amd.differing_kernels(intel)
+    assert len(amd.kernels.keys() & intel.kernels.keys()) > 50
 
 
-def test_a_torch_that_is_not_known_is_left_alone(
+def test_another_version_of_torch_is_left_as_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(mkl, "TESTED", {"1.0": "2018.0"})
-    monkeypatch.setattr(mkl, "_refused", [])
+    monkeypatch.setitem(mkl.TESTED, "torch", ("1.0",))
+    monkeypatch.setattr(mkl, "_failures", [])
     mkl.unavailable.cache_clear()
     try:
         mkl.pin_dispatch()
         mkl.pin_dispatch()
         (line,) = capsys.readouterr().err.splitlines()
         assert "tested was 1.0" in line
-        assert mkl.in_force() == mkl.OWN
-        assert determinism.pins(RUNTIME, mkl.in_force()) != determinism.pins(RUNTIME)
+        assert mkl.current_dispatch() == mkl.UNPATCHED
+        assert determinism.pins(RUNTIME, mkl.current_dispatch()) != determinism.pins(RUNTIME)
     finally:
         mkl.unavailable.cache_clear()
 
 
-def test_no_pins_no_dispatch() -> None:
-    free = RUNTIME.model_copy(update={"isa": "default"})
-    assert "MKL_DISPATCH" not in determinism.pins(free)
+def test_the_default_isa_pins_no_dispatch() -> None:
+    unpinned = RUNTIME.model_copy(update={"isa": "default"})
+    assert "MKL_DISPATCH" not in determinism.pins(unpinned)
 
 
 def test_openblas_and_numpy_obey_the_pins() -> None:

@@ -1,1 +1,1 @@
-"""What every stage shares: paths, params, rows, files, errors and pins. Imports no torch."""
+"""What all stages share: paths, params, rows, files, errors and pins. Does not import torch."""

@@ -1,8 +1,8 @@
-"""Pin what decides the bits: threads, instruction set, seeds. `modeling.seeding` pins torch.
+"""Pin what decides the bits of a result: threads, instruction set, seeds.
 
-Why these pins (measured with torch 2.13.0): one thread against two gives other bits, so the
-number of threads is a param and never the machine's; AVX-512 against AVX2 gives other bits, and
-pinning AVX2 costs fp32 nothing. What each variable pins:
+`modeling.seeding` pins torch. Measured with torch 2.13.0: one thread and two give different bits,
+so the number of threads is a param and does not depend on the machine. AVX2 and AVX-512 give
+different bits too; pinning AVX2 costs no time in fp32. What each variable pins:
 
     ATEN_CPU_CAPABILITY         torch's own kernels: softmax, attention, losses
     ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 products
@@ -10,7 +10,7 @@ pinning AVX2 costs fp32 nothing. What each variable pins:
     OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, and so scikit-learn's linear models
     NPY_DISABLE_CPU_FEATURES    numpy's own loops
 
-MKL also goes by the vendor of the CPU, which no variable pins: see `tandem.patches.mkl`.
+MKL also depends on the vendor of the CPU, which no variable pins: see `tandem.patches.mkl`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import random
 from tandem.core.params import Runtime
 from tandem.patches import mkl
 
-ISA = {
+ISA: dict[str, dict[str, str]] = {
     "avx2": {
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -40,7 +40,7 @@ ISA = {
 
 
 def environment(runtime: Runtime) -> dict[str, str]:
-    """The variables that must stand before numpy or torch is first imported."""
+    """The environment variables to set before numpy or torch is first imported."""
     threads = str(runtime.threads)
     return {
         "OMP_NUM_THREADS": threads,
@@ -53,17 +53,17 @@ def environment(runtime: Runtime) -> dict[str, str]:
 
 
 def pins(runtime: Runtime, dispatch: str = mkl.CANONICAL) -> dict[str, str]:
-    """What the bits of a run depend on: the environment, and MKL's dispatch where one is pinned."""
+    """The pins that a run records: the environment, and MKL's dispatch unless isa is `default`."""
     return environment(runtime) | ({"MKL_DISPATCH": dispatch} if ISA[runtime.isa] else {})
 
 
 def pin_environment(runtime: Runtime) -> None:
-    """Pin threads and instruction set for this process; call before any numeric import."""
+    """Pin threads and instruction set of this process. Call before numpy or torch is imported."""
     os.environ.update(environment(runtime))
 
 
 def generator(runtime: Runtime, *names: str) -> random.Random:
-    """A random stream of its own for each use, so that no use moves another's numbers.
+    """A random stream for one use, identified by `names`; it is independent of all other uses.
 
     >>> runtime = Runtime(seed=1, threads=1, isa="avx2", device="cpu")
     >>> generator(runtime, "split").random() == generator(runtime, "augment").random()
@@ -73,5 +73,5 @@ def generator(runtime: Runtime, *names: str) -> random.Random:
 
 
 def derived_seed(seed: int, *names: str) -> int:
-    """A 32-bit seed that depends on `seed` and `names` alone."""
+    """A 32-bit seed that depends only on `seed` and `names`."""
     return int.from_bytes(hashlib.sha256("\0".join([str(seed), *names]).encode()).digest()[:4])

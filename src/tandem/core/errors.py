@@ -1,17 +1,17 @@
-"""Everything that a user can cause and put right.
+"""Errors that a user can cause and fix.
 
-    TandemError                 one line: what, where, what to do; exit code 2
-    ├── ParamsError             params.yaml says something that no stage understands
-    ├── UnknownName             no such task, stage, method, source …
+    TandemError                 one line: what is wrong, where, what to do; exit code 2
+    ├── ParamsError             params.yaml has an unknown, missing or invalid key
+    ├── UnknownName             no such task, stage, method, source, …
     ├── SourceError             data or weights could not be fetched
-    │   └── HashMismatch        … or are not the bytes that were pinned
-    ├── DataError               rows that cannot be used, and the stage may not go on
+    │   └── HashMismatch        the fetched bytes are not the pinned ones
+    ├── DataError               rows that cannot be used; the stage stops
     │   └── BadRow              one row; the stage keeps it with its reason, or stops
     ├── StageError              a stage's input is missing or its output cannot be written
-    └── LineageError            records or a bundle cannot be read, or nothing is known of it
+    └── LineageError            records or a bundle cannot be read, or a name is not in them
 
-A file that the system refuses is told of in a line too. Anything else that is raised is a defect
-of Tandem and keeps its traceback.
+An OSError that names a file is also reported in one line. Any other exception is a bug in Tandem
+and keeps its traceback.
 """
 
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ INTERRUPTED = "tandem: interrupted; nothing half-written is left, run again to c
 
 
 class TandemError(Exception):
-    """A mistake that the user can put right; its text is one clear line."""
+    """An error that the user can fix; its message is one line."""
 
 
 def format_error(error: TandemError | OSError) -> str:
-    """What a user is told of a mistake, or of a file that the system refuses.
+    """The line that reports an error to the user.
 
     Raises:
-        OSError: `error` itself, if it names no file.
+        OSError: `error` itself, if it does not name a file.
     """
     if isinstance(error, TandemError):
         return f"tandem: {error}"
@@ -50,17 +50,17 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 class ParamsError(TandemError):
-    """params.yaml holds an unknown, missing or ill-typed key."""
+    """A params file has an unknown, missing or invalid key."""
 
 
 class UnknownName(TandemError):
     """An unknown name; the message suggests the closest known one and lists all."""
 
     def __init__(self, kind: str, name: str, available: Iterable[str], where: str = "") -> None:
-        known = sorted(available)
-        place = f" in {where}" if where else ""
-        hint = suggest(name, known)
-        super().__init__(f"unknown {kind} {name!r}{place}.{hint} Available: {', '.join(known)}")
+        names = sorted(available)
+        location = f" in {where}" if where else ""
+        hint = suggest(name, names)
+        super().__init__(f"unknown {kind} {name!r}{location}.{hint} Available: {', '.join(names)}")
 
 
 class SourceError(TandemError):
@@ -68,7 +68,7 @@ class SourceError(TandemError):
 
 
 class HashMismatch(SourceError):
-    """The fetched bytes are not the pinned ones."""
+    """The fetched bytes do not have the pinned digest."""
 
 
 class DataError(TandemError):
@@ -76,7 +76,7 @@ class DataError(TandemError):
 
 
 class BadRow(DataError):
-    """One row that cannot be read; `reason` is a short, countable name for why."""
+    """One row that cannot be read; `reason` is a short name by which such rows are counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)
@@ -89,4 +89,4 @@ class StageError(TandemError):
 
 
 class LineageError(TandemError):
-    """Records, dvc.lock or a bundle cannot be read, or say nothing of what was asked."""
+    """Records, dvc.lock or a bundle cannot be read, or do not contain what was asked for."""

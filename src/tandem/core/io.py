@@ -1,4 +1,4 @@
-"""Readers and writers of every artifact: whole or not at all, and the same bytes each time."""
+"""Read and write artifacts. Writes are atomic, and the same content gives the same bytes."""
 
 import errno
 import gc
@@ -20,14 +20,20 @@ PARTIAL = ".partial"
 
 @contextmanager
 def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
-    """Give a temporary name for each of `finals`; move all into place if the body succeeds.
+    """Write outputs under temporary names, and move all of them into place if the body succeeds.
 
-    A final name with a suffix is a file, one without is a folder, which is made empty here. On
-    any error, Ctrl-C included, what was begun is removed and the old outputs stay as they were.
-    The temporary name is fixed, so what a killed run left is swept away by the next.
+    On any error, including Ctrl-C, the temporary outputs are removed and the old outputs stay as
+    they were. The temporary names are fixed, so the next run removes what a killed run has left.
+
+    Args:
+        finals: The outputs. A path with a suffix is a file; one without is a folder, which is
+            created empty under its temporary name.
+
+    Yields:
+        The temporary paths, in the same order.
 
     Raises:
-        StageError: the disk is full or a folder cannot be written to.
+        StageError: the disk is full, or there is no permission to write.
     """
     with ExitStack() as undo:
         partials = [final.parent / (PARTIAL + "-" + final.name) for final in finals]
@@ -43,17 +49,17 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
                 remove(final)
                 partial.replace(final)
         except Exception as error:
-            problem = _why_not_written(error)
+            problem = _write_problem(error)
             if problem is None:
                 raise
             names = " and ".join(map(str, finals))
             raise StageError(f"cannot write {names}: {problem}, then run again") from error
 
 
-def _why_not_written(error: Exception) -> str | None:
-    """What the user can do about a failed write; None if the error is something else.
+def _write_problem(error: Exception) -> str | None:
+    """Why a write failed and what the user can do; None if the error is a different one.
 
-    Arrow and safetensors wrap the system's error in types of their own, so its text counts too.
+    Arrow and safetensors wrap the system's error in their own types, so its text is searched too.
     """
     code = getattr(error, "errno", None)
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
@@ -64,25 +70,25 @@ def _why_not_written(error: Exception) -> str | None:
 
 
 def path_inside(folder: Path, name: str) -> Path:
-    """The path of a file `name` below `folder`, whose own folder is made.
+    """The path of a file `name` below `folder`; its parent folders are created.
 
-    Names that come from outside, as from an archive, become paths here and nowhere else.
+    All names that come from outside, such as those in an archive, become paths here.
 
     Raises:
-        StageError: the name is not one of a file below the folder, or a link leads out of it.
+        StageError: the name is not that of a file below the folder, or a link leads out of it.
     """
-    if refused := why_outside(name):
-        raise StageError(f"{ascii(name)[:200]} {refused}: it is not written")
+    if problem := why_outside(name):
+        raise StageError(f"{ascii(name)[:200]} {problem}: it is not written")
     path = folder / name
-    within = path.parent.resolve().is_relative_to(folder.resolve())
-    if not within or path.is_symlink() or path.is_dir():
+    inside = path.parent.resolve().is_relative_to(folder.resolve())
+    if not inside or path.is_symlink() or path.is_dir():
         raise StageError(f"{path} is a link or a folder: nothing is written through it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def why_outside(name: str) -> str | None:
-    """Why a name in an archive is not one of a file below its target; None if it is.
+    """Why a name in an archive is not that of a file below the target folder; None if it is.
 
     >>> why_outside("model/vocab.txt"), why_outside("model/../../vocab.txt")
     (None, 'leads upwards')
@@ -93,18 +99,18 @@ def why_outside(name: str) -> str | None:
     if not name or not all(parts):
         return "is absolute or has an empty part"
     if re.search(r"[\\\x00]|^[A-Za-z]:", name):
-        return "is no name of a file on every system"
+        return "is not a valid file name on every system"
     return None
 
 
 def copy_into(folder: Path, name: str, source: BinaryIO) -> None:
-    """Write what can be read from `source` as the file `name` below `folder`; see `inside`."""
+    """Write the content of `source` to the file `name` below `folder`; see `path_inside`."""
     with path_inside(folder, name).open("wb") as target:
         shutil.copyfileobj(source, target)
 
 
 def copy_tree(source: Path, folder: Path, name: str) -> None:
-    """Copy a file, or a folder without compiled code, to `name` below `folder`; see `inside`."""
+    """Copy a file, or a folder without compiled code, to `name` in `folder`; see `path_inside`."""
     target = path_inside(folder, name)
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -113,39 +119,39 @@ def copy_tree(source: Path, folder: Path, name: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, its line ends as they are."""
+    """Write `text` as UTF-8, without translation of line ends."""
     path.write_text(text, encoding="utf-8", newline="")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` and nothing else."""
+    """Write `content` to a file."""
     path.write_bytes(content)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists() or path.is_symlink():  # asked first: some systems forbid even the attempt
+    elif path.exists() or path.is_symlink():  # some systems forbid even the attempt
         path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON as `json_bytes` gives it."""
+    """Write `value` as JSON, in the form of `json_bytes`."""
     path.write_bytes(json_bytes(value))
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON with sorted keys, an indent of two spaces and a newline at its end."""
+    """JSON with sorted keys, an indent of two spaces and a final newline."""
     text = json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False)
     return (text + "\n").encode()
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file that a stage wrote.
+    """Read a JSON file that a stage wrote.
 
     Raises:
-        StageError: the file is missing; the stage that writes it has not run. Or it is not JSON.
+        StageError: the file is missing, because its stage has not run, or it is not JSON.
     """
     require_exists(path)
     try:
@@ -156,10 +162,10 @@ def read_json(path: Path) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """The value of a text in YAML 1.2, read as DVC reads it, in half of the time.
+    """Parse a text as YAML 1.2, as DVC does but in half the time.
 
     Raises:
-        YAMLError: it is none.
+        YAMLError: the text is not YAML.
     """
     yaml = YAML(typ="safe")
     yaml.Resolver = _Resolver
@@ -169,26 +175,26 @@ def parse_yaml(text: str) -> Any:
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Have Python look for no garbage meanwhile: for work that makes many objects, and keeps them.
+    """Pause garbage collection while creating many long-lived objects.
 
-    It would look through all of them again and again; a lock of 5,000 stages is a million.
+    Each collection would visit all of them; a dvc.lock of 5,000 stages has a million.
     """
-    collecting = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collecting:
+        if was_enabled:
             gc.enable()
 
 
 class _Resolver(VersionedResolver):
-    """Takes every text for YAML 1.2; ruamel.yaml looks the version up again for each scalar."""
+    """Resolves every text as YAML 1.2; ruamel.yaml looks up the version for each scalar."""
 
     processing_version = (1, 2)
 
 
 def require_exists(path: Path) -> None:
-    """Raises StageError unless `path` exists."""
+    """Raise StageError unless `path` exists."""
     if not path.exists():
-        raise StageError(f"{path} is missing: run `dvc repro` or `snakemake`, which make it first")
+        raise StageError(f"{path} is missing: run `dvc repro` or `snakemake` to create it")

@@ -1,4 +1,4 @@
-"""Read and check params.yaml: each section has a strict model, and all mistakes are reported at once.
+"""Read and check params.yaml: each section has a strict model, all mistakes are reported at once.
 
 The top level of params.yaml holds the keys of `ProjectParams` and one section per task. A task's
 section has one section per stage, each described by `Params` of that stage's module:
@@ -10,7 +10,6 @@ section has one section per stage, each described by `Params` of that stage's mo
 `params_check` checks the whole file, `params_file` changes it.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,22 +19,22 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ruamel.yaml.error import YAMLError
 
 from tandem.core import paths
-from tandem.core.errors import ParamsError
+from tandem.core.errors import ParamsError, suggest
 from tandem.core.io import parse_yaml
 from tandem.core.schema import StrictModel, plugin_field
 
 
 class Runtime(StrictModel):
-    """What pins the bits of every artifact; see `tandem.core.determinism`."""
+    """Settings that decide the bits of every artifact; see `tandem.core.determinism`."""
 
     seed: int = Field(ge=0)
     threads: int = Field(ge=1)
     isa: Literal["avx2", "avx512", "default"]
     device: Literal["cpu", "auto"]
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """What training multiplies in; weights, scores and all other stages stay fp32."""
+    """Precision of products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
-    """Processes that share a step of `train`, each with `threads` and `batch_size` rows."""
+    """Data-parallel processes of `train`; each has `threads` threads and `batch_size` rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -45,40 +44,40 @@ class Runtime(StrictModel):
 
 
 class Preference(StrictModel):
-    """A task whose model is moved toward human preferences."""
+    """The tasks and models from which the preferences of a task are learned."""
 
     ratings: str
-    """The other task from whose rated rows the preferences are formed; it shares the source."""
+    """The task whose rated rows give the preference pairs; both tasks use the same source."""
     encoder: str
-    """The model folder that the reward model starts from."""
+    """The model folder that the reward model is initialized from."""
     judge: str
-    """The model folder that the independent judge starts from; no rating has touched it."""
+    """The model folder that the independent judge is initialized from, not trained on ratings."""
 
 
 class AugmentationModels(StrictModel):
-    """The model folders that the augmentation of a task may use, so that DVC tracks them."""
+    """The model folders that the augmentation of a task may use; DVC tracks both."""
 
     forward: str
-    """The model that `masked_lm` uses, or that `back_translation` translates with."""
+    """The model of `masked_lm`, or the first model of `back_translation`."""
     backward: str
-    """The model that translates back, if a text is translated there and back."""
+    """The model with which `back_translation` translates back."""
 
 
 class Seeds(StrictModel):
-    """How often a task's model is trained anew to see how far its scores spread."""
+    """Repeated training runs of a task, which show how much its scores depend on the seed."""
 
     runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
-    """The seed of each run; two at the least, or there is no spread."""
+    """The seed of each run; a spread needs at least two."""
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
         if len(set(self.runs)) < len(self.runs):
-            raise ValueError("runs must differ: one seed twice gives one model twice")
+            raise ValueError("runs must be different seeds: equal seeds give equal models")
         return self
 
 
 class PipelineParams(StrictModel):
-    """The keys of params.yaml that decide which stages there are."""
+    """The keys of params.yaml that decide which stages exist."""
 
     tasks: list[str]
     methods: list[str]
@@ -89,15 +88,15 @@ class PipelineParams(StrictModel):
 
 
 class ProjectParams(PipelineParams):
-    """The keys of params.yaml that belong to no single task."""
+    """The keys of params.yaml that do not belong to a single task."""
 
     runtime: Runtime
 
     def models_of(self, task: str) -> AugmentationModels:
-        """The entry of `task` in `augmentation_models`.
+        """The model folders of `task` in `augmentation_models`.
 
         Raises:
-            ParamsError: there is none.
+            ParamsError: the entry is missing.
         """
         if task not in self.augmentation_models:
             raise ParamsError(f"{paths.PARAMS}: augmentation_models.{task} is missing")
@@ -150,14 +149,18 @@ RENAMED = {
     "words": "prompt_words",
     "z": "min_z",
 }
-"""Key of an earlier version → its name now; `unknown_key` names it where the new key exists."""
+"""Key of an earlier version → its new name; `unknown_key` suggests it where the new key exists."""
 
 
 M = TypeVar("M", bound=StrictModel)
 
 
 def read(path: Path = paths.PARAMS) -> dict[str, Any]:
-    """The raw mapping in `path`, read as YAML 1.2 as DVC does."""
+    """Read a params file as YAML 1.2, as DVC does.
+
+    Raises:
+        ParamsError: the file is missing, or is not a mapping in YAML.
+    """
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -172,17 +175,22 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
 
 
 def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M:
-    """The section at `keys` of params.yaml (`"sentiment", "clean"`), checked by `model`.
+    """Read and check a section of params.yaml.
+
+    Args:
+        model: The model that describes the section.
+        keys: Where the section is, such as `"sentiment", "clean"`.
+        content: The content of params.yaml; None reads the file.
 
     Raises:
-        ParamsError: unknown, missing or ill-typed keys, all of them in one message.
+        ParamsError: unknown, missing or invalid keys, all of them in one message.
     """
     section: Any = read() if content is None else content
     for depth, key in enumerate(keys):
         if not isinstance(section, dict) or key not in section:
-            at = ".".join(keys[: depth + 1])
-            known = sorted(section) if isinstance(section, dict) else []
-            raise ParamsError(f"{paths.PARAMS}: {at} is missing.{_nearest(key, known)}")
+            location = ".".join(keys[: depth + 1])
+            present = sorted(section) if isinstance(section, dict) else []
+            raise ParamsError(f"{paths.PARAMS}: {location} is missing.{_hint(key, present)}")
         section = section[key]
     problems = list(problems_of(model, section, keys))
     if problems:
@@ -191,41 +199,45 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
 
 
 def project(content: dict[str, Any] | None = None) -> ProjectParams:
-    """The keys of params.yaml that belong to no single task, checked."""
+    """Read and check the keys of params.yaml that do not belong to a single task.
+
+    Raises:
+        ParamsError: unknown, missing or invalid keys, all of them in one message.
+    """
     return load(
         ProjectParams, content=pick_keys(ProjectParams, read() if content is None else content)
     )
 
 
 def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, Any]:
-    """The part of params.yaml that `model` has fields for."""
+    """The top-level keys of params.yaml that `model` has fields for."""
     return {key: content[key] for key in model.model_fields if key in content}
 
 
 def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
-    """What is wrong with the section at `keys` of params.yaml, one text per mistake."""
+    """Check the section at `keys` of params.yaml; yield one message per mistake."""
     try:
         model.model_validate(section)
     except ValidationError as error:
         for problem in error.errors(include_url=False):
-            location = tuple(str(part) for part in problem["loc"])
-            at = ".".join([*keys, *location])
+            location = ".".join([*keys, *map(str, problem["loc"])])
             if problem["type"] == "extra_forbidden":
-                prefix = ".".join([*keys, *location[:-1]])
+                section_keys = [*keys, *map(str, problem["loc"][:-1])]
                 names = known_keys(model, section, problem["loc"][:-1])
-                yield unknown_key(at, [f"{prefix}.{name}" if prefix else name for name in names])
+                yield unknown_key(location, [".".join([*section_keys, name]) for name in names])
             elif problem["type"] == "missing":
-                yield f"{paths.PARAMS}: {at} is missing"
+                yield f"{paths.PARAMS}: {location} is missing"
             else:
-                found = repr(problem.get("input"))
-                shown = found if len(found) <= 60 else found[:57] + "..."
-                yield f"{paths.PARAMS}: {at}: {problem['msg']} (found {shown})"
+                value = repr(problem.get("input"))
+                shown = value if len(value) <= 60 else value[:57] + "..."
+                yield f"{paths.PARAMS}: {location}: {problem['msg']} (found {shown})"
 
 
 def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The keys allowed at `location` in a section that `model` describes; none if that is open.
+    """The keys allowed at `location` in a section that `model` describes.
 
-    The values of the section say which plug-in, or which member of a union, is meant.
+    Empty if any key is allowed. The values of the section decide which plug-in, or which member of
+    a union, a nested mapping is.
     """
     field = None
     for part in location:
@@ -234,20 +246,21 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
             section = section[part]
         elif part in fields:
             field, section = fields[part], section.get(part)
-        if field is not None:  # any other part is a key of a mapping, or a member of a union
+        if field is not None:  # other parts are keys of mappings or members of unions
             model = _model_of(field.annotation, field.metadata, section)
     return list(getattr(model, "model_fields", {}))
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model in the type of a field that describes the mapping `section`; None if none does."""
+    """The model that describes the mapping `section`, from the type of its field; None if none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        plugin = next((note for note in metadata if isinstance(note, plugin_field)), None)
+        plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
             return annotation
         with suppress(ValueError):
             return plugin.params(section)
         return None
+    # The parts of a union, a list or an annotated type; of several models, `kind` chooses one.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")
@@ -261,19 +274,25 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
 
 
 def _literals(model: type[BaseModel]) -> tuple[Any, ...]:
-    """The values that the field `kind` of a model allows."""
+    """The values that the field `kind` of a model accepts."""
     return get_args(model.model_fields["kind"].annotation)
 
 
-def unknown_key(at: str, known: list[str]) -> str:
-    """The message for a key that nothing reads, with its new or the closest known name."""
-    prefix, _, key = at.rpartition(".")
+def unknown_key(location: str, known: list[str]) -> str:
+    """The message for an unknown key; suggests its new name or the closest known key.
+
+    Args:
+        location: The key with the keys of its sections, such as `intent.split.salt`.
+        known: The keys that are allowed there, in the same form.
+    """
+    prefix, _, key = location.rpartition(".")
     renamed = f"{prefix}.{RENAMED.get(key)}" if prefix else RENAMED.get(key)
     if renamed in known:
-        return f"{paths.PARAMS}: {at} is now called {renamed.rpartition('.')[2]}: rename the key"
-    return f"{paths.PARAMS}: unknown key {at}.{_nearest(at, known)}"
+        new = renamed.rpartition(".")[2]
+        return f"{paths.PARAMS}: {location} is now called {new}: rename the key"
+    return f"{paths.PARAMS}: unknown key {location}.{_hint(location, known)}"
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]}?" if near else f" Known: {', '.join(known)}" if known else ""
+def _hint(name: str, known: list[str]) -> str:
+    """The end of a message about an unknown key: the closest known key, or all of them."""
+    return suggest(name, known) or (f" Known: {', '.join(known)}" if known else "")

@@ -1,6 +1,7 @@
-"""Check the whole of params.yaml; all mistakes are reported at once.
+"""Check the whole of params.yaml and report all mistakes at once.
 
-No stage imports this module: it loads the params of every stage, and a stage reads only its own.
+No stage imports this module, because it loads the params of every stage; a stage reads only its
+own.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,23 +15,24 @@ from tandem.core.search_space import SearchSpace
 Sections = Mapping[str, Collection[str]]
 """Task → the sections that stages of dvc.yaml read."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
-"""The sections under given params; `tandem.engines.dvc_stages.sections` reads them from dvc.yaml."""
+"""Content of params.yaml → the sections; see `tandem.engines.dvc_stages.sections`."""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Sections that a task may have, for tools that no engine runs."""
+"""Sections that a task may have and no stage reads: params of tools."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
-    """Check all of params.yaml, whose values are `content`.
+    """Check the whole content of params.yaml.
 
     Raises:
         ParamsError: every mistake in the file, in one message.
     """
-    own = params.pick_keys(params.ProjectParams, content)
-    problems = list(params.problems_of(params.ProjectParams, own, ()))
+    project = params.pick_keys(params.ProjectParams, content)
+    problems = list(params.problems_of(params.ProjectParams, project, ()))
     known = [*params.ProjectParams.model_fields, *registry.names("tasks")]
-    own = params.pick_keys(params.PipelineParams, content)
-    if not list(params.problems_of(params.PipelineParams, own, ())):
-        pipeline = params.load(params.PipelineParams, content=own)
+    # The sections depend on tasks and methods, so they are checked only if those can be read.
+    selection = params.pick_keys(params.PipelineParams, content)
+    if not list(params.problems_of(params.PipelineParams, selection, ())):
+        pipeline = params.load(params.PipelineParams, content=selection)
         known = [*params.ProjectParams.model_fields, *pipeline.tasks]
         problems += _name_problems(pipeline)
         problems += _section_problems(content, pipeline, sections_of, bool(problems))
@@ -42,13 +44,13 @@ def check(content: dict[str, Any], sections_of: SectionReader) -> None:
 def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
     """Names of tasks and methods that do not exist, or are listed twice."""
     for key, package in (("tasks", "tasks"), ("methods", "compression")):
-        names, known = getattr(pipeline, key), registry.names(package)
+        names, available = getattr(pipeline, key), registry.names(package)
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"{paths.PARAMS}: {key} lists {name} twice"
         for name in dict.fromkeys(names):
-            if name not in known:
+            if name not in available:
                 kind = registry.KINDS[package]
-                yield str(UnknownName(kind, name, known, f"{paths.PARAMS}: {key}"))
+                yield str(UnknownName(kind, name, available, f"{paths.PARAMS}: {key}"))
     yield from _reference_problems(pipeline)
 
 
@@ -72,13 +74,14 @@ def _section_problems(
     sections_of: SectionReader,
     has_problems: bool,
 ) -> Iterator[str]:
-    """What is wrong in the sections of the tasks that exist.
+    """Mistakes in the sections of the tasks that exist.
 
-    If dvc.yaml cannot be read under these params, the known problems may be why.
+    If dvc.yaml cannot be resolved with these params, that is reported only if there are no other
+    problems (`has_problems`), which may be its cause.
     """
     tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
-    known = registry.names("compression")
-    methods = [method for method in dict.fromkeys(pipeline.methods) if method in known]
+    available = registry.names("compression")
+    methods = [method for method in dict.fromkeys(pipeline.methods) if method in available]
     try:
         sections = sections_of({**content, "tasks": tasks, "methods": methods})
     except TandemError as error:
@@ -90,7 +93,7 @@ def _section_problems(
 
 
 def _task_problems(task: str, section: Any, needed: Collection[str]) -> Iterator[str]:
-    """What is wrong in the section of one task, which needs the sections `needed`."""
+    """Mistakes in the section of one task, which has to have the sections `needed`."""
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of sections"
         return
@@ -107,7 +110,7 @@ def _task_problems(task: str, section: Any, needed: Collection[str]) -> Iterator
 
 
 def section_model(name: str) -> type[StrictModel] | None:
-    """What describes a section: `Params` of the stage or the compression method of this name.
+    """The model of a section: `Params` of the stage or the compression method of this name.
 
     None if there is neither, as for a stage of the user's own.
     """

@@ -1,7 +1,7 @@
-"""Change params.yaml in place; comments and layout are kept.
+"""Change params.yaml in place, keeping comments and layout.
 
 `dvc exp run -S` also changes the file, with DVC's writer. The writer here has the same settings, so
-both write the same bytes. CONTRIBUTING.md describes the form of the file that they keep.
+both write the same bytes. CONTRIBUTING.md describes the form of the file that both preserve.
 """
 
 import copy
@@ -18,59 +18,65 @@ from tandem.core.params_check import SectionReader, check
 
 
 def overlay(top: Path, base: Path, sections_of: SectionReader) -> list[str]:
-    """Merge the values of `top` into those of `base`, and write `base`, comments kept.
+    """Merge the params file `top` into the file `base`, whose comments and layout are kept.
 
     Returns:
-        The keys of the values that were merged, as `sentiment.train.max_steps`.
+        The keys of the values that were merged, such as `sentiment.train.max_steps`.
 
     Raises:
-        ParamsError: the result is not valid; `base` stays as it was.
+        ParamsError: the result is not valid; `base` is not changed.
     """
     values = params.read(top)
     update_file(values, sections_of, base)
     return list(_keys(values))
 
 
-def _keys(values: dict[str, Any], above: str = "") -> Iterator[str]:
-    """The dotted keys of all values that are not mappings with keys of their own."""
+def _keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted keys of all values, except those of non-empty mappings."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
-            yield from _keys(value, f"{above}{key}.")
+            yield from _keys(value, f"{prefix}{key}.")
         else:
-            yield f"{above}{key}"
+            yield f"{prefix}{key}"
 
 
 def update_file(
     values: dict[str, Any], sections_of: SectionReader, base: Path = paths.PARAMS
 ) -> None:
-    """Lay `values` over those of `base`, and write `base`, comments and layout kept.
+    """Merge `values` into the params file `base`, whose comments and layout are kept.
+
+    Args:
+        values: Nested mappings, as in params.yaml.
+        sections_of: Tells which sections the tasks need; see `params_check.check`.
+        base: The file to change.
 
     Raises:
-        ParamsError: the result is not valid; `base` stays as it was.
+        ParamsError: the result is not valid; `base` is not changed.
     """
     yaml = YAML()  # ruamel's defaults, as in dvc.utils.serialize
-    params.read(base)
-    below = yaml.load(base.read_text(encoding="utf-8"))
-    deep_merge(values, below)
-    check(below, sections_of)
+    params.read(base)  # reports a file that is missing or not YAML
+    content = yaml.load(base.read_text(encoding="utf-8"))
+    deep_merge(values, content)
+    check(content, sections_of)
     text = StringIO()
-    yaml.dump(below, text)
+    yaml.dump(content, text)
     with atomic_outputs(base) as (partial,):
         write_text(partial, text.getvalue())
 
 
-def deep_merge(top: dict[str, Any], below: Any) -> None:
-    """Lay the values of `top` over those of `below`, in place.
+def deep_merge(values: dict[str, Any], base: Any) -> None:
+    """Merge `values` into `base` in place, nested mappings key by key.
 
-    A mapping with another `kind` is another plug-in's, and takes the whole place of the old one.
+    A mapping with another `kind` belongs to another plug-in and replaces the old one as a whole.
     """
-    for key, value in top.items():
-        old = below.get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and not _another_kind(value, old):
+    for key, value in values.items():
+        old = base.get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and not _other_kind(value, old):
             deep_merge(value, old)
         else:
-            below[key] = copy.deepcopy(value)
+            base[key] = copy.deepcopy(value)
 
 
-def _another_kind(top: dict[str, Any], below: Any) -> bool:
-    return "kind" in top and "kind" in below and top["kind"] != below["kind"]
+def _other_kind(new: dict[str, Any], old: Any) -> bool:
+    """Whether two mappings choose different plug-ins."""
+    return "kind" in new and "kind" in old and new["kind"] != old["kind"]

@@ -1,7 +1,7 @@
-"""Where everything lies, relative to the project's root: the way of the data in one page.
+"""Paths of all artifacts, relative to the project's root, in the order in which data flows.
 
-raw → clean → split → augmented → models → reports. dvc.yaml names the same paths;
-`tests/test_dag.py` holds the two together.
+raw → clean → split → augmented → models → reports. dvc.yaml has the same paths, which
+tests/engines/test_plan.py checks.
 """
 
 from pathlib import Path
@@ -12,12 +12,12 @@ LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
 SOURCE = Path("src")
 CODE = Path("workflow/code")
-"""STAGE/TASK….json: the code that a stage runs, by digests; written by the stage `code`."""
+"""STAGE/TASK….json: digests of the code that a stage runs; written by the stage `code`."""
 RECORDS = Path("reports/lineage")
-"""STAGE.json or STAGE/TASK….json: what each stage recorded of its run."""
+"""STAGE.json or STAGE/TASK….json: the record of a stage's run."""
 SPLITS = ("train", "validation", "test")
 JUDGE = "judge"
-"""The part of a split that an independent judge learns from, where params set one aside."""
+"""The part of a split that an independent judge is trained on, if params reserve one."""
 
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
@@ -29,17 +29,17 @@ METHOD = "tandem.json"
 
 
 def raw(task: str) -> Path:
-    """rows.parquet, unreadable.parquet and the data card README.md, as fetched."""
+    """The fetched rows: rows.parquet, unreadable.parquet and the data card README.md."""
     return Path("data/raw") / task
 
 
 def clean(task: str) -> Path:
-    """rows.parquet (kept) and dropped.parquet (dropped, each with its reason)."""
+    """rows.parquet (kept rows) and dropped.parquet (dropped rows with their reasons)."""
     return Path("data/clean") / task
 
 
 def split(task: str) -> Path:
-    """train.parquet, validation.parquet, test.parquet, maybe judge.parquet; dropped.parquet."""
+    """train.parquet, validation.parquet, test.parquet, dropped.parquet; judge.parquet if any."""
     return Path("data/split") / task
 
 
@@ -49,7 +49,7 @@ def augmented(task: str) -> Path:
 
 
 def preferences(task: str, judge: str) -> Path:
-    """The pairs of texts that a judge (reward, judge) was fitted to."""
+    """The pairs of texts that a scorer, `reward` or `judge`, was trained on."""
     return Path("data/preferences") / task / f"{judge}.parquet"
 
 
@@ -69,17 +69,17 @@ def plots(stage: str, name: str) -> Path:
 
 
 def predictions(task: str, variant: str) -> Path:
-    """What a variant answered on each test row, with per-row statistics."""
+    """The predictions of a variant on the test rows, with statistics per row."""
     return Path("reports/predictions") / task / f"{variant}.parquet"
 
 
 def baseline_predictions(task: str) -> Path:
-    """A folder with a table per baseline, like that of a variant."""
+    """A folder with one table of predictions per baseline."""
     return Path("reports/predictions") / task / "baseline"
 
 
 def preference_predictions(task: str) -> Path:
-    """pairs.parquet and samples.parquet, each with the scores of all scorers."""
+    """A folder with pairs.parquet and samples.parquet, both with the scores of all scorers."""
     return Path("reports/predictions") / task / "preferences"
 
 
@@ -88,10 +88,10 @@ def is_code(path: str) -> bool:
     return path.startswith((f"{SOURCE}/", f"{CODE}/")) or path in map(str, (REQUIREMENTS, DAG))
 
 
-def overlap(one: str, other: str) -> bool:
-    """Whether two paths are the same or one lies below the other.
+def overlap(first: str, second: str) -> bool:
+    """Whether two paths are the same or one is below the other.
 
     >>> overlap("data/raw", "data/raw/intent"), overlap("data/raw", "data/raw2")
     (True, False)
     """
-    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+    return f"{first}/".startswith(f"{second}/") or f"{second}/".startswith(f"{first}/")

@@ -1,23 +1,23 @@
-"""The record that a stage writes of its own run: what went in, what came out, by which code.
+"""The record that a stage writes of its own run: inputs, outputs and code.
 
     reports/lineage/train/sentiment.json
-      stage, command       as dvc.yaml has them
-      inputs, outputs      SHA-256 beside DVC's MD5, size; of outputs each file too
+      stage, command       as in dvc.yaml
+      inputs, outputs      SHA-256, DVC's MD5 and size; for outputs also those of each file
       params, seed         the values of the declared keys
       sources              pinned data and weights among the params
-      packages             locked versions of what the stage's code imports
-      pins                 the variables that pin threads and instruction set, MKL's dispatch
+      packages             locked versions of the packages that the stage's code imports
+      pins                 the variables that pin threads and instruction set; MKL's dispatch
 
-A record is an output like any other: the same inputs give the same bytes, so no time and no host
-is in it (`tandem.engines.cost` logs those). DVC hashes inputs after a command; here they are hashed
-before it too, and a stage fails if an input changes while it runs.
+A record is an output like any other: the same inputs give the same bytes. So it contains neither
+time nor host, which `tandem.engines.cost` logs. DVC hashes inputs after a command. Here they are
+also hashed before it, and a stage fails if an input changes while it runs.
 
 The file is a list with one object. dvc.yaml declares it as a metric, because DVC saves a stage in
-its run cache only if each output that Git carries is a metric or a plot; a list has no numbers for
-`dvc metrics show` to print.
+its run cache only if each output in Git is a metric or a plot. A list has no numbers that
+`dvc metrics show` would print.
 
-The code that a stage runs is an input too, by its digests in workflow/code (`tandem code`). Here
-they are compared with the files that Python imports, before and after the stage.
+The code that a stage runs is an input too, through its digests in workflow/code (`tandem code`).
+They are compared with the files that Python imports, before and after the stage.
 """
 
 import fnmatch
@@ -29,7 +29,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +36,17 @@ from tandem.core import determinism, io, params, paths
 from tandem.core.errors import StageError
 from tandem.core.schema import StrictModel
 from tandem.core.source_digest import source_digest
-from tandem.patches import mkl
+from tandem.patches import installed_version, mkl
 
 BLOCK = 1 << 20
+"""Bytes that are read at once for hashing."""
 PINNING = ("sha256", "revision")
-"""What a mapping in params has that pins a source: the digest of a file, the commit of a hub."""
+"""Keys that pin a source in params: the digest of a file, the commit of a repository on a hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpec:
-    """One stage of dvc.yaml; paths are as written there, relative to the root."""
+    """One stage of dvc.yaml; paths are relative to the root, as written there."""
 
     name: str
     command: str
@@ -54,44 +54,44 @@ class StageSpec:
     params: tuple[str, ...]
     """Keys of params.yaml."""
     outs: tuple[str, ...]
-    """Metrics and plots too, and the stage's record."""
+    """All outputs, including metrics, plots and the stage's record."""
     in_git: tuple[str, ...]
-    """Those of `outs` that Git carries, not DVC's cache."""
+    """Those of `outs` that are in Git and not in DVC's cache."""
 
     @property
     def record(self) -> str:
-        """Where the stage's record goes, if it declares one: reports/lineage/STAGE/REST.json."""
+        """The path of the stage's record, reports/lineage/STAGE/….json; empty if it has none."""
         return next((out for out in self.outs if out.startswith(f"{paths.RECORDS}/")), "")
 
     @property
     def code(self) -> str:
-        """The file with the digests of the code that the stage runs, if it depends on one."""
+        """The file with digests of the code that the stage runs; empty if it depends on none."""
         return next((dep for dep in self.deps if dep.startswith(f"{paths.CODE}/")), "")
 
 
 class StageCode(StrictModel):
-    """The code that a stage runs, as a file of workflow/code holds it."""
+    """The code that a stage runs: the content of a file of workflow/code."""
 
     files: dict[str, str]
-    """Path below src → SHA-256, for Python of the code without comments and docstrings."""
+    """Path relative to src → SHA-256; for Python, of the code without comments and docstrings."""
     packages: dict[str, str]
-    """Package → its version in requirements.lock, of those that the files import."""
+    """Package that the files import → its version in requirements.lock."""
 
 
 class Digest(StrictModel):
-    """What lies at a path: a file, or a folder, whose digests are of the list of its files."""
+    """Digests of a file, or of a folder by the list of its files."""
 
     md5: str
-    """As DVC has it, with `.dir` at the end for a folder."""
+    """DVC's digest; ends in `.dir` for a folder."""
     sha256: str
     size: int
     nfiles: int | None = None
     files: dict[str, "Digest"] | None = None
-    """By their names relative to the folder; only of outputs."""
+    """Path relative to the folder → its digests; only for outputs."""
 
 
 class RunRecord(StrictModel):
-    """What a stage wrote of its run."""
+    """The content of a record."""
 
     stage: str
     command: str
@@ -106,37 +106,42 @@ class RunRecord(StrictModel):
 
 @contextmanager
 def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Write the record of `stage`, whose work is the body.
+    """Run the body as the stage, and write its record.
 
     Args:
-        stage: What dvc.yaml declares.
+        stage: The stage, as dvc.yaml declares it.
         runner: Modules of `tandem` that were imported before the stage's own module. They run the
             command and are not part of the stage.
 
     Raises:
         StageError: an input is missing, or changed while the body ran; the code is not the
-            declared code; or other versions of packages are installed than are locked.
+            declared code; or a package is not installed in its locked version.
     """
+    # Before the stage: check code and packages, hash the inputs.
     code = read_code(Path(stage.code)) if stage.code else StageCode(files={}, packages={})
     if stage.code:
         require_code(code, stage)
         check_installed(code.packages)
-    marks = {path: _stat_fingerprint(Path(path)) for path in stage.deps}
-    before = {path: digest(Path(path)) for path in stage.deps}
+    fingerprints = {path: _stat_fingerprint(Path(path)) for path in stage.deps}
+    inputs = {path: digest(Path(path)) for path in stage.deps}
     values = _values(stage.params)
+
     yield
+
+    # After it: check that it has imported only declared code, and that no input has changed.
     if stage.code:
         require_covered(code, stage, runner)
-    for path, known in before.items():
-        if _stat_fingerprint(Path(path)) != marks[path] and digest(Path(path)) != known:
+    for path, before in inputs.items():
+        if _stat_fingerprint(Path(path)) != fingerprints[path] and digest(Path(path)) != before:
             raise StageError(f"{path} changed while {stage.name} ran: run again")
     if _values(stage.params) != values:
         raise StageError(f"{paths.PARAMS} changed while {stage.name} ran: run again")
+
     runtime = params.project().runtime
     record = RunRecord(
         stage=stage.name,
         command=stage.command,
-        inputs=before,
+        inputs=inputs,
         outputs={out: digest(Path(out), files=True) for out in stage.outs if out != stage.record},
         params=values,
         seed=runtime.seed,
@@ -150,7 +155,11 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
 
 
 def digest(path: Path, files: bool = False) -> Digest:
-    """The digest of a file, or of a folder, if asked for with its `files`.
+    """The digest of a file or a folder.
+
+    Args:
+        path: The file or folder.
+        files: Whether the digest of a folder lists those of its files.
 
     Raises:
         StageError: there is nothing at `path`.
@@ -158,9 +167,8 @@ def digest(path: Path, files: bool = False) -> Digest:
     io.require_exists(path)
     if path.is_file():
         return file_digest(path)
-    return folder_digest(
-        {str(f.relative_to(path)): file_digest(f) for f in list_files(path)}, files
-    )
+    contents = {str(file.relative_to(path)): file_digest(file) for file in list_files(path)}
+    return folder_digest(contents, files)
 
 
 def file_digest(path: Path) -> Digest:
@@ -175,32 +183,39 @@ def file_digest(path: Path) -> Digest:
 
 
 def bytes_digest(content: bytes) -> Digest:
-    """The digest that a file with this content has."""
+    """The digest of a file with this content."""
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return Digest(md5=md5, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
 def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest:
-    """The digest of a folder by those of its files, whose names are relative to it.
+    """The digest of a folder.
 
-    The list of files has the very form of which DVC takes its MD5 (`Tree` of dvc_data).
+    The list of files is hashed in the form of which DVC computes its MD5 (`Tree` of dvc_data).
+
+    Args:
+        contents: Path relative to the folder → digest of the file.
+        files: Whether the result lists the digests of the files.
     """
 
-    def of(kind: str) -> str:
-        listed = [{kind: getattr(contents[n], kind), "relpath": n} for n in sorted(contents)]
-        return hashlib.new(kind, json.dumps(listed, sort_keys=True).encode()).hexdigest()
+    def list_digest(algorithm: str) -> str:
+        entries = [
+            {algorithm: getattr(contents[name], algorithm), "relpath": name}
+            for name in sorted(contents)
+        ]
+        return hashlib.new(algorithm, json.dumps(entries, sort_keys=True).encode()).hexdigest()
 
     return Digest(
-        md5=of("md5") + ".dir",
-        sha256=of("sha256"),
-        size=sum(each.size for each in contents.values()),
+        md5=list_digest("md5") + ".dir",
+        sha256=list_digest("sha256"),
+        size=sum(file.size for file in contents.values()),
         nfiles=len(contents),
         files={name: contents[name] for name in sorted(contents)} if files else None,
     )
 
 
 def _stat_fingerprint(path: Path) -> list[tuple[str, int, int, int]]:
-    """What shows, unread, that a file was written to: no program can set the time of its status."""
+    """A fingerprint from stat alone: ctime changes with every write, and no program can set it."""
     files = [path] if path.is_file() else list_files(path)
     stats = [(str(file), file.stat()) for file in files]
     return [(name, stat.st_ino, stat.st_size, stat.st_ctime_ns) for name, stat in stats]
@@ -208,15 +223,15 @@ def _stat_fingerprint(path: Path) -> list[tuple[str, int, int, int]]:
 
 def list_files(folder: Path) -> list[Path]:
     """The files below `folder` that DVC sees, sorted."""
-    found = []
-    for here, folders, names in os.walk(folder):
+    files = []
+    for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_ignored(name)]
-        found += [Path(here, name) for name in names if not is_ignored(name)]
-    return sorted(found)
+        files += [Path(parent, name) for name in names if not is_ignored(name)]
+    return sorted(files)
 
 
 def is_ignored(name: str) -> bool:
-    """Whether .dvcignore, which holds plain names and patterns of names, leaves `name` out."""
+    """Whether .dvcignore of the current folder, a list of names and patterns, excludes `name`."""
     return _ignored(name, Path.cwd())
 
 
@@ -227,40 +242,42 @@ def _ignored(name: str, root: Path) -> bool:
 
 @cache
 def _patterns(root: Path) -> tuple[str, ...]:
+    """The lines of `root`/.dvcignore without comments."""
     path = root / ".dvcignore"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def _values(keys: tuple[str, ...]) -> dict[str, Any]:
+    """The values of these keys in params.yaml."""
     content = params.read()
     return {key: value_of_key(content, key) for key in keys}
 
 
 def value_of_key(content: Any, key: str) -> Any:
-    """What stands in nested mappings under a key with dots; None if nothing does."""
+    """The value of a dotted key in nested mappings; None if there is none."""
     for part in key.split("."):
         content = content.get(part) if isinstance(content, Mapping) else None
     return content
 
 
 def find_pins(value: Any) -> Iterator[dict[str, Any]]:
-    """The pins inside params: whatever is held to a digest or a revision, without nested parts."""
+    """The pinned sources in params: mappings with a digest or a revision, without nested values."""
     if isinstance(value, Mapping):
         if any(isinstance(value.get(key), str) for key in PINNING):
             yield {k: v for k, v in sorted(value.items()) if not isinstance(v, Mapping | list)}
         for key in sorted(value):
             yield from find_pins(value[key])
     elif isinstance(value, list):
-        for part in value:
-            yield from find_pins(part)
+        for item in value:
+            yield from find_pins(item)
 
 
 def read_code(path: Path) -> StageCode:
-    """The content of a file of workflow/code.
+    """Read a file of workflow/code.
 
     Raises:
-        StageError: the file is missing or is not such a file.
+        StageError: the file is missing or damaged.
     """
     io.require_exists(path)
     try:
@@ -270,15 +287,15 @@ def read_code(path: Path) -> StageCode:
 
 
 def require_code(code: StageCode, stage: StageSpec) -> None:
-    """Raises StageError unless Python imports exactly the code whose digests `code` has."""
+    """Raise StageError unless Python imports the code that `code` describes."""
     folder = Path(__file__).parents[2]
     for name, digest in code.files.items():
         path = folder / name
         if not path.is_file() or source_digest(path) != digest:
-            here = Path(paths.SOURCE, name)
-            problem = f"{here} is not the code that {stage.code} describes"
-            if here.exists() and not (path.exists() and here.samefile(path)):
-                problem = f"Python imports {path} here, not {here}"
+            expected = Path(paths.SOURCE, name)
+            problem = f"{expected} is not the code that {stage.code} describes"
+            if expected.exists() and not (path.exists() and expected.samefile(path)):
+                problem = f"Python imports {path}, not {expected}"
             raise StageError(
                 f"{problem}: run `dvc repro` or `snakemake`, which update {paths.CODE}, in the "
                 "environment of this folder"
@@ -286,7 +303,7 @@ def require_code(code: StageCode, stage: StageSpec) -> None:
 
 
 def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -> None:
-    """Raises StageError if the stage has imported a module of `tandem` that `code` lacks."""
+    """Raise StageError if the stage has imported a module of `tandem` that `code` lacks."""
     folder = Path(__file__).parents[2]
     for name in sorted(imported_modules() - runner):
         path = Path(str(sys.modules[name].__file__)).relative_to(folder).as_posix()
@@ -298,19 +315,16 @@ def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -
 
 
 def imported_modules() -> frozenset[str]:
-    """The modules of `tandem` that are imported now."""
+    """The modules of `tandem` that this process has imported."""
     return frozenset(name for name in sys.modules if name.partition(".")[0] == "tandem")
 
 
 def check_installed(packages: Mapping[str, str]) -> None:
-    """Raises StageError unless these versions of packages are installed."""
+    """Raise StageError unless each package is installed in the given version."""
     for name, version in packages.items():
-        try:
-            found = metadata.version(name).partition("+")[0]
-        except metadata.PackageNotFoundError:
-            found = "none"
-        if found != version:
+        installed = installed_version(name) or "none"
+        if installed != version:
             raise StageError(
-                f"{paths.REQUIREMENTS} asks for {name} {version}, {found} is installed: "
+                f"{paths.REQUIREMENTS} has {name} {version}, but {installed} is installed: "
                 "run `make setup`"
             )

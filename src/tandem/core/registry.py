@@ -26,11 +26,11 @@ KINDS = {
     "text.filters": "filter",
     "lineage.exports": "export format",
 }
-"""Package → what a plug-in in it is called in messages."""
+"""Package → how messages call one of its plug-ins."""
 
 
 def names(package: str) -> list[str]:
-    """The plug-ins of `tandem.<package>`, sorted. The package itself is not imported."""
+    """The names of the plug-ins of `tandem.<package>`, sorted; the package is not imported."""
     spec = find_spec(f"tandem.{package}")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     modules = pkgutil.iter_modules(folders)

@@ -1,8 +1,8 @@
-"""The rows that cross every stage, and how they lie on disk.
+"""The rows that all stages exchange, and their storage as Parquet.
 
-A task's row is a frozen dataclass below `Row`; its Parquet schema follows from its fields, so a
-new task declares its row once. A row's life: `id` stays the same from raw to report; a derived
-row has an id of its own and names the row it came from in `parent`.
+A task's row is a frozen dataclass derived from `Row`. Its Parquet schema follows from its fields,
+so a new task declares its row once. A row keeps its `id` from raw data to report. A derived row has
+an id of its own; its `parent` is the id of the row that it was derived from.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from tandem.core.io import require_exists
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A piece of a row's text that means something: `text[start:end]`, in characters."""
+    """A labelled part of a row's text: `text[start:end]`, in characters."""
 
     start: int
     end: int
@@ -31,24 +31,22 @@ class Span:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What every task's row has.
-
-    `group` is what must not cross a split (document, template, component); `domain` names the
-    part of the source; `holdout`, where set, is the one split that the row's slot values are
-    reserved for.
-    """
+    """The fields that every task's row has."""
 
     id: str
     group: str
+    """Rows of one group are never in different splits: a document, a template, a component."""
     domain: str
+    """The part of the source that the row comes from."""
     text: str
     parent: str | None = None
     holdout: str | None = None
+    """The one split that the row's slot values are reserved for, if any."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Dropped:
-    """A row that went no further: which, why, and what it said."""
+    """A row that a stage dropped: its id, the reason, and its text."""
 
     id: str
     reason: str
@@ -67,7 +65,10 @@ SCALARS: dict[Any, pa.DataType] = {
 
 
 def schema(row: type[Any]) -> pa.Schema:
-    """The Parquet schema of a dataclass: str, int, float, bool, optional, tuple[…, ...], nested."""
+    """The Parquet schema of a dataclass.
+
+    Fields may be str, int, float, bool, another dataclass, `tuple[…, ...]`, or optional.
+    """
     hints = typing.get_type_hints(row)
     return pa.schema([_field(f.name, hints[f.name]) for f in dataclasses.fields(row)])
 
@@ -90,13 +91,13 @@ def _type(hint: Any) -> pa.DataType:
 
 
 def write_rows(path: Path, rows: Iterable[Any], row: type[Any]) -> None:
-    """Write `rows` in their order; the same rows give the same bytes."""
+    """Write `rows` as Parquet, in their order; the same rows give the same bytes."""
     table = pa.Table.from_pylist([_plain(r) for r in rows], schema=schema(row))
     pq.write_table(table, path, compression="zstd", store_schema=False)
 
 
 def _plain(value: Any) -> Any:
-    """The value without dataclasses and tuples, as `dataclasses.asdict`, which copies each leaf."""
+    """The value as dicts and lists; `dataclasses.asdict` would also copy each leaf."""
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: _plain(getattr(value, name)) for name in names}
@@ -104,15 +105,15 @@ def _plain(value: Any) -> Any:
 
 
 def read_rows(path: Path, row: type[T]) -> list[T]:
-    """Read rows of type `row`.
+    """Read a Parquet file as rows of type `row`.
 
     Raises:
         StageError: the file is missing, or was not written with the row's schema.
     """
     require_exists(path)
-    wanted = schema(row)
+    expected = schema(row)
     try:
-        table = pq.read_table(path, schema=wanted)
+        table = pq.read_table(path, schema=expected)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         problem = " ".join(str(error).split())
         raise StageError(f"{path} is not a table of {row.__name__}: {problem}") from None
@@ -121,6 +122,7 @@ def read_rows(path: Path, row: type[T]) -> list[T]:
 
 
 def _value(value: Any, hint: Any) -> Any:
+    """A value of Parquet as the row's field has it: tuples for lists, nested dataclasses."""
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         nested = dataclasses.is_dataclass(inner)
@@ -128,12 +130,12 @@ def _value(value: Any, hint: Any) -> Any:
     return value
 
 
-def hash_sample(rows: Sequence[R], most: int | None) -> list[R]:
-    """At the most `most` of `rows`, the first in the order of their hashed ids; None takes all.
+def hash_sample(rows: Sequence[R], limit: int | None) -> list[R]:
+    """The first `limit` rows by hashed id; all rows, in that order, if None.
 
-    A sample that depends on neither the order of rows nor a seed, and that grows with `most`.
+    The sample depends neither on the order of rows nor on a seed, and a larger one contains it.
     """
-    return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())[:most]
+    return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())[:limit]
 
 
 def row_ids(rows: Sequence[Row]) -> list[str]:

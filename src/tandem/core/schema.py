@@ -1,4 +1,4 @@
-"""Base classes of all settings: strict models, and settings that choose a plug-in by `kind`."""
+"""Base classes of all params: strict models, and params that choose a plug-in by `kind`."""
 
 import importlib
 from types import ModuleType
@@ -13,14 +13,14 @@ from tandem.core.errors import UnknownName
 
 
 class StrictModel(BaseModel):
-    """A section of params.yaml: no unknown key, no silent conversion, no change after reading."""
+    """A section of params.yaml: unknown keys and conversions of type are errors; frozen."""
 
-    # The validator of a model is built at first use, so a stage does not wait for all others.
+    # Validators are built at first use, so a stage does not build those of other stages.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class PluginParams(StrictModel):
-    """Settings of one plug-in. `kind` is the name of its file, where `Params` is defined."""
+    """Params of a plug-in, as a class `Params` in its file. `kind` is the name of the file."""
 
     kind: str
 
@@ -31,9 +31,9 @@ class PluginParams(StrictModel):
 
 
 class plugin_field:  # noqa: N801 - it is used like a function
-    """Annotation of a field whose `kind` chooses a plug-in of `tandem.<package>`.
+    """Annotation for a field whose `kind` chooses a plug-in of `tandem.<package>`.
 
-    The value is a mapping, checked by the `Params` of that plug-in::
+    The value is a mapping, which the `Params` of that plug-in check::
 
         AnySource = Annotated[SourceParams, plugin_field("sources")]
     """
@@ -48,13 +48,13 @@ class plugin_field:  # noqa: N801 - it is used like a function
             ValueError: `value` is not a mapping, or there is no plug-in of its `kind`.
         """
         if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
-            known = ", ".join(registry.names(self.package))
-            raise ValueError(f"must be a mapping with a `kind`, one of {known}")
+            names = ", ".join(registry.names(self.package))
+            raise ValueError(f"must be a mapping with a `kind`, one of {names}")
         try:
-            found: type[PluginParams] = registry.load(self.package, value["kind"]).Params
+            model: type[PluginParams] = registry.load(self.package, value["kind"]).Params
         except UnknownName as error:
             raise ValueError(str(error)) from None
-        return found
+        return model
 
     def __get_pydantic_core_schema__(
         self, source: type[PluginParams], handler: GetCoreSchemaHandler

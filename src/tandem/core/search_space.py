@@ -1,4 +1,4 @@
-"""Where `tandem tune` looks for better settings: the params `TASK.tune`, which a task may have.
+"""The search space of `tandem tune`: the optional params `TASK.tune`.
 
 intent:
   tune:
@@ -8,7 +8,7 @@ intent:
       dropout: {choices: [0.0, 0.1]}
       model.span_weight: {low: 0.5, high: 2.0}
 
-A dot goes into a part. `tandem check` looks at it like at any other section.
+A dot separates the keys of nested sections. `tandem check` checks this section like any other.
 """
 
 from typing import Any, Self
@@ -19,12 +19,12 @@ from tandem.core.schema import StrictModel
 
 
 class ParamRange(StrictModel):
-    """The values that one key may take: from `low` to `high`, or one of `choices`."""
+    """The values of one key: from `low` to `high`, or one of `choices`."""
 
     low: int | float | None = None
     high: int | float | None = None
     log: bool = False
-    """Whether a factor counts, not a difference; for learning rates."""
+    """Whether to sample on a logarithmic scale, as for learning rates."""
     choices: list[bool | int | float | str | None] | None = Field(default=None, min_length=1)
 
     @model_validator(mode="after")
@@ -40,20 +40,20 @@ class ParamRange(StrictModel):
         return self
 
     @property
-    def ends(self) -> list[Any]:
-        """The values by which the whole range is known to be allowed."""
+    def bounds(self) -> list[Any]:
+        """Values to check: if a stage accepts all of them, it accepts the whole range."""
         return [self.low, self.high] if self.choices is None else list(self.choices)
 
     def __contains__(self, value: Any) -> bool:
         if self.choices is not None:
             return value in self.choices
-        return isinstance(value, int | float) and bool(self.ends[0] <= value <= self.ends[1])
+        return isinstance(value, int | float) and bool(self.bounds[0] <= value <= self.bounds[1])
 
 
 class SearchSpace(StrictModel):
-    """What is searched, and what for."""
+    """The keys to search, and the objective."""
 
     objective: str = "validation_loss"
-    """The least `validation_loss`, or one of the task's metrics on validation rows."""
+    """`validation_loss`, which is minimized, or one of the task's metrics on validation rows."""
     ranges: dict[str, ParamRange] = Field(min_length=1)
-    """By key of `TASK.train`; a dot goes into a part: `model.span_weight`."""
+    """Key of `TASK.train`, such as `model.span_weight` → its values."""

@@ -1,8 +1,8 @@
-"""The digest of a source file that changes only if its code changes.
+"""A digest of a source file that changes only if its code changes.
 
-Comments, docstrings and layout do not count for Python: the digest is taken of the syntax tree,
-written in a form that is the same for every Python version that parses the file to the same tree.
-Any other file counts byte by byte.
+Comments, docstrings and layout of Python code do not change it: it is computed from the syntax
+tree, in a text form that does not depend on the Python version. The digest of any other file
+depends on every byte.
 """
 
 import ast
@@ -55,7 +55,7 @@ def _write(node: Any, parts: list[str]) -> None:
 
 
 def is_docstring(node: Any) -> bool:
-    """Whether a statement is a string alone, as a docstring is; it has no effect."""
+    """Whether a statement is only a string, like a docstring; such a statement has no effect."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)

@@ -1,8 +1,8 @@
-"""What a task is: its row, how a raw record is read, and which model, metrics and baselines.
+"""The interface of a task: its row, the parser of raw records, its model, metrics and baselines.
 
-A task is one file in `tandem/tasks` with a class named `Task`. The class is light: no torch,
-since the data stages import it too. What is heavy stands behind names: `family` is a module in
-`tandem.modeling`, `metrics` and `baselines` are modules in those folders.
+A task is one file in `tandem/tasks` with a class named `Task`. Data stages import the class, so it
+does not import torch. It refers to slow modules by name: `family` is a module of
+`tandem.modeling.families`; `metrics` and `baselines` are modules of those packages.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(r"\{[^{}\s]*\}")
 
 
 class BaseTask(ABC):
-    """One task; subclasses are named `Task`, so that `load` finds them."""
+    """Base class of tasks. Subclasses are named `Task`, so that `load` finds them."""
 
     name: ClassVar[str]
     row: ClassVar[type[Row]]
@@ -38,35 +38,35 @@ class BaseTask(ABC):
 
     @abstractmethod
     def parse(self, raw: Mapping[str, Any]) -> Row:
-        """One raw record as a row.
+        """Convert a raw record to a row.
 
         Raises:
-            BadRow: a column is missing, empty or ill-typed; its reason is counted.
+            BadRow: a column is missing, empty or of the wrong type; the reason is counted.
         """
 
     def stratum(self, row: Row) -> str:
-        """What the split keeps in proportion, beside the groups."""
+        """The stratum of a row; the split keeps the proportions of strata."""
         return row.domain
 
     def protected(self, row: Row) -> list[tuple[int, int]]:
-        """Pieces of `row.text` that must survive cleaning and augmentation, sorted, disjoint."""
+        """Spans of `row.text` that cleaning and augmentation must not change; sorted, disjoint."""
         return [match.span() for match in PLACEHOLDER.finditer(row.text)]
 
 
 def load(name: str, where: str = "") -> BaseTask:
-    """The task of this name.
+    """The task with this name.
 
     Raises:
-        UnknownName: there is none; the nearest is offered.
+        UnknownName: there is no such task; the message suggests the closest name.
     """
     return cast(BaseTask, registry.load("tasks", name, where).Task())
 
 
 def rating_polarity(ratings: Sequence[int]) -> str:
-    """`negative`, `neutral` or `positive` by the mean rating, at ±0.5; `unrated` without ratings.
+    """`positive` if the mean rating is at least 0.5, `negative` if at most -0.5, else `neutral`.
 
-    Tasks of one rated source stratify by it, so that they share their split whatever their rows
-    hold beside the ratings.
+    Without ratings, `unrated`. Tasks with the same rated source stratify by this polarity, so their
+    splits are the same although their rows have different fields.
     """
     if not ratings:
         return "unrated"
@@ -74,17 +74,17 @@ def rating_polarity(ratings: Sequence[int]) -> str:
     return "positive" if mean >= 0.5 else "negative" if mean <= -0.5 else "neutral"
 
 
-def parse_row(kind: type[R], raw: Mapping[str, Any]) -> R:
-    """A raw record as a row of type `kind`, each column checked against the row's field.
+def parse_row(row: type[R], raw: Mapping[str, Any]) -> R:
+    """Convert a raw record to a row of type `row`; each column is checked by the type of its field.
 
-    Columns that the row does not know are left out; a field with a default may be missing or
-    empty. Where the row wants a tuple, a string is read as JSON, for a CSV cell holds no list.
+    Columns without a field are ignored. A field with a default may be missing or empty. For a field
+    with a tuple, a string is parsed as JSON, because a CSV cell cannot contain a list.
 
     Raises:
         BadRow: missing_NAME, empty_NAME or ill_typed_NAME.
     """
     values = {}
-    for field in dataclasses.fields(kind):
+    for field in dataclasses.fields(row):
         value = raw.get(field.name)
         if isinstance(value, str) and not value.strip():
             if field.default is dataclasses.MISSING:
@@ -95,15 +95,16 @@ def parse_row(kind: type[R], raw: Mapping[str, Any]) -> R:
         if value is not None:
             values[field.name] = value
     try:
-        return cast(R, _adapter(cast(Any, kind)).validate_python(values))
+        return cast(R, _adapter(cast(Any, row)).validate_python(values))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        name, *below = problem["loc"]
-        trouble = "missing" if problem["type"] == "missing" and not below else "ill_typed"
-        raise BadRow(f"{trouble}_{name}", problem["msg"]) from None
+        name, *nested = problem["loc"]
+        reason = "missing" if problem["type"] == "missing" and not nested else "ill_typed"
+        raise BadRow(f"{reason}_{name}", problem["msg"]) from None
 
 
 def _from_json(name: str, value: str) -> Any:
+    """The value of the column `name`, parsed as JSON."""
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
@@ -111,5 +112,6 @@ def _from_json(name: str, value: str) -> Any:
 
 
 @functools.cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapter(row: Any) -> TypeAdapter[Any]:
+    """The validator of a type of row."""
+    return TypeAdapter(row)

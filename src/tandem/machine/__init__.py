@@ -1,1 +1,1 @@
-"""What a machine computes and has: kernels, their fingerprint, a check of the environment."""
+"""Properties of a machine: the bits that its kernels compute, and a check of its environment."""

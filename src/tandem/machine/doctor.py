@@ -1,13 +1,13 @@
-"""`tandem doctor` checks that this machine is fit for a run and computes the recorded bits.
+"""`tandem doctor` checks that a run can succeed on this machine and give the recorded bits.
 
 tandem doctor               a line per check; exit code 1 if there is a problem, else 0
 tandem doctor --json        the same as JSON
 tandem doctor --add KIND    add this kind of CPU to workflow/fingerprints
 
-Every problem is one line that ends in its cure.
+A problem is reported in one line that ends with what to do.
 """
 
-import json as text
+import json
 import os
 import platform
 import shutil
@@ -18,62 +18,73 @@ import tomllib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from tandem.core import params, paths
 from tandem.core.errors import TandemError
-from tandem.machine.fingerprint import FOLDER, Fingerprint, add, here, kinds, shown
-from tandem.patches import mkl
+from tandem.machine import fingerprint
+from tandem.machine.fingerprint import FOLDER, Fingerprint, shorten
+from tandem.patches import installed_version, mkl
 
 GIGABYTE = 1e9
 NEEDED = 5 * GIGABYTE
-"""Free disk that a run may need: models, cache and temporary copies of the default run."""
+"""Disk space that a run may need: models, cache and temporary copies of the default run."""
 DOCUMENT = "docs/determinism.md"
+
+State = Literal["ok", "note", "problem"]
+Results = Iterator[tuple[State, str]]
+"""The results of a check, each a state and a message."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """What one check found."""
+    """One result of a check."""
 
     check: str
-    state: Literal["ok", "note", "problem"]
+    state: State
     message: str
 
     def __str__(self) -> str:
         return f"{self.state:8}{self.check}: {self.message}"
 
 
-def main(add_kind: str = "", json: bool = False) -> int:
-    """Run all checks, or add a kind of CPU, and print a line for each; 1 for a problem, else 0.
+def main(add_kind: str = "", as_json: bool = False) -> int:
+    """Run all checks, or add this kind of CPU, and print the results.
+
+    Args:
+        add_kind: The name of the kind to add; empty runs the checks.
+        as_json: Whether to print JSON instead of a line per result.
+
+    Returns:
+        1 if there is a problem, else 0.
 
     Raises:
-        TandemError: the name of a new kind is not that of a file.
+        TandemError: the name of the new kind is not valid.
     """
     if add_kind and not add_kind.replace("-", "").isalnum():
         raise TandemError(f"--add takes letters, digits and dashes, not {add_kind!r}")
     lines = []
-    for line in [_added(add_kind)] if add_kind else examine():
+    for line in [_add(add_kind)] if add_kind else examine():
         lines.append(line)
-        if not json:
+        if not as_json:
             print(line, flush=True)
-    if json:
-        print(text.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2))
+    if as_json:
+        print(json.dumps([asdict(line) for line in lines], ensure_ascii=False, indent=2))
     return int(any(line.state == "problem" for line in lines))
 
 
-def _added(kind: str) -> Line:
-    """Write the file of a new kind of CPU."""
-    path = add(kind, here(params.project().runtime))
+def _add(kind: str) -> Line:
+    """Write the fingerprint of this machine as that of a new kind of CPU."""
+    path = fingerprint.add(kind, fingerprint.current(params.project().runtime))
     return Line("kernels", "ok", f"{path} is written: commit it")
 
 
 def examine() -> Iterator[Line]:
-    """A line of each check, in turn; the kernels are computed during the other checks."""
+    """Run the checks in turn and yield their results; a thread computes the kernels meanwhile."""
     with ThreadPoolExecutor(1) as pool:
-        computed = pool.submit(lambda: here(params.project().runtime))
-        checks: list[tuple[str, Callable[[], Iterator[tuple[str, str]]]]] = [
+        computed = pool.submit(lambda: fingerprint.current(params.project().runtime))
+        checks: list[tuple[str, Callable[[], Results]]] = [
             ("python", python),
             ("packages", packages),
             ("git", git),
@@ -85,44 +96,42 @@ def examine() -> Iterator[Line]:
         for name, check in checks:
             try:
                 for state, message in check():
-                    yield Line(name, state, message)  # type: ignore[arg-type]
+                    yield Line(name, state, message)
             except TandemError as error:
                 yield Line(name, "problem", str(error))
 
 
-def python() -> Iterator[tuple[str, str]]:
-    """Whether this Python is one that pyproject.toml allows."""
+def python() -> Results:
+    """Check that pyproject.toml allows this version of Python."""
     from packaging.specifiers import SpecifierSet
 
-    wanted = tomllib.loads(Path("pyproject.toml").read_text())["project"]["requires-python"]
+    required = tomllib.loads(Path("pyproject.toml").read_text())["project"]["requires-python"]
     version = platform.python_version()
-    if SpecifierSet(wanted).contains(version, prereleases=True):
+    if SpecifierSet(required).contains(version, prereleases=True):
         yield "ok", f"{version} at {sys.executable}"
     else:
-        yield "problem", f"{version}, but pyproject.toml asks for {wanted}: run `make setup` in one"
+        cure = "run `make setup` with such a version"
+        yield "problem", f"{version}, but pyproject.toml requires {required}: {cure}"
 
 
-def packages() -> Iterator[tuple[str, str]]:
-    """Whether what is installed are the versions of requirements.lock."""
+def packages() -> Results:
+    """Check that the installed packages have the versions of requirements.lock."""
     from tandem.engines.code_closure import locked_versions
 
     locked = locked_versions()
     wrong = []
     for name, version in locked.items():
-        try:
-            installed = metadata.version(name).partition("+")[0]
-        except metadata.PackageNotFoundError:
-            installed = "missing"
+        installed = installed_version(name) or "missing"
         if installed != version.partition("+")[0]:
             wrong.append(f"{name} {installed} (locked {version})")
     if wrong:
-        yield "problem", f"{shown(wrong)}: run `make setup`"
+        yield "problem", f"{shorten(wrong)}: run `make setup`"
     else:
         yield "ok", f"all {len(locked)} of {paths.REQUIREMENTS}"
 
 
-def git() -> Iterator[tuple[str, str]]:
-    """Whether this is a Git repository, and Git lets this user read it."""
+def git() -> Results:
+    """Check that this is a Git repository that this user may read."""
     if not shutil.which("git"):
         yield "problem", "git is not installed: install it"
         return
@@ -131,7 +140,7 @@ def git() -> Iterator[tuple[str, str]]:
     )
     if done.returncode:
         reason = next(iter(done.stderr.strip().splitlines()), "no reason given")
-        cure = "clone the project, or do what Git advises"
+        cure = "clone the project, or follow the advice of Git"
         if "dubious ownership" in reason:
             cure = f"run `git config --global --add safe.directory {Path.cwd()}`"
         yield "problem", f"{reason}: {cure}"
@@ -139,8 +148,8 @@ def git() -> Iterator[tuple[str, str]]:
         yield "ok", f"commit {done.stdout.strip()} can be read"
 
 
-def dvc() -> Iterator[tuple[str, str]]:
-    """Whether DVC is here, its cache can be written to, and its remote can be reached."""
+def dvc() -> Results:
+    """Check that this is a DVC project with a writable cache and a readable remote."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
@@ -155,13 +164,15 @@ def dvc() -> Iterator[tuple[str, str]]:
     yield from _remote(config)
 
 
-def _cache(cache: Path, links: list[str]) -> Iterator[tuple[str, str]]:
+def _cache(cache: Path, links: list[str]) -> Results:
+    """Check the cache folder and the types of links from it."""
     nearest = next(path for path in (cache, *cache.parents) if path.is_dir())
     try:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        yield "problem", f"its cache {cache} cannot be written to ({error.strerror}): make it yours"
+        problem = f"its cache {cache} cannot be written to ({error.strerror})"
+        yield "problem", f"{problem}: make it writable"
         return
     if set(links) & {"hardlink", "symlink"}:
         cure = "run `dvc config cache.type reflink,copy`"
@@ -170,7 +181,8 @@ def _cache(cache: Path, links: list[str]) -> Iterator[tuple[str, str]]:
         yield "ok", f"cache {cache} can be written to, by {' or '.join(links)}"
 
 
-def _remote(config: Any) -> Iterator[tuple[str, str]]:
+def _remote(config: Any) -> Results:
+    """Check the default remote, if it is a folder; others would need the network."""
     name = config["core"].get("remote")
     if not name:
         yield "note", "no default remote, so results stay here: see `dvc remote add --default`"
@@ -179,15 +191,15 @@ def _remote(config: Any) -> Iterator[tuple[str, str]]:
     if not url:
         yield "problem", f"default remote {name} has no URL: run `dvc remote add --default`"
     elif "://" in url:
-        yield "note", f"remote {name} is {url}; not asked, `dvc status --cloud` does"
+        yield "note", f"remote {name} is {url}; not checked, use `dvc status --cloud`"
     elif not os.access(url, os.R_OK | os.X_OK):
         yield "problem", f"remote {name}: folder {url} cannot be read: mount or create it"
     else:
         yield "ok", f"remote {name} is the folder {url}"
 
 
-def disk() -> Iterator[tuple[str, str]]:
-    """Whether there is room for a run."""
+def disk() -> Results:
+    """Check that there is enough disk space for a run."""
     free = shutil.disk_usage(".").free
     if free < NEEDED:
         message = f"{free / GIGABYTE:.1f} GB free, a run may need {NEEDED / GIGABYTE:.0f}"
@@ -196,8 +208,8 @@ def disk() -> Iterator[tuple[str, str]]:
         yield "ok", f"{free / GIGABYTE:.0f} GB free"
 
 
-def dispatch() -> Iterator[tuple[str, str]]:
-    """Whether MKL's dispatch can be set."""
+def dispatch() -> Results:
+    """Check that MKL's dispatch can be set."""
     reason = mkl.unavailable()
     if reason:
         yield "problem", f"its dispatch cannot be set: {reason}; run `make setup`, see {DOCUMENT}"
@@ -205,35 +217,35 @@ def dispatch() -> Iterator[tuple[str, str]]:
         yield "ok", f"its dispatch can be set to {mkl.CANONICAL!r}"
 
 
-def kernels(this: Fingerprint) -> Iterator[tuple[str, str]]:
-    """Whether this machine computes the bits that were recorded, and which kernels do not."""
-    known = kinds()
-    recorded = {name: kind for name, kind in known.items() if kind.recorded}
+def kernels(this: Fingerprint) -> Results:
+    """Check that the kernels of this machine compute the recorded bits."""
+    committed = fingerprint.committed()
+    recorded = {name: other for name, other in committed.items() if other.recorded}
     if not recorded:
         yield "problem", f"{FOLDER} has no recorded kind: run `tandem doctor --add KIND`"
         return
-    comparable = {name: kind for name, kind in recorded.items() if kind.same_setting(this)}
+    comparable = {name: other for name, other in recorded.items() if other.is_comparable(this)}
     if not comparable:
-        cure = f"`make setup`, or restore runtime in {paths.PARAMS}"
-        yield "problem", f"{_other_setting(this, next(iter(recorded.values())))}: {cure}"
+        cure = f"run `make setup`, or restore runtime in {paths.PARAMS}"
+        yield "problem", f"{_setting_differences(this, next(iter(recorded.values())))}: {cure}"
         return
-    for name, kind in comparable.items():
-        names = this.differing(kind)
+    for name, other in comparable.items():
+        names = this.differing_kernels(other)
         if names:
-            same = [other for other, its in known.items() if not its.differing(this)]
+            same = [kind for kind in committed if not committed[kind].differing_kernels(this)]
             alike = f"as on {same[0]}" if same else "a new kind; `tandem doctor --add KIND` adds it"
             yield (
                 "problem",
                 f"{len(names)} of {len(this.kernels)} compute other bits than on {name}, {alike}: "
-                f"{shown(names)}: trained models get other bytes here, see {DOCUMENT}",
+                f"{shorten(names)}: trained models get other bytes here, see {DOCUMENT}",
             )
         else:
             yield "ok", f"all {len(this.kernels)} compute the bits of {name} ({this.digest})"
 
 
-def _other_setting(this: Fingerprint, recorded: Fingerprint) -> str:
-    """What differs but for the CPU."""
+def _setting_differences(this: Fingerprint, recorded: Fingerprint) -> str:
+    """The differences between two fingerprints in versions and pins."""
     mine, theirs = this.versions | this.pins, recorded.versions | recorded.pins
     names = [name for name in sorted(mine | theirs) if mine.get(name) != theirs.get(name)]
-    told = [f"{n} is {mine.get(n, 'none')}, recorded {theirs.get(n, 'none')}" for n in names]
-    return f"cannot be compared: {shown(told)}"
+    differences = [f"{n} is {mine.get(n, 'none')}, recorded {theirs.get(n, 'none')}" for n in names]
+    return f"cannot be compared: {shorten(differences)}"

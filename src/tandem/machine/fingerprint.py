@@ -1,11 +1,11 @@
-"""Which bits this machine computes, compared with the kinds of CPU that were seen before.
+"""Fingerprints: the bits that a machine's kernels compute, to compare CPUs.
 
-A fingerprint holds the digest of each kernel (`machine.kernels`) under the pins of params.yaml.
+A fingerprint has the digest of each kernel (`machine.kernels`) under the pins of params.yaml.
 
-    workflow/fingerprints/KIND.json      one per kind of CPU, committed
-    ~/.cache/tandem/kernels-KEY.json     of this machine and environment, computed once
+    workflow/fingerprints/CPU.json       one file per kind of CPU, in Git
+    ~/.cache/tandem/kernels-KEY.json     the fingerprint of this machine and environment
 
-`$XDG_CACHE_HOME` moves the cache. Importing this module does not import torch.
+`$XDG_CACHE_HOME` moves the cache. This module does not import torch.
 """
 
 import hashlib
@@ -15,24 +15,24 @@ import platform
 import subprocess
 import sys
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 from tandem.core import determinism, io, params
 from tandem.core.errors import StageError, TandemError
 from tandem.core.params import Runtime
 from tandem.core.schema import StrictModel
-from tandem.patches import mkl
+from tandem.patches import installed_version, mkl
 
 FOLDER = Path("workflow/fingerprints")
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "transformers")
-"""Their versions are part of a fingerprint."""
+"""Packages whose versions are part of a fingerprint."""
 CPUINFO = Path("/proc/cpuinfo")
 INSTRUCTION_SETS = (
     "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile",
 )  # fmt: skip
-SECONDS = 120
-# the dispatch and the pins come before numpy and torch are imported
+TIMEOUT = 120
+"""Seconds after which the computation of the kernels is stopped."""
+# Pins and dispatch have to be set before numpy and torch are imported.
 PROGRAM = """
 from tandem.patches import mkl
 if {pinned}:
@@ -40,19 +40,19 @@ if {pinned}:
 import json, os
 from tandem.machine.kernels import kernels
 print(json.dumps(kernels()), flush=True)
-os._exit(0)  # taking torch down takes half a second
+os._exit(0)  # a normal exit takes half a second with torch
 """
 
 
 class Machine(StrictModel):
-    """What decides which bits are computed."""
+    """The properties of a machine that decide which bits it computes."""
 
     cpu: str
     instruction_sets: list[str]
     versions: dict[str, str]
     pins: dict[str, str]
 
-    def same_setting(self, other: "Machine") -> bool:
+    def is_comparable(self, other: "Machine") -> bool:
         """Whether versions and pins are the same, so that only the CPU can make a difference."""
         return self.versions == other.versions and self.pins == other.pins
 
@@ -63,148 +63,150 @@ class Fingerprint(Machine):
     note: str = ""
     """Where and how the digests were computed, if not by `tandem doctor --add`."""
     recorded: bool = False
-    """Whether the artifacts of dvc.lock were made on this kind."""
+    """Whether the artifacts in dvc.lock were written on this kind of CPU."""
     kernels: dict[str, str]
 
     @property
     def digest(self) -> str:
         """One digest of all kernels."""
-        listed = json.dumps(self.kernels, sort_keys=True)
-        return hashlib.sha256(listed.encode()).hexdigest()[:16]
+        text = json.dumps(self.kernels, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def differing(self, other: "Fingerprint") -> list[str]:
-        """Names of the kernels that both have and that compute other bits."""
+    def differing_kernels(self, other: "Fingerprint") -> list[str]:
+        """Names of the kernels that both fingerprints have, with different digests."""
         common = self.kernels.keys() & other.kernels.keys()
         return sorted(name for name in common if self.kernels[name] != other.kernels[name])
 
 
 def machine(runtime: Runtime) -> Machine:
-    """What decides the bits of this machine, under the pins of `runtime`."""
+    """The properties of this machine, under the pins of `runtime`."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
-    known = {key.strip(): value.strip() for key, _, value in (x.partition(":") for x in lines)}
-    flags = known.get("flags", "").split()
+    fields = (line.partition(":") for line in lines)
+    cpu = {key.strip(): value.strip() for key, _, value in fields}
+    flags = cpu.get("flags", "").split()
     return Machine(
-        cpu=known.get("model name") or platform.processor() or platform.machine(),
+        cpu=cpu.get("model name") or platform.processor() or platform.machine(),
         instruction_sets=[name for name in INSTRUCTION_SETS if name in flags],
-        versions={name: _version(name) for name in LIBRARIES},
+        versions={name: installed_version(name) or "none" for name in LIBRARIES},
         pins=determinism.pins(runtime, mkl.current_dispatch()),
     )
 
 
-def _version(name: str) -> str:
-    with suppress(metadata.PackageNotFoundError):
-        return metadata.version(name).partition("+")[0]
-    return "none"
-
-
-def here(runtime: Runtime) -> Fingerprint:
-    """The fingerprint of this machine, from the cache if it was computed before.
+def current(runtime: Runtime) -> Fingerprint:
+    """The fingerprint of this machine, from the cache if possible.
 
     Raises:
-        StageError: the kernels cannot be run; the last line of their error is in the message.
+        StageError: the kernels cannot be run; the message has the last line of their error.
     """
-    this = machine(runtime)
-    known = cached(runtime)
-    if known is None:
-        known = Fingerprint(**this.model_dump(), kernels=_computed(runtime))
+    fingerprint = cached(runtime)
+    if fingerprint is None:
+        this = machine(runtime)
+        fingerprint = Fingerprint(**this.model_dump(), kernels=_compute(runtime))
         with suppress(OSError, StageError):  # a read-only home: compute again next time
-            _write(_place(this), known)
-    return known
+            _write(_cache_file(this), fingerprint)
+    return fingerprint
 
 
 def cached(runtime: Runtime) -> Fingerprint | None:
-    """The fingerprint of this machine, if it was computed before."""
+    """The fingerprint of this machine in the cache; None if it has not been computed."""
     try:
-        return Fingerprint.model_validate_json(_place(machine(runtime)).read_bytes())
+        return Fingerprint.model_validate_json(_cache_file(machine(runtime)).read_bytes())
     except (OSError, ValueError):
         return None
 
 
-def _place(this: Machine) -> Path:
+def _cache_file(this: Machine) -> Path:
+    """The file of a machine's fingerprint; another one for other versions, pins or kernels."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     code = Path(__file__).with_name("kernels.py").read_bytes()
     key = hashlib.sha256(this.model_dump_json().encode() + code).hexdigest()[:16]
     return Path(folder, "tandem", f"kernels-{key}.json")
 
 
-def _write(path: Path, value: Fingerprint) -> None:
+def _write(path: Path, fingerprint: Fingerprint) -> None:
     with io.atomic_outputs(path) as (partial,):
-        io.write_json(partial, value.model_dump(exclude_defaults=True))
+        io.write_json(partial, fingerprint.model_dump(exclude_defaults=True))
 
 
-def _computed(runtime: Runtime) -> dict[str, str]:
-    """The kernels, in a process that imports them under the pins of `runtime`."""
-    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+def _compute(runtime: Runtime) -> dict[str, str]:
+    """Compute the kernels in a process that imports them under the pins of `runtime`."""
+    python_path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | determinism.environment(runtime)
-    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, python_path))}
     program = PROGRAM.format(pinned=bool(determinism.ISA[runtime.isa]))
     try:
         done = subprocess.run(
             [sys.executable, "-c", program],
-            env=environment, capture_output=True, text=True, check=False, timeout=SECONDS,
+            env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise StageError(f"the kernels took more than {SECONDS} seconds: try again") from None
+        raise StageError(f"the kernels took more than {TIMEOUT} seconds: try again") from None
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or ["killed"])[-1]
-        raise StageError(f"the kernels cannot be run: {said}")
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+        reason = (done.stderr.strip().splitlines() or ["killed"])[-1]
+        raise StageError(f"the kernels cannot be run: {reason}")
+    digests: dict[str, str] = json.loads(done.stdout)
+    return digests
 
 
-def kinds(root: Path = Path()) -> dict[str, Fingerprint]:
-    """The committed fingerprints by the names of their files.
+def committed(root: Path = Path()) -> dict[str, Fingerprint]:
+    """The fingerprints in workflow/fingerprints by kind of CPU, the stem of the file name.
 
     Raises:
-        StageError: a file cannot be read; the line names it.
+        StageError: a file cannot be read; the message names it.
     """
-    found = {}
+    fingerprints = {}
     for path in sorted((root / FOLDER).glob("*.json")):
         try:
-            found[path.stem] = Fingerprint.model_validate_json(path.read_bytes())
+            fingerprints[path.stem] = Fingerprint.model_validate_json(path.read_bytes())
         except ValueError:
             raise StageError(f"{path} is not a fingerprint: restore it from Git") from None
-    return found
+    return fingerprints
 
 
-def add(name: str, this: Fingerprint) -> Path:
-    """Write the file of a new kind; the first under these versions and pins is the recorded one."""
-    comparable = [known for known in kinds().values() if known.same_setting(this)]
+def add(name: str, fingerprint: Fingerprint) -> Path:
+    """Write the file of a new kind of CPU; return its path.
+
+    The first kind with these versions and pins is taken for the one that the artifacts were written
+    on.
+    """
+    comparable = [other for other in committed().values() if other.is_comparable(fingerprint)]
     path = FOLDER / f"{name}.json"
-    _write(path, this.model_copy(update={"recorded": not any(k.recorded for k in comparable)}))
+    is_first = not any(other.recorded for other in comparable)
+    _write(path, fingerprint.model_copy(update={"recorded": is_first}))
     return path
 
 
 def explanation() -> list[str]:
-    """A line that says why this machine writes other bytes than recorded, if its kernels differ."""
+    """Why this machine writes other bytes than recorded: one line, or none if kernels agree."""
     try:
-        recorded = [kind for kind in kinds().values() if kind.recorded]
-        this = here(params.project().runtime) if recorded else None
+        recorded = [other for other in committed().values() if other.recorded]
+        this = current(params.project().runtime) if recorded else None
     except TandemError as error:
-        return [f"whether this CPU computes the recorded bits is not known: {error}"]
+        return [f"it is not known whether this CPU computes the recorded bits: {error}"]
     if this is None:
         return []
-    comparable = [kind for kind in recorded if kind.same_setting(this)]
+    comparable = [other for other in recorded if other.is_comparable(this)]
     if not comparable:
-        return ["other versions or pins than recorded: `tandem doctor` names them"]
-    names = min((this.differing(kind) for kind in comparable), key=len)
-    return [f"this CPU computes other bits: {shown(names)}"] if names else []
+        return ["versions or pins differ from those recorded: `tandem doctor` names them"]
+    names = min((this.differing_kernels(other) for other in comparable), key=len)
+    return [f"this CPU computes other bits: {shorten(names)}"] if names else []
 
 
-def shown(names: list[str], most: int = 4) -> str:
-    """The first names, and how many there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
+def shorten(names: list[str], limit: int = 4) -> str:
+    """The first `limit` names, and the number of the others."""
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{', '.join(names[:limit])}{rest}"
 
 
 def for_log() -> str | None:
-    """What a run logs of its machine: the digest of its fingerprint, None where it is unknown.
+    """The digest of this machine's fingerprint for the log of runs; None if it is unknown.
 
     The first stage with torch on a new machine or environment computes it; data stages never do.
     """
     runtime = params.project().runtime
+    has_torch = "tandem.modeling.seeding" in sys.modules
     try:
-        known = here(runtime) if "tandem.modeling.seeding" in sys.modules else cached(runtime)
+        fingerprint = current(runtime) if has_torch else cached(runtime)
     except StageError:
         return None
-    return known.digest if known else None
+    return fingerprint.digest if fingerprint else None

@@ -1,11 +1,11 @@
-"""Digests of what the numeric kernels of the default run compute on this machine.
+"""Digests of the results of the default run's numeric kernels on this machine.
 
     python -m tandem.machine.kernels        one JSON object: kernel, first digits of SHA-256
 
-Inputs are exact on every machine, integers scaled by a power of two, so a kernel whose digest
-differs computes other bits. Products, attention, norms, losses and optimizers are run forward and
-backward, and one block of each default architecture is trained for two steps. Imported only in
-a process of its own, which sets the pins of params.yaml first: `machine.fingerprint` starts it.
+Inputs are integers scaled by a power of two, which are exact on every machine, so a kernel with
+another digest computes other bits. Products, attention, norms, losses and optimizers run forward
+and backward, and one block of each default architecture is trained for two steps.
+`machine.fingerprint` imports this module in a process of its own, with the pins of params.yaml.
 """
 
 import hashlib
@@ -19,10 +19,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - as PyTorch's own documents have it
+import torch.nn.functional as F  # noqa: N812 - as in PyTorch's documentation
 from torch import Tensor
 
 DIGITS = 12
+"""Hexadecimal digits of a digest."""
 SHAPES = {
     "minilm_ffn": (512, 384, 1536),
     "minilm_out": (512, 1536, 384),
@@ -40,12 +41,12 @@ SHAPES = {
 def kernels() -> dict[str, str]:
     """The digest of each kernel, by its name GROUP/KERNEL."""
     warnings.filterwarnings("ignore")
-    parts = (products, attentions, vectors, reductions, optimizers, networks, random)
+    groups = (products, attentions, vectors, reductions, optimizers, networks, random)
     # Imports take most of the time. A forked process imports scikit-learn on another core.
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
-        apart = pool.submit(libraries)
-        found = {name: value for part in parts for name, value in part().items()}
-        return found | apart.result()
+        other_libraries = pool.submit(libraries)
+        digests = {name: value for group in groups for name, value in group().items()}
+        return digests | other_libraries.result()
 
 
 def exact(*shape: int, seed: int = 0) -> Tensor:
@@ -57,16 +58,16 @@ def exact(*shape: int, seed: int = 0) -> Tensor:
 
 
 def digest(*values: Any) -> str:
-    """The first digits of SHA-256 over the bytes of tensors and arrays."""
-    found = hashlib.sha256()
+    """The first digits of the SHA-256 of the bytes of tensors and arrays."""
+    sha256 = hashlib.sha256()
     for value in values:
         array = value.detach().contiguous().numpy() if isinstance(value, Tensor) else value
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:DIGITS]
+        sha256.update(np.ascontiguousarray(array).tobytes())
+    return sha256.hexdigest()[:DIGITS]
 
 
 def with_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> str:
-    """The digest of a function's value and of its gradients by all of `inputs`."""
+    """The digest of a function's value and of its gradients with respect to all `inputs`."""
     leaves = tuple(tensor.clone().requires_grad_() for tensor in inputs)
     result = function(*leaves)
     torch.autograd.backward((result * exact(*result.shape, seed=9)).sum())
@@ -75,21 +76,21 @@ def with_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> str:
 
 def products() -> dict[str, str]:
     """Matrix products in the shapes of the default models."""
-    found = {
+    digests = {
         name: with_gradients(F.linear, exact(r, i), exact(c, i, seed=1), exact(c, seed=2))
         for name, (r, i, c) in SHAPES.items()
     }
     wide, narrow = exact(384, 384, seed=1), exact(192, 576, seed=1)
-    found["three_dimensions"] = with_gradients(
+    digests["three_dimensions"] = with_gradients(
         F.linear, exact(16, 21, 384), wide, exact(384, seed=2)
     )
-    found["pooled"] = with_gradients(F.linear, exact(16, 384), wide, exact(384, seed=2))
-    found["no_bias"] = with_gradients(F.linear, exact(16, 21, 576), narrow)
-    return {f"linear/{name}": value for name, value in found.items()}
+    digests["pooled"] = with_gradients(F.linear, exact(16, 384), wide, exact(384, seed=2))
+    digests["no_bias"] = with_gradients(F.linear, exact(16, 21, 576), narrow)
+    return {f"linear/{name}": value for name, value in digests.items()}
 
 
 def attentions() -> dict[str, str]:
-    """Attention: torch's own kernel with each kind of mask, and by products."""
+    """Attention: torch's fused kernel with each kind of mask, and as two products."""
     q, k, v = (exact(8, 12, 41, 32, seed=seed) for seed in (1, 2, 3))
     seen = (torch.arange(41) < 33)[None, None, None, :].expand(8, 1, 41, 41)
     masks: dict[str, dict[str, Any]] = {
@@ -98,39 +99,39 @@ def attentions() -> dict[str, str]:
         "masked": {"attn_mask": seen},
         "masked_float": {"attn_mask": torch.where(seen, 0.0, -1e4)},
     }
-    found = {
+    digests = {
         f"attention/{name}": with_gradients(
             lambda q, k, v, mask=mask: F.scaled_dot_product_attention(q, k, v, **mask), q, k, v
         )
         for name, mask in masks.items()
     }
-    found["attention/bmm"] = with_gradients(
+    digests["attention/bmm"] = with_gradients(
         lambda q, k, v: torch.softmax(q @ k.transpose(-1, -2), -1) @ v, q, k, v
     )
-    return found
+    return digests
 
 
 def vectors() -> dict[str, str]:
-    """Activations and functions of each element."""
+    """Activations and other element-wise functions."""
     x = exact(257, 384, seed=4)
     positive = x.abs() + 0.25
-    found = {
+    digests = {
         f"activation/{name}": with_gradients(getattr(F, name), x)
         for name in ("gelu", "silu", "relu")
     }
-    found["activation/gelu_tanh"] = with_gradients(lambda t: F.gelu(t, approximate="tanh"), x)
+    digests["activation/gelu_tanh"] = with_gradients(lambda t: F.gelu(t, approximate="tanh"), x)
     for name in ("exp", "tanh", "erf", "sin", "cos", "sigmoid", "expm1"):
-        found[f"vector/{name}"] = with_gradients(getattr(torch, name), x)
+        digests[f"vector/{name}"] = with_gradients(getattr(torch, name), x)
     for name in ("log", "sqrt", "rsqrt", "log1p"):
-        found[f"vector/{name}"] = with_gradients(getattr(torch, name), positive)
+        digests[f"vector/{name}"] = with_gradients(getattr(torch, name), positive)
     strided = exact(384, 257, seed=4).t()
-    found["vector/exp_strided"] = digest(torch.exp(strided))
-    found["vector/log_strided"] = digest(torch.log(strided.abs() + 0.25))
-    return found
+    digests["vector/exp_strided"] = digest(torch.exp(strided))
+    digests["vector/log_strided"] = digest(torch.log(strided.abs() + 0.25))
+    return digests
 
 
 def reductions() -> dict[str, str]:
-    """Norms, softmax, sums, losses, gradients of a table of embeddings."""
+    """Norms, softmax, sums, losses, gradients of an embedding table."""
     x = exact(257, 384, seed=4)
     labels, classes = (x > 0).float(), torch.arange(257) % 384
     table = exact(1000, 64, seed=7).requires_grad_()
@@ -159,8 +160,8 @@ def reductions() -> dict[str, str]:
 
 
 def optimizers() -> dict[str, str]:
-    """AdamW, as one kernel and as many, and the clipping of gradients."""
-    found = {}
+    """AdamW, fused and not, and gradient clipping."""
+    digests = {}
     for fused in (False, True):
         weight = exact(300, 300, seed=3).requires_grad_()
         optimizer = torch.optim.AdamW([weight], lr=1e-3, weight_decay=0.01, fused=fused)
@@ -169,13 +170,13 @@ def optimizers() -> dict[str, str]:
             torch.autograd.backward((weight * exact(300, 300, seed=step)).pow(2).sum())
             torch.nn.utils.clip_grad_norm_([weight], 1.0)
             optimizer.step()
-        found["optimizer/adamw_fused" if fused else "optimizer/adamw"] = digest(weight)
+        digests["optimizer/adamw_fused" if fused else "optimizer/adamw"] = digest(weight)
     clipped = [exact(300, 300, seed=3).requires_grad_(), exact(7, seed=4).requires_grad_()]
     for tensor in clipped:
         tensor.grad = exact(*tensor.shape, seed=5)
     norm = torch.nn.utils.clip_grad_norm_(clipped, 1.0)
-    found["optimizer/clip_grad_norm"] = digest(norm, *(tensor.grad for tensor in clipped))
-    return found
+    digests["optimizer/clip_grad_norm"] = digest(norm, *(tensor.grad for tensor in clipped))
+    return digests
 
 
 def networks() -> dict[str, str]:
@@ -207,45 +208,46 @@ def networks() -> dict[str, str]:
         eos_token_id=1, decoder_start_token_id=0, forced_eos_token_id=1,
     )  # fmt: skip
     batch = {"input_ids": ids, "attention_mask": seen}
-    with no_init_weights():  # `_trained` sets all; Marian's positions alone would take 1.7 s
+    with no_init_weights():  # `_train` sets all weights; Marian's positions alone take 1.7 s
         blocks = [
             BertForSequenceClassification(bert),
             LlamaForCausalLM(llama),
             MarianMTModel(marian),
         ]
     return {
-        **_trained("bert", blocks[0], batch, torch.arange(16) % 3),
-        **_trained("llama", blocks[1], batch, ids),
-        **_trained("marian", blocks[2], batch, ids),
+        **_train("bert", blocks[0], batch, torch.arange(16) % 3),
+        **_train("llama", blocks[1], batch, ids),
+        **_train("marian", blocks[2], batch, ids),
     }
 
 
-def _trained(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) -> dict[str, str]:
+def _train(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) -> dict[str, str]:
+    """Digests of a network's logits, loss and gradients, and of its weights after two steps."""
     network.tie_weights()
-    network.eval()  # no dropout: random numbers have a line of their own
+    network.eval()  # no dropout: random numbers are a kernel of their own
     with torch.no_grad():
         for index, (key, weight) in enumerate(network.named_parameters()):
             if "norm" in key.lower():
                 weight.fill_(not key.endswith("bias"))
             else:
                 weight.copy_(exact(*weight.shape, seed=index) / 16)
-        found = {"forward": digest(network(**batch, labels=labels).logits)}
+        digests = {"forward": digest(network(**batch, labels=labels).logits)}
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True)
     for step in range(2):
         optimizer.zero_grad()
         loss = network(**batch, labels=labels).loss
         torch.autograd.backward(loss)
         if step == 0:
-            found["loss"] = digest(loss)
+            digests["loss"] = digest(loss)
             grads = [weight.grad for weight in network.parameters() if weight.grad is not None]
-            found["gradients"] = digest(*grads)
+            digests["gradients"] = digest(*grads)
         optimizer.step()
-    found["trained"] = digest(*network.parameters())
-    return {f"network/{name}/{part}": value for part, value in found.items()}
+    digests["trained"] = digest(*network.parameters())
+    return {f"network/{name}/{part}": value for part, value in digests.items()}
 
 
 def random() -> dict[str, str]:
-    """Torch's random numbers."""
+    """Random numbers of torch."""
     torch.manual_seed(5)
     normal = digest(torch.randn(1000), torch.empty(1000).normal_(0, 0.02))
     uniform = digest(
@@ -258,7 +260,7 @@ def random() -> dict[str, str]:
 
 
 def libraries() -> dict[str, str]:
-    """Numpy's and scikit-learn's kernels, and torch's products of 8-bit integers."""
+    """Kernels of numpy and scikit-learn, and torch's products of 8-bit integers."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
