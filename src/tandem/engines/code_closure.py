@@ -45,7 +45,7 @@ class Module:
     plugin_packages: frozenset[str]
     """Packages whose plug-ins the file loads by name."""
     strings: frozenset[str]
-    """String constants, without docstrings."""
+    """String constants, without docstrings and the values of `Literal` types."""
     digests: Mapping[str, str]
     """Path relative to src → digest, of the file and of its package's files other than Python."""
 
@@ -124,7 +124,7 @@ class Closures:
             raise StageError(f"{path} cannot be parsed: {error}") from None
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         nodes = list(ast.walk(tree))
-        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        ignored = {id(string) for node in nodes for string in _ignored_strings(node)}
         relative = path.relative_to(self.root / paths.SOURCE).as_posix()
         return Module(
             path=relative,
@@ -135,7 +135,7 @@ class Closures:
                 for node in nodes
                 if isinstance(node, ast.Constant)
                 and isinstance(node.value, str)
-                and id(node) not in docstrings
+                and id(node) not in ignored
             ),
             digests={relative: tree_digest(tree)} | self.data_files(path.parent),
         )
@@ -211,6 +211,18 @@ def _imports(node: ast.AST, package: str) -> Iterator[str]:
         module = ".".join([*parents, *filter(None, [node.module])])
         yield module
         yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
+    """The strings in a node that choose no plug-in: a docstring, or the values of a `Literal`.
+
+    A `Literal` lists what params may contain; which of its values they do contain is read from
+    params.yaml.
+    """
+    if isinstance(node, ast.Expr):
+        yield node.value
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+        yield from ast.walk(node.slice)
 
 
 def _plugin_packages(node: ast.AST) -> Iterator[str]:
