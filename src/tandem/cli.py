@@ -210,6 +210,20 @@ def doctor(add: str = "", json: bool = False) -> int:
     return module.main(add, json)
 
 
+def status(json: bool = False) -> int:
+    """Say which stages are fresh, stale, missing or running, and why; 1 if there is work to do."""
+    from tandem.engines import status as module  # it imports DVC
+
+    return module.main(json)
+
+
+def clean_up(yes: bool = False, json: bool = False) -> int:
+    """Remove what no stage of dvc.yaml owns any more; 1 if something is left to remove."""
+    from tandem.engines import clean_up as module  # it imports DVC
+
+    return module.main(yes, json)
+
+
 def _tell(answer: dict[str, Any], words: Callable[[dict[str, Any]], list[str]], json: bool) -> None:
     """Print an answer in words or as JSON."""
     from json import dumps
@@ -221,6 +235,7 @@ TOOLS: dict[str, Callable[..., Any]] = {
     "attest": attest,
     "audit": audit,
     "check": check,
+    "clean-up": clean_up,
     "cost": cost.show,
     "doctor": doctor,
     "lineage diff": lineage_diff,
@@ -229,6 +244,7 @@ TOOLS: dict[str, Callable[..., Any]] = {
     "lineage show": lineage_show,
     "overlay": overlay,
     "predict": predict,
+    "status": status,
     "tune": tune,
 }
 
