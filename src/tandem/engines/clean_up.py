@@ -79,6 +79,10 @@ class Kept:
 class Plan:
     """What is to be removed, and what is kept."""
 
+    owners: "_Owners"
+    """What the stages made and read when the plan was made."""
+    read: Mapping[Path, bytes]
+    """The files to be edited, as they were then."""
     entries: list[str] = field(default_factory=list)
     """Stages that have an entry in dvc.lock and are not in dvc.yaml."""
     removals: list[Removal] = field(default_factory=list)
@@ -87,10 +91,6 @@ class Plan:
     artifacts: list[str] = field(default_factory=list)
     """Names in dvc.yaml's `artifacts`."""
     kept: list[Kept] = field(default_factory=list)
-    read: dict[Path, bytes] = field(default_factory=dict)
-    """The files that the plan was made from."""
-    needed: set[str] = field(default_factory=set)
-    """What stages make and read: a folder among them stays if it becomes empty."""
 
     def __bool__(self) -> bool:
         return bool(self.entries or self.removals or self.ignored or self.artifacts)
@@ -162,31 +162,29 @@ def examine() -> Plan:
     Raises:
         StageError: dvc.yaml or dvc.lock cannot be read.
     """
-    plan = Plan(read=_contents())
     with io.uncollected(), read_only_repo() as repo:
         try:
-            owners = _Owners(repo)
+            plan = Plan(_Owners.of(repo), _contents())
             artifacts = load_file(repo, str(Path(repo.root_dir, paths.DAG))).artifacts
         except DvcException as error:
             problem = " ".join(str(error).split())
             raise StageError(f"DVC cannot read the pipeline: {problem}") from error
-        plan.needed = {*owners.makers, *owners.readers}
         cache = Path(repo.cache.local.path)
-        outputs = _Outputs(owners, cache)
-        plan.entries = outputs.read_lock(plan.read.get(paths.LOCK, b""))
-        outputs.read_records()
-        _announce(outputs.known)
-        for path, output in sorted(outputs.known.items()):
-            removal, kept = _examine_output(path, output, owners, cache)
-            plan.removals += [removal] if removal else []
-            plan.kept += kept
+    outputs = _Outputs(plan.owners, cache)
+    plan.entries = outputs.read_lock(plan.read.get(paths.LOCK, b""))
+    outputs.read_records()
+    _announce(outputs.known)
+    for path, output in sorted(outputs.known.items()):
+        removal, kept = _examine_output(path, output, plan.owners, cache)
+        plan.removals += [removal] if removal else []
+        plan.kept += kept
     removed = {file for removal in plan.removals for file in removal.files}
     for path in sorted(outputs.known):
-        if not owners.owner(path) and not _remains(path, removed) and _ignore_line(path):
+        if not plan.owners.owner(path) and not _remains(path, removed) and _ignore_line(path):
             plan.ignored.append(path)
     for name, artifact in artifacts.items():
         path = str((artifact or {}).get("path", ""))
-        if path and not owners.overlapping(path) and not _remains(path, removed):
+        if path and not plan.owners.overlapping(path) and not _remains(path, removed):
             plan.artifacts.append(name)
     return plan
 
@@ -200,31 +198,38 @@ def _announce(outputs: Iterable[str]) -> None:
 
 
 def _contents() -> dict[Path, bytes]:
-    """The files that say which stages there are."""
-    files = (paths.DAG, paths.PARAMS, paths.LOCK)
-    return {path: path.read_bytes() for path in files if path.exists()}
+    """The files that are edited."""
+    return {path: path.read_bytes() for path in (paths.DAG, paths.LOCK) if path.exists()}
 
 
+@dataclass(frozen=True)
 class _Owners:
-    """Which stages and .dvc files own and read which paths, by DVC's index."""
+    """Which stages and .dvc files make and read which paths, by DVC's index."""
 
-    def __init__(self, repo: Any) -> None:
-        root = str(repo.root_dir)
-        stages = list(repo.index.stages)
-        dag_path = str(Path(root, paths.DAG))
-        self.names = {stage.name for stage in stages if stage.cmd and stage.path == dag_path}
-        """The stages of the root's dvc.yaml."""
-        self.everywhere = {stage.name for stage in stages if stage.cmd}
-        """The same with those of a dvc.yaml in a subfolder."""
-        self.makers = {
-            dag.path_of(out, root): stage.addressing for stage in stages for out in stage.outs
-        }
-        self.readers = {
-            dag.path_of(dep, root): stage.addressing
-            for stage in stages
-            for dep in stage.deps
-            if dag.is_file(dep)
-        }
+    names: frozenset[str]
+    """The stages of the root's dvc.yaml."""
+    everywhere: frozenset[str]
+    """The same with those of a dvc.yaml in a subfolder."""
+    makers: Mapping[str, str]
+    readers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, repo: Any) -> "_Owners":
+        """The owners as they are now."""
+        root, stages = str(repo.root_dir), list(repo.index.stages)
+        commands = [stage for stage in stages if stage.cmd]
+        in_root = str(Path(root, paths.DAG))
+        return cls(
+            names=frozenset(stage.name for stage in commands if stage.path == in_root),
+            everywhere=frozenset(stage.name for stage in commands),
+            makers={dag.path_of(out, root): s.addressing for s in stages for out in s.outs},
+            readers={
+                dag.path_of(dep, root): stage.addressing
+                for stage in stages
+                for dep in stage.deps
+                if dag.is_file(dep)
+            },
+        )
 
     def owner(self, path: str) -> str:
         """Why a path is not to be removed: what makes or reads it now; empty if nothing does."""
@@ -443,11 +448,12 @@ def remove(plan: Plan) -> list[Kept]:
     dvc.lock comes last, so that after a crash the rest is still known to be without an owner.
 
     Raises:
-        StageError: another command runs here, or dvc.yaml, params.yaml or dvc.lock has changed.
+        StageError: another command runs here, or the pipeline has changed.
     """
     with _exclusive([removal.path for removal in plan.removals]):
-        if _contents() != plan.read:
-            raise StageError(f"{paths.DAG}, {paths.PARAMS} or {paths.LOCK} changed: run again")
+        with read_only_repo() as repo:
+            if _contents() != plan.read or _Owners.of(repo) != plan.owners:
+                raise StageError("the pipeline changed while the list was shown: run again")
         texts = {}  # made before anything is removed
         if plan.artifacts:
             texts[paths.DAG] = without_artifacts(plan.read[paths.DAG].decode(), plan.artifacts)
@@ -456,8 +462,9 @@ def remove(plan: Plan) -> list[Kept]:
         kept = [kept for removal in plan.removals for kept in _remove_files(removal)]
         for output in plan.ignored:
             _remove_ignore_line(Path(output))
+        needed = {*plan.owners.makers, *plan.owners.readers}
         for removal in plan.removals:
-            _remove_empty_folders(Path(removal.path), plan.needed)
+            _remove_empty_folders(Path(removal.path), needed)
         for path, text in texts.items():
             _write(path, text)
         dag.keep_lock()
