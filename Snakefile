@@ -40,11 +40,11 @@ include: "workflow/rules/stages.smk"
 
 onstart:
     with dag.one_line():
-        RUN_LOCK = dag.hold()
+        dag.RUN_LOCK = dag.hold()
         dag.add_sources()
     if workflow.local_exec:
         dag.schedule_at_once(workflow.scheduler)
-        STAGE_SERVER = dag.start_server(RUN_LOCK)
+        STAGE_SERVER = dag.start_server(dag.RUN_LOCK)
         TORCH_SERVER = warm.start(stage.name for stage in STAGES if stage.stale)
 
 

@@ -217,10 +217,11 @@ class _Examination:
         """Whether a stage has never run, or all that is wrong is that outputs are not here."""
         if not {reason.kind for reason in changes} <= {"new"}:
             return False
-        here = [self.here(out.fs_path, out) for out in stage.outs]
+        outs = [out for out in stage.outs if out.protocol == "local"]
+        here = [self.here(out.fs_path, out) for out in outs]
         if changes:
             return None in here
-        written = [out.hash_info.value for out in stage.outs]
+        written = [out.hash_info.value for out in outs]
         return all(now is None or now.md5 == md5 for now, md5 in zip(here, written, strict=True))
 
     def _source_status(self, source: Any) -> StageStatus:
@@ -237,6 +238,9 @@ class _Examination:
                 if not dag.is_editable(source):
                     problem = "was edited, and `dvc repro` would fetch it again"
                 status.reasons.append(Reason("data", path, problem))
+            elif out.use_cache and not self._is_cached(here.md5):
+                status.state = "missing"
+                status.reasons.append(self._uncached(source, path))
         return status
 
     def _process(self, stage: Any) -> str:
@@ -385,6 +389,9 @@ class _Examination:
         """Which outputs are absent, edited or not in DVC's cache."""
         for out in stage.outs:
             path, md5 = self._path(out), out.hash_info.value
+            if out.protocol != "local":
+                yield from (Reason("output", name, "changed") for name in out.status())
+                continue
             if not md5:
                 continue  # the stage has not run with this output
             here = self.here(out.fs_path, out)
@@ -395,15 +402,19 @@ class _Examination:
                 shown = f" ({listed(names, MAX_NAMES)})" if names else ""
                 yield Reason("output", path, f"was edited{shown}", "its stage makes it again")
             elif out.use_cache and not self._is_cached(md5):
-                cure = f"`dvc commit {stage.addressing}` puts it there"
-                yield Reason("output", path, "is not in DVC's cache", cure)
+                yield self._uncached(stage, path)
+
+    def _uncached(self, stage: Any, path: str) -> Reason:
+        """The reason for an output that is as it was, but of which DVC's cache has no copy."""
+        cure = f"`dvc commit {stage.addressing}` puts it there"
+        return Reason("output", path, "is not in DVC's cache", cure)
 
     def _absent(self, out: Any, path: str) -> Reason:
         """The reason for an output that is not here, with what brings it back."""
         if not out.use_cache:
             tracked = not isinstance(self.repo.scm, NoSCM) and self.repo.scm.is_tracked(out.fs_path)
             cure = "`git restore` brings it back" if tracked else "its stage makes it again"
-        elif self._is_cached(out.hash_info.value):
+        elif out.hash_info and self._is_cached(out.hash_info.value):
             cure = "`dvc checkout` restores it"
         else:
             cure = PULL
@@ -560,5 +571,5 @@ def _differences(key: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]
         for part in dict.fromkeys([*old, *new]):
             below = f"{key}.{part}"
             yield from _differences(below, old.get(part, ABSENT), new.get(part, ABSENT))
-    elif old != new:
+    elif old != (list(new) if isinstance(new, tuple) else new):  # YAML has lists, Python tuples
         yield key, old, new

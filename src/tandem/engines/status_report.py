@@ -1,6 +1,7 @@
 """What `tandem status` reports: states and reasons, and how they are printed."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,7 +97,7 @@ class Status:
 
 def lines(status: Status, width: int) -> list[str]:
     """The status for people, each line at most `width` characters."""
-    printed = [*status.notes]
+    printed = [line for note in status.notes for line in textwrap.wrap(note, width)]
     for state in STATES:
         stages = [stage for stage in status.stages if stage.state == state]
         if not stages:
