@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 SCHEMA = json.loads((ROOT / "docs/schemas/clean-up.json").read_text())
 ROWS = "mkdir -p data/${item} && cp in.txt data/${item}/rows.txt && echo 1 > data/${item}/more.txt"
 METRIC = "mkdir -p metrics && echo '{\"rows\": 1}' > metrics/${item}.json"
-MODEL = "mkdir -p models/${item} && cat data/${item}/rows.txt > models/${item}/weights.bin"
+MODEL = "mkdir -p models/${item} && sort -r data/${item}/*.txt > models/${item}/weights.bin"
 
 
 def of_tasks(entry: dict[str, object], **more: object) -> dict[str, object]:
@@ -141,6 +141,8 @@ def entries(project: Workspace) -> set[str]:
 
 
 def test_what_a_task_leaves_is_removed_and_only_the_report_runs(project: Workspace) -> None:
+    for folder in ("data/b", "models/b"):  # as Snakemake does
+        (project.path / folder / ".snakemake_timestamp").touch()
     tasks(project, "a")
     before = project.path.joinpath("dvc.lock").read_text()
     done = project.run("tandem", "clean-up", "--yes")
@@ -328,7 +330,7 @@ def test_an_output_inside_the_folder_of_a_removed_stage_is_kept(project: Workspa
 
     edit_stages(project, replace)
     project.repro("shrink")
-    (project.path / "models/b/weights.bin").write_text("row\n")  # DVC has not removed it
+    (project.path / "models/b/weights.bin").write_text("row\n1\n")  # as DVC left it
     said = cleaned(project, "--yes")
     assert paths_of(said) == ["models/a", "models/b"] and not said["kept"]
     assert not (project.path / "models/b/weights.bin").exists()
@@ -354,6 +356,34 @@ def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> N
     assert (project.path / "models/b/weights.bin").exists()
     project.repro()
     assert "use" in executed(project)
+
+
+def test_params_that_a_stage_reads_are_kept(project: Workspace) -> None:
+    """A removed stage wrote a params file and a file of `vars`."""
+    text = (project.path / "own.yaml").read_text()
+    (project.path / "best.yaml").write_text("rate: 1\n")
+    outs = ["own.yaml", "best.yaml"]
+    listed = [f"    - path: {p}\n      md5: {clean_up._md5(Path(p))}\n" for p in outs]
+    with (project.path / "dvc.lock").open("a") as lock:
+        lock.write("  tune:\n    cmd: x\n    outs:\n" + "".join(listed))
+    edit_stages(project, lambda stages: stages["report"].update(params=[{"best.yaml": ["rate"]}]))
+    said = cleaned(project, "--yes")
+    assert said["stages"] == ["tune"] and {*kept(said)} == {*outs}
+    assert kept(said)["best.yaml"] == "report reads best.yaml"
+    assert (project.path / "own.yaml").read_text() == text
+
+
+def test_the_list_says_what_has_no_other_copy(project: Workspace) -> None:
+    tasks(project, "a")
+    assert {output["copy"] for output in cleaned(project, code=1)["outputs"]} == {"cache"}
+    for file in ("models/b/weights.bin", "metrics/b.json"):
+        md5 = clean_up._md5(project.path / file)
+        (project.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    copies = {output["path"]: output["copy"] for output in cleaned(project, code=1)["outputs"]}
+    assert copies == {"data/b": "cache", "metrics/b.json": "git", "models/b": "none"}
+    said = project.run("tandem", "clean-up", check=False).stdout
+    assert "models/b  (train@b, no other copy here)" in said
+    assert "data/b  (rows@b)" in said and "metrics/b.json  (rows@b)" in said
 
 
 def test_without_the_list_of_its_files_a_folder_goes_as_a_whole_or_not_at_all(

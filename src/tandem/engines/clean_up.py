@@ -22,7 +22,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -39,9 +39,10 @@ from tandem import dag
 from tandem.core import io, paths
 from tandem.core.errors import LineageError, StageError
 from tandem.core.provenance import ignored
-from tandem.engines import dvc_patches
+from tandem.engines import dvc_patches, stage_server
 from tandem.engines.read_only import read_only_repo
 from tandem.lineage import graph as lineage
+from tandem.lineage.revisions import git
 
 MARK = ".snakemake_timestamp"
 """What Snakemake writes into each folder that is an output; it goes with the folder."""
@@ -60,6 +61,8 @@ class Removal:
     path: str
     stage: str
     files: Mapping[Path, Marks]
+    copy: str
+    """Where another copy is: `cache`, `git` or `none`."""
 
     @property
     def size(self) -> int:
@@ -111,6 +114,7 @@ class Plan:
                     "stage": removal.stage,
                     "files": len(removal.files),
                     "size": removal.size,
+                    "copy": removal.copy,
                 }
                 for removal in self.removals
             ],
@@ -178,15 +182,34 @@ def examine() -> Plan:
         removal, kept = _examine_output(path, output, plan.owners, cache)
         plan.removals += [removal] if removal else []
         plan.kept += kept
+    if any(removal.copy == "none" for removal in plan.removals):
+        tracked = _tracked()
+        plan.removals = [_found_in_git(removal, tracked) for removal in plan.removals]
     removed = {file for removal in plan.removals for file in removal.files}
     for path in sorted(outputs.known):
         if not plan.owners.owner(path) and not _remains(path, removed) and _ignore_line(path):
             plan.ignored.append(path)
     for name, artifact in artifacts.items():
-        path = str((artifact or {}).get("path", ""))
-        if path and not plan.owners.overlapping(path) and not _remains(path, removed):
+        path = os.path.normpath((artifact or {}).get("path", ""))
+        if path != "." and not plan.owners.overlapping(path) and not _remains(path, removed):
             plan.artifacts.append(name)
     return plan
+
+
+def _found_in_git(removal: Removal, tracked: frozenset[str]) -> Removal:
+    """The removal, with Git as the place of a copy if it is nowhere else and Git has all files."""
+    files = {str(file) for file in removal.files if file.name != MARK}
+    is_there = removal.copy == "none" and files <= tracked
+    return replace(removal, copy="git") if is_there else removal
+
+
+def _tracked() -> frozenset[str]:
+    """The files that Git tracks in this folder."""
+    try:
+        listed = git("ls-files", "-z").decode(errors="replace")
+    except LineageError:  # there is no Git here
+        return frozenset()
+    return frozenset(listed.split("\0"))
 
 
 def _announce(outputs: Iterable[str]) -> None:
@@ -223,12 +246,7 @@ class _Owners:
             names=frozenset(stage.name for stage in commands if stage.path == in_root),
             everywhere=frozenset(stage.name for stage in commands),
             makers={dag.path_of(out, root): s.addressing for s in stages for out in s.outs},
-            readers={
-                dag.path_of(dep, root): stage.addressing
-                for stage in stages
-                for dep in stage.deps
-                if dag.is_file(dep)
-            },
+            readers=dict(_read_by(stages, root)),
         )
 
     def owner(self, path: str) -> str:
@@ -250,6 +268,16 @@ class _Owners:
     def below(self, path: str) -> list[str]:
         """The outputs inside a folder."""
         return [out for out in self.makers if out.startswith(f"{path}/")]
+
+
+def _read_by(stages: Iterable[Any], root: str) -> Iterator[tuple[str, str]]:
+    """Each path that a stage reads, params files and the `vars` of dvc.yaml too, and its name."""
+    for stage in stages:
+        for dep in stage.deps:
+            if dep.protocol == "local" and dep.fs_path:
+                yield dag.path_of(dep, root), stage.addressing
+        for file in stage_server.defined_by(stage) if stage.cmd else ():
+            yield os.path.relpath(file, root), stage.addressing
 
 
 @dataclass
@@ -327,8 +355,10 @@ def _examine_output(
         kept = [Kept(path, reason)] if reason else []
     else:
         files, kept = judge.folder(owners.below(path))
-    empty = not files and not kept and not owners.below(path)
-    return (Removal(path, output.stage, files) if files or empty else None), kept
+    if not files and (kept or owners.below(path)):
+        return None, kept
+    copy = "cache" if judge.is_cached() else "none"
+    return Removal(path, output.stage, files, copy), kept
 
 
 def _untouchable(path: str, output: _Output, owners: _Owners) -> str:
@@ -363,6 +393,14 @@ class _Judge:
         if self.output.verified or _md5(file) in hashes:
             return ""
         return f"is not what {self.output.stage} wrote"
+
+    def is_cached(self) -> bool:
+        """Whether DVC's cache has what the stage wrote."""
+        files = [hashes for hashes in self.output.files.values() if hashes]
+        return all(
+            any((self.cache / md5[:2] / md5[2:]).exists() for md5 in hashes)
+            for hashes in (self.output.hashes, *files)
+        )
 
     def folder(self, owned: Sequence[str]) -> tuple[dict[Path, Marks], list[Kept]]:
         """The files of a folder that may be removed, and what is kept; `owned` is left out."""
@@ -616,7 +654,9 @@ def lines(plan: Plan) -> list[str]:
     else:
         printed.append("to be removed, since no stage of dvc.yaml owns it:")
         for removal in plan.removals:
-            printed.append(f"  {shown(removal.size):>10}  {removal.path}  ({removal.stage})")
+            note = ", no other copy here" if removal.copy == "none" else ""
+            size = shown(removal.size)
+            printed.append(f"  {size:>10}  {removal.path}  ({removal.stage}{note})")
         for path in plan.ignored:
             place = Path(path)
             printed.append(f"  {'1 line':>10}  {place.parent / '.gitignore'}  (/{place.name})")
@@ -635,7 +675,7 @@ def lines(plan: Plan) -> list[str]:
     if len(plan.kept) > SHOWN:
         printed.append(f"  and {len(plan.kept) - SHOWN} more: see --json")
     if plan:
-        printed.append("DVC's cache and remote keep their copies; `dvc gc` removes those")
+        printed.append("copies in DVC's cache and remote stay; `dvc gc` removes those")
     return printed
 
 
