@@ -54,7 +54,7 @@ class Params(AugmentationParams):
 def apply(words, rng, vocabulary, params):
     return [word.upper() for word in words]
 ''',
-    "tasks/verdict.py": '''
+    "tasks/verdict.py": """
 from dataclasses import dataclass
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask, parse_row
@@ -73,8 +73,8 @@ class Task(BaseTask):
 
     def parse(self, raw):
         return parse_row(VerdictRow, raw)
-''',
-    "metrics/hits.py": '''
+""",
+    "metrics/hits.py": """
 import numpy as np
 
 TITLE = "Hits"
@@ -96,13 +96,13 @@ def statistics(rows, predictions):
 
 def value(sums):
     return sums[..., 0]
-''',
-    "baselines/optimist.py": '''
+""",
+    "baselines/optimist.py": """
 LABEL = "always good"
 
 def predict(task, train, test, settings):
     return [{"label": "good"} for _ in test]
-''',
+""",
     "compression/twin.py": '''
 from tandem.core.schema import StrictModel
 
@@ -191,8 +191,8 @@ def test_a_plug_in_of_each_kind_is_one_file(project: Path) -> None:
     assert cli.main(["check"]) == 0
     for command in commands:
         assert cli.main([command, "verdict"]) == 0, command
-    for command in (["compress", "verdict", "twin"], ["evaluate", "verdict", "twin"]):
-        assert cli.main(command) == 0, command
+    for words in (["compress", "verdict", "twin"], ["evaluate", "verdict", "twin"]):
+        assert cli.main(words) == 0, words
 
     clean = json.loads(paths.metrics("clean", "verdict").read_text())
     assert clean["dropped"] == {"unlucky": 1}

@@ -20,7 +20,7 @@ for stage in STAGES:
             [
                 (
                     directory(path)
-                    if dag.is_folder(path)
+                    if plan.is_folder(path)
                     else (
                         report(
                             path, category=stage.group, caption="../report/stage.rst"

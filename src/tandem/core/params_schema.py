@@ -50,7 +50,7 @@ class _WithDescriptions(GenerateJsonSchema):
                 result["properties"][name].setdefault("description", " ".join(text.split()))
         return result
 
-    def field_title_should_be_set(self, schema: CoreSchema) -> bool:  # type: ignore[override]
+    def field_title_should_be_set(self, schema: CoreSchema) -> bool:
         """No titles: they only repeat the keys."""
         return False
 
