@@ -37,6 +37,7 @@ from ruamel.yaml.error import YAMLError
 
 from tandem.core import io, paths
 from tandem.core.errors import LineageError, StageError
+from tandem.core.provenance import is_ignored
 from tandem.engines import plan as planning
 from tandem.engines import stage_server
 from tandem.engines.read_only import read_only_repo
