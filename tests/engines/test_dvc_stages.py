@@ -44,6 +44,14 @@ def test_a_stage_is_found_by_its_command_or_its_name(monkeypatch: pytest.MonkeyP
     assert dvc_stages.find_stage("tandem clean nothing") is None
 
 
+def test_params_of_other_files_are_not_keys_of_params_yaml(tmp_path: Path) -> None:
+    params = "[a, {params.yaml: [b.c]}, {other.yaml: [d]}, {whole.yaml: null}]"
+    (tmp_path / "dvc.yaml").write_text(f"stages:\n  one: {{cmd: run, params: {params}}}\n")
+    (tmp_path / "params.yaml").write_text("a: 1\nb: {c: 2}\n")
+    (stage,) = dvc_stages.stages(tmp_path)
+    assert stage.params == ("a", "b.c")
+
+
 @pytest.mark.parametrize("content", ["stages: [", "stages: 1", "stages:\n  a: {matrix: 1}\n", "[]"])
 def test_a_broken_dvc_yaml_is_one_line(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

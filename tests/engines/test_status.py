@@ -419,7 +419,7 @@ def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     params = yaml.load(workspace.path / "params.yaml")
     params |= {"tasks": ["intent", "sentiment"], "preferences": {}}
     for task in ("generation", "translation"):
-        del params[task], params["augmenting"][task]
+        del params[task], params["augmentation_models"][task]
     yaml.dump(params, workspace.path / "params.yaml")
     workspace.repro()
     return workspace

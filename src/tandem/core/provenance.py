@@ -52,7 +52,7 @@ class StageSpec:
     command: str
     deps: tuple[str, ...]
     params: tuple[str, ...]
-    """Keys of params.yaml."""
+    """Keys of params.yaml; Tandem's stages read no other params file."""
     outs: tuple[str, ...]
     """All outputs, including metrics, plots and the stage's record."""
     in_git: tuple[str, ...]

@@ -6,7 +6,7 @@ files when it starts, so this has to be fast.
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,10 +106,17 @@ def _to_spec(name: str, entry: Mapping[str, Any]) -> StageSpec:
         name=name,
         command=entry["cmd"],
         deps=tuple(sorted({*entry.get("deps", ())})),
-        params=tuple(sorted({*entry.get("params", ())})),
+        params=tuple(sorted({key for item in entry.get("params", ()) for key in _keys(item)})),
         outs=tuple(sorted(outs)),
         in_git=tuple(sorted(path for path, options in outs.items() if not options["cache"])),
     )
+
+
+def _keys(item: Any) -> Iterable[str]:
+    """The keys of params.yaml in an item of `params`: a key, or a mapping of a file to its keys."""
+    if isinstance(item, Mapping):
+        return item.get(str(PARAMS)) or ()
+    return (item,)
 
 
 def _output(out: Any) -> tuple[str, dict[str, Any]]:
