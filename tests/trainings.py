@@ -122,7 +122,7 @@ def classify(folder: Path) -> tuple[Any, list[Any]]:
     task = tasks.load("sentiment")
     settings = ClassificationParams(kind="classification")
     family = modeling.family(task)
-    return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
+    return family.initialize(saved(network, folder, words), task, rows, TRAINING, settings), rows
 
 
 def tag(folder: Path) -> tuple[Any, list[Any]]:
@@ -137,7 +137,7 @@ def tag(folder: Path) -> tuple[Any, list[Any]]:
     task = tasks.load("intent")
     settings = TaggingParams(kind="tagging", span_weight=1.0, span_dropout=0.0)
     family = modeling.family(task)
-    return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
+    return family.initialize(saved(network, folder, words), task, rows, TRAINING, settings), rows
 
 
 def translate(folder: Path) -> tuple[Any, list[Any]]:
@@ -152,7 +152,7 @@ def translate(folder: Path) -> tuple[Any, list[Any]]:
     ]
     task = tasks.load("translation")
     settings = Seq2SeqParams(kind="seq2seq", vocab_size=330, num_beams=2)
-    return modeling.family(task).start(folder, task, rows, TRAINING, settings), rows
+    return modeling.family(task).initialize(folder, task, rows, TRAINING, settings), rows
 
 
 def generate(folder: Path) -> tuple[Any, list[Any]]:
@@ -162,8 +162,8 @@ def generate(folder: Path) -> tuple[Any, list[Any]]:
                          eos_token_id=2, pad_token_id=0, **WIDTHS)  # fmt: skip
     rows = [GenerationRow(id=text, group=text, domain="movie", text=text) for text, _ in TEXTS]
     task = tasks.load("generation")
-    start = modeling.family(task).start
-    return start(saved(LlamaForCausalLM(config), folder, words), task, rows, TRAINING, None), rows
+    initialize = modeling.family(task).initialize
+    return initialize(saved(LlamaForCausalLM(config), folder, words), task, rows, TRAINING, None), rows
 
 
 FAMILIES: dict[str, Callable[[Path], tuple[Any, list[Any]]]] = {

@@ -16,7 +16,7 @@ from tandem.tasks.generation import GenerationRow
 @pytest.fixture(scope="module")
 def model(tiny: Path) -> RewardModel:
     torch.manual_seed(1)
-    found = RewardModel.start(tiny / "encoder", None)
+    found = RewardModel.initialize(tiny / "encoder", None)
     found.network.eval()
     return found
 
@@ -57,7 +57,7 @@ def test_a_contrast_starts_from_the_encoders_classes(
 ) -> None:
     texts = [row.text for row in rated]
     contrast = ClassContrast(better="LABEL_2", worse="LABEL_0")
-    model = RewardModel.start(tiny / "encoder", contrast)
+    model = RewardModel.initialize(tiny / "encoder", contrast)
     model.network.eval()
     classifier = AutoModelForSequenceClassification.from_pretrained(tiny / "encoder").eval()
     batch = model.tokenizer(texts, padding=True, return_tensors="pt")
@@ -70,7 +70,7 @@ def test_a_contrast_starts_from_the_encoders_classes(
 
 def test_an_unknown_class_is_told_with_those_there_are(tiny: Path) -> None:
     with pytest.raises(UnknownName, match="LABEL_2"):
-        RewardModel.start(tiny / "encoder", ClassContrast(better="LABEL_9", worse="LABEL_0"))
+        RewardModel.initialize(tiny / "encoder", ClassContrast(better="LABEL_9", worse="LABEL_0"))
 
 
 def test_the_folder_must_be_there(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class TextModel(ABC):
 
     @classmethod
     @abstractmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
@@ -59,10 +59,10 @@ class TextModel(ABC):
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
         """The model that `save` or a compression method wrote, in evaluation mode."""
-        return cls(*cls.parts(folder), task)
+        return cls(*cls.load_parts(folder), task)
 
     @classmethod
-    def parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    def load_parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The network in `folder`, in evaluation mode, and its tokenizer.
 
         Raises:
@@ -84,7 +84,7 @@ class TextModel(ABC):
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
-    def limit(self, tokens: int) -> None:
+    def set_max_length(self, tokens: int) -> None:
         """Cut examples at `tokens` tokens; the tokenizer's files remember it."""
         self.max_length = self.tokenizer.model_max_length = tokens
 

@@ -34,7 +34,7 @@ class RewardModel:
         self.tokenizer = tokenizer
 
     @classmethod
-    def start(cls, folder: Path, contrast: ClassContrast | None) -> Self:
+    def initialize(cls, folder: Path, contrast: ClassContrast | None) -> Self:
         """The encoder in `folder` under a head with one output; without `contrast` seed torch.
 
         Raises:

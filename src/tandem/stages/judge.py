@@ -65,7 +65,7 @@ def main(task: str) -> None:
     pairs = list({pair.id: pair for pairs in rounds for pair in pairs}.values())
 
     make_torch_deterministic(runtime)
-    model = RewardModel.start(Path(preference.judge), None)
+    model = RewardModel.initialize(Path(preference.judge), None)
     train_reward_model(
         "judge", task, model, pairs[: training.max_rows], validation, training, runtime
     )

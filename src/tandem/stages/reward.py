@@ -47,5 +47,5 @@ def main(task: str) -> None:
     )
 
     make_torch_deterministic(runtime)
-    model = RewardModel.start(Path(preference.encoder), training.contrast)
+    model = RewardModel.initialize(Path(preference.encoder), training.contrast)
     train_reward_model("reward", task, model, pairs, validation, training, runtime)

@@ -75,7 +75,7 @@ def test_special_tokens_in_a_text_are_text(model: Model) -> None:
 
 def test_long_texts_are_cut_in_training_only(tiny: Path, rated: list[GenerationRow]) -> None:
     short = TRAINING.model_copy(update={"max_length": 4})
-    model = Model.start(tiny / "generator", TASK, rated, short, None)
+    model = Model.initialize(tiny / "generator", TASK, rated, short, None)
     assert {len(example["input_ids"]) for example in model.encode(rated)} == {4}
     whole = Model.load(tiny / "generator", TASK).predict(rated, 4)
     assert model.predict(rated, 4) == whole
@@ -112,7 +112,7 @@ def test_training_lowers_the_bits_and_leaves_frozen_weights(
     saved = []
     for run in ("first", "second"):
         make_torch_deterministic(RUNTIME)
-        model = Model.start(tiny / "generator", TASK, rated, TRAINING, None)
+        model = Model.initialize(tiny / "generator", TASK, rated, TRAINING, None)
         examples = model.encode(rated)
         fit(model.network, model.loss, examples, examples, model.collate(), TRAINING, RUNTIME)
         model.save(tmp_path / run)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
-from tandem.families.classification import Params
+from tandem.modeling.params import ClassificationParams
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
@@ -61,8 +61,8 @@ def started(
     class_weights: ClassWeights = "none",
 ) -> Model:
     torch.manual_seed(1)
-    settings = Params(kind="classification", rating_edges=edges, class_weights=class_weights)
-    return Model.start(tiny / "encoder", tasks.load("sentiment"), rows, TRAINING, settings)
+    settings = ClassificationParams(kind="classification", rating_thresholds=edges, class_weights=class_weights)
+    return Model.initialize(tiny / "encoder", tasks.load("sentiment"), rows, TRAINING, settings)
 
 
 def test_balanced_weights_are_scikit_learns() -> None:
@@ -96,8 +96,8 @@ def test_class_weights_make_rare_classes_count_and_travel_in_the_config(
     assert loss(weighted) > 2 * loss(even)
     weighted.save(tmp_path)
     assert loss(Model.load(tmp_path, tasks.load("sentiment"))) == loss(weighted)
-    again = Model.start(
-        tmp_path, tasks.load("sentiment"), chosen, TRAINING, Params(kind="classification")
+    again = Model.initialize(
+        tmp_path, tasks.load("sentiment"), chosen, TRAINING, ClassificationParams(kind="classification")
     )
     assert not hasattr(again.network.config, "class_weights")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from tandem.families.seq2seq import Params
+from tandem.modeling.params import Seq2SeqParams
 from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling
@@ -65,7 +65,7 @@ TRAINING = TrainingParams(
     learning_rate=0.002,
     max_length=32,
 )
-SETTINGS = Params(kind="seq2seq", vocabulary=330, beams=2)
+SETTINGS = Seq2SeqParams(kind="seq2seq", vocab_size=330, num_beams=2)
 NEW = ["Low target temperature", "Select {device} for {name} or {device}", "{a} {b}", "☃ zzz"]
 
 
@@ -95,7 +95,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(scratch: Path) -> Model:
     make_torch_deterministic(RUNTIME)
-    return Model.start(scratch, TASK, ROWS, TRAINING, SETTINGS)
+    return Model.initialize(scratch, TASK, ROWS, TRAINING, SETTINGS)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tandem.families.tagging import Params
+from tandem.modeling.params import TaggingParams
 from transformers import (
     AutoModelForTokenClassification,
     BertConfig,
@@ -86,8 +86,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(encoder: Path) -> Model:
     torch.manual_seed(1)
-    settings = Params(kind="tagging", span_weight=1.0, hidden=0.0)
-    return Model.start(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
+    settings = TaggingParams(kind="tagging", span_weight=1.0, span_dropout=0.0)
+    return Model.initialize(encoder, tasks.load("intent"), ROWS, TRAINING, settings)
 
 
 def test_the_loss_judges_the_logits(model: Model) -> None:
@@ -104,9 +104,9 @@ def test_the_loss_judges_the_logits(model: Model) -> None:
 
 def test_balanced_weights_scale_the_intents_loss_alone(model: Model, encoder: Path) -> None:
     torch.manual_seed(1)
-    settings = Params(kind="tagging", span_weight=1.0, hidden=0.0, class_weights="balanced")
+    settings = TaggingParams(kind="tagging", span_weight=1.0, span_dropout=0.0, class_weights="balanced")
     rows = [*ROWS, ROWS[0], ROWS[0]]  # an intent that there is much of
-    weighted = Model.start(encoder, tasks.load("intent"), rows, TRAINING, settings)
+    weighted = Model.initialize(encoder, tasks.load("intent"), rows, TRAINING, settings)
     names = list(weighted.network.config.id2label.values())[weighted.tags :]
     weights = dict(zip(names, weighted.network.config.class_weights, strict=True))
     often = weights[f"intent:{ROWS[0].label}"]

@@ -17,7 +17,7 @@ Examples = Sequence[dict[str, Any]]
 
 def examples(given: CompressionContext, training: TrainingParams) -> Examples:
     """The training rows that `training` asks for, encoded and cut as it says."""
-    given.model.limit(training.max_length)
+    given.model.set_max_length(training.max_length)
     return given.model.encode(hash_sample(given.rows, training.max_rows))
 
 

@@ -30,7 +30,7 @@ class Model(TextModel):
     auto: ClassVar[type[Any]] = AutoModelForCausalLM
 
     @classmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,

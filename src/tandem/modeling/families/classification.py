@@ -24,7 +24,7 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.families.classification import Params
+from tandem.modeling.params import ClassificationParams
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
 from tandem.modeling.training.class_weights import class_weights, set_class_weights
@@ -36,13 +36,13 @@ class Model(TextModel):
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 
     @classmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
         training: TrainingParams,
-        settings: Params,
+        settings: ClassificationParams,
     ) -> Self:
         """The encoder in `folder` under a new head, one output a label of the task or its rows."""
         labels = task.labels or sorted({row.label for row in rows})  # type: ignore[attr-defined]

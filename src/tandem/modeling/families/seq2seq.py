@@ -26,7 +26,7 @@ from transformers.models.marian.modeling_marian import shift_tokens_right
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.families.seq2seq import Params
+from tandem.modeling.params import Seq2SeqParams
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
 from tandem.modeling.translation.embedding_init import init_from_cooccurrence
@@ -67,13 +67,13 @@ class Model(TextModel):
         self.phrases = phrases
 
     @classmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
         training: TrainingParams,
-        settings: Params,
+        settings: Seq2SeqParams,
     ) -> Self:
         """An untrained network of the shape in `folder`, vocabulary and phrases from `rows`."""
         texts = [masked(row) for row in rows]
@@ -104,7 +104,7 @@ class Model(TextModel):
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
         """The model that `save` or a compression method wrote, in evaluation mode."""
-        network, tokenizer = cls.parts(folder)
+        network, tokenizer = cls.load_parts(folder)
         return cls(network, tokenizer, task, PhraseTable.load(folder / PHRASES))
 
     def save(self, folder: Path) -> None:

@@ -26,7 +26,7 @@ from transformers import (
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.families.tagging import Params
+from tandem.modeling.params import TaggingParams
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
 from tandem.modeling.bio_tags import (
@@ -49,13 +49,13 @@ class Model(TextModel):
     auto: ClassVar[type[Any]] = AutoModelForTokenClassification
 
     @classmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
         training: TrainingParams,
-        settings: Params,
+        settings: TaggingParams,
     ) -> Self:
         """The encoder in `folder` under a new head, one output a tag and a label of `rows`."""
         rows_: Sequence[Any] = rows
@@ -71,8 +71,9 @@ class Model(TextModel):
             id2label=dict(enumerate(labels)),
             label2id={label: number for number, label in enumerate(labels)},
         )
-        for name in ("pooling", "span_weight", "hidden"):
-            setattr(network.config, name, getattr(settings, name))
+        network.config.pooling = settings.pooling
+        network.config.span_weight = settings.span_weight
+        network.config.hidden = settings.span_dropout
         set_class_weights(
             network.config, settings.class_weights, [counts[label] for label in sorted(counts)]
         )

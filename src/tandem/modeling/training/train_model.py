@@ -64,7 +64,7 @@ def train_model(
         * training.batch_size
         * runtime.processes
     )
-    model = family(task).start(pretrained, task, rows, training, training.model)
+    model = family(task).initialize(pretrained, task, rows, training, training.model)
     curve = fit(
         model.network,
         model.loss,
