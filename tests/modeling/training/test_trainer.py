@@ -23,7 +23,7 @@ from transformers import (
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
 from tandem.core.training_params import TrainingParams
-from tandem.modeling.training.artifacts import write_curve
+from tandem.modeling.training.artifacts import write_history
 from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.trainer import fit
@@ -323,7 +323,7 @@ def test_batches_have_like_lengths_in_mixed_order() -> None:
 
 def test_curve_is_a_table(tmp_path: Path) -> None:
     _, curve = trained()
-    write_curve(tmp_path / "curve.csv", curve)
+    write_history(tmp_path / "curve.csv", curve)
     with (tmp_path / "curve.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [int(row["step"]) for row in table] == [4, 8, 12]
