@@ -155,7 +155,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
 
 class _BestWeights(TrainerCallback):  # type: ignore[misc]
-    """Keep the trainable weights of the best evaluation in memory; stop when it was too long ago."""
+    """Keep the best evaluation's trainable weights in memory; stop when it was too long ago."""
 
     def __init__(self, network: nn.Module, patience: int) -> None:
         self.network = network

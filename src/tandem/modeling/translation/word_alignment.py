@@ -64,7 +64,7 @@ class Alignment:
     """P(target word | source word), by source word and target word."""
 
     def links(self) -> Iterator[Links]:
-        """The links of each pair: (source index, target index) of each target word's best source."""
+        """The links of each pair: (source index, target index), at most one per target word."""
         start = 0
         for source, target in self.pairs:
             shape = len(target), len(source) + 1
