@@ -15,7 +15,6 @@ bits, and fp16 scales under NAME_scale.
 
 from __future__ import annotations
 
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 

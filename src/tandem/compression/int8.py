@@ -46,7 +46,7 @@ class Params(StrictModel):
     """Structured pruning before quantization, which makes the model faster still."""
 
     per_token: bool = False
-    """Quantize the activations of each token with a separate range: closer to fp32, slightly slower."""
+    """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that stay in fp32, by the ends of their names."""
     smoothing: SmoothingParams | None = None

@@ -10,7 +10,6 @@ weights, row by row, under the name of the weight, and one bit per weight under 
 
 from __future__ import annotations
 
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 

@@ -33,7 +33,7 @@ class Params(StrictModel):
     """Which layers stay in fp32, and what reduces the loss of quality."""
 
     per_token: bool = False
-    """Quantize the activations of each token with a separate range: closer to fp32, slightly slower."""
+    """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that stay in fp32, by the ends of their names."""
     smoothing: SmoothingParams | None = None
@@ -56,7 +56,7 @@ def compress(context: CompressionContext, params: Params) -> None:
         )
     if network.can_generate() and _skips_tied_table(network, params.skip_modules):
         raise StageError(
-            "onnx.skip_modules: the embedding is also the output layer, and both graphs store it as "
+            "onnx.skip_modules: the embedding is also the output layer, and both graphs share its "
             "integers: remove it from skip_modules"
         )
     from tandem.compression.common import onnx_graphs, stored_layers

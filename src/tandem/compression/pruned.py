@@ -43,7 +43,7 @@ def compress(context: CompressionContext, params: Params) -> None:
     """
     from tandem.compression.common.pruning import prune
 
-    config_has_heads = prune(context, settings, params.keep_heads)
+    config_has_heads = prune(context, params, params.keep_heads)
     context.model.save(context.folder)
     if not config_has_heads:
         io.write_json(context.folder / paths.METHOD, {"method": "pruned"})

@@ -26,7 +26,7 @@ ATTENTIONS = (
 
 
 class FeedForward(NamedTuple):
-    """The linear layers (units, width) into a block's units, and the one (width, units) out of them."""
+    """The linear layers into a block's units, (units, width), and out of them, (width, units)."""
 
     into: list[nn.Linear]
     out: nn.Linear
@@ -75,7 +75,8 @@ def attentions(block: nn.Module) -> Iterator[Attention]:
         if all(isinstance(linear, nn.Linear) for linear in linears):
             attention: Any = modules[attention_name]
             width = getattr(attention, "head_dim", None) or attention.attention_head_size
-            yield Attention(*linears, width=width)
+            query, key, value, last = linears
+            yield Attention(query, key, value, last, width)
 
 
 def stacks(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:

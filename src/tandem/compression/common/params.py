@@ -16,7 +16,7 @@ class PruningParams(StrictModel):
     rows: int = Field(ge=1)
     """Training rows on which the importance of units, heads and blocks is measured."""
     distillation_weight: float = Field(default=0.0, ge=0, le=1)
-    """Weight of the original network's predictions in the fine-tuning loss; the labels have the rest."""
+    """Weight of the original network's predictions in the loss; the labels have the rest."""
     recovery: TrainingParams
     """How the pruned network is fine-tuned."""
 

@@ -134,7 +134,7 @@ def skeleton(folder: Path, auto: Any) -> Any:
 def fill(
     network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
 ) -> None:
-    """Load `tensors` into `network`; initialize what no file has, such as sinusoids of positions."""
+    """Load `tensors` into `network`; initialize those that no file has, such as sinusoids."""
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:
         if tied[name] not in stored:
