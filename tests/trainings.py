@@ -94,7 +94,7 @@ def bpe_tokenizer() -> PreTrainedTokenizerFast:
     texts = [text for pair in TEXTS for text in pair]
     bpe.train_from_iterator(texts, vocab_size=300, special_tokens=["<pad>", "<s>", "</s>"])
     return PreTrainedTokenizerFast(
-        tokenizerobject=bpe._tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
+        tokenizer_object=bpe._tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>"
     )
 
 

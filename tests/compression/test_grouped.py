@@ -20,7 +20,7 @@ def compress_and_load(probe: Any, folder: Path, bits: Any, **changes: Any) -> An
     return type(probe).load(folder, probe.task).network
 
 
-@pytest.mark.parametrize(("bits", "near"), [(8, 0.02), (4, 0.25)])
+@pytest.mark.parametrize(("bits", "tolerance"), [(8, 0.02), (4, 0.25)])
 def test_predicts_like_its_base(probe: Any, tmp_path: Path, bits: int, tolerance: float) -> None:
     small = compress_and_load(probe, tmp_path, bits)
     assert any(isinstance(module, grouped_layers.GroupedLinear) for module in small.modules())

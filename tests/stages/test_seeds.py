@@ -46,7 +46,7 @@ def test_spread_is_that_of_models_trained_with_each_seed(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("seeds", "message"),
     [
         ({}, "seeds.sentiment is missing"),
         ({"sentiment": {"runs": [3]}}, "seeds.sentiment.runs"),

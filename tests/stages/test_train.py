@@ -138,7 +138,7 @@ def test_max_rows_takes_the_first_by_hashed_id(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             {"model": {"kind": "tagging", "span_weight": 1.0, "span_dropout": 0.0}},

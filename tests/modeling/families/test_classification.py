@@ -74,7 +74,7 @@ def test_balanced_weights_equal_those_of_scikit_learn() -> None:
     assert balanced([6.0, 2.0, 0.0, 3.0])[2] == 1.0
 
 
-@pytest.mark.parametrize("edges", [None, THRESHOLDS])
+@pytest.mark.parametrize("thresholds", [None, THRESHOLDS])
 def test_class_weights_raise_the_loss_of_rare_classes_and_are_saved_in_the_config(
     tiny: Path, rows: list[SentimentRow], thresholds: list[float] | None, tmp_path: Path
 ) -> None:
@@ -108,7 +108,7 @@ def test_class_weights_raise_the_loss_of_rare_classes_and_are_saved_in_the_confi
     assert not hasattr(again.network.config, "class_weights")
 
 
-@pytest.mark.parametrize("edges", [None, THRESHOLDS])
+@pytest.mark.parametrize("thresholds", [None, THRESHOLDS])
 def test_learns_saves_and_loads(
     tiny: Path, rows: list[SentimentRow], thresholds: list[float] | None, tmp_path: Path
 ) -> None:

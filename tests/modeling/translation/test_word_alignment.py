@@ -14,7 +14,7 @@ from tandem.modeling.translation.word_alignment import (
 
 
 @pytest.mark.parametrize(
-    ("text", "cut"),
+    ("text", "tokens"),
     [
         ("Set up {name}.", ["▁Set", "▁up", "▁{name}", "."]),
         ("Wi-Fi's IP (v4)", ["▁Wi-Fi's", "▁IP", "▁(", "v4", ")"]),
