@@ -131,11 +131,11 @@ def test_reported_values_are_those_of_evaluate_and_of_the_statistics(
     name: str, request: pytest.FixtureRequest
 ) -> None:
     rows = request.getfixturevalue(f"{name}_rows")
-    predictions = {
-        "sentiment": [{"label": "positive"} for _ in rows],
-        "translation": request.getfixturevalue("translations"),
-        "intent": [{"label": rows[0].label, "spans": [[4, 11, "area"]]} for _ in rows],
-    }[name]
+    predictions = (
+        request.getfixturevalue("translations")
+        if name == "translation"
+        else [{"label": rows[0].label, "spans": [[4, 11, "area"]]} for _ in rows]
+    )
     task = tasks.load(name)
     scores, tables = metrics.score(task, rows, predictions, RUNTIME)
     for metric in task.metrics:
