@@ -152,5 +152,5 @@ def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str
         prompt_words=max(1, longest), max_new_tokens=MAX_NEW_TOKENS, batch_size=len(rows)
     )
     samples = sampling.draw(model, generation, rows, seed)
-    texts = [model.tokenizer.decode(s.drawn, skip_special_tokens=True) for s in samples]
+    texts = [model.tokenizer.decode(s.completion_ids, skip_special_tokens=True) for s in samples]
     return [{"continuation": text} for text in texts]
