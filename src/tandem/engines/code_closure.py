@@ -15,8 +15,8 @@ by the values of its params, or by a string in the code that is already part of 
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,8 @@ PACKAGE = "tandem"
 ALWAYS = (f"{PACKAGE}.core.determinism",)
 """Modules that every stage depends on: `tandem` sets their pins before the stage's module runs."""
 PLUGIN_CALLS = {"registry.load", "params.plugin", "plugin"}
+READ_CALLS = {"registry.constants"}
+"""Calls that read a plug-in's file and do not import it: the closure holds the file alone."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Module:
     """Dotted names; `from a import b` gives both `a` and `a.b`."""
     kinds: frozenset[str]
     """Packages whose plug-ins the file loads by name."""
+    read_kinds: frozenset[str]
+    """Packages of whose plug-ins the file reads constants, without importing them."""
     strings: frozenset[str]
     digests: Mapping[str, str]
     """Path below src → digest, of the file and of its package's files that are not Python."""
@@ -93,7 +97,16 @@ class Closures:
             todo = {name for module in found.values() for name in module.imports}
             todo |= {name for name in plugins if name.rpartition(".")[2] in strings}
             todo = {name for name in todo - found.keys() if self.module(name)}
-        return found
+        return self._read_plugins(found, strings) | found
+
+    def _read_plugins(
+        self, modules: Mapping[str, Module], strings: Container[str]
+    ) -> dict[str, Module]:
+        """The named plug-ins whose constants `modules` read, without what they import."""
+        kinds = {kind for module in modules.values() for kind in module.read_kinds}
+        names = [(f"{PACKAGE}.{kind}.{n}", n) for kind in kinds for n in self.plugins(kind)]
+        plugins = {path: self.module(path) for path, name in names if name in strings}
+        return {name: replace(m, imports=frozenset()) for name, m in plugins.items() if m}
 
     def _module(self, name: str) -> Module | None:
         """The module of the package that has this dotted name, if there is one."""
@@ -124,7 +137,8 @@ class Closures:
         return Module(
             path=below,
             imports=frozenset(name for node in nodes for name in _imports(node, package)),
-            kinds=frozenset(kind for node in nodes for kind in _kinds(node)),
+            kinds=frozenset(kind for node in nodes for kind in _kinds(node, PLUGIN_CALLS)),
+            read_kinds=frozenset(kind for node in nodes for kind in _kinds(node, READ_CALLS)),
             strings=frozenset(
                 node.value
                 for node in nodes
@@ -203,12 +217,12 @@ def _imports(node: ast.AST, package: str) -> Iterator[str]:
         yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def _kinds(node: ast.AST) -> Iterator[str]:
-    """The kind of plug-in that an expression loads by name."""
+def _kinds(node: ast.AST, calls: Container[str]) -> Iterator[str]:
+    """The kind of plug-in that an expression names, if it is one of these calls."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]
-    if isinstance(first, ast.Constant) and ast.unparse(node.func) in PLUGIN_CALLS:
+    if isinstance(first, ast.Constant) and ast.unparse(node.func) in calls:
         yield str(first.value)
 
 
