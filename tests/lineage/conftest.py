@@ -12,7 +12,8 @@ from ruamel.yaml import YAML
 KEPT = ("code", "fetch", "clean", "split")
 UNUSED = ("benchmarks", "docs", "reports", "tests")
 SETTINGS = (
-    "runtime", "tasks", "methods", "augmenting", "preferences", "effects", "seeds", "intent",
+    "runtime", "tasks", "methods", "augmentation_models", "preferences",
+    "augmentation_ablation", "seeds", "intent",
 )  # fmt: skip
 
 

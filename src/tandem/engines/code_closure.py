@@ -30,7 +30,8 @@ from tandem.core.source_digest import source_digest, tree_digest
 PACKAGE = "tandem"
 ALWAYS = (f"{PACKAGE}.core.determinism",)
 """Modules that every stage depends on: `tandem` sets their pins before the stage's module runs."""
-PLUGIN_CALLS = {"registry.load", "params.plugin", "plugin"}
+PLUGIN_CALLS = {"registry.load", "plugin_field"}
+"""Functions whose first argument is a package of plug-ins that are chosen by name."""
 READ_CALLS = {"registry.constants"}
 """Calls that read a plug-in's file and do not import it: the closure holds the file alone."""
 
