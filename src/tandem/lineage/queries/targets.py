@@ -82,7 +82,7 @@ def _read(path: Path) -> Any:
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
-    """A row of the summary; its stages are those that wrote the metrics file that has the number."""
+    """A row of the summary; its stages are those that wrote the metrics file with the number."""
     rows = _read(root / SUMMARY)
     try:
         names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
