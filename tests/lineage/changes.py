@@ -86,7 +86,10 @@ def single_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
                 yield f"byte {index} of {path}", flip(path, index)
             yield f"{path} with an extra byte", append(path)
             yield f"{path} removed", remove(path)
-        yield f"{FOLDER[stage]} with an extra file", write_file(f"{FOLDER[stage]}/more.parquet", "more")
+        yield (
+            f"{FOLDER[stage]} with an extra file",
+            write_file(f"{FOLDER[stage]}/more.parquet", "more"),
+        )
         metric = f"reports/metrics/{stage}/intent.json"
         yield f"{metric} removed", remove(metric)
         yield f"byte of {metric}", flip(metric, draw(1 << 20))
@@ -155,7 +158,9 @@ def write_line(number: int, line: str) -> Callable[[], str]:
     return edit
 
 
-def declared_changes(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, Callable[[], str]]]:
+def declared_changes(
+    root: Path, draw: Callable[[int], int]
+) -> Iterator[tuple[str, Callable[[], str]]]:
     """Changes of params, source pins, code, locked packages and dvc.yaml."""
     yield "a source's pin", replace("params.yaml", "256eb1e4", "256eb1e5", "intent.fetch")
     yield "a source's version", replace("params.yaml", "2026.10.27", "2026.10.28", "intent.fetch")

@@ -23,7 +23,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = clone(tmp_path_factory.mktemp("chain") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
-    for name, key, values in (("dvc.yaml", "stages", RUN_STAGES), ("params.yaml", "tasks", ("intent",))):
+    for name, key, values in (
+        ("dvc.yaml", "stages", RUN_STAGES),
+        ("params.yaml", "tasks", ("intent",)),
+    ):
         content = yaml.load(workspace.path / name)
         if key == "stages":
             content = {key: {stage: content[key][stage] for stage in values}}

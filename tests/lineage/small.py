@@ -116,7 +116,9 @@ def git(*arguments: str) -> str:
     identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
            for key, value in (("NAME", "a"), ("EMAIL", "a@b.c"), ("DATE", COMMITTED))}  # fmt: skip
     command = ["git", *arguments]
-    process = subprocess.run(command, env=os.environ | identity, capture_output=True, text=True, check=True)
+    process = subprocess.run(
+        command, env=os.environ | identity, capture_output=True, text=True, check=True
+    )
     return process.stdout
 
 

@@ -63,7 +63,10 @@ def test_every_stage_comes_after_what_it_needs(length: int, step: int) -> None:
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ([record("a", [], ["x"]), record("b", [], ["x"])], "the records of a and b both have the output x"),
+        (
+            [record("a", [], ["x"]), record("b", [], ["x"])],
+            "the records of a and b both have the output x",
+        ),
         ([record("a", [], ["x"]), record("a", [], ["y"])], "two records are of the stage a"),
         ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records have a cycle"),
     ],

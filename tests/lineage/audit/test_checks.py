@@ -42,7 +42,9 @@ def findings() -> list[str]:
     return [str(finding) for finding in checks.run().findings]
 
 
-def test_an_unchanged_project_agrees(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_project_agrees(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["audit"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("all agree: 4 stages, ")
