@@ -51,8 +51,8 @@ def test_a_record_that_is_not_committed_has_no_commit(project: Workspace) -> Non
         ("data/claen/intent", "no stage has recorded 'data/claen/intent'. Did you mean 'data/cl"),
         ("reports/metrics/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
         ("reports/metrics/clean/intent.json#kept.value", "has nothing at"),
-        ("data/clean/intent#kept", "data/clean/intent is not valid JSON"),
-        ("data/clean/intent/rows.parquet#kept", "rows.parquet is not valid JSON"),
+        ("data/clean/intent#kept", "data/clean/intent is not JSON"),
+        ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],
 )
 def test_an_unknown_name_ends_in_one_line(

@@ -78,7 +78,7 @@ def _read(path: Path) -> Any:
     try:
         return io.read_json(path)
     except (OSError, ValueError):
-        raise LineageError(f"{path} is not valid JSON, so it has no value at a key") from None
+        raise LineageError(f"{path} is not JSON, so it has no value at a key") from None
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
