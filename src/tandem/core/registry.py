@@ -74,7 +74,7 @@ def constants(package: str, name: str) -> Mapping[str, Any]:
 
 
 def _assigned(target: ast.expr, value: Any) -> dict[str, Any]:
-    """Name → value of an assignment to a name, or to several: `TITLE, HINT = "BLEU", "0 to 100"`."""
+    """Name → value of an assignment to one name, or to several as in `LOW, HIGH = 0, 1`."""
     if isinstance(target, ast.Name):
         return {target.id: value}
     if isinstance(target, ast.Tuple):
