@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Speed of MKL's two dispatches on this CPU, in CPU time; decision 0007 has the figures.
+"""Measure MKL's two dispatches on this CPU; decision 0007 has the results.
 
     python benchmarks/dispatch.py
 
-A process per dispatch and repeat, since MKL remembers its dispatch; the best of the repeats, since
-other work on the machine only ever adds time. Products are in GFLOP/s, the training is one block of
-each default architecture, forward and backward, in milliseconds of CPU time per step.
+There is one process per dispatch and repeat, because MKL keeps its dispatch. The minimum over the
+repeats is reported, because other load only adds time. Matrix products are in GFLOP/s. A training
+step, forward and backward through two blocks of each default architecture, is in milliseconds of
+CPU time.
 """
 
 import json
@@ -30,19 +31,19 @@ SHAPES = {
     "Marian feed-forward": (300, 256, 1024),
     "classifier": (33, 384, 3),
 }
-"""Rows, inner size and columns of products of the default run."""
+"""Rows, inner size and columns of matrix products in the default run."""
 
 
 def main() -> None:
-    """Measure both dispatches in turn and print a table."""
-    found: dict[str, list[dict[str, float]]] = {dispatch: [] for dispatch in mkl.ANSWERS}
+    """Measure both dispatches alternately and print a table."""
+    runs_of: dict[str, list[dict[str, float]]] = {dispatch: [] for dispatch in mkl.ANSWERS}
     for _ in range(REPEATS):
-        for dispatch in found:
+        for dispatch in runs_of:
             command = [sys.executable, __file__, dispatch]
-            found[dispatch].append(json.loads(subprocess.check_output(command)))
+            runs_of[dispatch].append(json.loads(subprocess.check_output(command)))
     print(f"{'':32} {'intel':>9} {'zen':>9} {'intel/zen':>10}")
-    for name in found["intel"][0]:
-        seconds = {d: min(run[name] for run in runs) for d, runs in found.items()}
+    for name in runs_of["intel"][0]:
+        seconds = {d: min(run[name] for run in runs) for d, runs in runs_of.items()}
         work = 2e-9 * product(SHAPES[name]) if name in SHAPES else 0
         shown = {d: work / s if work else s * 1e3 for d, s in seconds.items()}
         unit = "GFLOP/s" if work else "ms"
@@ -58,7 +59,7 @@ def product(shape: tuple[int, int, int]) -> int:
 
 
 def measure(dispatch: mkl.Dispatch) -> dict[str, float]:
-    """CPU seconds of each product and of a step of each architecture."""
+    """CPU seconds of each product, and of a training step of each architecture."""
     determinism.pin_environment(Runtime(seed=1, threads=1, isa="avx2", device="cpu"))
     mkl.set_dispatch(dispatch)
     import torch
@@ -66,18 +67,18 @@ def measure(dispatch: mkl.Dispatch) -> dict[str, float]:
 
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    found = {}
+    seconds = {}
     with torch.no_grad():
         for name, (rows, inner, columns) in SHAPES.items():
             inputs, weight = torch.randn(rows, inner), torch.randn(columns, inner)
-            found[name] = best(lambda x=inputs, w=weight: linear(x, w))
+            seconds[name] = best(lambda x=inputs, w=weight: linear(x, w))
     for name, (network, batch) in networks().items():
-        found[f"{name} step"] = best(lambda n=network, b=batch: n(**b).loss.backward())
-    return found
+        seconds[f"{name} step"] = best(lambda n=network, b=batch: n(**b).loss.backward())
+    return seconds
 
 
 def networks() -> dict[str, Any]:
-    """Two blocks of each default architecture in its real width, and a batch for it."""
+    """Two blocks of each default architecture at its real width, with a batch."""
     import torch
     from transformers import (
         BertConfig,
@@ -108,16 +109,16 @@ def networks() -> dict[str, Any]:
 
 
 def best(work: Callable[[], object]) -> float:
-    """The least CPU seconds of one call, of as many as fit into `SECONDS`."""
+    """The minimum CPU seconds of one call, measured for `SECONDS`."""
     work()
-    least, end = float("inf"), time.process_time() + SECONDS
+    minimum, end = float("inf"), time.process_time() + SECONDS
     while time.process_time() < end:
         started, calls = time.process_time(), 0
         while time.process_time() - started < SECONDS / 20:
             work()
             calls += 1
-        least = min(least, (time.process_time() - started) / calls)
-    return least
+        minimum = min(minimum, (time.process_time() - started) / calls)
+    return minimum
 
 
 if __name__ == "__main__":

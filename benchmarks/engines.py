@@ -1,13 +1,13 @@
-"""What the engines cost besides the stages: CPU seconds and executed stages, per engine.
+"""Measure the overhead of each engine: CPU seconds and executed stages.
 
     python benchmarks/engines.py                        # projects of 60, 300 and 1,000 stages
     python benchmarks/engines.py --sizes 60 --json engines.json
 
-Each project is made up of short shell commands in one dvc.yaml, with the Snakefile of this
-checkout. Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with
-the same DAG written by hand. CPU seconds are user and system time of all processes that the
-command starts, servers included. Each command appends a line to a file, so what executes is
-counted, not inferred from outputs. A scenario is a function in `SCENARIOS`.
+Each project consists of short shell commands in one dvc.yaml, with the Snakefile of this checkout.
+Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with the same
+DAG written by hand. CPU seconds are user and system time of all processes that the command starts,
+servers included. Each command appends a line to a file, so executed stages are counted, not
+inferred from outputs. A scenario is a function in `SCENARIOS`.
 
 `dvc repro` runs all stages only up to `--full-repro` stages: its time grows with their square.
 """
@@ -29,8 +29,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (60, 300, 1000)
-LINE = 6
-"""Stages of one line of the DAG, which is cut off at the end: see `dag`."""
+CHAIN = 6
+"""Stages per chain of the DAG; the last chain may be shorter."""
 STALE = 5
 PR_SET_CHILD_SUBREAPER = 36
 EXECUTED = "executed.log"
@@ -38,7 +38,7 @@ EXECUTED = "executed.log"
 
 @dataclass(frozen=True)
 class Stage:
-    """One made-up stage: a file from files and one param."""
+    """A generated stage: it writes one file from files and one param."""
 
     name: str
     inputs: tuple[str, ...]
@@ -50,7 +50,7 @@ class Stage:
 
     @property
     def command(self) -> str:
-        """Copies the inputs, appends the param, counts itself."""
+        """A shell command that copies the inputs, appends the param, and logs its execution."""
         return (
             f"{{ cat {' '.join(self.inputs)}; grep '^{self.name}:' own.yaml; }} > {self.output}"
             f" && echo {self.name} >> {EXECUTED}"
@@ -58,9 +58,9 @@ class Stage:
 
 
 def dag(size: int) -> list[Stage]:
-    """Lines of fetch, clean and split, then train and base, which score reads."""
+    """Chains of fetch, clean and split, then train and base, which score reads."""
     stages = []
-    for number in range(-(-size // LINE)):
+    for number in range(-(-size // CHAIN)):
         fetch, clean, split, train, base, score = (
             f"{name}{number}" for name in ("fetch", "clean", "split", "train", "base", "score")
         )
@@ -77,7 +77,7 @@ def dag(size: int) -> list[Stage]:
 
 @dataclass
 class Project:
-    """A made-up project in a folder of its own, with its own cache."""
+    """A generated project in its own folder, with its own cache."""
 
     path: Path
     stages: list[Stage]
@@ -99,13 +99,13 @@ class Project:
         log = self.path / EXECUTED
         log.unlink(missing_ok=True)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=self.path, env=self.env, text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}")
-        while True:  # servers that end after it are children of this process then
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)}: exit {process.returncode}\n{process.stdout}")
+        while True:  # wait for servers that outlive the command: they are now our children
             try:
                 os.wait()
             except ChildProcessError:
@@ -195,28 +195,28 @@ Measured = tuple[float, int] | None
 
 
 def all_stages(engine: Engine) -> Measured:
-    """From nothing."""
+    """Nothing has been run."""
     return engine.run()
 
 
 def nothing(engine: Engine) -> Measured:
-    """All is up to date."""
+    """Everything is up to date."""
     return engine.run()
 
 
 def dry(engine: Engine) -> Measured:
-    """`-n`, or `--dry` of dvc, when all is up to date."""
+    """`snakemake -n` or `dvc repro --dry`, when everything is up to date."""
     return engine.run("--dry" if engine.command[0] == "dvc" else "-n")
 
 
 def few(engine: Engine) -> Measured:
-    """Five stages whose outputs no other stage reads are stale."""
+    """Five stages without dependents are stale."""
     engine.project.params(1, engine.project.ends()[:STALE])
     return engine.run()
 
 
 def one(engine: Engine) -> Measured:
-    """One stage is stale, and is asked for alone."""
+    """One stale stage is requested by name."""
     stage = engine.project.ends()[STALE]
     engine.project.params(2, [*engine.project.ends()[: STALE + 1]])
     dvc = engine.command[0] == "dvc"
@@ -235,7 +235,7 @@ SCENARIOS: list[tuple[str, Callable[[Engine], Measured]]] = [
 
 @dataclass
 class Row:
-    """What one scenario cost under one engine."""
+    """The cost of one scenario under one engine."""
 
     stages: int
     scenario: str
@@ -253,11 +253,11 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "project"
                 project = make(path, size, tandem)
-                given = (*command, str(path)) if name == "plain" else command
-                engine = Engine(name, given, project)
+                full_command = (*command, str(path)) if name == "plain" else command
+                engine = Engine(name, full_command, project)
                 for scenario, function in SCENARIOS:
                     if function is all_stages and name == "dvc repro" and size > full_repro:
-                        project.measure(*SNAKEMAKE)  # the same state, sooner
+                        project.measure(*SNAKEMAKE)  # the same result in less time
                         continue
                     measured = function(engine)
                     if measured:
@@ -270,24 +270,24 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
 def table(rows: list[Row]) -> str:
     """CPU seconds and (executed stages) of each scenario, and the ratio to `dvc repro`."""
     engines = list(dict.fromkeys(row.engine for row in rows))
-    found = {(row.stages, row.scenario, row.engine): row for row in rows}
+    by_key = {(row.stages, row.scenario, row.engine): row for row in rows}
     lines = [f"{'stages':>6}  {'scenario':18}" + "".join(f"{name:>16}" for name in engines)]
     lines[0] += f"{'to dvc repro':>14}"
     for size in dict.fromkeys(row.stages for row in rows):
         for scenario in dict.fromkeys(row.scenario for row in rows):
-            cells = [found.get((size, scenario, engine)) for engine in engines]
+            cells = [by_key.get((size, scenario, engine)) for engine in engines]
             shown = "".join(
                 f"{f'{cell.cpu_seconds:.2f} ({cell.executed})' if cell else '-':>16}"
                 for cell in cells
             )
-            tandem, dvc = (found.get((size, scenario, e)) for e in ("snakemake", "dvc repro"))
+            tandem, dvc = (by_key.get((size, scenario, e)) for e in ("snakemake", "dvc repro"))
             ratio = f"{tandem.cpu_seconds / dvc.cpu_seconds:.2f}" if tandem and dvc else ""
             lines.append(f"{size:6}  {scenario:18}{shown}{ratio:>14}")
     return "\n".join(lines)
 
 
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
-    """CPU seconds of one job: what all stages cost more than none, divided by their number."""
+    """CPU seconds of one job: the difference between all stages and none, per stage."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
     if not {"all stages", "nothing to do"} <= cost.keys():
         return None
@@ -295,7 +295,7 @@ def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
 
 
 def main() -> None:
-    """Measure, print the table, maybe write the rows as JSON."""
+    """Print the table, and write the rows as JSON on request."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[*SIZES])
     parser.add_argument("--engines", nargs="+", choices=COMMANDS, default=[*COMMANDS])
@@ -303,13 +303,13 @@ def main() -> None:
     parser.add_argument("--tandem", type=Path, default=ROOT, help="the checkout to measure")
     parser.add_argument("--json", type=Path, help="write the rows here")
     options = parser.parse_args()
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # orphans' times count too
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # count orphaned processes, too
     rows = run(options.sizes, options.engines, options.full_repro, options.tandem.resolve())
     print(table(rows))
     for size, engine in product(options.sizes, options.engines):
         seconds = job_seconds(rows, size, engine)
         if seconds is not None:
-            print(f"{engine}: a job among {size} stages costs {seconds:.3f} CPU seconds")
+            print(f"{engine}: one job of {size} stages costs {seconds:.3f} CPU seconds")
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 

@@ -1,11 +1,11 @@
-"""Count the stages that each engine executes after a change: as few as the contents ask for.
+"""Count the stages that each engine executes after a change.
 
     python benchmarks/executions.py                 all scenarios on the smoke DAG, both engines
     python benchmarks/executions.py --json FILE     the same, and the counts as JSON
 
 A stage is executed if its command runs; a stage that the engine skips, or restores from DVC's run
 cache, is not. Commands are counted by the log of runs (`tandem.engines.cost`), CPU seconds over all
-processes of the engine. Equal outputs alone would not show that a stage was executed for nothing.
+processes of the engine. Comparing outputs would not show that a stage was executed needlessly.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ENGINES = {
     "snakemake -c2": ["snakemake", "--cores", "2", "--quiet", "all"],
 }
 STEPS = 2
-"""Of training the intent model in the smoke run."""
+"""Training steps of the intent model in the smoke run."""
 DATA_STAGES = ("fetch", "clean", "split", "augment")
 
 
@@ -46,25 +46,25 @@ class Project:
         """The output of a command.
 
         Raises:
-            RuntimeError: it fails.
+            RuntimeError: the command fails.
         """
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=self.path, env=self.env, capture_output=True, text=True, check=False
         )
-        if done.returncode:
+        if process.returncode:
             raise RuntimeError(
-                f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}"
+                f"{' '.join(command)}: {process.returncode}\n{process.stdout}{process.stderr}"
             )
-        return done.stdout
+        return process.stdout
 
     def executed(self, *engine: str) -> list[str]:
         """The stages that a run of an engine executes, sorted."""
-        known = len(cost.runs(self.path))
+        before = len(cost.runs(self.path))
         self.run(*engine)
-        return sorted(run["stage"] for run in cost.runs(self.path)[known:])
+        return sorted(run["stage"] for run in cost.runs(self.path)[before:])
 
     def commit(self, message: str) -> None:
-        """Commit what Git carries."""
+        """Commit all changes."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
@@ -86,13 +86,13 @@ class Project:
 
 
 def clone(source: Path, target: Path) -> Project:
-    """A clone of the commit at hand, with an empty cache, that runs this environment's commands."""
+    """A clone of the current commit, with an empty cache, that uses the commands of this venv."""
     subprocess.run(["git", "clone", "--quiet", str(source), str(target)], check=True)
     return configured(target)
 
 
 def configured(path: Path) -> Project:
-    """The project in a repository, with a name to commit by."""
+    """The project in a repository, with a Git user."""
     env = os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(path / "src"),
@@ -108,7 +108,7 @@ def configured(path: Path) -> Project:
 def shrink(project: Project) -> None:
     """Give a clone the params of the smoke run, in the form that `set_param` writes."""
     project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
-    project.set_param("intent", "train", "steps", value=STEPS)
+    project.set_param("intent", "train", "max_steps", value=STEPS)
     (project.path / "dvc.lock").unlink(missing_ok=True)
     project.commit("smoke params")
 
@@ -118,7 +118,7 @@ Change = Callable[[Project], Project]
 
 
 def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
-    """Changes to a project, in the order in which they are to be made."""
+    """Changes to a project, in the order in which they are made."""
     yield "a first run", lambda project: project
     yield "nothing", lambda project: project
     for stage in DATA_STAGES:
@@ -149,7 +149,7 @@ def steps(count: int) -> Change:
     """Train the intent model for another number of steps."""
 
     def change(project: Project) -> Project:
-        project.set_param("intent", "train", "steps", value=count)
+        project.set_param("intent", "train", "max_steps", value=count)
         return project
 
     return change
@@ -164,7 +164,7 @@ def branch(project: Project) -> Project:
 
 
 def checkout(name: str) -> Change:
-    """Commit, and check another branch out."""
+    """Commit, and check out another branch."""
 
     def change(project: Project) -> Project:
         project.commit("a branch")
@@ -193,14 +193,14 @@ def pulled(project: Project, scratch: Path) -> Project:
 
 
 def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
-    """Change → the stages that an engine executes, and its CPU seconds, from an empty cache on."""
-    found = {}
+    """Change → the stages that an engine executes, and its CPU seconds, with an empty cache."""
+    results = {}
     for title, change in changes(scratch):
         project = change(project)
         before = _children_cpu()
         executed = project.executed(*ENGINES[engine])
-        found[title] = (executed, _children_cpu() - before)
-    return found
+        results[title] = (executed, _children_cpu() - before)
+    return results
 
 
 def _children_cpu() -> float:

@@ -1,20 +1,21 @@
-"""Measure how fast each task's variants answer, beside their fp32 base, in turns, on one thread.
+"""Measure the inference speed of each task's variants and their fp32 base, on one thread.
 
 Reads   data/split/TASK/test.parquet, models/TASK/{base,METHOD}, params.yaml
-Writes  benchmarks/latency.json, which is committed: the report shows it, no DVC stage makes it
+Writes  benchmarks/latency.json, which is committed: the report shows it, no DVC stage writes it
 
     python benchmarks/latency.py
 
-Rows are answered `single`, one at a time, as when somebody waits, and in a `batch`, as evaluate
-does: the scenarios SingleStream and Offline of MLPerf Inference (Reddi et al. 2020). A round lets
-every variant answer the same rows once, each round starting with the next one, so that whatever
-else the machine does meets all of them. What is measured is CPU time, which on one thread is the
-time of an idle machine. `speedup` is the median over the rounds of the base's time divided by the
-variant's of the same round; `low` and `high` are the least and the largest.
+There are two scenarios: `single` predicts one row at a time, and `batch` uses the batch size of
+evaluate. They are SingleStream and Offline of MLPerf Inference (Reddi et al. 2020). In each round
+every variant predicts the same rows once. Each round starts with the next variant, so that other
+load on the machine affects all variants equally. CPU time is measured; on one thread it equals the
+elapsed time on an idle machine. `speedup` is the median over the rounds of the base's time divided
+by the variant's time in the same round; `low` and `high` are the minimum and the maximum.
 
-ONNX Runtime chooses its kernels by the CPU, so what it answers is no artifact of the pipeline:
-where a network has a graph, `onnx` is made of the base here, by the settings of int8, and scored
-here too, on the test rows of evaluate, one at a time, which is what it is for.
+ONNX Runtime chooses its kernels by the CPU, so its predictions cannot be an artifact of the
+pipeline. If a network can be exported, the variant `onnx` is made from the base here, with the
+params of int8. It is also scored here, on the test rows of evaluate, one at a time, which is its
+use case.
 """
 
 import argparse
@@ -42,26 +43,30 @@ SHA = "weights_sha256"
 def main() -> None:
     """Measure all tasks of params.yaml and write the file."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=64, help="test rows of a task (default 64)")
-    parser.add_argument("--rounds", type=int, default=5, help="times each answers (default 5)")
-    asked = parser.parse_args()
+    parser.add_argument("--rows", type=int, default=64, help="test rows per task (default 64)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds per scenario (default 5)")
+    options = parser.parse_args()
     project = params.project()
     runtime = project.runtime.model_copy(update={"threads": 1})
     determinism.pin_environment(runtime)  # before torch is imported
-    found: dict[str, Any] = {"machine": machine(runtime)}
+    results: dict[str, Any] = {"machine": machine(runtime)}
     for task in project.tasks:
-        found[task] = measure(task, [BASE, *project.methods], runtime, asked.rows, asked.rounds)
-        for variant, entry in found[task].items():
+        results[task] = measure(
+            task, [BASE, *project.methods], runtime, options.rows, options.rounds
+        )
+        for variant, entry in results[task].items():
             for scenario in ("single", "batch"):
-                took = entry[scenario]
+                measured = entry[scenario]
                 print(f"{task:12} {variant:8} {scenario:6}", end="")
-                print(f" {took['milliseconds_per_row']:8.2f} ms a row,", end="")
-                print(f" {took['speedup']:.2f}x ({took['low']:.2f} to {took['high']:.2f})")
-    io.write_json(OUT, found)
+                print(f" {measured['milliseconds_per_row']:8.2f} ms per row,", end="")
+                print(
+                    f" {measured['speedup']:.2f}x ({measured['low']:.2f} to {measured['high']:.2f})"
+                )
+    io.write_json(OUT, results)
 
 
 def machine(runtime: Runtime) -> dict[str, Any]:
-    """What the figures hold for."""
+    """The machine and the settings of the measurement."""
     import torch
 
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
@@ -69,7 +74,7 @@ def machine(runtime: Runtime) -> dict[str, Any]:
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.machine(),
-        # what products of 8-bit integers gain by depends on it
+        # the speed of 8-bit matrix products depends on it
         "vnni": any("vnni" in flag for flag in flags),
         "isa": runtime.isa,
         "threads": runtime.threads,
@@ -78,33 +83,40 @@ def machine(runtime: Runtime) -> dict[str, Any]:
 
 
 def measure(
-    task: str, variants: list[str], runtime: Runtime, count: int, rounds: int
+    task_name: str, variants: list[str], runtime: Runtime, count: int, rounds: int
 ) -> dict[str, Any]:
-    """Each variant's speed in both scenarios, with the hash of its weights.
+    """Variant → its speed in both scenarios and the hash of its weights.
 
-    Of the graph also the scores, and the hash of the base that it was made of.
+    An ONNX graph has its scores and the hash of the base that it was made from instead.
+
+    Args:
+        task_name: The task.
+        variants: The variants whose models exist.
+        runtime: Seed and threads.
+        count: Rows that are predicted in each round.
+        rounds: Rounds per scenario.
     """
     from tandem import metrics, modeling
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.stages import evaluate
 
     make_torch_deterministic(runtime)
-    known = tasks.load(task)
-    settings = params.load(evaluate.Params, task, "evaluate")
-    source = paths.split(task) / "test.parquet"
-    tested = metrics.sample(read_rows(source, known.row), settings.max_rows, str(source))
-    folders = {variant: paths.model(task, variant) for variant in variants}
+    task = tasks.load(task_name)
+    settings = params.load(evaluate.Params, task_name, "evaluate")
+    source = paths.split(task_name) / "test.parquet"
+    tested = metrics.sample(read_rows(source, task.row), settings.max_rows, str(source))
+    folders = {variant: paths.model(task_name, variant) for variant in variants}
     entries: dict[str, dict[str, Any]] = {
         variant: {SHA: weight_stats(folder)[SHA]} for variant, folder in folders.items()
     }
     with tempfile.TemporaryDirectory() as scratch:
-        made = ONNX not in variants and write_graph(task, runtime, Path(scratch))
-        if made:
+        has_graph = ONNX not in variants and write_graph(task_name, runtime, Path(scratch))
+        if has_graph:
             folders[ONNX] = Path(scratch)
-        models = {variant: modeling.load(folder, known) for variant, folder in folders.items()}
-        if made:
+        models = {variant: modeling.load(folder, task) for variant, folder in folders.items()}
+        if has_graph:
             answers = models[ONNX].predict(tested, 1)
-            scores, _ = metrics.score(known, tested, answers, runtime)
+            scores, _ = metrics.score(task, tested, answers, runtime)
             entries[ONNX] = {
                 "of_sha256": entries[BASE][SHA],
                 "scores": scores | weight_stats(folders[ONNX]),
@@ -112,22 +124,24 @@ def measure(
     rows = metrics.sample(tested, count)
     for scenario, size in (("single", 1), ("batch", settings.batch_size)):
         seconds = timed(models, rows, size, rounds)
-        for variant, own in seconds.items():
-            entries[variant][scenario] = figures(own, seconds[BASE], len(rows))
+        for variant, times in seconds.items():
+            entries[variant][scenario] = summarize(times, seconds[BASE], len(rows))
     return entries
 
 
-def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
-    """Write the base of `task` as graphs into `folder`; whether it can be."""
+def write_graph(task_name: str, runtime: Runtime, folder: Path) -> bool:
+    """Export the base of a task as ONNX graphs into `folder`; False if it cannot be exported."""
     from tandem import modeling
     from tandem.compression import CompressionContext, int8, onnx
 
-    known = tasks.load(task)
-    model = modeling.load(paths.model(task, BASE), known)
+    task = tasks.load(task_name)
+    model = modeling.load(paths.model(task_name, BASE), task)
     if getattr(model.network.config, "is_encoder_decoder", False):
         return False
-    rows = read_rows(paths.augmented(task) / "train.parquet", known.row)
-    shared = params.load(int8.Params, task, "int8").model_dump(include={*onnx.Params.model_fields})
+    rows = read_rows(paths.augmented(task_name) / "train.parquet", task.row)
+    shared = params.load(int8.Params, task_name, "int8").model_dump(
+        include={*onnx.Params.model_fields}
+    )
     settings = onnx.Params.model_validate(shared)
     onnx.compress(CompressionContext(model, rows, [], runtime, folder), settings)
     return True
@@ -136,10 +150,10 @@ def write_graph(task: str, runtime: Runtime, folder: Path) -> bool:
 def timed(
     models: dict[str, Any], rows: Sequence[Any], size: int, rounds: int
 ) -> dict[str, list[float]]:
-    """CPU seconds of each model in each round, for `rows`, so many at a time."""
+    """Model → CPU seconds per round for all `rows`, in batches of `size`."""
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     for model in models.values():
-        model.predict(batches[0], size)  # the first answer pays for what is made once
+        model.predict(batches[0], size)  # the first call includes one-time initialization
     seconds: dict[str, list[float]] = {variant: [] for variant in models}
     order = list(models)
     for turn in range(rounds):
@@ -152,11 +166,11 @@ def timed(
     return seconds
 
 
-def figures(own: list[float], base: list[float], rows: int) -> dict[str, float]:
-    """Median milliseconds a row, and the speed-up over the base with its spread."""
-    ratios = [theirs / mine for mine, theirs in zip(own, base, strict=True)]
+def summarize(times: list[float], base: list[float], rows: int) -> dict[str, float]:
+    """Median milliseconds per row, and the speed-up over the base with its range."""
+    ratios = [theirs / mine for mine, theirs in zip(times, base, strict=True)]
     return {
-        "milliseconds_per_row": round(1000 * statistics.median(own) / rows, 3),
+        "milliseconds_per_row": round(1000 * statistics.median(times) / rows, 3),
         "speedup": round(statistics.median(ratios), 3),
         "low": round(min(ratios), 3),
         "high": round(max(ratios), 3),

@@ -1,10 +1,10 @@
-"""How long questions of lineage take on made-up pipelines of growing size.
+"""Measure lineage queries on generated pipelines of growing size.
 
-    python benchmarks/lineage.py                      1,000 and 5,000 stages, in turns
+    python benchmarks/lineage.py                      1,000 and 5,000 stages
     python benchmarks/lineage.py --stages 200 400
 
-Each made-up stage reads the outputs of two stages before it and a file of code, and writes one
-small file; records, dvc.lock and dvc.yaml are in the forms of the real ones.
+Each generated stage reads the outputs of two earlier stages and a source file, and writes one small
+file. Records, dvc.lock and dvc.yaml have the same form as those of a real project.
 """
 
 import argparse
@@ -32,7 +32,7 @@ ROUNDS = 3
 
 
 def make(root: Path, stages: int) -> None:
-    """Write a project of so many stages into `root`, which becomes the current folder."""
+    """Write a project with this number of stages into `root`, and make it the current folder."""
     os.chdir(root)
     Path("src").mkdir()
     Path(CODE).write_text("pass\n")
@@ -40,28 +40,28 @@ def make(root: Path, stages: int) -> None:
     Path("requirements.lock").write_text("")
     declared = [stage(number) for number in range(stages)]
     lock = {}
-    for each in declared:
-        out = Path(each.outs[0])
+    for spec in declared:
+        out = Path(spec.outs[0])
         out.parent.mkdir(parents=True, exist_ok=True)
-        with provenance.record_run(each):
-            out.write_text(each.name)
-        (content,) = io.read_json(Path(each.record))
+        with provenance.record_run(spec):
+            out.write_text(spec.name)
+        (content,) = io.read_json(Path(spec.record))
         record = RunRecord.model_validate(content)
-        outs = record.outputs | {each.record: digest(Path(each.record))}
-        lock[each.name] = {
+        outs = record.outputs | {spec.record: digest(Path(spec.record))}
+        lock[spec.name] = {
             "cmd": record.command,
             "deps": locks.entries(record.inputs),
             "params": {"params.yaml": record.params},
             "outs": locks.entries(outs),
         }
     content = {
-        each.name: {
-            "cmd": each.command,
-            "deps": [*each.deps],
-            "params": [*each.params],
-            "outs": [each.outs[0], {each.record: {"cache": False}}],
+        spec.name: {
+            "cmd": spec.command,
+            "deps": [*spec.deps],
+            "params": [*spec.params],
+            "outs": [spec.outs[0], {spec.record: {"cache": False}}],
         }
-        for each in declared
+        for spec in declared
     }
     yaml = YAML(typ="safe")
     yaml.dump({"stages": content}, Path("dvc.yaml"))
@@ -69,14 +69,14 @@ def make(root: Path, stages: int) -> None:
 
 
 def stage(number: int) -> StageSpec:
-    """A stage that reads what two earlier ones wrote."""
+    """A stage that reads the outputs of two earlier stages."""
     name = f"make-{number}"
-    above = sorted({number // 2, number // 3} - {number})
+    needed = sorted({number // 2, number // 3} - {number})
     record = record_of(name)
     return StageSpec(
         name=name,
         command=f"tandem make {number}",
-        deps=(*(f"data/{other // 100}/{other}.txt" for other in above), CODE),
+        deps=(*(f"data/{n // 100}/{n}.txt" for n in needed), CODE),
         params=("runtime",),
         outs=(f"data/{number // 100}/{number}.txt", record),
         in_git=(record,),
@@ -84,9 +84,9 @@ def stage(number: int) -> StageSpec:
 
 
 def measure(stages: int) -> dict[str, float]:
-    """CPU seconds of each question, the least of some rounds."""
+    """Query → CPU seconds, the minimum over the rounds."""
     last = f"make-{stages - 1}"
-    questions: dict[str, Callable[[], object]] = {
+    queries: dict[str, Callable[[], object]] = {
         "show": lambda: show.to_text(show.query(last)),
         "impact": lambda: impact.to_text(impact.query("make-1")),
         "audit": checks.run,
@@ -94,24 +94,26 @@ def measure(stages: int) -> dict[str, float]:
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         make(Path(folder), stages)
-        found = {name: min(_seconds(ask) for _ in range(ROUNDS)) for name, ask in questions.items()}
+        seconds = {
+            name: min(_cpu_seconds(run) for _ in range(ROUNDS)) for name, run in queries.items()
+        }
         os.chdir(here)
-    return found
+    return seconds
 
 
-def _seconds(ask: Callable[[], object]) -> float:
+def _cpu_seconds(run: Callable[[], object]) -> float:
     start = time.process_time()
-    ask()
+    run()
     return time.process_time() - start
 
 
 def main() -> None:
-    """Print the seconds of each question for each size."""
+    """Print the seconds of each query for each size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--stages", type=int, nargs="+", default=[1000, 5000])
     for size in parser.parse_args().stages:
-        told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in measure(size).items())
-        print(f"{size} stages: {told}")
+        times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in measure(size).items())
+        print(f"{size} stages: {times}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""What each patch of DVC saves (`tandem.patches.dvc`).
+"""Measure what each patch of DVC saves (`tandem.patches.dvc`).
 
-    python benchmarks/patches.py                 # a made-up project of 300 stages
+    python benchmarks/patches.py                 # a generated project of 300 stages
     python benchmarks/patches.py --size 1000 --without compare_ignored_paths
 
-Two stages are stale. `dvc repro` runs them after it has read all stages; or two commands
-`dvc --wait-for-lock repro --single-item` run them at once, as two jobs of Snakemake do without a
-server of stages. Measured are CPU seconds, and for the two jobs the time until both have ended,
-the least of three runs: with all patches, without each one, and without any.
+Two stages are stale. They run either in one `dvc repro`, or in two concurrent commands
+`dvc --wait-for-lock repro --single-item`, as jobs of Snakemake do without a stage server. The
+script measures CPU seconds and, for the two jobs, the elapsed time: the minimum of three runs with
+all patches, without each one, and without any.
 """
 
 import argparse
@@ -35,7 +35,14 @@ RUNS = 3
 def measure(
     project: engines.Project, value: int, left_out: list[str], *commands: list[str]
 ) -> tuple[float, float]:
-    """CPU seconds and elapsed seconds of commands at once; `value` is new to both stages."""
+    """CPU seconds and elapsed seconds of concurrent commands.
+
+    Args:
+        project: The project.
+        value: A new value of the param of both stages.
+        left_out: Names of patches that are not applied.
+        commands: Arguments of `dvc`, one list per command.
+    """
     project.params(value, project.ends()[:2])
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     patched = [sys.executable, "-c", PROGRAM, ",".join(left_out) or "none"]
@@ -52,7 +59,7 @@ def measure(
 
 
 def main() -> None:
-    """Measure and print a line for each patch."""
+    """Print one line for each patch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=300, help="stages of the project")
     names = [patch.__name__ for patch in dvc.PATCHES]

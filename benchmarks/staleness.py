@@ -1,4 +1,4 @@
-"""Count the stages that each of the last commits to src has made stale, by two rules.
+"""Count the stages that each of the last commits to src made stale, by two rules.
 
     python benchmarks/staleness.py --commits 60
 
@@ -6,9 +6,9 @@ folders   the folders and files of code, and of locked versions, that dvc.yaml n
           dependencies at that commit, byte by byte (until decisions/0008)
 closure   the digests of each stage's import closure, without comments and docstrings
 
-Only a stage's own code counts, not stages below it: those are skipped if their inputs come out
-the same. The checks of all params are left out of the closures: until decisions/0008 they were in
-a module that every stage imports.
+Only the code of a stage itself counts. Stages downstream are skipped if their inputs turn out
+equal. The checks of params are left out of the closures: until decisions/0008 they were in a module
+that every stage imports.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tandem.core import params
 from tandem.core.errors import TandemError
-from tandem.engines import code_closure, dvc_stages
+from tandem.engines import dvc_stages
 from tandem.engines.code_closure import Closures
 
 DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
@@ -27,12 +27,12 @@ NEEDED = ("src", "dvc.yaml", "params.yaml", "requirements.lock")
 
 
 def git(*arguments: str) -> str:
-    """What a Git command prints."""
+    """The output of a Git command."""
     return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def unpack(commit: str, folder: Path) -> None:
-    """Write the files that closures need of a commit into a folder."""
+    """Write the files of a commit that closures need into a folder."""
     for path in NEEDED:
         if git("ls-tree", "--name-only", commit, path):
             archive = subprocess.run(
@@ -55,8 +55,8 @@ def codes(root: Path) -> dict[str, dict[str, str]]:
 
 
 def move_checks(root: Path) -> None:
-    """Take out of core/params.py what is in modules now that no stage imports."""
-    core = Path(code_closure.__file__).parent / "core"
+    """Remove from core/params.py what is now in modules that no stage imports."""
+    core = Path(params.__file__).parent
     moved = {
         node.name
         for name in ("params_check.py", "params_file.py")
@@ -70,7 +70,7 @@ def move_checks(root: Path) -> None:
 
 
 def count(commit: str) -> tuple[int, int, int]:
-    """The number of stages, and of those whose code the commit has changed by either rule."""
+    """The number of stages, of stale stages by folder, and of stale stages by closure."""
     with tempfile.TemporaryDirectory() as old, tempfile.TemporaryDirectory() as new:
         unpack(f"{commit}^", Path(old))
         unpack(commit, Path(new))
@@ -92,10 +92,10 @@ def count(commit: str) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Print a line per commit, and the sums."""
+    """Print one line per commit, and the sums."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--commits", type=int, default=60)
-    parser.add_argument("--to", default="HEAD", help="the last commit that is counted")
+    parser.add_argument("--to", default="HEAD", help="the last commit to count")
     options = parser.parse_args()
     log = git("log", f"-{options.commits}", "--format=%h %s", options.to, "--", "src")
     sums = [0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""Real rated rows, and models small enough to train on them in a second."""
+"""Rated rows from VADER, and models small enough to train on them in a second."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from tandem.core.rows import write_rows
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
-# A time limit of milliseconds an example fails on a busy machine.
+# A deadline per example, in milliseconds, would fail on a busy machine.
 settings.register_profile("tandem", deadline=None)
 settings.load_profile("tandem")
 
 # From the VADER ratings (Hutto & Gilbert, ICWSM 2014, MIT): id, text, all ratings of the text.
-# Within a domain, texts that people liked and disliked take turns.
+# Within a domain, positive and negative texts alternate.
 RATED = [
     ("movie/4048", "A gem of a movie.", "3 3 2 3 1 3 2 3 2 3 2 1 3 4 3 3 4"),
     ("movie/6773", "Do not see this film.", "-3 -4 -4 -4 -1 -3 -3 -4 -3 -3 -1 -3 -3 -4 -3 -2 -4"),
@@ -71,8 +71,8 @@ RATED = [
     ),
 ]
 
-SHARES = {"train": 4, "validation": 2, "test": 2}
-"""Of eight rows that follow each other, so many go to each split."""
+ROWS_PER_SPLIT = {"train": 4, "validation": 2, "test": 2}
+"""Of each eight consecutive rows."""
 
 
 @pytest.fixture(scope="session")
@@ -91,10 +91,11 @@ def rated() -> list[GenerationRow]:
 
 @pytest.fixture(scope="session")
 def splits(rated: list[GenerationRow]) -> dict[str, list[GenerationRow]]:
-    """Each split with liked and disliked rows of both domains."""
-    names = [name for name, share in SHARES.items() for _ in range(share)]
+    """Each split has positive and negative rows of both domains."""
+    names = [name for name, count in ROWS_PER_SPLIT.items() for _ in range(count)]
     return {
-        split: [row for at, row in enumerate(rated) if names[at % 8] == split] for split in SHARES
+        split: [row for index, row in enumerate(rated) if names[index % 8] == split]
+        for split in ROWS_PER_SPLIT
     }
 
 
@@ -140,7 +141,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory, rated: list[GenerationRow]) -
     return folder
 
 
-def _labelled(row: GenerationRow) -> SentimentRow:
+def _labeled(row: GenerationRow) -> SentimentRow:
     label = "positive" if sum(row.ratings) > 0 else "negative"
     return SentimentRow(
         id=row.id,
@@ -156,13 +157,13 @@ def _labelled(row: GenerationRow) -> SentimentRow:
 def rated_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, list[GenerationRow]]
 ) -> Path:
-    """A project's folder, which the test stands in, with the splits of two tasks of one source."""
+    """A project with the splits of two tasks of one source; it is the current folder."""
     monkeypatch.chdir(tmp_path)
     for task in ("generation", "sentiment"):
         paths.split(task).mkdir(parents=True)
     for name, rows in splits.items():
-        film = [row for row in rows if row.domain == "movie"]
-        write_rows(paths.split("generation") / f"{name}.parquet", film, GenerationRow)
-        labelled = [_labelled(row) for row in rows]
-        write_rows(paths.split("sentiment") / f"{name}.parquet", labelled, SentimentRow)
+        movies = [row for row in rows if row.domain == "movie"]
+        write_rows(paths.split("generation") / f"{name}.parquet", movies, GenerationRow)
+        labeled = [_labeled(row) for row in rows]
+        write_rows(paths.split("sentiment") / f"{name}.parquet", labeled, SentimentRow)
     return tmp_path

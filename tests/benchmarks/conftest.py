@@ -1,4 +1,4 @@
-"""The scripts of benchmarks/, which is not a package."""
+"""Load the scripts of benchmarks/, which is not a package."""
 
 import importlib.util
 from collections.abc import Callable
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture(scope="session")
 def script() -> Callable[[str], ModuleType]:
-    """The module of a script by its name."""
+    """A function that loads a script by its name."""
 
     def load(name: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(f"{name}_benchmark", FOLDER / f"{name}.py")

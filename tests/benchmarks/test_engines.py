@@ -1,4 +1,4 @@
-"""benchmarks/engines.py: what it says of its own measurements."""
+"""benchmarks/engines.py: its counts and its table."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ def engines(script: Callable[[str], ModuleType]) -> ModuleType:
     return script("engines")
 
 
-def test_a_job_costs_what_all_stages_cost_more_than_none(engines: ModuleType) -> None:
+def test_the_cost_of_a_job_is_the_difference_per_stage(engines: ModuleType) -> None:
     rows = [
         engines.Row(60, "all stages", "snakemake", 12.0, 60),
         engines.Row(60, "nothing to do", "snakemake", 3.0, 0),
@@ -25,7 +25,7 @@ def test_a_job_costs_what_all_stages_cost_more_than_none(engines: ModuleType) ->
 
 
 @pytest.mark.slow
-def test_what_ran_is_counted(engines: ModuleType, tmp_path: Path) -> None:
+def test_executed_stages_are_counted(engines: ModuleType, tmp_path: Path) -> None:
     project = engines.make(tmp_path / "project", 6, engines.ROOT)
     assert project.measure(*engines.PLAIN, str(project.path))[1] == 6
     (project.path / "out/score0.txt").unlink()

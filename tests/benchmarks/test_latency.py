@@ -1,4 +1,4 @@
-"""benchmarks/latency.py: variants beside their base, on a tiny project."""
+"""benchmarks/latency.py on a tiny project."""
 
 import shutil
 import sys
@@ -41,31 +41,31 @@ def project(rated_project: Path, tiny: Path) -> Path:
     return rated_project
 
 
-def test_measures_each_variant_beside_its_base(
+def test_each_variant_is_measured_with_its_base(
     project: Path, latency: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["latency.py", "--rows", "6", "--rounds", "3"])
     latency.main()
-    found = io.read_json(Path("benchmarks/latency.json"))
-    assert set(found) == {"machine", "sentiment"}
-    assert found["machine"]["threads"] == 1
-    assert set(found["sentiment"]) == {"base", "int8", "onnx"}
+    results = io.read_json(Path("benchmarks/latency.json"))
+    assert set(results) == {"machine", "sentiment"}
+    assert results["machine"]["threads"] == 1
+    assert set(results["sentiment"]) == {"base", "int8", "onnx"}
     for scenario in ("single", "batch"):
-        base = found["sentiment"]["base"][scenario]
+        base = results["sentiment"]["base"][scenario]
         assert base["speedup"] == base["low"] == base["high"] == 1
-        for entry in found["sentiment"].values():
+        for entry in results["sentiment"].values():
             assert entry[scenario]["low"] <= entry[scenario]["speedup"] <= entry[scenario]["high"]
             assert entry[scenario]["milliseconds_per_row"] > 0
     sizes = {v: weight_stats(paths.model("sentiment", v)) for v in ("base", "int8")}
     hashes = {variant: size["weights_sha256"] for variant, size in sizes.items()}
-    graph = found["sentiment"].pop("onnx")
+    graph = results["sentiment"].pop("onnx")
     assert graph["of_sha256"] == hashes["base"]
     assert graph["scores"]["size_bytes"] < sizes["base"]["size_bytes"]
     assert 0 <= graph["scores"]["accuracy"]["low"] <= graph["scores"]["accuracy"]["high"] <= 1
-    assert {v: entry["weights_sha256"] for v, entry in found["sentiment"].items()} == hashes
+    assert {v: entry["weights_sha256"] for v, entry in results["sentiment"].items()} == hashes
 
 
 def test_a_ratio_is_of_one_round(latency: ModuleType) -> None:
-    """A machine that was slow for one round was so for both."""
-    found = latency.figures([1.0, 5.0, 1.0], [2.0, 10.0, 3.0], 10)
-    assert found == {"milliseconds_per_row": 100.0, "speedup": 2.0, "low": 2.0, "high": 3.0}
+    """A slow round of the machine affects both times of the ratio."""
+    results = latency.summarize([1.0, 5.0, 1.0], [2.0, 10.0, 3.0], 10)
+    assert results == {"milliseconds_per_row": 100.0, "speedup": 2.0, "low": 2.0, "high": 3.0}

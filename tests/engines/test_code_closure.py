@@ -77,11 +77,26 @@ def test_a_module_changes_the_stages_that_import_it(here: Path) -> None:
     assert everywhere == {stage.name for stage in dvc_stages.stages() if stage.code}
 
 
-def test_a_task_or_a_method_changes_only_its_own_stages(here: Path) -> None:
-    task = changed_by(append("tasks/intent.py"))
+def test_a_task_or_a_method_changes_its_own_stages_and_the_report(here: Path) -> None:
+    task = changed_by(append("tasks/intent.py")) - {"report"}
     assert task and all("@intent" in name for name in task)
-    method = changed_by(append("compression/pruned.py"))
+    method = changed_by(append("compression/pruned.py")) - {"report"}
     assert method and all(name.endswith("-pruned") for name in method)
+
+
+def test_the_report_depends_on_labels_but_not_on_what_plugins_import(here: Path) -> None:
+    labelled = {"metrics/bleu.py", "metrics/pair_accuracy.py", "baselines/vader.py"}
+    labelled |= {"compression/int8.py", "compression/onnx.py", "preferences/labels.py"}
+    code = codes()["report"]
+    assert {f"tandem/{name}" for name in labelled} <= code.files.keys()
+    assert not any("modeling" in name for name in code.files)
+    assert not {"torch", "onnxruntime", "sacrebleu", "scikit-learn"} & code.packages.keys()
+
+    def retitle() -> None:
+        path = SOURCE / "metrics/bleu.py"
+        path.write_text(path.read_text() + 'TITLE = "Other"\n')
+
+    assert "report" in changed_by(retitle)
 
 
 def test_a_plugin_is_part_of_the_stages_whose_params_name_it(here: Path) -> None:

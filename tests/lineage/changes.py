@@ -1,4 +1,4 @@
-"""Single changes to a small project, made by rule; each says what the audit has to name."""
+"""Single changes to a small project. Each returns the name that the audit has to report."""
 
 import random
 import shutil
@@ -11,47 +11,47 @@ from tandem.core.source_digest import source_digest
 LOCK, PARAMS, DAG = Path("dvc.lock"), Path("params.yaml"), Path("dvc.yaml")
 
 
-def flip(path: str, at: int) -> Callable[[], str]:
-    """An edit of one byte of a file; it says what has to be named."""
+def flip(path: str, index: int) -> Callable[[], str]:
+    """An edit of one byte of a file; it returns the name that must be reported."""
 
     def edit() -> str:
         content = bytearray(Path(path).read_bytes())
-        content[at % len(content)] ^= 1
+        content[index % len(content)] ^= 1
         Path(path).write_bytes(content)
         return path
 
     return edit
 
 
-def swap(one: str, other: str) -> Callable[[], str]:
+def swap(first: str, second: str) -> Callable[[], str]:
     def edit() -> str:
-        a, b = Path(one).read_bytes(), Path(other).read_bytes()
-        Path(one).write_bytes(b)
-        Path(other).write_bytes(a)
-        return one
+        a, b = Path(first).read_bytes(), Path(second).read_bytes()
+        Path(first).write_bytes(b)
+        Path(second).write_bytes(a)
+        return first
 
     return edit
 
 
-def put(path: str, content: str, named: str = "") -> Callable[[], str]:
+def write_file(path: str, content: str, reported: str = "") -> Callable[[], str]:
     def edit() -> str:
         Path(path).write_text(content)
-        return named or path
+        return reported or path
 
     return edit
 
 
-def replace(path: str, old: str, new: str, named: str = "") -> Callable[[], str]:
+def replace(path: str, old: str, new: str, reported: str = "") -> Callable[[], str]:
     def edit() -> str:
         text = Path(path).read_text()
         assert old in text
         Path(path).write_text(text.replace(old, new, 1))
-        return named or path
+        return reported or path
 
     return edit
 
 
-def drop(path: str) -> Callable[[], str]:
+def remove(path: str) -> Callable[[], str]:
     def edit() -> str:
         Path(path).unlink()
         return path
@@ -75,27 +75,30 @@ CODE = (
 FOLDER = {"fetch": "data/raw/intent", "clean": "data/clean/intent", "split": "data/split/intent"}
 
 
-def tampers(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Single changes of every kind of thing, by rule; the places of bytes are drawn with a seed."""
+def single_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Single changes of every kind. The indices of changed bytes are drawn with a fixed seed."""
     draw = random.Random(13).randrange
     for stage in STAGES:
         for name in ARTIFACTS[stage]:
             path = f"{FOLDER[stage]}/{name}"
             for _ in range(3):
-                at = draw(1 << 20)
-                yield f"byte {at} of {path}", flip(path, at)
-            yield f"{path} with more at its end", append(path)
-            yield f"{path} gone", drop(path)
-        yield f"{FOLDER[stage]} with a file more", put(f"{FOLDER[stage]}/more.parquet", "more")
+                index = draw(1 << 20)
+                yield f"byte {index} of {path}", flip(path, index)
+            yield f"{path} with an extra byte", append(path)
+            yield f"{path} removed", remove(path)
+        yield (
+            f"{FOLDER[stage]} with an extra file",
+            write_file(f"{FOLDER[stage]}/more.parquet", "more"),
+        )
         metric = f"reports/metrics/{stage}/intent.json"
-        yield f"{metric} gone", drop(metric)
+        yield f"{metric} removed", remove(metric)
         yield f"byte of {metric}", flip(metric, draw(1 << 20))
         record = f"reports/lineage/{stage}/intent.json"
-        yield f"{record} gone", drop(record)
-        yield f"{record} cut short", cut(record)
+        yield f"{record} removed", remove(record)
+        yield f"{record} truncated", truncate(record)
         for _ in range(4):
-            at = draw(1 << 20)
-            yield f"byte {at} of {record}", flip(record, at)
+            index = draw(1 << 20)
+            yield f"byte {index} of {record}", flip(record, index)
         for other in STAGES:
             if other != stage:
                 yield (
@@ -104,39 +107,39 @@ def tampers(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
                 )
     for name in ("rows.parquet", "README.md"):
         yield (
-            f"raw {name} for another",
+            f"raw {name} swapped",
             swap(f"data/raw/intent/{name}", "data/clean/intent/dropped.parquet"),
         )
     yield (
-        "train for test",
+        "train and test swapped",
         swap("data/split/intent/train.parquet", "data/split/intent/test.parquet"),
     )
     yield (
-        "a record of no stage",
+        "a record of an unknown stage",
         copy("reports/lineage/clean/intent.json", "reports/lineage/clean/other.json"),
     )
-    yield from of_lock(root)
-    yield from of_settings(root, draw)
+    yield from lock_changes(root)
+    yield from declared_changes(root, draw)
 
 
-def of_lock(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Values of dvc.lock changed: digests, sizes, counts, commands, params, paths; stages gone."""
+def lock_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Changes of dvc.lock: digests, sizes, counts, commands, params, paths; removed stages."""
     lines = (root / LOCK).read_text().splitlines()
     for number, line in enumerate(lines):
         key, _, value = line.strip().removeprefix("- ").partition(": ")
         if not value:
             continue
         last = value[-1] if value[-1] not in "'\"" else value[-2]
-        other = str((int(last) + 1) % 10) if last.isdigit() else ("b" if last == "a" else "a")
-        at = line.rindex(last)
-        changed = line[:at] + other + line[at + 1 :]
+        new = str((int(last) + 1) % 10) if last.isdigit() else ("b" if last == "a" else "a")
+        index = line.rindex(last)
+        changed = line[:index] + new + line[index + 1 :]
         if number % 3 == 0 or key in {"cmd", "schema"}:
-            yield f"dvc.lock, line {number}: {changed.strip()}", put_line(number, changed)
-    yield "dvc.lock without its last stage", lambda: write_lock(cut_last(lines))
-    yield "an empty dvc.lock", put("dvc.lock", "", "dvc.lock")
+            yield f"dvc.lock, line {number}: {changed.strip()}", write_line(number, changed)
+    yield "dvc.lock without its last stage", lambda: write_lock(without_last_stage(lines))
+    yield "an empty dvc.lock", write_file("dvc.lock", "", "dvc.lock")
 
 
-def cut_last(lines: list[str]) -> list[str]:
+def without_last_stage(lines: list[str]) -> list[str]:
     starts = [n for n, line in enumerate(lines) if line.startswith("  ") and line[2] != " "]
     return lines[: starts[-1]]
 
@@ -146,7 +149,7 @@ def write_lock(lines: list[str]) -> str:
     return "dvc.lock"
 
 
-def put_line(number: int, line: str) -> Callable[[], str]:
+def write_line(number: int, line: str) -> Callable[[], str]:
     def edit() -> str:
         lines = LOCK.read_text().splitlines()
         lines[number] = line
@@ -155,8 +158,10 @@ def put_line(number: int, line: str) -> Callable[[], str]:
     return edit
 
 
-def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Params, source pins, code, locked packages, the declared pipeline."""
+def declared_changes(
+    root: Path, draw: Callable[[int], int]
+) -> Iterator[tuple[str, Callable[[], str]]]:
+    """Changes of params, source pins, code, locked packages and dvc.yaml."""
     yield "a source's pin", replace("params.yaml", "256eb1e4", "256eb1e5", "intent.fetch")
     yield "a source's version", replace("params.yaml", "2026.10.27", "2026.10.28", "intent.fetch")
     yield "a param", replace("params.yaml", "max_words: 60", "max_words: 61", "intent.clean")
@@ -165,7 +170,7 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
         replace("params.yaml", "  seed: 13\n  threads", "  seed: 14\n  threads", "runtime"),
     )
     yield (
-        "a filter less",
+        "a filter removed",
         replace(
             "params.yaml",
             "    - kind: duplicates\n      answer:\n      - label\n      - spans\n",
@@ -181,7 +186,7 @@ def of_settings(root: Path, draw: Callable[[int], int]) -> Iterator[tuple[str, C
         replace("dvc.yaml", "tandem clean", "tandem clean ", "reports/lineage/clean/intent.json"),
     )
     yield (
-        "a dependency less",
+        "a dependency removed",
         replace(
             "dvc.yaml",
             "    - workflow/code/clean/${item.task}.json\n",
@@ -209,7 +214,7 @@ def append(path: str) -> Callable[[], str]:
     return edit
 
 
-def cut(path: str) -> Callable[[], str]:
+def truncate(path: str) -> Callable[[], str]:
     def edit() -> str:
         Path(path).write_bytes(Path(path).read_bytes()[:-100])
         return path
@@ -217,16 +222,16 @@ def cut(path: str) -> Callable[[], str]:
     return edit
 
 
-def copy(one: str, other: str) -> Callable[[], str]:
+def copy(source: str, target: str) -> Callable[[], str]:
     def edit() -> str:
-        shutil.copy(one, other)
-        return other
+        shutil.copy(source, target)
+        return target
 
     return edit
 
 
 def flip_code(path: str, draw: Callable[[int], int]) -> Callable[[], str]:
-    """An edit of one byte of a source file that is neither in a comment nor in a docstring."""
+    """An edit of one byte of a source file, outside of comments and docstrings."""
 
     def edit() -> str:
         content, before = Path(path).read_bytes(), source_digest(Path(path))

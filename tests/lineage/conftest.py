@@ -1,4 +1,4 @@
-"""Two small projects: data stages run by DVC, with history; and records up to a published model."""
+"""Two small projects: one that DVC ran up to the split, one with records up to a model."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,31 +9,35 @@ from engines.workspace import Workspace, clone
 from lineage import small
 from ruamel.yaml import YAML
 
-KEPT = ("code", "fetch", "clean", "split")
+RUN_STAGES = ("code", "fetch", "clean", "split")
 UNUSED = ("benchmarks", "docs", "reports", "tests")
-SETTINGS = (
-    "runtime", "tasks", "methods", "augmenting", "preferences", "effects", "seeds", "intent",
+PARAMS = (
+    "runtime", "tasks", "methods", "augmentation_models", "preferences",
+    "augmentation_ablation", "seeds", "intent",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """fetch, clean and split of intent, with the project's own code and pins; not to be changed."""
+    """A project with fetch, clean and split of intent, run by DVC. Tests must not change it."""
     workspace = clone(tmp_path_factory.mktemp("chain") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
-    for name, key, kept in (("dvc.yaml", "stages", KEPT), ("params.yaml", "tasks", ("intent",))):
+    for name, key, values in (
+        ("dvc.yaml", "stages", RUN_STAGES),
+        ("params.yaml", "tasks", ("intent",)),
+    ):
         content = yaml.load(workspace.path / name)
         if key == "stages":
-            content = {key: {stage: content[key][stage] for stage in kept}}
-            described = [f"workflow/code/{stage}" for stage in KEPT if stage != "code"]
-            content[key]["code"]["outs"] = described
+            content = {key: {stage: content[key][stage] for stage in values}}
+            code = [f"workflow/code/{stage}" for stage in RUN_STAGES if stage != "code"]
+            content[key]["code"]["outs"] = code
         else:
-            content = {name: content[name] for name in SETTINGS}  # the whole takes long to read
-            content |= {key: list(kept), "preferences": {}}
+            content = {name: content[name] for name in PARAMS}  # a short file is read faster
+            content |= {key: list(values), "preferences": {}}
             content["augmentation_models"] = {"intent": content["augmentation_models"]["intent"]}
         yaml.dump(content, workspace.path / name)
-    for name in UNUSED:  # each file makes each copy slower
+    for name in UNUSED:  # `project` copies the folder for each test
         shutil.rmtree(workspace.path / name, ignore_errors=True)
     workspace.repro()
     for key, value in (("user.name", "test"), ("user.email", "test@example.org")):
@@ -44,7 +48,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def commit(workspace: Workspace, title: str) -> str:
-    """Commit everything; the new commit."""
+    """Commit everything; the hash of the new commit."""
     workspace.run("git", "add", "--all")
     workspace.run("git", "commit", "--quiet", "--message", title)
     return workspace.run("git", "rev-parse", "HEAD").stdout.strip()
@@ -54,7 +58,7 @@ def commit(workspace: Workspace, title: str) -> str:
 def project(
     chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workspace]:
-    """A copy of `chain` to change, which the test stands in."""
+    """A copy of `chain` that a test may change; it is the current folder."""
     path = tmp_path / "project"
     shutil.copytree(chain.path, path)
     monkeypatch.chdir(path)
@@ -71,7 +75,7 @@ def _small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def published(_small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of a project with a published model, which the test stands in and may spoil."""
+    """A project with a published model that a test may change; it is the current folder."""
     root = tmp_path / "published"
     shutil.copytree(_small, root)
     monkeypatch.chdir(root)

@@ -1,4 +1,4 @@
-"""A small real project: records written by `recorded` around small real files, in a Git commit."""
+"""A small project with records that `record_run` wrote for small files, in one Git commit."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tandem.engines import code_closure, dvc_stages
 from tandem.tasks.intent import IntentRow
 
 ROOT = Path(__file__).parents[2]
-TAKEN = (
+COPIED = (
     "dvc.yaml",
     "params.yaml",
     "requirements.lock",
@@ -26,15 +26,15 @@ TAKEN = (
 COMMITTED = "2026-01-02T03:04:05+00:00"
 ROWS = [
     IntentRow(
-        id=f"en/HassTurnOn/{at}",
+        id=f"en/HassTurnOn/{index}",
         group="en/HassTurnOn",
         domain="homeassistant",
         text="switch the kitchen lights on",
         label="HassTurnOn",
         spans=(Span(start=11, end=18, label="area"),),
-        holdout="test" if at else None,
+        holdout="test" if index else None,
     )
-    for at in range(3)
+    for index in range(3)
 ]
 SCORES = {
     "accuracy": {"high": 0.97, "low": 0.9, "n": 3, "seed": 13, "value": 0.94},
@@ -60,7 +60,7 @@ def _rows(folder: Path) -> None:
     write_rows(folder / paths.ROWS, ROWS, IntentRow)
 
 
-# Stage → what it reads, which params, and each output with what fills it.
+# Stage → inputs, params, and each output with the function that writes it.
 STAGES: dict[str, tuple[list[str], list[str], dict[str, Callable[[Path], object]]]] = {
     "fetch": (
         [],
@@ -92,14 +92,14 @@ STAGES: dict[str, tuple[list[str], list[str], dict[str, Callable[[Path], object]
 
 
 def _run(name: str) -> None:
-    """A stage: its outputs written, its record beside them."""
+    """Run a stage: write its outputs and its record."""
     deps, keys, outs = STAGES[name]
-    whole = name == "report"
-    rest = f"{name}.json" if whole else f"{name}/intent.json"
+    for_all_tasks = name == "report"
+    rest = f"{name}.json" if for_all_tasks else f"{name}/intent.json"
     record = paths.RECORDS / rest
     stage = StageSpec(
-        name=name if whole else f"{name}@intent",
-        command=f"tandem {name}" if whole else f"tandem {name} intent",
+        name=name if for_all_tasks else f"{name}@intent",
+        command=f"tandem {name}" if for_all_tasks else f"tandem {name} intent",
         deps=tuple(sorted([*deps, f"workflow/code/{rest}", "src/tandem/tasks/intent.py"])),
         params=tuple(keys),
         outs=tuple(sorted([*outs, str(record)])),
@@ -111,23 +111,25 @@ def _run(name: str) -> None:
                 fill(partial)
 
 
-def git(*words: str) -> str:
-    """Git, as a user with a name and at a fixed time."""
-    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
+def git(*arguments: str) -> str:
+    """The output of a Git command; commits have a fixed author and time."""
+    identity = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
            for key, value in (("NAME", "a"), ("EMAIL", "a@b.c"), ("DATE", COMMITTED))}  # fmt: skip
-    command = ["git", *words]
-    done = subprocess.run(command, env=os.environ | who, capture_output=True, text=True, check=True)
-    return done.stdout
+    command = ["git", *arguments]
+    process = subprocess.run(
+        command, env=os.environ | identity, capture_output=True, text=True, check=True
+    )
+    return process.stdout
 
 
 def make(root: Path) -> None:
-    """Fill `root` with the project: what a clone has, and each stage run."""
-    for name in TAKEN:
+    """Write the project into `root`: the files of a clone, and the outputs of each stage."""
+    for name in COPIED:
         shutil.copyfile(ROOT / name, root / name)
-    whole = params.read(ROOT / "params.yaml")  # which takes long, so the project has a short one
-    kept = {key: whole[key] for key in ("runtime", "methods", "intent")}
-    few = {"tasks": ["intent"], "preferences": {}}
-    io.write_json(root / "params.yaml", kept | few)
+    # A short params.yaml is read faster.
+    content = params.read(ROOT / "params.yaml")
+    sections = {key: content[key] for key in ("runtime", "methods", "intent")}
+    io.write_json(root / "params.yaml", sections | {"tasks": ["intent"], "preferences": {}})
     (root / "src/tandem/tasks").mkdir(parents=True)
     shutil.copyfile(ROOT / "src/tandem/tasks/intent.py", root / "src/tandem/tasks/intent.py")
     for path, code in code_closure.of_stages(dvc_stages.stages(ROOT), ROOT).items():

@@ -9,31 +9,31 @@ from tandem.core.errors import LineageError, UnknownName
 from tandem.lineage.export import export
 from tandem.lineage.graph import read
 
-FORMS = ["croissant", "cyclonedx", "openlineage", "prov", "ro_crate"]
+FORMATS = ["croissant", "cyclonedx", "openlineage", "prov", "ro_crate"]
 
 
-def written() -> dict[str, bytes]:
+def read_exports() -> dict[str, bytes]:
     files = [*Path("exports").rglob("*"), *Path().glob("ro-crate*")]
     return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
 def test_every_format_is_found_by_its_file_name() -> None:
-    assert registry.names("lineage.exports") == FORMS
+    assert registry.names("lineage.exports") == FORMATS
 
 
 def test_the_same_records_give_the_same_bytes_anywhere(
     published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = tmp_path / "a" / "deeper" / "place"
+    elsewhere = tmp_path / "a" / "deeper" / "folder"
     shutil.copytree(published, elsewhere)
-    for form in FORMS:
-        export(form)
-    here = written()
+    for name in FORMATS:
+        export(name)
+    here = read_exports()
     monkeypatch.chdir(elsewhere)
-    for form in FORMS:
-        export(form)
-    assert written() == here
-    assert len(here) == len(FORMS)
+    for name in FORMATS:
+        export(name)
+    assert read_exports() == here
+    assert len(here) == len(FORMATS)
     assert not any(str(published).encode() in content for content in here.values())
 
 
@@ -45,7 +45,7 @@ def test_a_format_may_be_written_with_a_hyphen_and_elsewhere(published: Path) ->
     assert not Path("exports").exists()
 
 
-def test_the_own_folder_of_a_format_holds_nothing_stale(published: Path) -> None:
+def test_stale_files_are_removed_from_the_default_folder_only(published: Path) -> None:
     for folder in ("exports/prov", "mine"):
         Path(folder).mkdir(parents=True)
         Path(folder, "old.json").write_text("{}")
@@ -58,32 +58,32 @@ def test_the_own_folder_of_a_format_holds_nothing_stale(published: Path) -> None
 def test_exports_are_not_committed(published: Path) -> None:
     from lineage.small import git
 
-    for form in FORMS:
-        export(form)
+    for name in FORMATS:
+        export(name)
     assert git("status", "--porcelain") == ""
 
 
-def test_an_unknown_format_offers_the_nearest(published: Path) -> None:
+def test_an_unknown_format_suggests_the_closest(published: Path) -> None:
     with pytest.raises(UnknownName, match=r"unknown export format 'provo'\. Did you mean 'prov'"):
         export("provo")
 
 
 def test_without_records_there_is_nothing_to_export(published: Path) -> None:
     shutil.rmtree("reports/lineage")
-    with pytest.raises(LineageError, match="holds no record"):
+    with pytest.raises(LineageError, match="has no records"):
         export("prov")
 
 
-def test_without_a_commit_the_time_is_a_fixed_one(published: Path) -> None:
+def test_without_a_commit_the_time_is_constant(published: Path) -> None:
     shutil.rmtree(".git")
     export("openlineage")
     text = Path("exports/openlineage/events.jsonl").read_text()
     assert {*re.findall(r'"eventTime":"([^"]*)"', text)} == {"1970-01-01T00:00:00+00:00"}
 
 
-def test_a_source_that_is_unknown_here_ends_in_one_line(published: Path) -> None:
+def test_an_unknown_source_ends_in_one_line(published: Path) -> None:
     path = Path("reports/lineage/fetch/intent.json")
     path.write_text(path.read_text().replace('"kind": "package"', '"kind": "carrier-pigeon"'))
     assert read(Path())
-    with pytest.raises(LineageError, match=r"fetch@intent names a source .* cannot read"):
+    with pytest.raises(LineageError, match=r"fetch@intent has a source .* cannot read"):
         export("croissant")

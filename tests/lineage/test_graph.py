@@ -27,67 +27,70 @@ def record(stage: str, inputs: list[str], outputs: list[str]) -> RunRecord:
     )
 
 
-def test_the_flow_of_a_real_project(project: Workspace) -> None:
-    found = graph.read()
-    assert list(found.records) == ["code", "fetch@intent", "clean@intent", "split@intent"]
-    assert found.upstream("clean@intent") == ["code", "fetch@intent", "clean@intent"]
-    assert found.downstream("clean@intent") == ["clean@intent", "split@intent"]
-    assert found.producers_of("data/clean") == ["clean@intent"]
-    assert found.producers_of("data/clean/intent/rows.parquet") == ["clean@intent"]
-    assert found.consumers_of("src/tandem/text/mask.py") == ["code"]
-    assert found.consumers_of("workflow/code/clean/intent.json") == ["clean@intent"]
+def test_the_graph_of_a_real_project(project: Workspace) -> None:
+    project_graph = graph.read()
+    assert list(project_graph.records) == ["code", "fetch@intent", "clean@intent", "split@intent"]
+    assert project_graph.upstream("clean@intent") == ["code", "fetch@intent", "clean@intent"]
+    assert project_graph.downstream("clean@intent") == ["clean@intent", "split@intent"]
+    assert project_graph.producers_of("data/clean") == ["clean@intent"]
+    assert project_graph.producers_of("data/clean/intent/rows.parquet") == ["clean@intent"]
+    assert project_graph.consumers_of("src/tandem/text/mask.py") == ["code"]
+    assert project_graph.consumers_of("workflow/code/clean/intent.json") == ["clean@intent"]
 
 
-def test_what_was_made_at_a_path(project: Workspace) -> None:
-    found = graph.read()
-    rows = found.expected_digest("data/raw/intent/rows.parquet")
+def test_the_expected_digest_of_a_path(project: Workspace) -> None:
+    project_graph = graph.read()
+    rows = project_graph.expected_digest("data/raw/intent/rows.parquet")
     assert rows == file_digest(Path("data/raw/intent/rows.parquet"))
-    above = found.expected_digest("reports/metrics")
-    assert above is not None and above.nfiles == 3
-    assert found.expected_digest("src/tandem/core") is None
+    folder = project_graph.expected_digest("reports/metrics")
+    assert folder is not None and folder.nfiles == 3
+    assert project_graph.expected_digest("src/tandem/core") is None
 
 
 @given(st.integers(2, 30), st.integers(0, 3))
 def test_every_stage_comes_after_what_it_needs(length: int, step: int) -> None:
     names = [f"s{number}" for number in range(length)]
     records = [
-        record(name, [f"out/{other}" for other in names[:at][-step:] if step], [f"out/{name}"])
-        for at, name in enumerate(names)
+        record(name, [f"out/{needed}" for needed in names[:index][-step:] if step], [f"out/{name}"])
+        for index, name in enumerate(names)
     ]
-    found = Graph.of(reversed(records))
-    order = list(found.records)
+    made_up = Graph.of(reversed(records))
+    order = list(made_up.records)
     for name in names:
-        assert all(order.index(other) < order.index(name) for other in found.needs[name])
+        assert all(order.index(needed) < order.index(name) for needed in made_up.needs[name])
 
 
 @pytest.mark.parametrize(
-    ("records", "said"),
+    ("records", "message"),
     [
-        ([record("a", [], ["x"]), record("b", [], ["x"])], "the records of a and b both claim x"),
-        ([record("a", [], ["x"]), record("a", [], ["y"])], "two records claim the stage a"),
-        ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records run in a circle"),
+        (
+            [record("a", [], ["x"]), record("b", [], ["x"])],
+            "the records of a and b both have the output x",
+        ),
+        ([record("a", [], ["x"]), record("a", [], ["y"])], "two records are of the stage a"),
+        ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records have a cycle"),
     ],
 )
-def test_records_that_cannot_be_true(records: list[RunRecord], said: str) -> None:
-    with pytest.raises(LineageError, match=said):
+def test_contradictory_records_are_rejected(records: list[RunRecord], message: str) -> None:
+    with pytest.raises(LineageError, match=message):
         Graph.of(records)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "a"}', "\0"])
-def test_what_is_no_record_is_one_line(content: str) -> None:
+def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
     with pytest.raises(LineageError, match=r"a\.json is not a record: .*restore it") as raised:
         graph.parse(content.encode(), Path("a.json"))
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/data", "data/../../x"])
-def test_a_record_names_nothing_beyond_the_project(path: str) -> None:
+def test_a_record_cannot_name_files_outside_of_the_project(path: str) -> None:
     content = json.dumps([record("a", [path], ["x"]).model_dump(exclude_none=True)]).encode()
-    with pytest.raises(LineageError, match="which is not of the project"):
+    with pytest.raises(LineageError, match="is outside of the project"):
         graph.parse(content, Path("a.json"))
 
 
-def test_a_key_too_many_is_no_record(project: Workspace) -> None:
+def test_a_record_with_an_unknown_key_is_rejected(project: Workspace) -> None:
     path = Path("reports/lineage/clean/intent.json")
     (content,) = json.loads(path.read_text())
     with pytest.raises(LineageError):
@@ -95,5 +98,5 @@ def test_a_key_too_many_is_no_record(project: Workspace) -> None:
 
 
 def test_without_records(tmp_path: Path) -> None:
-    with pytest.raises(LineageError, match="reports/lineage holds no record: run"):
+    with pytest.raises(LineageError, match="reports/lineage has no records: run"):
         graph.read(tmp_path)

@@ -29,7 +29,7 @@ def commit(title: str) -> None:
     git("commit", "--quiet", "--message", title)
 
 
-def test_a_revision_is_what_was_committed(repository: Path) -> None:
+def test_a_revision_has_the_committed_files(repository: Path) -> None:
     Path("data/straße.txt").write_text("zwei\n")
     commit("second")
     with revisions.files_of("HEAD~1") as folder:
@@ -37,13 +37,13 @@ def test_a_revision_is_what_was_committed(repository: Path) -> None:
     assert not folder.exists()
 
 
-def test_a_link_leads_nowhere(repository: Path) -> None:
+def test_links_are_not_followed(repository: Path) -> None:
     with revisions.files_of("HEAD") as folder:
         assert (folder / "link").read_text() == str(repository.parent / "secret")
 
 
-def test_a_revision_that_is_not_there(repository: Path) -> None:
-    missing = pytest.raises(LineageError, match="no revision 'nowhere' here")
+def test_an_unknown_revision_ends_in_one_line(repository: Path) -> None:
+    missing = pytest.raises(LineageError, match="no revision 'nowhere'")
     with missing, revisions.files_of("nowhere"):
         pass
 
@@ -53,5 +53,5 @@ def test_commits_that_changed_a_file(repository: Path) -> None:
     commit("second")
     Path("other").write_text("")
     commit("third")
-    (found,) = revisions.commits_between("HEAD~2", "HEAD", "data")
-    assert found.title == "second" and str(found).startswith(found.digest[:10])
+    (changed,) = revisions.commits_between("HEAD~2", "HEAD", "data")
+    assert changed.title == "second" and str(changed).startswith(changed.digest[:10])

@@ -1,4 +1,4 @@
-"""The report says what the metrics say: sorted, escaped, the same bytes each time."""
+"""The report: its scores, its order, escaping, and the same bytes each time."""
 
 import json
 import re
@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from tandem.core import io
+from tandem import baselines, compression, metrics
+from tandem.core import io, registry
 from tandem.core.errors import StageError
 from tandem.core.params import ProjectParams
+from tandem.preferences.labels import MetricLabel
 from tandem.report import labels, scores, views
 from tandem.report.scores import Score
 from tandem.stages import report
@@ -41,7 +43,7 @@ def entry(value: float, spread: float = 0.02, n: int = 2000) -> dict[str, Any]:
     return {"value": value, "low": value - spread, "high": value + spread, "n": n, "seed": 13}
 
 
-def weighed(scores: dict[str, Any], size: int, digest: str) -> dict[str, Any]:
+def with_weights(scores: dict[str, Any], size: int, digest: str) -> dict[str, Any]:
     return scores | {"size_bytes": size, "parameters": 22_713_216, "weights_sha256": digest}
 
 
@@ -64,23 +66,25 @@ METRICS: dict[str, Any] = {
                   f"accuracy/{HOSTILE}": entry(0.7)},
         "human": {"accuracy": entry(0.831, 0.01, 44146), "macro_f1": entry(0.791, 0.01, 44146)},
     },
-    "evaluate/sentiment-base": weighed(
+    "evaluate/sentiment-base": with_weights(
         {"accuracy": entry(0.719), "macro_f1": entry(0.681), f"accuracy/{HOSTILE}": entry(0.72)},
         90_869_104, "aa",
     ),
-    "evaluate/sentiment-int8": weighed(
+    "evaluate/sentiment-int8": with_weights(
         {"accuracy": entry(0.715), "macro_f1": entry(0.68)}, 23_869_104, "bb"
     ),
-    "evaluate/sentiment-oldmethod": weighed({"accuracy": entry(0.99)}, 1, "cc"),
-    "evaluate/dropped_task-base": weighed({"accuracy": entry(0.99)}, 1, "dd"),
+    "evaluate/sentiment-oldmethod": with_weights({"accuracy": entry(0.99)}, 1, "cc"),
+    "evaluate/dropped_task-base": with_weights({"accuracy": entry(0.99)}, 1, "dd"),
     "baseline/generation": {"ngram": {"bits_per_byte": entry(1.906, n=300)}},
-    "evaluate/generation-base": weighed({"bits_per_byte": entry(1.455, n=300)}, 517_000_000, "ee"),
+    "evaluate/generation-base": with_weights(
+        {"bits_per_byte": entry(1.455, n=300)}, 517_000_000, "ee"
+    ),
     "reward/generation": {"pairs": 3000, "validation": {"pair_accuracy": entry(0.89, n=500)}},
-    "augmentation-effect/sentiment": {
+    "augmentation-ablation/sentiment": {
         "none": {"derived": 0, "accuracy": entry(0.701)},
         "swap": {"derived": 900, "accuracy": entry(0.713), "accuracy/difference": entry(0.012)},
     },
-    "augmentation-effect/generation": {"none": {"bits_per_byte": entry(1.234)}},
+    "augmentation-ablation/generation": {"none": {"bits_per_byte": entry(1.234)}},
     "align/generation": {"steps": 50, "base": {"reward": entry(0.1)},
                          "aligned": {"reward": entry(0.9)}},
     "evaluate-preferences/generation": {
@@ -91,18 +95,26 @@ METRICS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def speed(milliseconds: float, speedup: float) -> dict[str, float]:
+def scenario(milliseconds: float, speedup: float) -> dict[str, float]:
     return {
         "milliseconds_per_row": milliseconds, "speedup": speedup, "low": speedup, "high": speedup
     }  # fmt: skip
 
 
-SCENARIOS = {"single": speed(5.1, 4.04), "batch": speed(5.1, 4.04)}
+SCENARIOS = {"single": scenario(5.1, 4.04), "batch": scenario(5.1, 4.04)}
 LATENCY: dict[str, Any] = {
     "machine": {"cores": 2},
     "sentiment": {
-        "base": {"weights_sha256": "aa", "single": speed(20.4, 1.0), "batch": speed(17.2, 1.0)},
-        "int8": {"weights_sha256": "old", "single": speed(8.3, 2.46), "batch": speed(9.1, 1.9)},
+        "base": {
+            "weights_sha256": "aa",
+            "single": scenario(20.4, 1.0),
+            "batch": scenario(17.2, 1.0),
+        },
+        "int8": {
+            "weights_sha256": "old",
+            "single": scenario(8.3, 2.46),
+            "batch": scenario(9.1, 1.9),
+        },
     },
 }
 
@@ -148,8 +160,8 @@ def test_the_spread_across_seeds_is_shown_where_params_have_seeds(project: Path)
     report.main()
     page = (report.HTML / "index.html").read_text()
     assert "Spread across seeds" not in page
-    asked = {"seeds": {"sentiment": {"runs": [13, 14]}}}
-    Path("params.yaml").write_text(json.dumps(PROJECT | asked))
+    with_seeds = PROJECT | {"seeds": {"sentiment": {"runs": [13, 14]}}}
+    Path("params.yaml").write_text(json.dumps(with_seeds))
     report.main()
     page = (report.HTML / "index.html").read_text()
     table = page.partition("Spread across seeds")[2].partition("</table>")[0]
@@ -159,7 +171,7 @@ def test_the_spread_across_seeds_is_shown_where_params_have_seeds(project: Path)
     assert 'class="num">13<' in table and 'class="num">14<' in table
 
 
-def test_summary_holds_every_figure_once_sorted(project: Path) -> None:
+def test_summary_has_each_score_once_and_sorted(project: Path) -> None:
     report.main()
     rows = json.loads(report.SUMMARY.read_text())
     keys = [(row["task"], row["variant"], row["metric"]) for row in rows]
@@ -168,18 +180,18 @@ def test_summary_holds_every_figure_once_sorted(project: Path) -> None:
         set(row) == {"task", "variant", "metric", "value", "low", "high", "n", "seed"}
         for row in rows
     )
-    found = {key: row["value"] for key, row in zip(keys, rows, strict=True)}
-    assert found["sentiment", "base", "accuracy"] == 0.719
-    assert found["sentiment", "human", "macro_f1"] == 0.791
-    assert found["sentiment", "int8", "size_bytes"] == 23_869_104
-    assert found["generation", "baseline/vader", "pair_accuracy"] == 0.69
-    assert found["generation", "reward", "pair_accuracy"] == 0.893
-    assert found["generation", "reward", "reward/validation/pair_accuracy"] == 0.89
-    assert found["generation", "aligned", "align/steps"] == 50
-    assert found["generation", "base", "align/reward"] == 0.1
+    values = {key: row["value"] for key, row in zip(keys, rows, strict=True)}
+    assert values["sentiment", "base", "accuracy"] == 0.719
+    assert values["sentiment", "human", "macro_f1"] == 0.791
+    assert values["sentiment", "int8", "size_bytes"] == 23_869_104
+    assert values["generation", "baseline/vader", "pair_accuracy"] == 0.69
+    assert values["generation", "reward", "pair_accuracy"] == 0.893
+    assert values["generation", "reward", "reward/validation/pair_accuracy"] == 0.89
+    assert values["generation", "aligned", "align/steps"] == 50
+    assert values["generation", "base", "align/reward"] == 0.1
 
 
-def test_what_params_no_longer_name_is_left_out(project: Path) -> None:
+def test_tasks_and_methods_that_are_not_in_params_are_left_out(project: Path) -> None:
     report.main()
     rows = json.loads(report.SUMMARY.read_text())
     assert {row["task"] for row in rows} == {"generation", "sentiment"}
@@ -197,12 +209,12 @@ def test_hostile_text_is_escaped_everywhere(project: Path) -> None:
     assert all(line.count("|") in (3, 5) for line in table.splitlines() if line.startswith("|"))
 
 
-def test_page_loads_nothing_and_holds_the_numbers(project: Path) -> None:
+def test_page_loads_nothing_and_has_the_numbers(project: Path) -> None:
     report.main()
     page = (report.HTML / "index.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#|\.\./)|url\((?!#)|@import', page)
     text = re.sub(r"<[^>]+>", " ", page)
-    for shown in (
+    for number in (
         "0.719",
         "0.699 – 0.739",
         "0.688",
@@ -211,19 +223,19 @@ def test_page_loads_nothing_and_holds_the_numbers(project: Path) -> None:
         "out of date",
         "23\u202f497",
     ):
-        assert shown in text, shown
+        assert number in text, number
     assert page.count("<figure") == 2  # the loss curve, and sizes against score
 
 
-def test_effects_of_augmentation_are_shown_where_params_ask_for_them(project: Path) -> None:
+def test_augmentation_ablation_is_shown_if_params_have_it(project: Path) -> None:
     report.main()
-    found = {
+    values = {
         (row["task"], row["variant"], row["metric"]): row["value"]
         for row in json.loads(report.SUMMARY.read_text())
+        if row["variant"].startswith("augmentation/")
     }
-    own = {key: value for key, value in found.items() if key[1].startswith("augmentation/")}
-    prefix = "augmentation-effect"
-    assert own == {
+    prefix = "augmentation-ablation"
+    assert values == {
         ("sentiment", "augmentation/none", f"{prefix}/accuracy"): 0.701,
         ("sentiment", "augmentation/none", f"{prefix}/derived"): 0,
         ("sentiment", "augmentation/swap", f"{prefix}/accuracy"): 0.713,
@@ -236,25 +248,25 @@ def test_effects_of_augmentation_are_shown_where_params_ask_for_them(project: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (
             {"sentiment": {"int8": {"weights_sha256": "bb", "speedup": 2.0}}},
             "sentiment.int8.single",
         ),
         ({"sentiment": {"int8": LATENCY["sentiment"]["int8"] | {"of_sha256": "aa"}}}, "either"),
-        ({"sentiment": {"onnx": {"of_sha256": "aa", **SCENARIOS}}}, "scores stand together"),
+        ({"sentiment": {"onnx": {"of_sha256": "aa", **SCENARIOS}}}, "must be given together"),
         ([], "object"),
     ],
 )
-def test_latencies_of_another_form_are_one_line(project: Path, content: Any, told: str) -> None:
+def test_malformed_latencies_end_in_one_line(project: Path, content: Any, message: str) -> None:
     io.write_json(report.LATENCY, content)
-    with pytest.raises(StageError, match=f"{report.LATENCY} .*{told}.*make bench"):
+    with pytest.raises(StageError, match=f"{report.LATENCY} .*{message}.*make bench"):
         report.main()
     assert not report.HTML.exists()
 
 
-def test_score_is_drawn_against_what_it_costs(project: Path) -> None:
+def test_scores_are_drawn_against_size_and_latency(project: Path) -> None:
     measured = json.loads(report.LATENCY.read_text())
     measured["sentiment"]["int8"]["weights_sha256"] = "bb"
     io.write_json(report.LATENCY, measured)
@@ -262,18 +274,18 @@ def test_score_is_drawn_against_what_it_costs(project: Path) -> None:
     page = (report.HTML / "index.html").read_text()
     assert page.count("<figure") == 3
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
-    assert sum("worse in none: int8, base" in caption for caption in captions) == 2
-    assert "milliseconds a text, one at a time" in page
-    assert "megabytes of weights" in page
+    assert sum("On the front: int8, base" in caption for caption in captions) == 2
+    assert "milliseconds per text, one at a time" in page
+    assert "weights, MB" in page
 
 
-@pytest.mark.parametrize(("of", "shown"), [("aa", True), ("old", False)])
-def test_a_graph_is_shown_beside_the_base_it_was_made_of(
-    project: Path, of: str, shown: bool
+@pytest.mark.parametrize(("base", "shown"), [("aa", True), ("old", False)])
+def test_a_graph_is_shown_if_it_was_made_from_the_evaluated_base(
+    project: Path, base: str, shown: bool
 ) -> None:
     measured = json.loads(report.LATENCY.read_text())
     measured["sentiment"]["onnx"] = {
-        "of_sha256": of, **SCENARIOS,
+        "of_sha256": base, **SCENARIOS,
         "scores": {"accuracy": entry(0.7755), "size_bytes": 23_000_000, "parameters": 22_000_000},
     }  # fmt: skip
     io.write_json(report.LATENCY, measured)
@@ -285,105 +297,137 @@ def test_a_graph_is_shown_beside_the_base_it_was_made_of(
     assert "sentiment-onnx.md" not in page
 
 
-def sized(variant: str, megabytes: float, value: float, ms: float | None = None) -> views.Size:
-    took = {"single": {"milliseconds_per_row": ms}, "current": ms is not None and ms < 100}
-    latency = None if ms is None else took
+def size(variant: str, megabytes: float, value: float, ms: float | None = None) -> views.Size:
+    measured = {"single": {"milliseconds_per_row": ms}, "current": ms is not None and ms < 100}
+    latency = None if ms is None else measured
     return views.Size(
-        variant=variant, name=variant, megabytes=megabytes, parameters=None,
+        variant=variant, megabytes=megabytes, parameters=None,
         value=value, low=None, high=None, latency=latency,
     )  # fmt: skip
 
 
-def test_the_front_is_what_no_other_variant_beats() -> None:
+def test_the_front_has_the_variants_that_no_other_dominates() -> None:
     sizes = [
-        sized("base", 90, 0.80, 10), sized("int8", 23, 0.79, 4), sized("pruned", 60, 0.78, 5),
-        sized("twin", 23, 0.79, 4), sized("worse", 23, 0.70, 200),
+        size("base", 90, 0.80, 10), size("int8", 23, 0.79, 4), size("pruned", 60, 0.78, 5),
+        size("twin", 23, 0.79, 4), size("worse", 23, 0.70, 200),
     ]  # fmt: skip
-    found = views.pareto_points(sizes, 1)
-    assert [(p.name, p.front) for p in found["size"]] == [
+    points = views.pareto_points(sizes, 1)
+    assert [(p.variant, p.on_front) for p in points["size"]] == [
         ("int8", True), ("twin", True), ("worse", False), ("pruned", False), ("base", True),
     ]  # fmt: skip
-    assert [p.name for p in found["latency"]] == ["int8", "twin", "pruned", "base"]
-    less = views.pareto_points(sizes, -1)["size"]
-    assert [p.name for p in less if p.front] == ["worse"]
+    assert [p.variant for p in points["latency"]] == ["int8", "twin", "pruned", "base"]
+    lower_is_better = views.pareto_points(sizes, -1)["size"]
+    assert [p.variant for p in lower_is_better if p.on_front] == ["worse"]
 
 
-def test_one_variant_is_not_compared() -> None:
-    assert views.pareto_points([sized("base", 90, 0.8, 10)], 1) == {}
+def test_a_single_variant_is_not_drawn() -> None:
+    assert views.pareto_points([size("base", 90, 0.8, 10)], 1) == {}
 
 
-def test_model_card_is_the_hubs(project: Path) -> None:
+def test_model_card_can_be_read_by_the_hub(project: Path) -> None:
     report.main()
     card = ModelCard.load(report.CARDS / "sentiment-base.md")
-    scores = {each.metric_type: each.metric_value for each in card.data.eval_results or []}
+    scores = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
     assert scores == {"accuracy": 0.719, "macro_f1": 0.681}
-    assert "| Accuracy (share of right labels) | 0.719 | 0.699 – 0.739 |" in card.content
+    assert "| Accuracy (fraction of correct labels) | 0.719 | 0.699 – 0.739 |" in card.content
     assert "validation loss: 0.612" in card.content
 
 
-def test_nothing_to_report_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_without_scores_ends_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(json.dumps(PROJECT))
-    with pytest.raises(StageError, match="holds no score"):
+    with pytest.raises(StageError, match="has no scores"):
         report.main()
     assert not report.SUMMARY.exists()
 
 
-def test_it_starts_without_heavy_libraries() -> None:
+def test_it_runs_without_heavy_libraries(project: Path) -> None:
+    (report.PLOTS / "train" / "sentiment.csv").unlink()
+    for path in report.METRICS.glob("evaluate/*"):
+        path.unlink()
     code = (
-        "import sys, tandem.stages.report;"
-        "heavy = {'torch', 'sklearn', 'transformers', 'datasets', 'matplotlib'} & set(sys.modules);"
+        "import sys; from tandem.stages import report; report.main();"
+        "heavy = {'torch', 'sklearn', 'transformers', 'datasets', 'evaluate', 'matplotlib'};"
+        "heavy &= set(sys.modules);"
         "sys.exit(repr(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def figure(variant: str, metric: str, value: float, **more: Any) -> Score:
+def score(variant: str, metric: str, value: float, **more: Any) -> Score:
     return Score(
         stage="evaluate", task="t", variant=variant, metric=metric, value=value, n=10, **more
     )
 
 
-def test_best_is_by_direction_and_never_people() -> None:
+def test_best_follows_the_direction_and_is_never_human() -> None:
     panel = views.panel("accuracy", [
-        figure("human", "accuracy", 0.9), figure("base", "accuracy", 0.7),
-        figure("baseline/tfidf", "accuracy", 0.8),
+        score("human", "accuracy", 0.9), score("base", "accuracy", 0.7),
+        score("baseline/tfidf", "accuracy", 0.8),
     ])  # fmt: skip
     assert [(mark.name, mark.best) for mark in panel.marks] == [
         ("base", False), ("tfidf", True), ("human", False),
     ]  # fmt: skip
-    assert panel.reference == panel.marks[1].at
-    less = views.panel(
+    assert panel.reference == panel.marks[1].x
+    bits = views.panel(
         "bits_per_byte",
-        [figure("base", "bits_per_byte", 1.4), figure("baseline/ngram", "bits_per_byte", 1.9)],
+        [score("base", "bits_per_byte", 1.4), score("baseline/ngram", "bits_per_byte", 1.9)],
     )
-    assert [mark.best for mark in less.marks] == [True, False]
+    assert [mark.best for mark in bits.marks] == [True, False]
 
 
-def test_marks_lie_in_proportion_and_lack_ends_where_there_are_none() -> None:
+def test_marks_are_in_proportion_and_may_lack_an_interval() -> None:
     panel = views.panel("accuracy", [
-        figure("base", "accuracy", 0.5, low=0.4, high=0.6), figure("int8", "accuracy", 0.8),
+        score("base", "accuracy", 0.5, low=0.4, high=0.6), score("int8", "accuracy", 0.8),
     ])  # fmt: skip
     base, int8 = panel.marks
-    assert (base.start, base.at, base.stop, int8.at) == (4, 27, 50, 96)
-    assert (int8.ends, int8.start, int8.stop) == ("", 96, 96)
+    assert (base.x_low, base.x, base.x_high, int8.x) == (4, 27, 50, 96)
+    assert (int8.interval, int8.x_low, int8.x_high) == ("", 96, 96)
     assert panel.scale == ("0.400", "0.800")
 
 
-def test_unknown_metric_is_shown_without_a_verdict() -> None:
-    panel = views.panel("speed", [figure("base", "speed", 1.0), figure("int8", "speed", 2.0)])
+def test_unknown_metric_is_shown_without_a_best() -> None:
+    panel = views.panel("speed", [score("base", "speed", 1.0), score("int8", "speed", 2.0)])
     assert panel.title == "Speed"
     assert not any(mark.best for mark in panel.marks)
 
 
-def test_numbers_are_written_for_people() -> None:
+def test_numbers_are_formatted() -> None:
     assert labels.number(1234567) == "1\u202f234\u202f567"
     assert labels.number(-0.5, 1) == "−0.5"
     assert labels.number(None) == "–"
 
 
-def test_task_whose_name_begins_like_another() -> None:
+def test_task_whose_name_is_a_prefix_of_another() -> None:
     project = ProjectParams.model_validate(PROJECT | {"tasks": ["a", "a-b"], "preferences": {}})
     metrics = {"evaluate": {"a-base": {"x": 1}, "a-b-base": {"x": 2}}}
-    found = {(f.task, f.variant): f.value for f in scores.gather(metrics, project)}
-    assert found == {("a", "base"): 1, ("a-b", "base"): 2}
+    values = {(s.task, s.variant): s.value for s in scores.gather(metrics, project)}
+    assert values == {("a", "base"): 1, ("a-b", "base"): 2}
+
+
+def test_labels_come_from_the_modules_of_plug_ins() -> None:
+    for name in registry.names("metrics"):
+        module = metrics.load(name)
+        assert labels.metric(f"{name}/movie") == MetricLabel(
+            module.TITLE, module.HINT, module.DECIMALS, -1 if module.LOWER_IS_BETTER else 1
+        )
+    for name in registry.names("baselines"):
+        assert labels.variant(f"baseline/{name}") == baselines.load(name).LABEL
+    for name in registry.names("compression"):
+        assert labels.variant(name) == compression.load(name).LABEL
+    assert labels.variant("judge") == labels.ROLES["judge"]
+
+
+def test_what_has_no_label_is_shown_by_its_name() -> None:
+    assert labels.metric("new_metric/movie") == MetricLabel("New metric", direction=0)
+    assert labels.variant("new") == labels.variant("baseline/new") == "new"
+
+
+def test_metrics_are_in_the_order_of_the_task_then_of_the_preference_stages() -> None:
+    order = labels.metric_order("sentiment")
+    metrics = ["zeta", "win_rate/vader", "pair_accuracy", "macro_f1", "accuracy", "alpha"]
+    assert views.sort_metrics(metrics, order) == [
+        "accuracy", "macro_f1", "pair_accuracy", "win_rate/vader", "alpha", "zeta",
+    ]  # fmt: skip

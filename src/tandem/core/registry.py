@@ -5,10 +5,16 @@ file in its folder. The name of the file is its name in params.yaml and on the c
 Subfolders, such as `common`, hold what plug-ins share.
 """
 
+import ast
+import contextlib
+import functools
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from tandem.core.errors import UnknownName
 
@@ -30,10 +36,8 @@ KINDS = {
 
 
 def names(package: str) -> list[str]:
-    """The names of the plug-ins of `tandem.<package>`, sorted; the package is not imported."""
-    spec = find_spec(f"tandem.{package}")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    modules = pkgutil.iter_modules(folders)
+    """The plug-ins of `tandem.<package>`, sorted. The package itself is not imported."""
+    modules = pkgutil.iter_modules(_folders(package))
     return sorted(m.name for m in modules if not m.ispkg and not m.name.startswith("_"))
 
 
@@ -47,3 +51,39 @@ def load(package: str, name: str, where: str = "") -> ModuleType:
     if name not in available:
         raise UnknownName(KINDS[package], name, available, where)
     return importlib.import_module(f"tandem.{package}.{name}")
+
+
+@functools.cache
+def constants(package: str, name: str) -> Mapping[str, Any]:
+    """The literal constants of a plug-in's module, read from its source without importing it.
+
+    A stage that only shows the label of a plug-in then depends on that one file, not on what the
+    plug-in imports. Empty if there is no such plug-in.
+    """
+    if name not in names(package):
+        return {}
+    (path,) = (p for f in _folders(package) if (p := Path(f, f"{name}.py")).is_file())
+    values: dict[str, Any] = {}
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.Assign):
+            with contextlib.suppress(ValueError):  # not a literal
+                value = ast.literal_eval(node.value)
+                for target in node.targets:
+                    values |= _assigned(target, value)
+    return values
+
+
+def _assigned(target: ast.expr, value: Any) -> dict[str, Any]:
+    """Name → value of an assignment to one name, or to several as in `LOW, HIGH = 0, 1`."""
+    if isinstance(target, ast.Name):
+        return {target.id: value}
+    if isinstance(target, ast.Tuple):
+        pairs = zip(target.elts, value, strict=True)
+        return {t.id: v for t, v in pairs if isinstance(t, ast.Name)}
+    return {}
+
+
+def _folders(package: str) -> list[str]:
+    """The folders of `tandem.<package>`. The package itself is not imported."""
+    spec = find_spec(f"tandem.{package}")
+    return list(spec.submodule_search_locations or ()) if spec else []

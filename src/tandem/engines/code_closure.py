@@ -15,8 +15,8 @@ When a stage ends, `tandem.core.provenance` compares the closure with the import
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
@@ -32,6 +32,8 @@ ALWAYS = (f"{PACKAGE}.core.determinism",)
 """Modules that every stage depends on: `tandem` uses them before it imports the stage's module."""
 PLUGIN_CALLS = {"registry.load", "plugin_field"}
 """Functions whose first argument is a package of plug-ins that are chosen by name."""
+READ_CALLS = {"registry.constants"}
+"""Functions that read the file of a plug-in without importing it: the closure has only the file."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Module:
     """Dotted names; `from a import b` gives both `a` and `a.b`."""
     plugin_packages: frozenset[str]
     """Packages whose plug-ins the file loads by name."""
+    read_packages: frozenset[str]
+    """Packages of whose plug-ins the file reads constants, without importing them."""
     strings: frozenset[str]
     """String constants, without docstrings and the values of `Literal` types."""
     digests: Mapping[str, str]
@@ -98,7 +102,16 @@ class Closures:
             pending = {name for module in closure.values() for name in module.imports}
             pending |= {name for name in plugins if name.rpartition(".")[2] in strings}
             pending = {name for name in pending - closure.keys() if self.module(name)}
-        return closure
+        return self._read_plugins(closure, strings) | closure
+
+    def _read_plugins(
+        self, closure: Mapping[str, Module], strings: Container[str]
+    ) -> dict[str, Module]:
+        """The named plug-ins whose constants the closure reads, without what they import."""
+        packages = {package for module in closure.values() for package in module.read_packages}
+        names = [(f"{PACKAGE}.{p}.{name}", name) for p in packages for name in self.plugins(p)]
+        plugins = {path: self.module(path) for path, name in names if name in strings}
+        return {name: replace(m, imports=frozenset()) for name, m in plugins.items() if m}
 
     def _module(self, name: str) -> Module | None:
         """The module of Tandem with this dotted name; None if there is none."""
@@ -129,7 +142,8 @@ class Closures:
         return Module(
             path=relative,
             imports=frozenset(name for node in nodes for name in _imports(node, package)),
-            plugin_packages=frozenset(name for node in nodes for name in _plugin_packages(node)),
+            plugin_packages=frozenset(p for node in nodes for p in _packages(node, PLUGIN_CALLS)),
+            read_packages=frozenset(p for node in nodes for p in _packages(node, READ_CALLS)),
             strings=frozenset(
                 node.value
                 for node in nodes
@@ -225,12 +239,12 @@ def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
         yield from ast.walk(node.slice)
 
 
-def _plugin_packages(node: ast.AST) -> Iterator[str]:
-    """The package from which an expression loads a plug-in by name."""
+def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
+    """The package of plug-ins that an expression names, if it is one of these calls."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]
-    if isinstance(first, ast.Constant) and ast.unparse(node.func) in PLUGIN_CALLS:
+    if isinstance(first, ast.Constant) and ast.unparse(node.func) in calls:
         yield str(first.value)
 
 

@@ -1,1 +1,1 @@
-"""Where numbers came from: the records of all stages as one graph, asked, audited, exported."""
+"""Lineage: the run records of all stages as one graph, to query, audit, sign and export."""

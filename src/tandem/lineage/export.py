@@ -1,10 +1,10 @@
-"""Write the lineage in a format that other tools read: one file a format in `exports`.
+"""Write the lineage in a format that other tools read. Each module of `exports` is a format.
 
     tandem lineage export prov            →  exports/prov/
     tandem lineage export croissant --to shared
 
-An export has no time but that of the records' commit, and no random id: the same records give the
-same bytes.
+An export contains no random id, and no time except that of the commit of the records: the same
+records give the same bytes.
 """
 
 from pathlib import Path
@@ -16,30 +16,34 @@ EXPORTS = Path("exports")
 
 
 def export(form: str, to: str = "") -> list[str]:
-    """Write the files of one format into the folder `to`, or into its own: exports/FORMAT.
+    """Write the files of one format.
 
-    Files of that name are replaced; the format's own folder then holds nothing else.
+    Existing files of the same names are replaced. In exports/FORMAT all other files are removed.
+
+    Args:
+        form: The format, as `ro-crate`.
+        to: The folder; the default is exports/FORMAT, or the folder that the format requires.
 
     Returns:
         The paths of the files.
 
     Raises:
-        UnknownName: there is no such format; the nearest is offered.
-        LineageError: there are no records, or they lack what the format needs.
+        UnknownName: there is no such format; the message suggests the closest name.
+        LineageError: there are no records, or the format needs something that they lack.
     """
     name = form.replace("-", "_")
     module = registry.load("lineage.exports", name)
-    own = EXPORTS / name
-    place = Path(to or getattr(module, "PLACE", own))
-    files = module.export(read(), Path(), place)
-    finals = [place / file for file in files]
+    default = EXPORTS / name
+    folder = Path(to or getattr(module, "FOLDER", default))
+    files = module.export(read(), Path(), folder)
+    finals = [folder / file for file in files]
     with io.atomic_outputs(*finals) as partials:
         for partial, content in zip(partials, files.values(), strict=True):
             if isinstance(content, str):
                 io.write_text(partial, content)
             else:
                 io.write_json(partial, content)
-    if place == own:
-        for path in {*own.iterdir()} - {*finals}:
+    if folder == default:
+        for path in {*default.iterdir()} - {*finals}:
             io.remove(path)
     return [str(final) for final in finals]

@@ -1,7 +1,6 @@
-"""What the records point at outside of themselves, by the names that the world knows it by.
+"""External identifiers of what the records refer to: purl, URL, digest, license, commit.
 
-A package has a purl, a pinned source a purl or an address and a digest, data an owner's license
-and citation, the whole a commit. Nothing is asked of the net: all is in params or in Git.
+They come from params and from Git; no network access is needed.
 """
 
 import re
@@ -21,55 +20,56 @@ from tandem.engines.code_closure import normalized
 from tandem.lineage.revisions import git
 from tandem.sources import DatasetInfo
 
-HASH = re.compile(r"[0-9a-f]{40}")
+COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
 class CommitInfo:
-    """A commit and when it was made, as Git knows it: the only clock that an export may read."""
+    """A commit and its time. Exports use no other time, so that they are reproducible."""
 
     commit: str
+    """The hash; empty if there is no commit."""
     time: str
     """ISO 8601, UTC."""
 
 
 NO_COMMIT = CommitInfo("", "1970-01-01T00:00:00+00:00")
-"""Where the records are in no commit: a time has to stand in some formats, and no clock may."""
+"""Used if the records are not committed, because some formats require a time."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A pinned source of data, weights or words."""
+    """A pinned source of data, weights or word lists."""
 
     name: str
     version: str = ""
     uri: str = ""
     digest: Mapping[str, str] = field(default_factory=dict)
-    """As in-toto has it: `sha256` of the one file, or `gitCommit` of a hub's repository."""
+    """As in in-toto: `sha256` of a file, or `gitCommit` of a repository on a hub."""
     license: str = ""
 
     @property
     def id(self) -> str:
-        """A name for it alone: where it is, with what it holds."""
+        """A unique identifier: the address, or a URN made of the digest."""
         return self.uri or ":".join(("urn", *min(self.digest.items(), default=("name", self.name))))
 
 
 def last_commit(root: Path, *paths: Path) -> CommitInfo:
-    """The last commit that touched `paths`, or any; NO_COMMIT if there is none."""
+    """The last commit that changed `paths`, or the last commit; NO_COMMIT if there is none."""
     try:
-        told = git("log", "-1", "--format=%H %ct", "--", *map(str, paths), root=root).split()
+        fields = git("log", "-1", "--format=%H %ct", "--", *map(str, paths), root=root).split()
     except LineageError:
         return NO_COMMIT
-    if not told:
+    if not fields:
         return NO_COMMIT
-    time = datetime.fromtimestamp(int(told[1]), tz=UTC).isoformat()
-    return CommitInfo(told[0].decode(), time)
+    time = datetime.fromtimestamp(int(fields[1]), tz=UTC).isoformat()
+    return CommitInfo(fields[0].decode(), time)
 
 
 def changes(root: Path) -> list[tuple[str, str]]:
-    """What differs from the last commit: Git's two letters for how (`??` if new), and the path."""
-    told = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", root=root)
-    entries = told.decode(errors="replace").split("\0")
+    """Uncommitted changes: the two letters of `git status` (`??` if untracked), and the path."""
+    status = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", root=root)
+    entries = status.decode(errors="replace").split("\0")
     return [(entry[:2], entry[3:]) for entry in entries if entry]
 
 
@@ -83,50 +83,52 @@ def purl(name: str, version: str) -> str:
 
 
 def sources(records: Iterable[RunRecord]) -> list[Source]:
-    """The pinned sources of `records`, each once, sorted by their ids."""
-    found = {source.id: source for record in records for source in map(_source, record.sources)}
-    return [found[key] for key in sorted(found)]
+    """The pinned sources of `records`, each once, sorted by id."""
+    by_id = {source.id: source for record in records for source in map(_source, record.sources)}
+    return [by_id[key] for key in sorted(by_id)]
 
 
 def _source(pin: Mapping[str, Any]) -> Source:
-    known = {key: value for key, value in pin.items() if isinstance(value, str)}
-    version, sha256 = known.get("version", ""), known.get("sha256", "")
-    revision, path = known.get("revision", ""), known.get("path", "")
+    fields = {key: value for key, value in pin.items() if isinstance(value, str)}
+    version, sha256 = fields.get("version", ""), fields.get("sha256", "")
+    revision, path = fields.get("revision", ""), fields.get("path", "")
     uri, digest = "", {"sha256": sha256} if sha256 else {}
-    if version and "name" in known:
-        checked = f"?checksum=sha256:{sha256}" if sha256 else ""  # it may be wheel or sdist
-        uri = purl(known["name"], version) + checked
+    if version and "name" in fields:
+        # The checksum tells the wheel and the sdist of a version apart.
+        checksum = f"?checksum=sha256:{sha256}" if sha256 else ""
+        uri = purl(fields["name"], version) + checksum
     elif revision:
-        kind = "datasets/" if "split" in known else ""  # only data has one
-        uri = f"https://huggingface.co/{kind}{path}/tree/{revision}"
-        key = "gitCommit" if HASH.fullmatch(revision) else "revision"
+        prefix = "datasets/" if "split" in fields else ""  # a model has no split
+        uri = f"https://huggingface.co/{prefix}{path}/tree/{revision}"
+        key = "gitCommit" if COMMIT_HASH.fullmatch(revision) else "revision"
         digest |= {key: revision}
-    name = known.get("name", "") if version else path or known.get("name", "")
-    return Source(name or sha256, version or revision, uri, digest, known.get("license", ""))
+    name = fields.get("name", "") if version else path or fields.get("name", "")
+    return Source(name or sha256, version or revision, uri, digest, fields.get("license", ""))
 
 
 def task_of(record: RunRecord) -> str:
-    """The task that a stage ran for: `intent` of `fetch@intent`."""
+    """The task of a stage: `intent` for `fetch@intent`."""
     return record.stage.partition("@")[2]
 
 
 def about(record: RunRecord) -> DatasetInfo | None:
-    """What a data card tells of the rows, from the params of the `fetch` that wrote it.
+    """Title, license, citation and limitations of the rows that a stage fetched.
 
-    None if the stage fetched no rows.
+    They come from the params of its source. None if the stage fetched no rows.
 
     Raises:
-        LineageError: its params are not those of any source known here.
+        LineageError: no source of this version of Tandem has such params.
     """
     settings = record.params.get(f"{task_of(record)}.fetch")
     if not isinstance(settings, Mapping) or not isinstance(settings.get("source"), Mapping):
         return None
-    given = settings["source"]
+    source = settings["source"]
     try:
-        module = registry.load("sources", str(given.get("kind")))
-        return cast(DatasetInfo, module.origin(module.Params.model_validate(given)).about)
+        module = registry.load("sources", str(source.get("kind")))
+        return cast(DatasetInfo, module.origin(module.Params.model_validate(source)).about)
     except (ValidationError, UnknownName) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(
-            f"the record of {record.stage} names a source that this Tandem cannot read: {problem}"
+            f"the record of {record.stage} has a source that this version of Tandem cannot read: "
+            f"{problem}"
         ) from None

@@ -1,9 +1,9 @@
-"""The records of a project as one graph: which stage made what out of what.
+"""The run records of a project as one graph of stages and artifacts.
 
     fetch@intent ── data/raw/intent ── clean@intent ── data/clean/intent ── …
 
-Every question and every export starts from this graph. It is built from reports/lineage alone, so
-it answers for any revision whose records are at hand, without DVC and without the data.
+All queries and exports use this graph. It is built from reports/lineage only, so it works for any
+revision that has records, without DVC and without the data.
 """
 
 import json
@@ -21,65 +21,71 @@ from tandem.core.provenance import Digest, RunRecord, folder_digest
 
 @dataclass(frozen=True)
 class Graph:
-    """Records by stage, in an order in which data flows, and who made what."""
+    """Records by stage, in topological order, with their artifacts."""
 
     records: Mapping[str, RunRecord]
     producers: Mapping[str, str]
     """Output path → the stage that wrote it."""
     needs: Mapping[str, Sequence[str]]
-    """Stage → the stages that wrote some of its inputs, sorted."""
+    """Stage → the stages that wrote any of its inputs, sorted."""
     consumers: Mapping[str, Sequence[str]]
-    """Stage → the stages that some of its outputs went into, sorted."""
+    """Stage → the stages that read any of its outputs, sorted."""
     inside: Mapping[str, Sequence[str]]
-    """Every output, and every folder above one → the outputs at or below it."""
+    """Each output, and each folder above one → the outputs at or below it."""
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Graph":
         """The graph of `records`.
 
         Raises:
-            LineageError: two records claim one stage or one output, or a stage is before itself.
+            LineageError: two records have the same stage or output, or there is a cycle.
         """
-        known: dict[str, RunRecord] = {}
-        makers: dict[str, str] = {}
+        by_stage: dict[str, RunRecord] = {}
+        producers: dict[str, str] = {}
         for record in records:
-            if record.stage in known:
-                raise LineageError(f"two records claim the stage {record.stage}: restore {RECORDS}")
-            known[record.stage] = record
+            if record.stage in by_stage:
+                raise LineageError(
+                    f"two records are of the stage {record.stage}: restore {RECORDS} from Git"
+                )
+            by_stage[record.stage] = record
             for path in record.outputs:
-                if path in makers:
-                    both = f"{makers[path]} and {record.stage}"
+                if path in producers:
                     raise LineageError(
-                        f"the records of {both} both claim {path}: restore {RECORDS}"
+                        f"the records of {producers[path]} and {record.stage} both have the output "
+                        f"{path}: restore {RECORDS} from Git"
                     )
-                makers[path] = record.stage
-        inside = _inside(makers)
+                producers[path] = record.stage
+
+        # A stage needs another if one of its inputs is at, below or around an output of the other.
+        inside = _inside(producers)
         needs = {
             name: sorted(
-                {makers[out] for path in known[name].inputs for out in _outs(path, inside)}
+                {producers[out] for path in by_stage[name].inputs for out in _outs(path, inside)}
             )
-            for name in sorted(known)
+            for name in sorted(by_stage)
         }
         try:
             order = list(TopologicalSorter(needs).static_order())
         except CycleError as error:
-            circle = " → ".join(error.args[1])
-            raise LineageError(f"the records run in a circle: {circle}: restore them") from None
-        feeds: dict[str, list[str]] = {name: [] for name in order}
+            cycle = " → ".join(error.args[1])
+            raise LineageError(
+                f"the records have a cycle, {cycle}: restore {RECORDS} from Git"
+            ) from None
+        consumers: dict[str, list[str]] = {name: [] for name in order}
         for name in sorted(needs):
-            for other in needs[name]:
-                feeds[other].append(name)
-        return cls({name: known[name] for name in order}, makers, needs, feeds, inside)
+            for needed in needs[name]:
+                consumers[needed].append(name)
+        return cls({name: by_stage[name] for name in order}, producers, needs, consumers, inside)
 
     def upstream(self, *stages: str) -> list[str]:
-        """`stages` and all that they depend on, in the order of the flow."""
-        return self._reached(stages, self.needs)
+        """`stages` and everything that they depend on, in topological order."""
+        return self._reachable(stages, self.needs)
 
     def downstream(self, *stages: str) -> list[str]:
-        """`stages` and all that depends on them, in the order of the flow."""
-        return self._reached(stages, self.consumers)
+        """`stages` and everything that depends on them, in topological order."""
+        return self._reachable(stages, self.consumers)
 
-    def _reached(self, stages: Iterable[str], edges: Mapping[str, Sequence[str]]) -> list[str]:
+    def _reachable(self, stages: Iterable[str], edges: Mapping[str, Sequence[str]]) -> list[str]:
         todo, seen = [*stages], set[str]()
         while todo:
             name = todo.pop()
@@ -89,22 +95,23 @@ class Graph:
         return [name for name in self.records if name in seen]
 
     def producers_of(self, path: str) -> list[str]:
-        """The stages that wrote what lies at, around or below `path`, in the order of flow."""
-        found = {self.producers[out] for out in _outs(path, self.inside)}
-        return [name for name in self.records if name in found]
+        """The stages that wrote an output at, below or around `path`, in topological order."""
+        names = {self.producers[out] for out in _outs(path, self.inside)}
+        return [name for name in self.records if name in names]
 
     def consumers_of(self, path: str) -> list[str]:
-        """The stages that read what lies at, around or below `path`, in the order of flow."""
+        """The stages that read an input at, below or around `path`, in topological order."""
         return [
             name
             for name, record in self.records.items()
-            if any(overlap(path, known) for known in record.inputs)
+            if any(overlap(path, read) for read in record.inputs)
         ]
 
     def expected_digest(self, path: str) -> Digest | None:
-        """What the stages that wrote `path` say lies there: a file, a folder or several outputs.
+        """The digest of `path` according to the records of the stages that wrote it.
 
-        None if no stage wrote it.
+        `path` is an output, a file or folder in one, or a folder above several. None if no stage
+        wrote it.
         """
         for around in (path, *map(str, PurePosixPath(path).parents)):
             if around in self.producers:
@@ -122,43 +129,43 @@ def read(root: Path = Path()) -> Graph:
     """The graph of the records in `root`/reports/lineage.
 
     Raises:
-        LineageError: there is none, or one is not a record.
+        LineageError: there are no records, or a file is not a record.
     """
     return Graph.of(parse(content, Path(path)) for path, content in contents(root).items())
 
 
 def contents(root: Path = Path()) -> dict[str, bytes]:
-    """Path → bytes of every record below `root`.
+    """Path → bytes of every record in `root`/reports/lineage.
 
     Raises:
-        LineageError: there is none.
+        LineageError: there are no records.
     """
-    found = files(root)
-    if not found:
-        raise LineageError(f"{RECORDS} holds no record: run `dvc repro` or `snakemake` first")
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
+    records = files(root)
+    if not records:
+        raise LineageError(f"{RECORDS} has no records: run `dvc repro` or `snakemake` first")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in records}
 
 
 def files(root: Path = Path()) -> list[Path]:
-    """The records below `root`, sorted, without what a killed run has left half-written."""
-    found = sorted((root / RECORDS).rglob("*.json"))
-    return [path for path in found if path.is_file() and not path.name.startswith(PARTIAL)]
+    """The files of records in `root`, sorted, without partial files that a killed run left."""
+    paths = sorted((root / RECORDS).rglob("*.json"))
+    return [path for path in paths if path.is_file() and not path.name.startswith(PARTIAL)]
 
 
 def parse(content: bytes, where: Path) -> RunRecord:
-    """The record in the bytes of a file.
+    """Parse the content of a record's file.
 
     Raises:
-        LineageError: they are not a record.
+        LineageError: `content` is not a record.
     """
     try:
-        listed = json.loads(content)
-        if not isinstance(listed, list) or len(listed) != 1:
+        value = json.loads(content)
+        if not isinstance(value, list) or len(value) != 1:
             raise ValueError("it is not a list with one object")
-        record = RunRecord.model_validate(listed[0])
+        record = RunRecord.model_validate(value[0])
         for path in (*record.inputs, *record.outputs):
             if not is_inside(path):
-                raise ValueError(f"it names {path!r}, which is not of the project")
+                raise ValueError(f"{path!r} is outside of the project")
     except (ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(f"{where} is not a record: {problem}; restore it from Git") from None
@@ -166,33 +173,33 @@ def parse(content: bytes, where: Path) -> RunRecord:
 
 
 def files_of(digest: Digest) -> Mapping[str, Digest]:
-    """The files of an output by name; a file alone has the empty name."""
+    """The files of an output by relative path; an output that is a file has the empty path."""
     return {"": digest} if digest.files is None else digest.files
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path stays in the project: a record may have been made by anybody."""
+    """Whether a path is inside the project. Records are not trusted: anybody may have made them."""
     return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 
 def is_own_file(pin: Mapping[str, Any]) -> bool:
-    """Whether a pin is of a file of the project's own, not of one inside a package."""
+    """Whether a pin is of a file of the project, not of a file inside a package."""
     path = pin.get("path")
     return isinstance(path, str) and "name" not in pin and is_inside(path)
 
 
 def describes_code(record: RunRecord) -> bool:
-    """Whether a stage only writes which code the other stages run."""
+    """Whether a stage only writes the digests of the code that other stages run."""
     return all(path.startswith(f"{CODE}/") for path in record.outputs)
 
 
 def record_of(stage: str) -> str:
-    """Where the record of a stage lies: reports/lineage/STAGE/TASK.json."""
+    """The path of a stage's record: reports/lineage/STAGE/TASK.json."""
     return f"{RECORDS}/{stage.replace('@', '/')}.json"
 
 
 def _part(folder: Digest, name: str) -> Digest | None:
-    """The file `name` of a folder, or the folder of that name in it."""
+    """The digest of the file or folder `name` in a folder."""
     files = files_of(folder)
     if name in files:
         return files[name]
@@ -201,12 +208,12 @@ def _part(folder: Digest, name: str) -> Digest | None:
 
 
 def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
-    """Every folder above an output, and the output itself → the outputs at or below it."""
-    found: dict[str, list[str]] = {}
+    """Each output, and each folder above one → the outputs at or below it."""
+    inside: dict[str, list[str]] = {}
     for out in outs:
         for above in (out, *map(str, PurePosixPath(out).parents)):
-            found.setdefault(above, []).append(out)
-    return found
+            inside.setdefault(above, []).append(out)
+    return inside
 
 
 def _outs(path: str, inside: Mapping[str, Sequence[str]]) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What Git knows: the files of a revision, and the commits that records came with."""
+"""Read Git: the files of a revision, and the commits that changed records."""
 
 import subprocess
 import tempfile
@@ -17,10 +17,11 @@ from tandem.core.paths import RECORDS
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit as people name it."""
+    """A commit, for display."""
 
     digest: str
     date: str
+    """YYYY-MM-DD."""
     title: str
 
     def __str__(self) -> str:
@@ -28,31 +29,33 @@ class Commit:
 
 
 FORMAT = "%H%x09%cs%x09%s"
+"""The fields of `Commit`, tab-separated, for `git log --format`."""
 
 
 def git(*arguments: str, root: Path = Path()) -> bytes:
-    """What a command of Git prints.
+    """The output of a Git command.
 
     Raises:
-        LineageError: it fails; its own first line says why.
+        LineageError: Git is not installed, or the command fails.
     """
     settings = ["-c", "core.quotepath=off", "-c", "log.showSignature=false"]
     try:
         command = ["git", *settings, *arguments]
-        done = subprocess.run(command, cwd=root, capture_output=True, check=False)
+        process = subprocess.run(command, cwd=root, capture_output=True, check=False)
     except FileNotFoundError:
-        raise LineageError("git is not installed, and this asks it: install it") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise LineageError(f"git {arguments[0]} failed: {said or 'no reason given'}")
-    return done.stdout
+        raise LineageError("git is not installed: lineage commands need it") from None
+    if process.returncode:
+        message = process.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise LineageError(f"git {arguments[0]} failed: {message or 'no reason given'}")
+    return process.stdout
 
 
 @contextmanager
 def files_of(revision: str) -> Iterator[Path]:
-    """A temporary folder with what Git has of a revision: code, params, locks, records, metrics.
+    """A temporary folder with the files that Git tracks in a revision.
 
-    A link is a file of its target's name there, so nothing outside is reached by one.
+    These are code, params, locks, records and metrics. A symbolic link becomes a regular file that
+    contains the path of its target, so that no file outside the folder is read through one.
 
     Raises:
         LineageError: there is no such revision.
@@ -60,10 +63,10 @@ def files_of(revision: str) -> Iterator[Path]:
     try:
         digest = git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     except LineageError as error:
-        raise LineageError(f"there is no revision {revision!r} here: {error}") from None
-    packed = git("archive", "--format=zip", digest.decode().strip())
+        raise LineageError(f"there is no revision {revision!r}: {error}") from None
+    archived = git("archive", "--format=zip", digest.decode().strip())
     with tempfile.TemporaryDirectory() as folder:
-        with zipfile.ZipFile(BytesIO(packed)) as archive:
+        with zipfile.ZipFile(BytesIO(archived)) as archive:
             for member in archive.infolist():
                 if not member.is_dir():
                     with archive.open(member) as source:
@@ -72,24 +75,24 @@ def files_of(revision: str) -> Iterator[Path]:
 
 
 def commits_of_records(root: Path = Path()) -> dict[str, Commit]:
-    """Record file → the commit that brought it here as it is, be it a merge; not if changed since.
+    """Record file → the last commit, or merge, on this branch that changed it.
 
-    Empty where there is no Git.
+    Records with uncommitted changes are left out. Empty outside of a Git repository.
     """
     try:
-        how = ("--first-parent", "-m", "--name-only", f"--format=%x00{FORMAT}")
-        log = git("log", *how, "--", str(RECORDS), root=root)
+        options = ("--first-parent", "-m", "--name-only", f"--format=%x00{FORMAT}")
+        log = git("log", *options, "--", str(RECORDS), root=root)
         changed = git("status", "--porcelain", "-z", "-uall", "--", str(RECORDS), root=root)
     except LineageError:
         return {}
-    found: dict[str, Commit] = {}
+    commits: dict[str, Commit] = {}
     for entry in log.decode(errors="replace").split("\0")[1:]:
-        told, *names = entry.strip().split("\n")
+        header, *names = entry.strip().split("\n")
         for name in filter(None, names):
-            found.setdefault(name, Commit(*told.split("\t", 2)))
+            commits.setdefault(name, Commit(*header.split("\t", 2)))
     for entry in changed.decode(errors="replace").split("\0"):
-        found.pop(entry[3:], None)
-    return found
+        commits.pop(entry[3:], None)
+    return commits
 
 
 def commits_between(first: str, last: str, path: str) -> list[Commit]:

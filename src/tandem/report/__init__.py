@@ -1,8 +1,9 @@
-"""From metrics to a summary, cards and a page: everything here is read, nothing is measured.
+"""Build the summary, the cards and the page from metrics files. Nothing is measured here.
 
-figures   metrics files → one flat, sorted list of figures
-views     figures and counts → what the page shows of a task
+scores    metrics files → one flat, sorted list of scores
+latency   benchmarks/latency.json, matched with the models that were evaluated
+views     scores and row counts → what the page shows of a task
 charts    loss curves, and scores against size and latency → SVG
-names     how metrics, variants and reasons are called and written
-render    views → HTML and Markdown, by the templates
+labels    titles of metrics and variants, and the format of numbers
+render    views → HTML and Markdown, through templates
 """

@@ -1,21 +1,23 @@
-"""Loss curves, and scores against what they cost, as SVG: the same numbers give the same bytes.
+"""Draw loss curves, and scores against size or latency, as SVG. Same numbers, same bytes.
 
-Matplotlib draws with marker colours, which become the page's own, so that a chart follows light
-and dark; fonts are the page's too.
+Matplotlib draws with marker colors, which are then replaced by the CSS variables of the page, so
+that a chart follows light and dark mode. Fonts are those of the page, too.
 """
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from tandem.report.views import Point
+
 INK, FAINT, FIRST, SECOND = "#010101", "#020202", "#030303", "#040404"
-COLOURS = {INK: "ink", FAINT: "faint", FIRST: "accent", SECOND: "second"}
+COLORS = {INK: "ink", FAINT: "faint", FIRST: "accent", SECOND: "second"}
 
 SETTINGS: dict[str, Any] = {
     "text.parse_math": False,
@@ -36,22 +38,26 @@ SETTINGS: dict[str, Any] = {
     "lines.linewidth": 1.8,
 }
 
-# Ids of parts are alike in every chart of the page; only those that are referred to are needed.
-ID = re.compile(r' id="(?![mp][0-9a-f]{10}")[^"]*"')
+# Matplotlib gives parts of every chart the same ids. Only ids that are referred to (markers and
+# clip paths) are kept, because ids must be unique on the page.
+UNUSED_ID = re.compile(r' id="(?![mp][0-9a-f]{10}")[^"]*"')
 
 
-def losses(path: Path) -> str:
-    """The loss curves in a CSV table with `step` and columns named …loss; empty if it has none."""
+def loss_chart(path: Path) -> str:
+    """The loss curves of a CSV table with a column `step` and columns whose names end in `loss`.
+
+    Empty if the table has no such column or no row.
+    """
     with path.open(newline="", encoding="utf-8") as file:
-        looks = list(csv.DictReader(file))
-    names = [name for name in (looks[0] if looks else {}) if name.endswith("loss")]
-    steps = [float(look["step"]) for look in looks]
-    columns = {name: [float(look[name]) for look in looks] for name in names}
+        rows = list(csv.DictReader(file))
+    names = [name for name in (rows[0] if rows else {}) if name.endswith("loss")]
+    steps = [float(row["step"]) for row in rows]
+    columns = {name: [float(row[name]) for row in rows] for name in names}
 
     def draw(axes: "Axes") -> None:
-        for (name, values), colour in zip(columns.items(), (SECOND, FIRST), strict=False):
+        for (name, values), color in zip(columns.items(), (SECOND, FIRST), strict=False):
             marker = "o" if len(steps) < 2 else None
-            axes.plot(steps, values, color=colour, label=name.replace("_", " "), marker=marker)
+            axes.plot(steps, values, color=color, label=name.replace("_", " "), marker=marker)
         validation = columns.get("validation_loss")
         if validation:
             best = min(range(len(steps)), key=validation.__getitem__)
@@ -63,14 +69,14 @@ def losses(path: Path) -> str:
     return _svg(draw) if names else ""
 
 
-def pareto_chart(points: Sequence[Any], cost: str, title: str) -> str:
-    """Score against cost: `points` have `name`, `cost`, `value`, `low`, `high`, `front`.
+def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -> str:
+    """A scatter plot of score against cost.
 
-    The Pareto front is filled and joined by steps: what lies beside it costs more for no more.
+    Points on the Pareto front are filled and joined by steps; hollow points are dominated.
     """
 
     def draw(axes: "Axes") -> None:
-        front = [point for point in points if point.front]
+        front = [point for point in points if point.on_front]
         axes.step(
             [point.cost for point in front],
             [point.value for point in front],
@@ -80,51 +86,57 @@ def pareto_chart(points: Sequence[Any], cost: str, title: str) -> str:
             linestyle="--",
         )
         for point in points:
-            ends = [[point.value - point.low], [point.high - point.value]] if point.low else None
+            interval = (
+                [[point.value - point.low], [point.high - point.value]]
+                if point.low is not None and point.high is not None
+                else None
+            )
             axes.errorbar(
                 [point.cost],
                 [point.value],
-                yerr=ends,
+                yerr=interval,
                 fmt="o",
-                color=FIRST if point.front else SECOND,
-                markerfacecolor=FIRST if point.front else "none",
+                color=FIRST if point.on_front else SECOND,
+                markerfacecolor=FIRST if point.on_front else "none",
                 elinewidth=1.0,
                 capsize=3,
             )
-            # above the front, below what it beats: near ones are told apart
-            offset = (7, 4 if point.front else -12)
-            axes.annotate(point.name, (point.cost, point.value), offset, textcoords="offset points")
+            # Names of front points are above, others below, so that near ones stay readable.
+            offset = (7, 4 if point.on_front else -12)
+            axes.annotate(
+                point.variant, (point.cost, point.value), offset, textcoords="offset points"
+            )
         axes.set_xlim(0, 1.25 * max(point.cost for point in points))
-        axes.set_xlabel(cost)
-        axes.set_ylabel(title)
+        axes.set_xlabel(cost_label)
+        axes.set_ylabel(score_label)
 
     return _svg(draw) if points else ""
 
 
-def _svg(draw: Any) -> str:
-    """An inline SVG that `draw` filled."""
+def _svg(draw: Callable[["Axes"], None]) -> str:
+    """An inline SVG of what `draw` puts on the axes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    settings: dict[Any, Any] = {**mpl.rcParamsDefault, **SETTINGS}  # whatever the user's own say
+    # Start from matplotlib's defaults: the user's matplotlibrc must not change the bytes.
+    settings: dict[Any, Any] = {**mpl.rcParamsDefault, **SETTINGS}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(4.4, 2.7), layout="constrained")
         draw(figure.add_subplot())
         stream = io.StringIO()
-        bare: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        no_metadata: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         canvas: Any = FigureCanvasSVG(figure)
-        canvas.print_svg(stream, metadata=bare)
-    return _use_page_colors(stream.getvalue().splitlines())
+        canvas.print_svg(stream, metadata=no_metadata)
+    return _use_page_colors("\n".join(stream.getvalue().splitlines()))
 
 
-def _use_page_colors(lines: Iterable[str]) -> str:
-    """What stands between prologue and end, without ids and background, in the page's colours."""
-    text = "\n".join(lines)
-    text = ID.sub("", text[text.index("<svg") :])
+def _use_page_colors(text: str) -> str:
+    """Matplotlib's SVG without prologue, unused ids and background, in the colors of the page."""
+    text = UNUSED_ID.sub("", text[text.index("<svg") :])
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"(<svg) [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'\1 \2 aria-hidden="true">', text)
     text = text.replace("fill: #ffffff", "fill: none")
-    for marker, name in COLOURS.items():
+    for marker, name in COLORS.items():
         text = text.replace(marker, f"var(--{name})")
     return text

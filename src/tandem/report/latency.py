@@ -1,9 +1,9 @@
-"""What benchmarks/latency.py measured, and which of it is of the models that were evaluated.
+"""Latencies that benchmarks/latency.py measured, matched with the models that were evaluated.
 
-No stage makes the file, so what stands in it is checked here.
+No stage writes the file, so its form is checked here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,46 +11,50 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tandem.core.errors import StageError
 from tandem.core.schema import StrictModel
-
-Metrics = Mapping[str, Mapping[str, Any]]
+from tandem.report.scores import EVALUATE, Metrics, of
 
 
 class Scenario(StrictModel):
-    """A variant's speed with texts that come alone, or in batches."""
+    """The speed of a variant with single texts or with batches."""
 
     milliseconds_per_row: float
     speedup: float
-    """By how much faster than the fp32 base: the median over the rounds, between the two ends."""
+    """Over the fp32 base: the median of all rounds, between `low` and `high`."""
     low: float
     high: float
 
 
 class Entry(StrictModel):
-    """One variant: of which weights, or made of which base's, and then with which scores."""
+    """A measured variant: weights that a stage wrote, or a graph that was made from the base.
+
+    A graph comes with its scores, because no stage evaluates it.
+    """
 
     single: Scenario
     batch: Scenario
     weights_sha256: str | None = None
+    """Of the weights that were measured."""
     of_sha256: str | None = None
+    """Of the base that the graph was made from."""
     scores: dict[str, Any] | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _consistent(self) -> Self:
         if (self.weights_sha256 is None) == (self.of_sha256 is None):
             raise ValueError("needs either weights_sha256 or of_sha256")
         if (self.scores is None) != (self.of_sha256 is None):
-            raise ValueError("of_sha256 and scores stand together")
+            raise ValueError("of_sha256 and scores must be given together")
         return self
 
-    def current(self, metrics: Metrics, task: str, variant: str) -> bool:
-        """Whether what was measured are the weights that were evaluated, or was made of them."""
-        name = f"{task}-{variant if self.of_sha256 is None else 'base'}"
-        found = metrics.get("evaluate", {}).get(name, {}).get("weights_sha256")
-        return bool(found == (self.of_sha256 or self.weights_sha256))
+    def is_current(self, metrics: Metrics, task: str, variant: str) -> bool:
+        """Whether the measured weights, or the base of the graph, are those in `metrics`."""
+        evaluated = variant if self.of_sha256 is None else "base"
+        digest = of(metrics, EVALUATE, f"{task}-{evaluated}").get("weights_sha256")
+        return bool(digest == (self.of_sha256 or self.weights_sha256))
 
 
 class Latencies(BaseModel):
-    """The file: what it was measured on, and `{TASK: {VARIANT: Entry}}` beside it."""
+    """The file: the machine of the measurement, and `{TASK: {VARIANT: Entry}}`."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, dict[str, Entry]] = Field(init=False)
@@ -58,17 +62,17 @@ class Latencies(BaseModel):
     machine: dict[str, str | int | bool] = {}
 
     def entries(self, tasks: Sequence[str]) -> Iterator[tuple[str, str, Entry]]:
-        """Task, variant and entry, of `tasks` alone."""
+        """Task, variant and entry, for `tasks` only."""
         for task in tasks:
             for variant, entry in (self.__pydantic_extra__ or {}).get(task, {}).items():
                 yield task, variant, entry
 
 
 def load(path: Path) -> Latencies:
-    """What the file holds; nothing, if it is missing.
+    """The content of the file; empty if the file is missing.
 
     Raises:
-        StageError: it is not what benchmarks/latency.py writes.
+        StageError: the file does not have the form that benchmarks/latency.py writes.
     """
     if not path.exists():
         return Latencies()
@@ -79,25 +83,25 @@ def load(path: Path) -> Latencies:
         where = ".".join(str(part) for part in first["loc"])
         problem = f"{where}: {first['msg']}" if where else first["msg"]
         raise StageError(
-            f"{path} cannot be read ({problem}): `make bench` writes it anew"
+            f"{path} cannot be read ({problem}): write it again with `make bench`"
         ) from None
 
 
-def with_graphs(metrics: Metrics, measured: Latencies, tasks: Sequence[str]) -> dict[str, Any]:
-    """`metrics`, and beside them the scores of graphs made of the bases evaluated there."""
-    evaluated = dict(metrics.get("evaluate", {}))
-    for task, variant, entry in measured.entries(tasks):
-        if entry.scores is not None and entry.current(metrics, task, variant):
+def with_graphs(metrics: Metrics, latencies: Latencies, tasks: Sequence[str]) -> Metrics:
+    """`metrics` with the scores of graphs that were made from the evaluated bases."""
+    evaluated = dict(metrics.get(EVALUATE, {}))
+    for task, variant, entry in latencies.entries(tasks):
+        if entry.scores is not None and entry.is_current(metrics, task, variant):
             evaluated.setdefault(f"{task}-{variant}", entry.scores)
-    return {**metrics, "evaluate": evaluated}
+    return {**metrics, EVALUATE: evaluated}
 
 
 def speeds(
-    measured: Latencies, metrics: Metrics, tasks: Sequence[str]
+    latencies: Latencies, metrics: Metrics, tasks: Sequence[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """Each entry by task and variant, with whether it is `current`."""
+    """Task and variant → the entry as a mapping, with whether it is `current`."""
     return {
         (task, variant): entry.model_dump(exclude_none=True)
-        | {"current": entry.current(metrics, task, variant)}
-        for task, variant, entry in measured.entries(tasks)
+        | {"current": entry.is_current(metrics, task, variant)}
+        for task, variant, entry in latencies.entries(tasks)
     }

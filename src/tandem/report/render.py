@@ -1,4 +1,4 @@
-"""Views → HTML and Markdown. Everything from outside is escaped: only our own SVG is not."""
+"""Render views as HTML and Markdown. All text is escaped, except the SVG that Tandem draws."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,30 +13,43 @@ from tandem.report.views import Size, View
 
 
 def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
-    """The page, one file without a script or anything to load."""
+    """The page: one HTML file that runs no script and loads nothing.
+
+    Args:
+        views: The tasks, in the order of the page.
+        machine: What the latencies were measured on.
+    """
     style = resources.files("tandem.report").joinpath("templates/style.css").read_text("utf-8")
-    drawn = [
+    marked_up = [
         replace(view, charts={name: Markup(svg) for name, svg in view.charts.items()})  # noqa: S704
         for view in views
     ]
     template = _environment().get_template("page.html.j2")
-    return template.render(views=drawn, machine=machine, style=Markup(style))  # noqa: S704
+    return template.render(views=marked_up, machine=machine, style=Markup(style))  # noqa: S704
 
 
 def data_card(view: View, fetched: Mapping[str, Any]) -> str:
-    """A task's data: where its rows went, what they are of."""
+    """The card of a task's data: rows per step, and the counts in the metrics of `fetch`."""
     return _environment().get_template("data_card.md.j2").render(view=view, fetched=fetched)
 
 
 def model_card(view: View, size: Size, trained: Mapping[str, Any]) -> str:
-    """A variant's card, its scores as the hub's model index ahead."""
-    marks = [(p, m) for p in view.panels for m in p.marks if m.figure.variant == size.variant]
+    """The card of a variant, with its scores in the front matter as a model index.
+
+    Args:
+        view: The task.
+        size: The variant.
+        trained: The metrics of its training; empty for a variant that was made from the base.
+    """
+    marks = [(p, m) for p in view.panels for m in p.marks if m.score.variant == size.variant]
     template = _environment().get_template("model_card.md.j2")
-    head = Markup(_index(view, size))  # noqa: S704
-    return template.render(view=view, size=size, marks=marks, trained=trained, head=head)
+    front_matter = Markup(_front_matter(view, size))  # noqa: S704
+    return template.render(
+        view=view, size=size, marks=marks, trained=trained, front_matter=front_matter
+    )
 
 
-def _index(view: View, size: Size) -> str:
+def _front_matter(view: View, size: Size) -> str:
     """The card's metadata, as YAML: https://huggingface.co/docs/hub/model-cards."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -47,19 +60,19 @@ def _index(view: View, size: Size) -> str:
             dataset_name=f"Tandem {view.task}, test rows",
             dataset_split="test",
             metric_type=panel.metric,
-            metric_name=panel.name.title,
-            metric_value=mark.figure.value,
+            metric_name=panel.label.title,
+            metric_value=mark.score.value,
         )
         for panel in view.panels
         for mark in panel.marks
-        if mark.figure.variant == size.variant
+        if mark.score.variant == size.variant
     ]
     name = f"tandem-{view.task}-{size.variant}"
     return str(ModelCardData(model_name=name, eval_results=results).to_yaml())
 
 
 def _environment() -> Environment:
-    found = Environment(
+    environment = Environment(
         loader=PackageLoader("tandem.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -67,6 +80,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.filters["number"] = labels.number
-    found.filters["cell"] = lambda text: str(text).replace("|", "/").replace("\n", " ")
-    return found
+    environment.filters["number"] = labels.number
+    environment.filters["cell"] = lambda text: str(text).replace("|", "/").replace("\n", " ")
+    return environment

@@ -1,7 +1,8 @@
-"""Metrics files → one flat, sorted list of figures.
+"""Read reports/metrics into one flat, sorted list of scores.
 
-Whatever is `{"value": …}` or a plain number in a file becomes a figure; its metric is the path of
-keys to it. So a stage that writes a new metric is in the report without a change here.
+Every `{"value": …}` and every plain number in a metrics file is a score; its metric is the path of
+keys to it. A stage that writes a new metric therefore needs no change here. No other module of the
+report names a stage.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,20 +13,29 @@ from typing import Any
 from tandem.core.io import read_json
 from tandem.core.params import ProjectParams
 
-EFFECT = "augmentation-effect"
-INTERMEDIATE = ("reward", "judge", "align", EFFECT)
+FETCH, TRAIN = "fetch", "train"
+DATA_STAGES = (FETCH, "clean", "split", "augment")
+"""Stages that count rows, in the order in which data flows."""
+EVALUATE, BASELINE = "evaluate", "baseline"
+"""Stages that score variants on the test rows."""
+SEEDS = "seeds"
+ABLATION = "augmentation-ablation"
+REWARD, JUDGE, ALIGN, COMPARISON = "reward", "judge", "align", "evaluate-preferences"
+INTERMEDIATE = (REWARD, JUDGE, ALIGN, ABLATION)
+"""Stages that score on validation rows."""
 ONNX = "onnx"
-"""A variant that benchmarks/latency.py makes and scores, where no stage does."""
+"""A variant that no stage writes: benchmarks/latency.py converts and scores it."""
 KEYS = ("value", "low", "high", "n", "seed")
 
 Metrics = dict[str, dict[str, Any]]
+"""Stage → TASK or TASK-VARIANT → the content of the metrics file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One number: of which task, variant and metric, between which ends, over how many rows.
+    """One number of a variant, with its interval and the number of rows or pairs it is over.
 
-    Where a number is counted, not estimated, it has no ends, `n` or `seed`.
+    A number that was counted, not estimated, has no interval, `n` or `seed`.
     """
 
     stage: str
@@ -38,89 +48,106 @@ class Score:
     n: int | None = None
     seed: int | None = None
 
+    @property
+    def on_test_rows(self) -> bool:
+        """Whether it is a score of a variant or baseline on the test rows."""
+        return self.stage in (EVALUATE, BASELINE) and self.n is not None
+
 
 def load(root: Path, project: ProjectParams) -> Metrics:
-    """All metrics under `root` (reports/metrics): by stage, then by TASK or TASK-VARIANT.
+    """All metrics files below `root` (reports/metrics).
 
-    Spreads of tasks that are no longer trained with several seeds are left out.
+    Spreads across seeds are left out for tasks that params no longer train with several seeds.
     """
-    found: Metrics = {}
+    metrics: Metrics = {}
     for path in sorted(root.rglob("*.json")):
         stage = path.parent.relative_to(root).as_posix()
-        found.setdefault(stage, {})[path.stem] = read_json(path)
-    spreads = found.get("seeds", {})
-    found["seeds"] = {task: spreads[task] for task in project.seeds if task in spreads}
-    return found
+        metrics.setdefault(stage, {})[path.stem] = read_json(path)
+    spreads = metrics.get(SEEDS, {})
+    metrics[SEEDS] = {task: spreads[task] for task in project.seeds if task in spreads}
+    return metrics
+
+
+def of(metrics: Metrics, stage: str, name: str) -> Mapping[str, Any]:
+    """The content of one metrics file; `name` is TASK or TASK-VARIANT. Empty if there is none."""
+    content: Mapping[str, Any] = metrics.get(stage, {}).get(name, {})
+    return content
 
 
 def gather(metrics: Metrics, project: ProjectParams) -> list[Score]:
-    """Every figure of the project's tasks and variants, sorted.
+    """Every score of the project's tasks and variants, sorted.
 
-    A file of a task or method that is no longer in params is left out.
+    Files of tasks and methods that are no longer in params are left out.
     """
-    found = [
-        figure
+    scores = [
+        score
         for task in project.tasks
         for stage, variant, content in _sources(metrics, task, project)
-        for figure in _figures((stage, task, variant), "", content)
+        for score in _scores((stage, task, variant), "", content)
     ]
-    return sorted(found, key=lambda f: (f.task, f.variant, f.metric, f.stage))
+    return sorted(scores, key=lambda s: (s.task, s.variant, s.metric, s.stage))
 
 
-def summary(figures: Sequence[Score]) -> list[dict[str, Any]]:
-    """The figures as the rows of reports/summary.json, sorted by task, variant and metric.
+def summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """The scores as the rows of reports/summary.json, sorted by task, variant and metric.
 
-    What was measured on validation rows, on the way, has its stage before its metric.
+    Metrics on validation rows are prefixed with their stage.
     """
     rows = [
         {
-            "task": figure.task,
-            "variant": figure.variant,
-            "metric": f"{figure.stage}/{figure.metric}"
-            if figure.stage in INTERMEDIATE
-            else figure.metric,
-            **{key: getattr(figure, key) for key in KEYS},
+            "task": score.task,
+            "variant": score.variant,
+            "metric": f"{score.stage}/{score.metric}"
+            if score.stage in INTERMEDIATE
+            else score.metric,
+            **{key: getattr(score, key) for key in KEYS},
         }
-        for figure in figures
+        for score in scores
     ]
     return sorted(rows, key=lambda row: (row["task"], row["variant"], row["metric"]))
 
 
 def variants(task: str, project: ProjectParams) -> list[str]:
-    """The variants of a task's model, as the evaluate stages name them."""
+    """The variants of a task's model that stages evaluate."""
     return ["base", *(["aligned"] if task in project.preferences else []), *project.methods]
 
 
 def _sources(
     metrics: Metrics, task: str, project: ProjectParams
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Stage, variant and content, wherever a task's scores stand."""
+    """Stage, variant and content of everything that holds scores of a task."""
     for variant in dict.fromkeys([*variants(task, project), ONNX]):
-        yield "evaluate", variant, metrics.get("evaluate", {}).get(f"{task}-{variant}", {})
-    for name, content in metrics.get("baseline", {}).get(task, {}).items():
-        yield "baseline", name if name == "human" else f"baseline/{name}", content
+        yield EVALUATE, variant, of(metrics, EVALUATE, f"{task}-{variant}")
+    for name, content in of(metrics, BASELINE, task).items():
+        yield BASELINE, name if name == "human" else f"baseline/{name}", content
     if task in project.augmentation_ablation:
-        for name, content in metrics.get(EFFECT, {}).get(task, {}).items():
-            yield EFFECT, f"augmentation/{name}", content
+        for name, content in of(metrics, ABLATION, task).items():
+            yield ABLATION, f"augmentation/{name}", content
     if task in project.preferences:
-        for judge in ("reward", "judge"):
-            yield judge, judge, metrics.get(judge, {}).get(task, {})
-        for stage in ("align", "evaluate-preferences"):
-            for name, content in metrics.get(stage, {}).get(task, {}).items():
+        for stage in (REWARD, JUDGE):
+            yield stage, stage, of(metrics, stage, task)
+        for stage in (ALIGN, COMPARISON):
+            for name, content in of(metrics, stage, task).items():
                 if isinstance(content, dict):
                     yield stage, "baseline/vader" if name == "vader" else name, content
                 else:
                     yield stage, "aligned", {name: content}
 
 
-def _figures(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Score]:
-    """The figures inside `content`, which stands under the keys of `path`."""
+def _scores(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Score]:
+    """The scores in `content`, the value under the keys `path` of a metrics file.
+
+    Args:
+        where: Stage, task and variant.
+        path: Keys joined by slashes.
+        content: Any value of JSON.
+    """
     stage, task, variant = where
     if isinstance(content, dict) and "value" in content:
-        known: dict[str, Any] = {key: content.get(key) for key in KEYS}
-        yield Score(stage=stage, task=task, variant=variant, metric=path, **known)
+        values: dict[str, Any] = {key: content.get(key) for key in KEYS}
+        yield Score(stage=stage, task=task, variant=variant, metric=path, **values)
     elif isinstance(content, dict):
         for key in sorted(content):
-            yield from _figures(where, f"{path}/{key}" if path else key, content[key])
+            yield from _scores(where, f"{path}/{key}" if path else key, content[key])
     elif isinstance(content, int | float) and not isinstance(content, bool):
         yield Score(stage=stage, task=task, variant=variant, metric=path, value=content)

@@ -1,56 +1,71 @@
-"""Figures and counts → what the page and the cards show of a task, ready to be laid out."""
+"""Turn scores and row counts into what the page and the cards show of a task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tandem.preferences.labels import MetricLabel
 from tandem.report import labels
-from tandem.report.scores import EFFECT, Metrics, Score
+from tandem.report.scores import (
+    ABLATION,
+    COMPARISON,
+    DATA_STAGES,
+    EVALUATE,
+    SEEDS,
+    Metrics,
+    Score,
+    of,
+)
 
-MODELS, BASELINES, HUMAN = "model", "baseline", "human"
+MODEL, BASELINE, HUMAN = "model", "baseline", "human"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One figure on a scale from 0 to 100; `best` of all but humans."""
+    """One score in a panel; `x`, `x_low` and `x_high` are percentages of the panel's width."""
 
-    figure: Score
+    score: Score
     name: str
-    about: str
+    label: str
     kind: str
+    """model, baseline or human."""
     text: str
-    ends: str
-    at: float
-    start: float
-    stop: float
+    """The value, formatted."""
+    interval: str
+    x: float
+    x_low: float
+    x_high: float
     best: bool
+    """Whether no other model or baseline is better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """All variants under one metric, models first; `reference` is the best baseline's place."""
+    """All variants under one metric, models first."""
 
     metric: str
-    name: labels.MetricLabel
+    label: MetricLabel
     marks: list[Mark]
     reference: float | None
+    """The `x` of the best baseline."""
     scale: tuple[str, str]
+    """The lowest and the highest value on the scale, formatted."""
 
     @property
     def title(self) -> str:
-        """The metric's title, and the part of the rows or the judge that it is of."""
+        """The metric's title, with the slice or the judge that it is restricted to."""
         part = self.metric.partition("/")[2]
-        return f"{self.name.title}, {part}" if part else self.name.title
+        return f"{self.label.title}, {part}" if part else self.label.title
 
     @property
     def single(self) -> bool:
-        """Whether there is nothing to compare."""
+        """Whether there is only one mark, so nothing to compare."""
         return len(self.marks) == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of the data: its rows by part, and those it dropped, by reason."""
+    """One step of data preparation: its rows by part, and the rows it dropped by reason."""
 
     title: str
     parts: dict[str, int]
@@ -58,16 +73,15 @@ class Step:
 
     @property
     def rows(self) -> int:
-        """Of all parts."""
+        """The rows of all parts."""
         return sum(self.parts.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """A variant's weights, its score, and, where measured, its speed."""
+    """The size of a variant's weights, its score and, if it was measured, its speed."""
 
     variant: str
-    name: str
     megabytes: float
     parameters: int | None
     value: float
@@ -77,31 +91,35 @@ class Size:
 
     @property
     def published(self) -> bool:
-        """Whether a stage wrote these weights; what brings scores along was made to be measured."""
+        """Whether a stage wrote these weights; a graph made by the benchmark has own scores."""
         return "scores" not in (self.latency or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A variant's cost and score; `front` if no other variant is better in one, worse in none."""
+    """The cost and the score of a variant.
 
-    name: str
+    It is on the front if no other variant is better in one of them and at least equal in the other.
+    """
+
+    variant: str
     cost: float
     value: float
     low: float | None
     high: float | None
-    front: bool
+    on_front: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How far a metric spreads when the model is trained anew with other seeds."""
+    """How much a metric varies between trainings with different seeds."""
 
     title: str
     decimals: int
     mean: float
     deviation: float
     values: dict[str, float]
+    """Seed → score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +129,7 @@ class View:
     task: str
     panels: list[Panel] = field(default_factory=list)
     domains: list[Panel] = field(default_factory=list)
-    effects: list[Panel] = field(default_factory=list)
+    ablation: list[Panel] = field(default_factory=list)
     preferences: list[Panel] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
     pareto_points: dict[str, list[Point]] = field(default_factory=dict)
@@ -119,95 +137,110 @@ class View:
     steps: list[Step] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     charts: dict[str, str] = field(default_factory=dict)
+    """Name → SVG: loss curves by stage, Pareto charts by cost."""
 
 
-def kind(variant: str) -> str:
-    """Whether a variant is a model, a baseline or people."""
+def variant_kind(variant: str) -> str:
+    """`model`, `baseline` or `human`."""
     if variant == HUMAN:
         return HUMAN
-    return BASELINES if variant.startswith("baseline/") else MODELS
+    return BASELINE if variant.startswith("baseline/") else MODEL
 
 
-def panel(metric: str, figures: Sequence[Score]) -> Panel:
-    """The figures of one metric on one scale; the best of models and baselines is marked."""
-    name = labels.metric(metric)
-    sign = name.better
-    can_win = bool(sign) and len(figures) > 1
-    best = max((sign * f.value for f in figures if f.variant != HUMAN), default=None)
-    edges = [e for f in figures for e in (f.value, f.low, f.high) if e is not None]
+def variant_rank(variant: str) -> int:
+    """The trained model first, then models made from it, baselines, and human raters."""
+    kinds = (MODEL, BASELINE, HUMAN)
+    return 0 if variant == "base" else kinds.index(variant_kind(variant)) + 1
+
+
+def panel(metric: str, scores: Sequence[Score]) -> Panel:
+    """The scores of one metric on one scale."""
+    label = labels.metric(metric)
+    sign = label.direction
+    has_best = bool(sign) and len(scores) > 1
+    best = max((sign * s.value for s in scores if s.variant != HUMAN), default=None)
+    edges = [edge for s in scores for edge in (s.value, s.low, s.high) if edge is not None]
     low, width = min(edges), (max(edges) - min(edges)) or 1.0
 
-    def place(value: float | None, default: float) -> float:
-        """In percent; 4 on either side are left for the dots."""
+    def percent(value: float | None, default: float) -> float:
+        # A margin of 4 on either side leaves room for the dots.
         return round(4 + 92 * ((default if value is None else value) - low) / width, 2)
 
     marks = [
         Mark(
-            figure=f,
-            name=f.variant.removeprefix("baseline/").removeprefix("augmentation/"),
-            about=labels.VARIANTS.get(f.variant, ""),
-            kind=kind(f.variant),
-            text=labels.number(f.value, name.decimals),
-            ends="" if f.low is None else _ends(f, name.decimals),
-            at=place(f.value, f.value),
-            start=place(f.low, f.value),
-            stop=place(f.high, f.value),
-            best=can_win and f.variant != HUMAN and sign * f.value == best,
+            score=s,
+            name=s.variant.removeprefix("baseline/").removeprefix("augmentation/"),
+            label=labels.variant(s.variant),
+            kind=variant_kind(s.variant),
+            text=labels.number(s.value, label.decimals),
+            interval=_interval(s, label.decimals),
+            x=percent(s.value, s.value),
+            x_low=percent(s.low, s.value),
+            x_high=percent(s.high, s.value),
+            best=has_best and s.variant != HUMAN and sign * s.value == best,
         )
-        for f in sorted(figures, key=lambda f: (order(f.variant), -sign * f.value, f.variant))
+        for s in sorted(scores, key=lambda s: (variant_rank(s.variant), -sign * s.value, s.variant))
     ]
-    beaten = [mark for mark in marks if mark.kind == BASELINES]
-    reference = max(beaten, key=lambda mark: sign * mark.figure.value).at if beaten else None
-    scale = (labels.number(low, name.decimals), labels.number(low + width, name.decimals))
-    return Panel(metric=metric, name=name, marks=marks, reference=reference, scale=scale)
+    baselines = [mark for mark in marks if mark.kind == BASELINE]
+    reference = max(baselines, key=lambda mark: sign * mark.score.value).x if baselines else None
+    scale = (labels.number(low, label.decimals), labels.number(low + width, label.decimals))
+    return Panel(metric=metric, label=label, marks=marks, reference=reference, scale=scale)
 
 
-def order(variant: str) -> int:
-    """The trained model first, then what was made of it, baselines, people."""
-    return 0 if variant == "base" else (MODELS, BASELINES, HUMAN).index(kind(variant)) + 1
+def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
+    """Metrics in the order of their stems in `order`, then those that it lacks, by name."""
+    rank = {name: index for index, name in enumerate(order)}
+
+    def key(metric: str) -> tuple[int, str, str]:
+        stem = metric.partition("/")[0]
+        return rank.get(stem, len(rank)), stem, metric
+
+    return sorted(metrics, key=key)
 
 
-def panels(figures: Sequence[Score]) -> list[Panel]:
-    """A panel for each metric of the figures, in the page's order."""
+def panels(scores: Sequence[Score], order: Sequence[str]) -> list[Panel]:
+    """One panel for each metric of the scores."""
     by_metric: dict[str, list[Score]] = {}
-    for figure in figures:
-        by_metric.setdefault(figure.metric, []).append(figure)
-    ranked = sorted(by_metric, key=lambda metric: (labels.rank(metric.partition("/")[0]), metric))
-    return [panel(metric, by_metric[metric]) for metric in ranked]
-
-
-def main_metric(figures: Sequence[Score]) -> str:
-    """The first by rank of the metrics of `figures`; or ""."""
-    return min((figure.metric for figure in figures), key=labels.rank, default="")
+    for score in scores:
+        by_metric.setdefault(score.metric, []).append(score)
+    return [panel(metric, by_metric[metric]) for metric in sort_metrics(by_metric, order)]
 
 
 def sizes(
-    task: str, figures: Sequence[Score], metric: str, latencies: Mapping[tuple[str, str], Any]
+    task: str, scores: Sequence[Score], metric: str, speeds: Mapping[tuple[str, str], Any]
 ) -> list[Size]:
-    """Weights, score and speed of each variant that has all of the first two."""
+    """Size, score and speed of each variant that has a size and a score under `metric`."""
     by_variant: dict[str, dict[str, Score]] = {}
-    for figure in figures:
-        by_variant.setdefault(figure.variant, {})[figure.metric] = figure
+    for score in scores:
+        by_variant.setdefault(score.variant, {})[score.metric] = score
     return [
         Size(
             variant=variant,
-            name=variant,
-            megabytes=known["size_bytes"].value / 1e6,
-            parameters=int(known["parameters"].value) if "parameters" in known else None,
-            value=known[metric].value,
-            low=known[metric].low,
-            high=known[metric].high,
-            latency=latencies.get((task, variant)),
+            megabytes=by_metric["size_bytes"].value / 1e6,
+            parameters=int(by_metric["parameters"].value) if "parameters" in by_metric else None,
+            value=by_metric[metric].value,
+            low=by_metric[metric].low,
+            high=by_metric[metric].high,
+            latency=speeds.get((task, variant)),
         )
-        for variant, known in sorted(by_variant.items(), key=lambda item: (order(item[0]), item[0]))
-        if "size_bytes" in known and metric in known
+        for variant, by_metric in sorted(
+            by_variant.items(), key=lambda item: (variant_rank(item[0]), item[0])
+        )
+        if "size_bytes" in by_metric and metric in by_metric
     ]
 
 
-def pareto_points(sizes: Sequence[Size], better: int) -> dict[str, list[Point]]:
-    """What a score costs in megabytes and in milliseconds a text, where variants can be compared.
+def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point]]:
+    """Scores against megabytes and against milliseconds per text, where variants can be compared.
 
-    `better` is 1 where more is better, else -1. A latency of other weights is left out.
+    Latencies of other weights than those evaluated are left out.
+
+    Args:
+        sizes: The variants.
+        direction: 1 if a higher score is better, else -1.
+
+    Returns:
+        `size` and `latency` → points; a cost that fewer than two variants have is left out.
     """
     costs = {
         "size": {size.variant: size.megabytes for size in sizes},
@@ -217,108 +250,113 @@ def pareto_points(sizes: Sequence[Size], better: int) -> dict[str, list[Point]]:
             if size.latency and size.latency["current"]
         },
     }
-    return {name: points(sizes, own, better) for name, own in costs.items() if len(own) > 1}
+    return {
+        name: points(sizes, by_variant, direction)
+        for name, by_variant in costs.items()
+        if len(by_variant) > 1
+    }
 
 
-def points(sizes: Sequence[Size], costs: Mapping[str, float], better: int) -> list[Point]:
-    """The variants that have a cost, the cheapest first, with the Pareto front marked."""
-    known = [
-        (costs[size.variant], better * size.value, size) for size in sizes if size.variant in costs
+def points(sizes: Sequence[Size], costs: Mapping[str, float], direction: int) -> list[Point]:
+    """The variants that have a cost, cheapest first, with the Pareto front marked."""
+    candidates = [
+        (costs[size.variant], direction * size.value, size)
+        for size in sizes
+        if size.variant in costs
     ]
 
-    def beaten(cost: float, score: float) -> bool:
-        rivals = [(c, s) for c, s, _ in known if (c, s) != (cost, score)]
+    def dominated(cost: float, score: float) -> bool:
+        rivals = [(c, s) for c, s, _ in candidates if (c, s) != (cost, score)]
         return any(c <= cost and s >= score for c, s in rivals)
 
     return [
         Point(
-            name=size.name,
+            variant=size.variant,
             cost=cost,
             value=size.value,
             low=size.low,
             high=size.high,
-            front=not beaten(cost, score),
+            on_front=not dominated(cost, score),
         )
-        for cost, score, size in sorted(known, key=lambda each: (each[0], -each[1], each[2].name))
+        for cost, score, size in sorted(candidates, key=lambda c: (c[0], -c[1], c[2].variant))
     ]
 
 
-def spreads(metrics: Metrics, task: str) -> list[Spread]:
-    """Of each metric over all rows, in the page's order; empty where the task has no seeds."""
-    found = metrics.get("seeds", {}).get(task, {})
+def spreads(metrics: Metrics, task: str, order: Sequence[str]) -> list[Spread]:
+    """The spread of each metric over all rows; empty if the task is trained with one seed."""
+    by_metric = of(metrics, SEEDS, task)
     return [
         Spread(
             title=labels.metric(metric).title,
             decimals=labels.metric(metric).decimals,
-            mean=found[metric]["mean"],
-            deviation=found[metric]["deviation"],
-            values=found[metric]["seeds"],
+            mean=by_metric[metric]["mean"],
+            deviation=by_metric[metric]["deviation"],
+            values=by_metric[metric]["seeds"],
         )
-        for metric in sorted(found, key=labels.rank)
+        for metric in sort_metrics(by_metric, order)
         if "/" not in metric
     ]
 
 
 def steps(metrics: Metrics, task: str) -> list[Step]:
-    """The way of the task's rows from raw to augmented, as far as it was gone."""
-    fetched, clean, split, augmented = (
-        metrics.get(stage, {}).get(task) for stage in ("fetch", "clean", "split", "augment")
-    )
-    found = []
+    """The steps from raw to augmented rows, as far as they have been run."""
+    fetched, cleaned, split, augmented = (of(metrics, stage, task) for stage in DATA_STAGES)
+    done = []
     if fetched:
         dropped = fetched["unreadable_by_reason"]
-        found.append(Step(title="raw", parts={"rows": fetched["rows"]}, dropped=dropped))
-    if clean:
-        found.append(Step(title="clean", parts={"rows": clean["kept"]}, dropped=clean["dropped"]))
+        done.append(Step(title="raw", parts={"rows": fetched["rows"]}, dropped=dropped))
+    if cleaned:
+        dropped = cleaned["dropped"]
+        done.append(Step(title="clean", parts={"rows": cleaned["kept"]}, dropped=dropped))
     if split:
         parts = {name: split["rows"][name] for name in ("train", "validation", "test")}
-        found.append(Step(title="split", parts=parts, dropped=split["dropped"]))
+        done.append(Step(title="split", parts=parts, dropped=split["dropped"]))
     if augmented:
         parts = {"train": augmented["originals"], "derived": augmented["derived"]}
-        found.append(Step(title="augmented", parts=parts, dropped={}))
-    return found
+        done.append(Step(title="augmented", parts=parts, dropped={}))
+    return done
 
 
 def signatures(metrics: Metrics, task: str) -> dict[str, str]:
-    """What sacrebleu asks to be told beside each of its scores."""
-    found = {}
-    for name, content in metrics.get("evaluate", {}).items():
+    """Metric → the signature that sacrebleu requires to be reported with the score."""
+    by_metric = {}
+    for name, content in metrics.get(EVALUATE, {}).items():
         for metric, entry in content.items():
             if name.startswith(f"{task}-") and isinstance(entry, dict) and "signature" in entry:
-                found[metric] = entry["signature"]
-    return dict(sorted(found.items()))
+                by_metric[metric] = entry["signature"]
+    return dict(sorted(by_metric.items()))
 
 
 def view(
-    task: str,
-    figures: Sequence[Score],
-    metrics: Metrics,
-    latencies: Mapping[tuple[str, str], Any],
+    task: str, scores: Sequence[Score], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
 ) -> View:
-    """All of one task but its charts."""
-    own = [figure for figure in figures if figure.task == task]
-    scored = [f for f in own if f.stage in ("evaluate", "baseline") and f.n is not None]
-    whole = [figure for figure in scored if "/" not in figure.metric]
-    metric = main_metric(whole)
-    sized = sizes(task, own, metric, latencies)
+    """Everything that is shown of a task, except its charts."""
+    order = labels.metric_order(task)
+    scores = [score for score in scores if score.task == task]
+    tested = [score for score in scores if score.on_test_rows]
+    overall = [score for score in tested if "/" not in score.metric]
+    main_metric = next(iter(sort_metrics((score.metric for score in overall), order)), "")
+    sized = sizes(task, scores, main_metric, speeds)
     return View(
         task=task,
-        panels=panels(whole),
-        domains=panels([f for f in scored if f.metric.startswith(f"{metric}/")]),
-        effects=panels([f for f in own if f.stage == EFFECT and f.n is not None]),
-        preferences=panels([f for f in own if f.stage == "evaluate-preferences"]),
+        panels=panels(overall, order),
+        domains=panels([s for s in tested if s.metric.startswith(f"{main_metric}/")], order),
+        ablation=panels([s for s in scores if s.stage == ABLATION and s.n is not None], order),
+        preferences=panels([s for s in scores if s.stage == COMPARISON], order),
         sizes=sized,
-        pareto_points=pareto_points(sized, labels.metric(metric).better),
-        spreads=spreads(metrics, task),
+        pareto_points=pareto_points(sized, labels.metric(main_metric).direction),
+        spreads=spreads(metrics, task, order),
         steps=steps(metrics, task),
         signatures=signatures(metrics, task),
     )
 
 
-def with_charts(bare: View, charts: Mapping[str, str]) -> View:
-    """`bare` with SVG by name: of the stages whose loss it shows, and of its Pareto charts."""
-    return replace(bare, charts=dict(charts))
+def with_charts(view: View, charts: Mapping[str, str]) -> View:
+    """`view` with its charts, SVG by name."""
+    return replace(view, charts=dict(charts))
 
 
-def _ends(figure: Score, decimals: int) -> str:
-    return f"{labels.number(figure.low, decimals)} – {labels.number(figure.high, decimals)}"
+def _interval(score: Score, decimals: int) -> str:
+    if score.low is None:
+        return ""
+    return f"{labels.number(score.low, decimals)} – {labels.number(score.high, decimals)}"

@@ -1,7 +1,7 @@
-"""Gather the metrics into a summary, cards and a page; nothing is measured here.
+"""Gather the metrics into a summary, cards and a page. Nothing is measured here.
 
 Reads   reports/metrics/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
-        `tasks`, `methods`, `effects`, `preferences` and `seeds`
+        `augmentation_ablation`, `methods`, `preferences`, `runtime`, `seeds` and `tasks`
 Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed}
         reports/html/index.html   the page, one file
         reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model
@@ -21,60 +21,68 @@ from tandem.report.views import View
 
 METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
 LATENCY = Path("benchmarks/latency.json")
-COSTS = {"size": "megabytes of weights", "latency": "milliseconds a text, one at a time"}
+COSTS = {"size": "weights, MB", "latency": "milliseconds per text, one at a time"}
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
 
 
 def main() -> None:
-    """Write summary, page and cards.
+    """Write the summary, the page and the cards.
 
     Raises:
-        StageError: there are no metrics yet, or benchmarks/latency.json is none.
+        StageError: there are no metrics yet, or benchmarks/latency.json does not have the form
+            that the benchmark writes.
     """
     project = params.project()
     metrics = scores.load(METRICS, project)
-    found = scores.gather(metrics, project)
-    if not found:
-        raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
+    stage_scores = scores.gather(metrics, project)
+    if not stage_scores:
+        raise StageError(f"{METRICS} has no scores: run `dvc repro` or `snakemake` first")
+
+    # The summary has only what stages measured, so that an audit can trace it. The page also has
+    # what the benchmark measured.
     latencies = latency.load(LATENCY)
     speeds = latency.speeds(latencies, metrics, project.tasks)
-    # the summary holds what stages measured, which an audit can follow back; the page more
-    beside = latency.with_graphs(metrics, latencies, project.tasks)
-    drawn = scores.gather(beside, project)
-    shown = [view(task, drawn, beside, speeds) for task in project.tasks]
+    all_metrics = latency.with_graphs(metrics, latencies, project.tasks)
+    all_scores = scores.gather(all_metrics, project)
+    shown = [view(task, all_scores, all_metrics, speeds) for task in project.tasks]
+
     with io.atomic_outputs(SUMMARY, HTML, CARDS) as (summary, html, cards):
-        io.write_json(summary, scores.summary(found))
+        io.write_json(summary, scores.summary(stage_scores))
         io.write_text(html / "index.html", render.page(shown, latencies.machine))
-        for name, text in sorted(written(shown, metrics).items()):
+        for name, text in sorted(render_cards(shown, metrics).items()):
             io.write_text(cards / name, text)
 
 
 def view(
-    task: str, found: Sequence[Score], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
+    task: str,
+    all_scores: Sequence[Score],
+    metrics: Metrics,
+    speeds: Mapping[tuple[str, str], Any],
 ) -> View:
-    """A task's view with its charts."""
-    bare = views.view(task, found, metrics, speeds)
-    curves = {path.parent.name: path for path in sorted(PLOTS.glob(f"*/{task}.csv"), key=_flow)}
-    drawn = {stage: charts.losses(path) for stage, path in curves.items()}
-    for name, points in bare.pareto_points.items():
-        drawn[name] = charts.pareto_chart(points, COSTS[name], bare.panels[0].name.title)
-    return views.with_charts(bare, {name: svg for name, svg in drawn.items() if svg})
+    """The view of a task, with its charts."""
+    without_charts = views.view(task, all_scores, metrics, speeds)
+    curves = sorted(PLOTS.glob(f"*/{task}.csv"), key=_curve_order)
+    drawn = {path.parent.name: charts.loss_chart(path) for path in curves}
+    for cost, points in without_charts.pareto_points.items():
+        title = without_charts.panels[0].label.title
+        drawn[cost] = charts.pareto_chart(points, COSTS[cost], title)
+    return views.with_charts(without_charts, {name: svg for name, svg in drawn.items() if svg})
 
 
-def _flow(path: Path) -> tuple[bool, bool, str]:
-    """Training first, then what feeds alignment, then the rest by name."""
+def _curve_order(path: Path) -> tuple[bool, bool, str]:
+    """Training of the task first, then the reward model, then the other stages by name."""
     stage = path.parent.name
-    return (stage != "train", stage != "reward", stage)
+    return (stage != scores.TRAIN, stage != scores.REWARD, stage)
 
 
-def written(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
-    """File name → card, for each task's data and each scored model."""
+def render_cards(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
+    """File name → card, for the data of each task and for each scored model."""
     cards = {}
-    for each in shown:
-        fetched = metrics.get("fetch", {}).get(each.task, {})
-        trained = metrics.get("train", {}).get(each.task, {})
-        cards[f"data-{each.task}.md"] = render.data_card(each, fetched)
-        for size in (size for size in each.sizes if size.published):
-            own = trained if size.variant == "base" else {}
-            cards[f"{each.task}-{size.variant}.md"] = render.model_card(each, size, own)
+    for view in shown:
+        fetched = scores.of(metrics, scores.FETCH, view.task)
+        trained = scores.of(metrics, scores.TRAIN, view.task)
+        cards[f"data-{view.task}.md"] = render.data_card(view, fetched)
+        for size in (size for size in view.sizes if size.published):
+            own_training = trained if size.variant == "base" else {}
+            cards[f"{view.task}-{size.variant}.md"] = render.model_card(view, size, own_training)
     return cards

@@ -1,4 +1,4 @@
-"""The audit finds every single change and names it, and finds nothing in honest workspaces."""
+"""The audit reports every single change by name, and nothing in unchanged workspaces."""
 
 import json
 import os
@@ -22,11 +22,11 @@ from lineage.changes import (
     LOCK,
     PARAMS,
     STAGES,
-    cut,
-    drop,
     flip,
+    remove,
     replace,
-    tampers,
+    single_changes,
+    truncate,
     write_lock,
 )
 from lineage.conftest import commit
@@ -42,46 +42,48 @@ def findings() -> list[str]:
     return [str(finding) for finding in checks.run().findings]
 
 
-def test_an_honest_project_agrees(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unchanged_project_agrees(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["audit"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("all agree: 4 stages, ")
+    output = capsys.readouterr().out
+    assert output.startswith("all agree: 4 stages, ")
 
 
-def test_what_is_found_comes_as_json_too(
+def test_findings_can_be_printed_as_json(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("data/clean/intent/rows.parquet").write_bytes(b"PAR1")
     assert cli.main(["audit", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)["findings"]
-    assert found == [
+    result = json.loads(capsys.readouterr().out)
+    assert result["findings"] == [
         {
             "where": "data/clean/intent/rows.parquet",
-            "problem": "is not what clean@intent wrote",
+            "problem": "differs from what clean@intent wrote",
         }
     ]
 
 
 @pytest.mark.slow
-def test_each_single_change_is_found_and_named(
+def test_each_single_change_is_reported_by_name(
     chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changes = list(tampers(chain.path))
-    missed, unnamed = [], []
+    changes = list(single_changes(chain.path))
+    missed, misnamed = [], []
     here = tmp_path / "project"
     shutil.copytree(chain.path, here, ignore=shutil.ignore_patterns(".git", ".dvc"))
     monkeypatch.chdir(here)
-    known = snapshot()
+    before = snapshot()
     for title, edit in changes:
-        named, found = edit(), findings()
-        if not found:
+        name, lines = edit(), findings()
+        if not lines:
             missed.append(title)
-        elif not any(named in line for line in found):
-            unnamed.append(f"{title} ({named}): {found}")
-        restore(known)
+        elif not any(name in line for line in lines):
+            misnamed.append(f"{title} ({name}): {lines}")
+        restore(before)
     assert findings() == []
     assert not missed
-    assert not unnamed
+    assert not misnamed
     assert len(changes) >= 120
 
 
@@ -89,15 +91,15 @@ Snapshot = dict[Path, tuple[int, bytes]]
 
 
 def snapshot() -> Snapshot:
-    """When each file here was written, and what."""
+    """Path → modification time and content of each file in the current folder."""
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in all_files()}
 
 
-def restore(known: Snapshot) -> None:
-    """Undo what was done to files here since."""
-    for path in all_files() - known.keys():
+def restore(before: Snapshot) -> None:
+    """Undo all changes to files in the current folder since `before`."""
+    for path in all_files() - before.keys():
         path.unlink()
-    for path, (written, content) in known.items():
+    for path, (written, content) in before.items():
         if not path.exists() or path.stat().st_mtime_ns != written:
             path.write_bytes(content)
             os.utime(path, ns=(written, written))
@@ -107,31 +109,31 @@ def all_files() -> set[Path]:
     return {path for path in Path().rglob("*") if path.is_file()}
 
 
-Deed = Callable[[Workspace], object]
+Action = Callable[[Workspace], object]
 
 
-def honest() -> Iterator[tuple[str, Deed]]:
-    """What people do to a workspace that changes nothing it says."""
+def harmless() -> Iterator[tuple[str, Action]]:
+    """Actions that do not change what a workspace says."""
     for stage in STAGES:
-        yield f"{FOLDER[stage]} not pulled", away(FOLDER[stage])
-    yield "nothing pulled", away("data")
-    yield "an empty cache", away(".dvc/cache")
-    yield "all touched", touch
+        yield f"{FOLDER[stage]} not pulled", remove_folder(FOLDER[stage])
+    yield "nothing pulled", remove_folder("data")
+    yield "an empty cache", remove_folder(".dvc/cache")
+    yield "all files touched", touch
     yield "dvc gc", lambda w: w.run("dvc", "gc", "--workspace", "--force")
     yield "run again", lambda w: w.repro()
     yield "run again by force", lambda w: w.repro("--force", "split@intent")
     yield "checked out again", lambda w: w.run("dvc", "checkout", "--force")
     yield "bytecode and engines' own files", litter
     yield "another order of stages in dvc.lock", reorder
-    yield "a file of one's own", lambda _: Path("notes.txt").write_text("mine")
-    yield "data of one's own", lambda _: Path("data/mine.csv").write_text("a,b\n")
+    yield "a file of the user", lambda _: Path("notes.txt").write_text("mine")
+    yield "data of the user", lambda _: Path("data/mine.csv").write_text("a,b\n")
     yield "read-only data", protect
-    yield "another comment in params.yaml", comment(PARAMS)
-    yield "another comment in dvc.yaml", comment(DAG)
-    yield "a commit more", lambda w: w.run("git", "commit", "--allow-empty", "-q", "-m", "more")
+    yield "a new comment in params.yaml", comment(PARAMS)
+    yield "a new comment in dvc.yaml", comment(DAG)
+    yield "a new commit", lambda w: w.run("git", "commit", "--allow-empty", "-q", "-m", "more")
 
 
-def away(folder: str) -> Deed:
+def remove_folder(folder: str) -> Action:
     return lambda _: shutil.rmtree(folder)
 
 
@@ -145,7 +147,7 @@ def protect(workspace: Workspace) -> None:
         path.chmod(0o444)
 
 
-def comment(path: Path) -> Deed:
+def comment(path: Path) -> Action:
     return lambda _: path.write_text(path.read_text() + "# mine\n")
 
 
@@ -164,18 +166,18 @@ def reorder(workspace: Workspace) -> None:
 
 
 @pytest.mark.slow
-def test_honest_workspaces_raise_no_alarm(
+def test_harmless_actions_raise_no_alarm(
     chain: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alarms = {}
-    for number, (title, deed) in enumerate(honest()):
-        here = tmp_path / f"honest {number}"
+    for number, (title, action) in enumerate(harmless()):
+        here = tmp_path / f"harmless {number}"
         shutil.copytree(chain.path, here)
         monkeypatch.chdir(here)
         env = {key: value.replace(str(chain.path), str(here)) for key, value in chain.env.items()}
-        deed(Workspace(here, env))
-        if found := findings():
-            alarms[title] = found
+        action(Workspace(here, env))
+        if lines := findings():
+            alarms[title] = lines
     assert not alarms
 
 
@@ -198,14 +200,15 @@ def test_a_fresh_clone_agrees_before_and_after_a_pull(
     assert not done.findings and not done.absent
 
 
-def test_a_lock_forged_to_a_changed_artifact_is_found(project: Workspace) -> None:
+def test_a_lock_forged_for_a_changed_artifact_is_found(project: Workspace) -> None:
     path = Path("data/split/intent/test.parquet")
     path.write_bytes(Path("data/split/intent/train.parquet").read_bytes())
     project.run("dvc", "commit", "--force", "split@intent")
     assert json.loads(project.run("dvc", "status", "--json").stdout) == {}
-    found = findings()
-    assert any("data/split/intent/test.parquet: is not what split@intent wrote" in f for f in found)
-    assert any("dvc.lock: split@intent: outs data/split/intent" in line for line in found)
+    lines = findings()
+    problem = "data/split/intent/test.parquet: differs from what split@intent wrote"
+    assert any(problem in line for line in lines)
+    assert any("dvc.lock: split@intent: outs data/split/intent" in line for line in lines)
 
 
 def test_an_older_record_under_a_newer_lock_is_found(project: Workspace) -> None:
@@ -234,46 +237,45 @@ def test_a_revision_is_audited_without_its_data(
 
 def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace) -> None:
     with revisions.files_of("HEAD") as root:
-        look = command.in_cache(root)
-        assert not checks.run(root, look).findings
+        assert not checks.run(root, command.in_cache(root)).findings
         digest = graph.read(root).expected_digest("data/raw/intent/rows.parquet")
         assert digest is not None
         cached = command.CACHE / digest.md5[:2] / digest.md5[2:]
         cached.chmod(0o644)
         cached.write_bytes(b"PAR1")
-        found = {each.where for each in checks.run(root, command.in_cache(root)).findings}
-        assert "data/raw/intent/rows.parquet" in found
+        places = {f.where for f in checks.run(root, command.in_cache(root)).findings}
+        assert "data/raw/intent/rows.parquet" in places
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        (["--bundle", "b"], "--bundle FILE and --key PUBLIC_KEY go together"),
-        (["--rev", "HEAD", "--rerun", "1"], "--rev goes with neither"),
+        (["--bundle", "b"], "--bundle FILE and --key PUBLIC_KEY must be given together"),
+        (["--rev", "HEAD", "--rerun", "1"], "--rev cannot be combined"),
         (["--rerun", "two"], "'two' is not a valid whole number"),
-        (["--rev", "nowhere"], "there is no revision 'nowhere' here"),
+        (["--rev", "nowhere"], "there is no revision 'nowhere'"),
     ],
 )
-def test_wrong_options_are_one_line(
-    options: list[str], said: str, project: Workspace, capsys: pytest.CaptureFixture[str]
+def test_wrong_options_end_in_one_line(
+    options: list[str], message: str, project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["audit", *options]) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_stages_run_anew_give_the_same_bytes(
+def test_stages_that_are_run_again_give_the_same_bytes(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["audit", "--rerun", "4"]) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for stage in STAGES:
-        assert f"{stage}@intent: the same bytes in 2 outputs" in said
+        assert f"{stage}@intent: the same bytes in 2 outputs" in output
 
 
 @pytest.fixture
 def signed(project: Workspace, tmp_path: Path) -> list[str]:
-    """The options that audit `project` against its bundle, signed with a key in OpenSSH's form."""
+    """The arguments that compare `project` with its bundle, signed with an OpenSSH key."""
     key = Ed25519PrivateKey.generate()
     private, public = tmp_path / "key", tmp_path / "key.pub"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
@@ -294,42 +296,42 @@ def test_a_signed_revision_agrees_in_a_clean_clone(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_was_run_again_after_signing_is_named(
+def test_stages_that_ran_after_signing_are_reported(
     stage: str, signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Artifact, record and lock all agree with each other; the signature alone tells."""
+    """Artifact, record and lock agree with each other; only the signature differs."""
     code = Path(f"src/tandem/stages/{stage}.py")
     code.write_text(code.read_text() + "_MORE = 1\n")
     project.repro()
     assert findings() == []
     assert cli.main(signed) == 1
-    said = capsys.readouterr().out
-    assert f"reports/lineage/{stage}/intent.json: is not what was signed" in said
-    assert "dvc.lock: is not what was signed" in said
+    output = capsys.readouterr().out
+    assert f"reports/lineage/{stage}/intent.json: differs from what was signed" in output
+    assert "dvc.lock: differs from what was signed" in output
 
 
 @pytest.mark.parametrize(
-    ("edit", "named"),
+    ("edit", "name"),
     [
         (flip("data/split/intent/test.parquet", 99), "data/split/intent/test.parquet"),
-        (drop("reports/lineage/clean/intent.json"), "reports/lineage/clean/intent.json"),
-        (cut("reports/lineage/clean/intent.json"), "reports/lineage/clean/intent.json"),
+        (remove("reports/lineage/clean/intent.json"), "reports/lineage/clean/intent.json"),
+        (truncate("reports/lineage/clean/intent.json"), "reports/lineage/clean/intent.json"),
         (replace("requirements.lock", "zipp==", "zipp==9"), "requirements.lock"),
     ],
 )
-def test_what_was_changed_after_signing_is_named(
+def test_files_that_changed_after_signing_are_reported(
     edit: Callable[[], str],
-    named: str,
+    name: str,
     signed: list[str],
     project: Workspace,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     edit()
     assert cli.main(signed) == 1
-    assert any(line.startswith(named) for line in capsys.readouterr().out.splitlines())
+    assert any(line.startswith(name) for line in capsys.readouterr().out.splitlines())
 
 
-def test_a_changed_bundle_is_one_line(
+def test_a_changed_bundle_ends_in_one_line(
     signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = Path(signed[2])
@@ -341,62 +343,62 @@ def test_a_changed_bundle_is_one_line(
 
 
 @pytest.mark.slow
-def test_another_seed_is_no_fault_of_stages_that_draw_nothing(project: Workspace) -> None:
+def test_a_new_seed_is_no_finding_for_stages_without_randomness(project: Workspace) -> None:
     seed = "  seed: 13\n  threads"
     PARAMS.write_text(PARAMS.read_text().replace(seed, seed.replace("13", "14")))
     project.repro()
     assert findings() == []
 
 
-def test_params_that_no_project_has_are_a_finding(project: Workspace) -> None:
+def test_invalid_params_are_a_finding(project: Workspace) -> None:
     PARAMS.write_text(PARAMS.read_text().replace("  threads: ", "  threads: -", 1))
     assert any("runtime.threads" in line for line in findings())
 
 
-def test_a_file_more_among_the_metrics_is_named(published: Path) -> None:
-    known = graph.read()
+def test_an_extra_metrics_file_is_reported(published: Path) -> None:
+    records = graph.read()
 
-    def strays() -> list[str]:
-        seen = checks._CachedReader(checks.on_disk(published))
-        return [each.where for each in checks._inputs(known.records["report"], known, seen)]
+    def unexpected() -> list[str]:
+        reader = checks.on_disk(published)
+        return [f.where for f in checks._inputs(records.records["report"], records, reader)]
 
-    assert strays() == []
+    assert unexpected() == []
     Path("reports/metrics/evaluate/intent-more.json").write_text("{}")
-    assert strays() == ["reports/metrics/evaluate/intent-more.json"]
+    assert unexpected() == ["reports/metrics/evaluate/intent-more.json"]
 
 
 @pytest.mark.parametrize("md5", ["", "..", "..//etc/hostname", "../../../../../etc/hostname"])
-def test_nothing_beyond_the_cache_is_read(md5: str) -> None:
-    assert command._object(md5) is None
+def test_no_file_outside_of_the_cache_is_read(md5: str) -> None:
+    assert command._cached(md5) is None
 
 
 @pytest.mark.slow
-def test_a_record_does_not_say_what_is_run_anew(
+def test_a_record_cannot_name_the_command_that_is_run(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     record = Path("reports/lineage/clean/intent.json")
     text = record.read_text()
     record.write_text(text.replace('"tandem clean intent"', '"tandem check"'))
     assert cli.main(["audit", "--rerun", "4"]) == 1
-    said = capsys.readouterr().out
-    assert "clean@intent: the same" not in said and "only 3 stages have" in said
+    output = capsys.readouterr().out
+    assert "clean@intent: the same" not in output and "only 3 stages could be run" in output
 
 
 @pytest.mark.parametrize(
-    ("edit", "named"),
+    ("edit", "name"),
     [
         (replace("dvc.lock", "nfiles: 3\n", "nfiles: 3.0\n"), "dvc.lock: "),
         (replace("dvc.lock", "    cmd: tandem clean", "    made: null\n    cmd: tandem clean"),
-         "dvc.lock: clean@intent: has made"),
+         "dvc.lock: clean@intent: has an unknown key: made"),
         (replace("params.yaml", "max_words: 60", "max_words: 60.0"), "params.yaml: intent.clean"),
         (replace("dvc.lock", "  clean@intent:", "  1:"), "dvc.lock"),
     ],
 )  # fmt: skip
-def test_values_are_compared_to_the_last_type(
-    edit: Callable[[], str], named: str, project: Workspace
+def test_values_are_compared_with_their_types(
+    edit: Callable[[], str], name: str, project: Workspace
 ) -> None:
     edit()
-    assert any(named in line for line in findings())
+    assert any(name in line for line in findings())
 
 
 def forge(change: Callable[[dict[str, Any]], object]) -> None:
@@ -408,8 +410,8 @@ def forge(change: Callable[[dict[str, Any]], object]) -> None:
     io.write_json(path, content)
     new = provenance.file_digest(path)
     lines = LOCK.read_text().replace(old.md5, new.md5).splitlines()
-    at = next(number for number, line in enumerate(lines) if new.md5 in line)
-    lines[at + 1] = lines[at + 1].replace(str(old.size), str(new.size))
+    index = next(number for number, line in enumerate(lines) if new.md5 in line)
+    lines[index + 1] = lines[index + 1].replace(str(old.size), str(new.size))
     write_lock(lines)
 
 
@@ -417,7 +419,7 @@ def test_a_record_forged_together_with_the_lock_is_found(project: Workspace) -> 
     forge(lambda record: record)
     assert findings() == []
     forge(lambda record: record["packages"].popitem())
-    assert any("its packages are not those of requirements.lock" in f for f in findings())
+    assert any("its packages differ from requirements.lock" in line for line in findings())
 
 
 def test_sizes_forged_within_a_folder_are_found(project: Workspace) -> None:

@@ -6,7 +6,7 @@ from tandem.core.errors import StageError
 from tandem.lineage.audit import rerun
 
 
-def test_a_record_cannot_have_files_copied_out_of_the_scratch_folder(tmp_path: Path) -> None:
+def test_a_record_cannot_name_files_outside_of_the_project_to_be_copied(tmp_path: Path) -> None:
     root, scratch = tmp_path / "a" / "root", tmp_path / "scratch"
     (root / "data").mkdir(parents=True)
     scratch.mkdir()

@@ -16,20 +16,20 @@ FILE = Path("exports/croissant/intent.json")
 
 
 @pytest.fixture
-def said(published: Path) -> dict[str, Any]:
+def exported(published: Path) -> dict[str, Any]:
     export("croissant")
-    found: dict[str, Any] = json.loads(FILE.read_text())
-    return found
+    content: dict[str, Any] = json.loads(FILE.read_text())
+    return content
 
 
-def test_mlcroissant_finds_no_error_and_nothing_missing(said: dict[str, Any]) -> None:
+def test_mlcroissant_reports_no_issue(exported: dict[str, Any]) -> None:
     dataset = mlc.Dataset(jsonld=str(FILE))
     issues = dataset.metadata.ctx.issues
     assert not issues.errors
     assert not issues.warnings
 
 
-def test_the_command_of_mlcroissant_agrees(said: dict[str, Any]) -> None:
+def test_the_command_of_mlcroissant_agrees(exported: dict[str, Any]) -> None:
     command = Path(sys.executable).parent / "mlcroissant"
     done = subprocess.run(
         [str(command), "validate", "--jsonld", str(FILE)],
@@ -39,7 +39,7 @@ def test_the_command_of_mlcroissant_agrees(said: dict[str, Any]) -> None:
     assert "Done." in done.stderr
 
 
-def test_mlcroissant_reads_the_rows(said: dict[str, Any]) -> None:
+def test_mlcroissant_reads_the_rows(exported: dict[str, Any]) -> None:
     dataset = mlc.Dataset(jsonld=str(FILE))
     rows = [*dataset.records("train")]
     assert [row["train/id"].decode() for row in rows] == [row.id for row in ROWS]
@@ -50,26 +50,26 @@ def test_mlcroissant_reads_the_rows(said: dict[str, Any]) -> None:
     assert dropped["dropped/reason"] == b"leak"
 
 
-def test_it_says_what_the_data_card_says(said: dict[str, Any]) -> None:
-    assert said["license"] == "https://spdx.org/licenses/Apache-2.0"
-    assert said["citeAs"].startswith("The Home Assistant Authors.")
-    assert said["url"].startswith("https://pypi.org/project/home-assistant-intents/")
-    assert said["inLanguage"] == ["en"]
-    assert said["datePublished"] == COMMITTED
-    assert said["rai:dataPreprocessingProtocol"] == [
+def test_it_agrees_with_the_data_card(exported: dict[str, Any]) -> None:
+    assert exported["license"] == "https://spdx.org/licenses/Apache-2.0"
+    assert exported["citeAs"].startswith("The Home Assistant Authors.")
+    assert exported["url"].startswith("https://pypi.org/project/home-assistant-intents/")
+    assert exported["inLanguage"] == ["en"]
+    assert exported["datePublished"] == COMMITTED
+    assert exported["rai:dataPreprocessingProtocol"] == [
         "tandem fetch intent",
         "tandem clean intent",
         "tandem split intent",
     ]
 
 
-def test_files_have_the_digests_of_the_record(said: dict[str, Any]) -> None:
+def test_files_have_the_digests_of_the_record(exported: dict[str, Any]) -> None:
     made = read().expected_digest("data/split/intent")
     assert made is not None and made.files is not None
-    assert {each["@id"]: each["sha256"] for each in said["distribution"]} == {
+    assert {file["@id"]: file["sha256"] for file in exported["distribution"]} == {
         name: digest.sha256 for name, digest in made.files.items()
     }
-    assert said["version"] == f"1.0.0+sha256.{made.sha256[:12]}"
+    assert exported["version"] == f"1.0.0+sha256.{made.sha256[:12]}"
 
 
 def test_the_rows_are_found_from_any_folder(published: Path, tmp_path: Path) -> None:
@@ -82,5 +82,5 @@ def test_without_a_split_there_is_no_dataset(published: Path) -> None:
     for path in Path("reports/lineage").rglob("*.json"):
         if path.parent.name != "fetch":
             path.unlink()
-    with pytest.raises(LineageError, match="no record is of a split"):
+    with pytest.raises(LineageError, match="there is no record of a split"):
         export("croissant")

@@ -18,8 +18,8 @@ BOM = Path("exports/cyclonedx/intent.cdx.json")
 @pytest.fixture
 def bom(published: Path) -> dict[str, Any]:
     export("cyclonedx")
-    found: dict[str, Any] = json.loads(BOM.read_text())
-    return found
+    content: dict[str, Any] = json.loads(BOM.read_text())
+    return content
 
 
 def test_it_is_valid_by_the_strict_schema(bom: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def test_only_published_models_with_a_record_have_one(bom: dict[str, Any]) -> No
     assert [path.name for path in BOM.parent.iterdir()] == ["intent.cdx.json"]
 
 
-def test_the_model_has_digests_licences_and_ancestors(bom: dict[str, Any]) -> None:
+def test_the_model_has_digests_licenses_and_ancestors(bom: dict[str, Any]) -> None:
     model = bom["metadata"]["component"]
     assert model["type"] == "machine-learning-model"
     assert model["name"] == "intent"
@@ -61,7 +61,9 @@ def test_the_card_has_datasets_and_scores(bom: dict[str, Any]) -> None:
     ]
 
 
-def test_of_a_file_that_compares_variants_only_its_own_part_counts(published: Path) -> None:
+def test_only_the_part_of_the_model_is_used_of_a_file_that_compares_variants(
+    published: Path,
+) -> None:
     metrics = Path("reports/metrics/evaluate-preferences/intent.json")
     wins = {"value": 0.6, "low": None, "high": None}
     metrics.parent.mkdir()
@@ -72,13 +74,13 @@ def test_of_a_file_that_compares_variants_only_its_own_part_counts(published: Pa
     io.write_json(Path("reports/lineage/more.json"), [record])
     export("cyclonedx")
     card = io.read_json(BOM)["metadata"]["component"]["modelCard"]
-    found = card["quantitativeAnalysis"]["performanceMetrics"]
-    assert [each for each in found if each["type"] != "accuracy"] == [
+    metrics_of_model = card["quantitativeAnalysis"]["performanceMetrics"]
+    assert [m for m in metrics_of_model if m["type"] != "accuracy"] == [
         {"type": "win_rate/vader", "value": "0.6"}
     ]
 
 
-def test_components_are_data_and_the_packages_behind_the_model(bom: dict[str, Any]) -> None:
+def test_components_are_data_and_packages(bom: dict[str, Any]) -> None:
     graph = read()
     behind = graph.upstream("train@intent")
     packages = {pair for name in behind for pair in graph.records[name].packages.items()}
@@ -91,7 +93,7 @@ def test_components_are_data_and_the_packages_behind_the_model(bom: dict[str, An
     assert "matplotlib" not in {name for name, _ in libraries}
 
 
-def test_a_licence_that_spdx_does_not_know_keeps_its_name(published: Path) -> None:
+def test_a_license_without_an_spdx_id_keeps_its_name(published: Path) -> None:
     path = Path("reports/lineage/fetch-model/intent.json")
     path.write_text(path.read_text().replace('"apache-2.0"', '"openrail++"'))
     export("cyclonedx")
@@ -101,10 +103,10 @@ def test_a_licence_that_spdx_does_not_know_keeps_its_name(published: Path) -> No
     assert licences == [{"license": {"id": "Apache-2.0"}}, {"license": {"name": "openrail++"}}]
 
 
-def test_metrics_that_are_not_the_recorded_ones_are_refused(published: Path) -> None:
+def test_metrics_that_differ_from_the_record_are_rejected(published: Path) -> None:
     path = Path("reports/metrics/evaluate/intent-base.json")
     path.write_text(path.read_text().replace("0.94", "0.99"))
-    with pytest.raises(LineageError, match=f"{path} is not what its record says"):
+    with pytest.raises(LineageError, match=f"{path} differs from its record"):
         export("cyclonedx")
     path.unlink()
     with pytest.raises(LineageError, match=f"{path} is missing"):

@@ -39,12 +39,12 @@ def events(published: Path) -> list[dict[str, Any]]:
 
 def facets(raw: dict[str, Any]) -> dict[str, Any]:
     """Facets as the client's own classes, which know no other field than the spec's."""
-    found = {}
+    facets = {}
     for name, facet in raw.items():
         kind = CLASSES[facet["_schemaURL"].rpartition("/")[2]]
         values = {key: value for key, value in facet.items() if not key.startswith("_")}
-        found[name] = kind(**values, producer=facet["_producer"])
-    return found
+        facets[name] = kind(**values, producer=facet["_producer"])
+    return facets
 
 
 def dataset(kind: Any, raw: dict[str, Any]) -> Any:
@@ -60,8 +60,8 @@ def event_of(raw: dict[str, Any]) -> RunEvent:
         eventType=RunState(raw["eventType"]),
         run=Run(raw["run"]["runId"], facets(raw["run"]["facets"])),
         job=Job(job["namespace"], job["name"], facets(job["facets"])),
-        inputs=[dataset(InputDataset, each) for each in raw["inputs"]],
-        outputs=[dataset(OutputDataset, each) for each in raw["outputs"]],
+        inputs=[dataset(InputDataset, entry) for entry in raw["inputs"]],
+        outputs=[dataset(OutputDataset, entry) for entry in raw["outputs"]],
     )
 
 
@@ -72,12 +72,12 @@ def filled(value: Any) -> Any:
     return [filled(part) for part in value] if isinstance(value, list) else value
 
 
-def test_the_clients_own_classes_say_the_same(events: list[dict[str, Any]]) -> None:
+def test_the_classes_of_the_client_give_the_same_events(events: list[dict[str, Any]]) -> None:
     for raw in events:
         assert filled(Serde.to_dict(event_of(raw))) == raw
 
 
-def test_one_complete_event_a_stage_in_the_order_of_the_flow(
+def test_one_complete_event_per_stage_in_topological_order(
     events: list[dict[str, Any]],
 ) -> None:
     assert [event["job"]["name"] for event in events] == [*read().records]
@@ -86,13 +86,13 @@ def test_one_complete_event_a_stage_in_the_order_of_the_flow(
     assert len({event["run"]["runId"] for event in events}) == len(events)
 
 
-def test_datasets_tie_the_stages_together(events: list[dict[str, Any]]) -> None:
+def test_datasets_connect_the_stages(events: list[dict[str, Any]]) -> None:
     by_name = {event["job"]["name"]: event for event in events}
 
     def versions(stage: str, side: str) -> dict[str, str]:
         return {
-            each["name"]: each["facets"]["version"]["datasetVersion"]
-            for each in by_name[stage][side]
+            entry["name"]: entry["facets"]["version"]["datasetVersion"]
+            for entry in by_name[stage][side]
         }
 
     made = versions("train@intent", "outputs")

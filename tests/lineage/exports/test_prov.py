@@ -22,9 +22,9 @@ from tandem.lineage.graph import Graph, read
 @pytest.fixture
 def document(published: Path) -> ProvDocument:
     export("prov")
-    found = ProvDocument.deserialize("exports/prov/lineage.json")
-    assert isinstance(found, ProvDocument)
-    return found
+    document = ProvDocument.deserialize("exports/prov/lineage.json")
+    assert isinstance(document, ProvDocument)
+    return document
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_prov_has_every_relation(document: ProvDocument, graph: Graph) -> None:
         for record in records
     )
     assert count(ProvDerivation) == pairs
-    members = {str(each.args[1]) for each in document.get_records(ProvMembership)}
+    members = {str(relation.args[1]) for relation in document.get_records(ProvMembership)}
     assert members == {
         f"artifact:reports/metrics/{name}"
         for name in ("fetch/intent.json", "evaluate/intent-base.json")
@@ -75,6 +75,6 @@ def test_prov_has_the_digest_of_an_artifact(document: ProvDocument, graph: Graph
     (model,) = document.get_record("artifact:models/intent/base")
     made = graph.expected_digest("models/intent/base")
     assert made is not None
-    said = {str(name): value for name, value in model.attributes}
-    assert said["tandem:sha256"] == made.sha256
-    assert said["prov:type"] == PROV["Collection"]
+    attributes = {str(name): value for name, value in model.attributes}
+    assert attributes["tandem:sha256"] == made.sha256
+    assert attributes["prov:type"] == PROV["Collection"]

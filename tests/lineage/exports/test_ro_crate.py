@@ -36,24 +36,24 @@ def test_rocrate_loads_the_workflow_and_its_profiles(crate: ROCrate) -> None:
     assert "ComputationalWorkflow" in crate.mainEntity["@type"]
     assert crate.mainEntity["programmingLanguage"]["name"] == "DVC pipeline"
     assert crate.root_dataset["datePublished"] == COMMITTED
-    assert {each.id for each in crate.root_dataset["conformsTo"]} == {
+    assert {entity.id for entity in crate.root_dataset["conformsTo"]} == {
         "https://w3id.org/ro/wfrun/process/0.5",
         "https://w3id.org/ro/wfrun/workflow/0.5",
         "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
     }
 
 
-def test_an_action_a_stage_and_one_of_the_workflow(crate: ROCrate) -> None:
+def test_one_action_per_stage_and_one_of_the_workflow(crate: ROCrate) -> None:
     actions = {action["name"]: action for action in crate.get_by_type("CreateAction")}
     whole = actions.pop("The run of the whole pipeline")
     assert {*actions} == {*read().records}
     assert whole["instrument"] is crate.mainEntity
     train = actions["train@intent"]
     assert {"data/split/intent/", "models/intent/pretrained/"} <= {e.id for e in train["object"]}
-    assert [each.id for each in train["result"]] == ["models/intent/base/"]
-    assert "torch" in {each["name"] for each in train["instrument"]["softwareRequirements"]}
+    assert [entity.id for entity in train["result"]] == ["models/intent/base/"]
+    assert "torch" in {entity["name"] for entity in train["instrument"]["softwareRequirements"]}
     assert {"models/intent/base/", "reports/summary.json"} <= {e.id for e in whole["result"]}
-    fetched = {each.id for each in whole["object"]}
+    fetched = {entity.id for entity in whole["object"]}
     assert any(name.startswith("pkg:pypi/home-assistant-intents@") for name in fetched)
     assert "src/tandem/tasks/intent.py" in fetched
     assert not any(name.startswith(("data/", "models/", "reports/")) for name in fetched)
@@ -62,26 +62,26 @@ def test_an_action_a_stage_and_one_of_the_workflow(crate: ROCrate) -> None:
 def test_every_file_is_there_with_its_digest(crate: ROCrate) -> None:
     files = crate.get_by_type("File")
     assert {"reports/lineage/train/intent.json", "models/intent/base/model.safetensors"} <= {
-        each.id for each in files
+        entity.id for entity in files
     }
-    for each in files:
-        assert each.get("sha256", file_digest(Path(each.id)).sha256) == (
-            file_digest(Path(each.id)).sha256
+    for entity in files:
+        assert entity.get("sha256", file_digest(Path(entity.id)).sha256) == (
+            file_digest(Path(entity.id)).sha256
         )
 
 
-def test_all_that_is_referred_to_is_described(crate: ROCrate) -> None:
-    said = json.loads(Path("ro-crate-metadata.json").read_text())["@graph"]
-    known = {each["@id"] for each in said}
-    assert len(known) == len(said)
-    assert {*ids(said)} - known == {"https://w3id.org/ro/crate/1.1"}
+def test_every_reference_has_an_entity(crate: ROCrate) -> None:
+    entities = json.loads(Path("ro-crate-metadata.json").read_text())["@graph"]
+    described = {entity["@id"] for entity in entities}
+    assert len(described) == len(entities)
+    assert {*ids(entities)} - described == {"https://w3id.org/ro/crate/1.1"}
 
 
-def test_the_crate_can_be_written_anew(crate: ROCrate, tmp_path: Path) -> None:
+def test_rocrate_can_write_the_crate_again(crate: ROCrate, tmp_path: Path) -> None:
     crate.write(tmp_path / "copy")
     assert len(ROCrate(tmp_path / "copy").get_entities()) == len(crate.get_entities())
 
 
-def test_a_crate_lies_in_the_folder_that_it_describes(published: Path) -> None:
-    with pytest.raises(LineageError, match="leave out --to"):
+def test_a_crate_must_be_in_the_folder_that_it_describes(published: Path) -> None:
+    with pytest.raises(LineageError, match="omit --to"):
         export("ro-crate", "elsewhere")

@@ -14,7 +14,7 @@ METRIC = "reports/metrics/split/intent.json#rows.test"
 
 @pytest.fixture
 def history(project: Workspace) -> list[str]:
-    """Three commits: as it was, a param of clean, code of split."""
+    """Three commits: the original, a new param of clean, new code of split."""
     first = project.run("git", "rev-parse", "HEAD").stdout.strip()
     params = project.path / "params.yaml"
     params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
@@ -26,24 +26,24 @@ def history(project: Workspace) -> list[str]:
     return [first, second, commit(project, "a statement")]
 
 
-def test_what_changed_and_what_came_first(
+def test_changes_and_the_first_commit_that_reached_the_metric(
     history: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = diff.query(history[0], history[2], METRIC)
-    assert found["values"][0] > found["values"][1]
-    clean, split = found["changes"]
+    result = diff.query(history[0], history[2], METRIC)
+    assert result["values"][0] > result["values"][1]
+    clean, split = result["changes"]
     assert clean["stage"] == "clean@intent" and clean["follows"] == []
     (changed,) = clean["own"]["params"].items()
     assert changed[0].startswith("intent.clean.filters")
     assert split["follows"] == ["clean@intent"]
     assert list(split["own"]["code"]) == ["src/tandem/stages/split.py"]
-    assert found["reached"]["commit"]["title"] == "shorter texts"
-    assert [change["stage"] for change in found["reached"]["changes"]] == ["clean@intent"]
+    assert result["reached"]["commit"]["title"] == "shorter texts"
+    assert [change["stage"] for change in result["reached"]["changes"]] == ["clean@intent"]
 
     assert cli.main(["lineage", "diff", history[0], history[2], METRIC]) == 0
-    said = capsys.readouterr().out
-    assert f"→ {found['values'][1]}" in said.splitlines()[0]
-    assert "follows from clean@intent" in said and "shorter texts" in said
+    output = capsys.readouterr().out
+    assert f"→ {result['values'][1]}" in output.splitlines()[0]
+    assert "follows from clean@intent" in output and "shorter texts" in output
 
 
 def test_nothing_changed(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_nothing_changed(project: Workspace, capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)["changes"] == []
 
 
-def test_a_revision_that_is_not_there(
+def test_an_unknown_revision_ends_in_one_line(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["lineage", "diff", "HEAD", "v9"]) == 2
@@ -62,7 +62,7 @@ def test_a_revision_that_is_not_there(
 
 
 @pytest.mark.slow
-def test_what_left_the_metric_as_it_was_did_not_reach_it(project: Workspace) -> None:
+def test_a_commit_that_left_the_metric_unchanged_did_not_reach_it(project: Workspace) -> None:
     first = project.run("git", "rev-parse", "HEAD").stdout.strip()
     code, params = project.path / "src/tandem/stages/clean.py", project.path / "params.yaml"
     code.write_text(code.read_text() + "_MORE = 1\n")
@@ -75,9 +75,9 @@ def test_what_left_the_metric_as_it_was_did_not_reach_it(project: Workspace) -> 
     assert diff.query(first, last, METRIC)["reached"]["commit"]["title"] == "shorter texts"
 
 
-def test_other_bytes_for_no_reason_are_told() -> None:
+def test_outputs_that_changed_without_a_reason_are_reported() -> None:
     old = record("a", [], ["x"])
-    other = old.outputs["x"].model_copy(update={"sha256": "0" * 64})
-    new = old.model_copy(update={"outputs": {"x": other}})
-    (found,) = diff.changes(Graph.of([old]), Graph.of([new]), ["a"])
-    assert found["own"] == {"outputs": {"x": [old.outputs["x"].sha256, "0" * 64]}}
+    new_digest = old.outputs["x"].model_copy(update={"sha256": "0" * 64})
+    new = old.model_copy(update={"outputs": {"x": new_digest}})
+    (change,) = diff.changes(Graph.of([old]), Graph.of([new]), ["a"])
+    assert change["own"] == {"outputs": {"x": [old.outputs["x"].sha256, "0" * 64]}}

@@ -26,25 +26,29 @@ ALL = ["fetch@intent", "clean@intent", "split@intent"]
         ("clean@intent", "stage", ALL[1:]),
     ],
 )
-def test_what_comes_from_it(name: str, kind: str, stages: list[str], project: Workspace) -> None:
-    found = impact.query(name)
-    assert (found["kind"], found["stages"]) == (kind, stages)
-    assert "data/split/intent" in found["data"]
+def test_stages_and_outputs_that_depend_on_a_name(
+    name: str, kind: str, stages: list[str], project: Workspace
+) -> None:
+    result = impact.query(name)
+    assert (result["kind"], result["stages"]) == (kind, stages)
+    assert "data/split/intent" in result["data"]
 
 
-def test_where_a_row_ended_up(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_tables_that_contain_a_row(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = pq.read_table("data/split/intent/test.parquet")["id"][0].as_py()
     assert cli.main(["lineage", "impact", name, "--json"]) == 0
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert [place["path"] for place in found["places"]] == [
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [table["path"] for table in result["places"]] == [
         "data/clean/intent/rows.parquet",
         "data/raw/intent/rows.parquet",
         "data/split/intent/test.parquet",
     ]
-    assert all(place["rows"] == 1 for place in found["places"])
+    assert all(table["rows"] == 1 for table in result["places"])
 
 
-def test_derived_rows_and_pairs_count(tmp_path: Path) -> None:
+def test_derived_rows_and_pairs_are_counted(tmp_path: Path) -> None:
     import pyarrow as pa
 
     table = pa.table({"id": ["a", "a~swap", "b>a", "ab>c"], "parent": [None, "a", None, None]})
@@ -52,7 +56,7 @@ def test_derived_rows_and_pairs_count(tmp_path: Path) -> None:
     assert impact._counts(tmp_path / "t.parquet", "a") == {"rows": 1, "derived": 1, "pairs": 1}
 
 
-def test_an_unknown_name_is_one_line(
+def test_an_unknown_name_ends_in_one_line(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["lineage", "impact", "intent.claen"]) == 2

@@ -7,16 +7,16 @@ from lineage.conftest import commit
 from tandem import cli
 from tandem.lineage.queries import show
 
-KEPT = "reports/metrics/clean/intent.json#kept"
+KEPT_ROWS = "reports/metrics/clean/intent.json#kept"
 
 
-def test_a_number_back_to_its_pinned_source(
+def test_a_number_is_traced_to_its_pinned_source(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["lineage", "show", KEPT]) == 0
+    assert cli.main(["lineage", "show", KEPT_ROWS]) == 0
     lines = capsys.readouterr().out.splitlines()
-    kept = json.loads((project.path / KEPT.partition("#")[0]).read_text())["kept"]
-    assert lines[0] == f"{KEPT} = {kept}: 2 stages, in the order in which data flows"
+    kept = json.loads((project.path / KEPT_ROWS.partition("#")[0]).read_text())["kept"]
+    assert lines[0] == f"{KEPT_ROWS} = {kept}: 2 stages, in topological order"
     assert lines[-2:] == [
         "Pinned sources:",
         "     home-assistant-intents 2026.10.27 sha256 "
@@ -24,18 +24,20 @@ def test_a_number_back_to_its_pinned_source(
     ]
 
 
-def test_the_same_as_json(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_result_can_be_printed_as_json(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.main(["lineage", "show", "data/split/intent/test.parquet", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [stage["stage"] for stage in found["stages"]] == [
+    result = json.loads(capsys.readouterr().out)
+    assert [stage["stage"] for stage in result["stages"]] == [
         "fetch@intent", "clean@intent", "split@intent",
     ]  # fmt: skip
-    for stage in found["stages"]:
+    for stage in result["stages"]:
         assert {"command", "params", "inputs", "outputs", "packages", "seed", "pins"} <= {*stage}
         assert stage["commit"]["title"] == "first"
 
 
-def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
+def test_a_record_that_is_not_committed_has_no_commit(project: Workspace) -> None:
     path = project.path / "params.yaml"
     path.write_text(path.read_text().replace("max_words: 60", "max_words: 59"))
     project.repro("clean@intent")
@@ -44,7 +46,7 @@ def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("data/claen/intent", "no stage has recorded 'data/claen/intent'. Did you mean 'data/cl"),
         ("reports/metrics/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
@@ -53,12 +55,12 @@ def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
         ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],
 )
-def test_an_unknown_name_is_one_line(
-    name: str, said: str, project: Workspace, capsys: pytest.CaptureFixture[str]
+def test_an_unknown_name_ends_in_one_line(
+    name: str, message: str, project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["lineage", "show", name]) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1
+    assert message in error and error.count("\n") == 1
 
 
 def test_a_folder_may_end_in_a_slash(project: Workspace) -> None:
@@ -72,7 +74,7 @@ def test_without_git_no_record_has_a_commit(
     assert [stage["commit"] for stage in show.query("fetch@intent")["stages"]] == [None]
 
 
-def test_a_record_that_a_merge_decided_came_with_the_merge(project: Workspace) -> None:
+def test_the_commit_of_a_record_may_be_a_merge(project: Workspace) -> None:
     record = project.path / "reports/lineage/fetch/intent.json"
     first, text = project.run("git", "rev-parse", "HEAD").stdout.strip(), record.read_text()
     for branch, seed in (("one", 1), ("two", 2)):

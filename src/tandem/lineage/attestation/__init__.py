@@ -1,1 +1,1 @@
-"""Sign the records of a commit, and read signed bundles (in-toto, DSSE)."""
+"""Sign the records of a commit, and verify signed bundles (in-toto, DSSE)."""

@@ -1,4 +1,4 @@
-"""Read a bundle of signed statements back, whole and unchanged, or not at all."""
+"""Verify a bundle of signed statements. A bundle that is changed or incomplete is rejected."""
 
 import json
 from collections import Counter
@@ -12,25 +12,25 @@ from securesystemslib.exceptions import Error, VerificationError
 
 from tandem.core.errors import LineageError
 from tandem.lineage.attestation import keys
-from tandem.lineage.attestation.sign import line
+from tandem.lineage.attestation.sign import to_line
 from tandem.lineage.attestation.statements import PAYLOAD_TYPE, Statement
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The statements of one revision, all signed with one key, which belong together."""
+    """The statements of one revision, all signed with one key."""
 
     stages: Mapping[str, Statement]
-    """By stage, in the order of the flow."""
+    """By stage, in topological order."""
     revision: Statement
 
 
 def read_bundle(path: Path, public_key: Path) -> Bundle:
-    """The statements in the file `path`, each checked with the key in the file `public_key`.
+    """The statements in the file `path`, verified with the public key in the file `public_key`.
 
     Raises:
-        LineageError: a line is cut off, changed, signed with another key or no statement of ours;
-            or the lines are not those that the revision's own statement names.
+        LineageError: a line is cut off, changed, signed with another key, or not a statement of
+            Tandem; or a statement of the revision is missing, added or moved.
     """
     key = keys.public(public_key)
     try:
@@ -38,26 +38,28 @@ def read_bundle(path: Path, public_key: Path) -> Bundle:
     except OSError as error:
         raise LineageError(f"cannot read the bundle {path}: {error.strerror}") from None
     if not content.endswith(b"\n"):
-        raise LineageError(f"{path} is cut off: its last line has no end")
+        raise LineageError(f"{path} is cut off: its last line has no line break")
     lines = content[:-1].split(b"\n")
-    found = [_opened(raw, key, f"{path}, line {at}") for at, raw in enumerate(lines, start=1)]
-    return _whole(found, path)
+    statements = [
+        _open(line, key, f"{path}, line {number}") for number, line in enumerate(lines, start=1)
+    ]
+    return _complete(statements, path)
 
 
-def _opened(raw: bytes, key: keys.Key, where: str) -> Statement:
-    """The statement in one line."""
+def _open(line: bytes, key: keys.Key, where: str) -> Statement:
+    """The verified statement in one line."""
     try:
-        envelope = Envelope.from_dict(json.loads(raw))
-        same = line(envelope) == raw + b"\n"
+        envelope = Envelope.from_dict(json.loads(line))
+        unchanged = to_line(envelope) == line + b"\n"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error):
         raise LineageError(f"{where}, is not an envelope: it was changed or cut off") from None
     where = f"{where} ({_claimed(envelope)})"
-    if not same:
-        raise LineageError(f"{where}, is not written as it was signed: it was changed")
+    if not unchanged:
+        raise LineageError(f"{where}, is not in the form that it was signed in: it was changed")
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise LineageError(f"{where}, holds no in-toto statement but {envelope.payload_type!r}")
+        raise LineageError(f"{where}, is not an in-toto statement but {envelope.payload_type!r}")
     if {*envelope.signatures} != {key.keyid}:
-        raise LineageError(f"{where}, is not signed with the given key alone")
+        raise LineageError(f"{where}, is not signed with the given key, or not with that key only")
     try:
         envelope.verify([key], 1)
     except VerificationError:
@@ -68,40 +70,48 @@ def _opened(raw: bytes, key: keys.Key, where: str) -> Statement:
         return Statement.model_validate_json(envelope.payload, by_alias=True, by_name=False)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        at = ".".join(map(str, first["loc"]))
-        raise LineageError(f"{where}, is no statement of Tandem's: {at} {first['msg']}") from None
+        field = ".".join(map(str, first["loc"]))
+        raise LineageError(
+            f"{where}, is not a statement of Tandem: {field} {first['msg']}"
+        ) from None
 
 
 def _claimed(envelope: Envelope) -> str:
-    """What an envelope that is not yet checked says it is about."""
+    """The stage that an unverified envelope claims to be about, for messages."""
     try:
         payload = json.loads(envelope.payload)
         external = payload["predicate"]["buildDefinition"]["externalParameters"]
         return f"{external['stage']:.80}" if "stage" in external else "the revision"
     except (ValueError, KeyError, TypeError, RecursionError):
-        return "of no stage"
+        return "no stage"
 
 
-def _whole(found: list[Statement], path: Path) -> Bundle:
-    """Hold the statements to the revision's own."""
-    *stages, revision = found
-    if not revision.is_revision or any(each.is_revision for each in stages):
-        raise LineageError(f"{path}: the one statement of the revision must stand last, and once")
-    names = [each.stage for each in stages]
-    wanted: list[str] = revision.external["stages"]
+def _complete(statements: list[Statement], path: Path) -> Bundle:
+    """The bundle, if its statements are exactly those that the statement of the revision names."""
+    *stages, revision = statements
+    if not revision.is_revision or any(statement.is_revision for statement in stages):
+        raise LineageError(
+            f"{path}: the last statement, and no other, must be that of the revision"
+        )
+
+    # Each stage of the revision has one statement, in the order of the revision.
+    names = [statement.stage for statement in stages]
+    expected: list[str] = revision.external["stages"]
     for name, times in Counter(names).items():
         if times > 1:
             raise LineageError(f"{path}: {name} has {times} statements")
-    for name in sorted({*names} ^ {*wanted}):
-        problem = "is missing" if name in {*wanted} else "is not of this revision"
+    for name in sorted({*names} ^ {*expected}):
+        problem = "is missing" if name in {*expected} else "is not of this revision"
         raise LineageError(f"{path}: the statement of {name} {problem}")
-    if names != wanted:
+    if names != expected:
         raise LineageError(f"{path}: the statements are not in the order they were signed in")
+
+    # Each record of the revision has one statement, from the same commit.
     records = revision.records
-    for each in stages:
-        ((record, sha256),) = each.records.items()
-        if records.pop(record, None) != sha256 or each.commit != revision.commit:
-            raise LineageError(f"{path}: the statement of {each.stage} is of another revision")
+    for statement in stages:
+        ((record, sha256),) = statement.records.items()
+        if records.pop(record, None) != sha256 or statement.commit != revision.commit:
+            raise LineageError(f"{path}: the statement of {statement.stage} is of another revision")
     for record in records:
-        raise LineageError(f"{path}: no statement is of {record}")
+        raise LineageError(f"{path}: there is no statement of {record}")
     return Bundle(dict(zip(names, stages, strict=True)), revision)

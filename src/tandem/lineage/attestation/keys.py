@@ -1,4 +1,4 @@
-"""Keys to sign with and to check with: Ed25519, as OpenSSL (PEM) or as OpenSSH writes them."""
+"""Load Ed25519 keys that OpenSSL (PEM) or OpenSSH wrote."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ __all__ = ["Key", "Signer", "public", "signer"]
 
 
 def signer(path: Path) -> Signer:
-    """The private key in a file: PKCS 8 in PEM, or OpenSSH's own form.
+    """The private key in a file: PKCS#8 in PEM, or the format of OpenSSH.
 
     Raises:
-        LineageError: it cannot be read, is encrypted, or is not Ed25519.
+        LineageError: the key cannot be read, is encrypted, or is not Ed25519.
     """
     content = _read(path)
     openssh = b"BEGIN OPENSSH PRIVATE KEY" in content
@@ -26,20 +26,20 @@ def signer(path: Path) -> Signer:
         key = load(content, password=None)
     except TypeError:
         raise LineageError(
-            f"{path} is encrypted: give a key without passphrase (`ssh-keygen -p` takes it off)"
+            f"{path} is encrypted: use a key without a passphrase (`ssh-keygen -p` removes it)"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise LineageError(f"{path} is no private key: give a PEM or OpenSSH file") from None
+        raise LineageError(f"{path} is not a private key: use a PEM or OpenSSH file") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise LineageError(f"{path} is not an Ed25519 key: `ssh-keygen -t ed25519` makes one")
+        raise LineageError(f"{path} is not an Ed25519 key: `ssh-keygen -t ed25519` creates one")
     return Signer(key)
 
 
 def public(path: Path) -> Key:
-    """The public key in a file: PEM, or OpenSSH's line `ssh-ed25519 AAAA…`.
+    """The public key in a file: PEM, or a line `ssh-ed25519 AAAA…` of OpenSSH.
 
     Raises:
-        LineageError: it cannot be read, or is not Ed25519.
+        LineageError: the key cannot be read, or is not Ed25519.
     """
     content = _read(path).strip()
     openssh = content.startswith((b"ssh-", b"ecdsa-", b"sk-"))
@@ -48,7 +48,7 @@ def public(path: Path) -> Key:
         key = load(content)
     except (ValueError, UnsupportedAlgorithm):
         raise LineageError(
-            f"{path} is no public key: give a PEM file or a line `ssh-ed25519 AAAA…`"
+            f"{path} is not a public key: use a PEM file or a line `ssh-ed25519 AAAA…`"
         ) from None
     if not isinstance(key, Ed25519PublicKey):
         raise LineageError(f"{path} is not an Ed25519 key")

@@ -1,16 +1,16 @@
-"""Sign the records of a revision, so that whoever has the public key can check all of them.
+"""Sign the records of a revision, so that anyone with the public key can verify them.
 
     tandem attest ~/.ssh/id_ed25519     →  attestation.jsonl
 
-A line is a DSSE envelope 1.0 around an in-toto Statement v1 with SLSA provenance v1; one line a
-stage, in the order of the flow, then one for the revision, which names every record: so neither a
-line too few nor one too many goes unseen. Ed25519 has no random part, hence the same revision and
-key give the same bytes. `tandem.lineage.attestation.bundle` reads them back.
+A line is a DSSE envelope 1.0 with an in-toto Statement v1 with SLSA provenance v1. There is one
+line per stage, in topological order, then one for the revision. The last one names every record, so
+that missing and added lines are detected. Ed25519 signatures are deterministic, so the same
+revision and key give the same bytes. `tandem.lineage.attestation.bundle` verifies the file.
 
-subjects              each file that the stage wrote, and its record
+subjects              the files that the stage wrote, and its record
 externalParameters    stage, command, params
 internalParameters    seed, pins of threads and instruction set, packages
-resolvedDependencies  inputs (a folder by the digest of the list of its files, with `nfiles`),
+resolvedDependencies  inputs (for a folder the digest of its list of files, and `nfiles`),
                       pinned sources, the Git commit
 """
 
@@ -47,46 +47,57 @@ SUMMARY = Path("reports/summary.json")
 
 
 def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
-    """Write the signed statements of the records here, all of which must be committed.
+    """Write the signed statements of the records, all of which must be committed.
+
+    Args:
+        key: The file of an Ed25519 private key.
+        to: The bundle.
 
     Returns:
         `file`, the number of `statements` in it, and the `commit` that they are about.
 
     Raises:
-        LineageError: the key cannot be used, `to` has no suffix, there is no record, or what the
-            records speak of is not what the commit has.
+        LineageError: the key cannot be used, `to` has no suffix, there are no records, or a file
+            that they name has uncommitted changes.
         StageError: a file that every revision has is missing.
     """
     if not Path(to).suffix:
-        raise LineageError(f"--to {to} must name a file with a suffix, as attestation.jsonl")
+        raise LineageError(f"--to {to} must name a file with a suffix, such as attestation.jsonl")
     signer = keys.signer(Path(key))
-    known = contents(Path())
-    graph = Graph.of(parse(content, Path(path)) for path, content in known.items())
-    revision = _committed(Path(), graph, ignore=to)
-    lines = [seal(each, signer) for each in statements(Path(), graph, known, revision)]
+    records = contents(Path())
+    graph = Graph.of(parse(content, Path(path)) for path, content in records.items())
+    commit = _committed(Path(), graph, ignore=to)
+    lines = [seal(s, signer) for s in statements(Path(), graph, records, commit)]
     with io.atomic_outputs(Path(to)) as (partial,):
         io.write_bytes(partial, b"".join(lines))
-    return {"file": to, "statements": len(lines), "commit": revision}
+    return {"file": to, "statements": len(lines), "commit": commit}
 
 
 def statements(
-    root: Path, graph: Graph, known: Mapping[str, bytes], commit: str
+    root: Path, graph: Graph, records: Mapping[str, bytes], commit: str
 ) -> list[Statement]:
-    """What is to be signed: a statement a stage in the order of the flow, then the revision's."""
-    where = {parse(content, Path(path)).stage: path for path, content in known.items()}
+    """One statement per stage, in topological order, then that of the revision.
+
+    Args:
+        root: The project's folder.
+        graph: The graph of the records.
+        records: Path → content of each record.
+        commit: The commit of the revision.
+    """
+    paths_of = {parse(content, Path(path)).stage: path for path, content in records.items()}
     stages = [
-        of_stage(record, where[name], known[where[name]], commit)
+        of_stage(record, paths_of[name], records[paths_of[name]], commit)
         for name, record in graph.records.items()
     ]
-    return [*stages, of_revision(root, list(graph.records), known, commit)]
+    return [*stages, of_revision(root, list(graph.records), records, commit)]
 
 
 def of_stage(record: RunRecord, path: str, content: bytes, commit: str) -> Statement:
-    """The statement of one record, which lies at `path` and has the bytes `content`."""
+    """The statement of one stage, from its record and that record's path and content."""
     subjects = {
         f"{out}/{name}" if name else out: digest.sha256
-        for out, whole in record.outputs.items()
-        for name, digest in files_of(whole).items()
+        for out, output in record.outputs.items()
+        for name, digest in files_of(output).items()
     }
     return _statement(
         STAGE,
@@ -96,8 +107,8 @@ def of_stage(record: RunRecord, path: str, content: bytes, commit: str) -> State
         [
             *(_input(name, record.inputs[name]) for name in sorted(record.inputs)),
             *(
-                Resource(name=each.name, uri=each.uri or None, digest=dict(each.digest))
-                for each in external_refs.sources([record])
+                Resource(name=source.name, uri=source.uri or None, digest=dict(source.digest))
+                for source in external_refs.sources([record])
             ),
             _git(commit),
         ],
@@ -105,44 +116,44 @@ def of_stage(record: RunRecord, path: str, content: bytes, commit: str) -> State
 
 
 def of_revision(
-    root: Path, stages: list[str], known: Mapping[str, bytes], commit: str
+    root: Path, stages: list[str], records: Mapping[str, bytes], commit: str
 ) -> Statement:
-    """The statement over the whole revision: its files, its records, its stages in their order."""
+    """The statement of the revision: its files, its records, and its stages in order."""
     for path in FILES:
         io.require_exists(root / path)
     files = [*FILES, *([SUMMARY] if (root / SUMMARY).exists() else [])]
     subjects = {str(path): _sha256((root / path).read_bytes()) for path in files}
-    subjects |= {path: _sha256(content) for path, content in known.items()}
+    subjects |= {path: _sha256(content) for path, content in records.items()}
     return _statement(REVISION, subjects, {"stages": stages}, {}, [_git(commit)])
 
 
 def seal(statement: Statement, signer: keys.Signer) -> bytes:
-    """A statement's line of the bundle."""
+    """Sign a statement; its line of the bundle."""
     envelope = Envelope(statement.payload(), PAYLOAD_TYPE, {})
     envelope.sign(signer)
-    return line(envelope)
+    return to_line(envelope)
 
 
-def line(envelope: Envelope) -> bytes:
-    """The one form in which an envelope stands in a bundle."""
+def to_line(envelope: Envelope) -> bytes:
+    """The canonical form of an envelope in a bundle."""
     return json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
 def _statement(
-    kind: BuildType,
+    build_type: BuildType,
     subjects: Mapping[str, str],
     external: dict[str, Any],
     internal: dict[str, Any],
-    needed: list[Resource],
+    dependencies: list[Resource],
 ) -> Statement:
     return Statement(
         subject=[Subject(name=n, digest={"sha256": subjects[n]}) for n in sorted(subjects)],
         predicate=Predicate(
             build_definition=BuildDefinition(
-                build_type=kind,
+                build_type=build_type,
                 external_parameters=external,
                 internal_parameters=internal,
-                resolved_dependencies=needed,
+                resolved_dependencies=dependencies,
             ),
             run_details=RunDetails(builder=Builder()),
         ),
@@ -150,8 +161,8 @@ def _statement(
 
 
 def _input(name: str, digest: Digest) -> Resource:
-    folder = None if digest.nfiles is None else {"nfiles": digest.nfiles}
-    return Resource(name=name, digest={"sha256": digest.sha256}, annotations=folder)
+    annotations = None if digest.nfiles is None else {"nfiles": digest.nfiles}
+    return Resource(name=name, digest={"sha256": digest.sha256}, annotations=annotations)
 
 
 def _git(commit: str) -> Resource:
@@ -163,14 +174,14 @@ def _sha256(content: bytes) -> str:
 
 
 def _committed(root: Path, graph: Graph, ignore: str) -> str:
-    """The commit at hand, if it has all that the records speak of and Git carries."""
+    """The current commit, if no file that Git tracks or that the records name differs from it."""
     commit = external_refs.last_commit(root).commit
     if not commit:
         raise LineageError("there is no commit to attest: commit the records first")
     inputs = {path for record in graph.records.values() for path in record.inputs}
-    spoken = [*inputs, *map(str, FILES), str(SUMMARY), str(paths.RECORDS)]
+    named = [*inputs, *map(str, FILES), str(SUMMARY), str(paths.RECORDS)]
     for state, path in external_refs.changes(root):
-        named = state != "??" or any(paths.overlap(path, known) for known in spoken)
-        if named and path != str(Path(ignore)):
-            raise LineageError(f"{path} is not as the commit has it: commit it, then attest")
+        matters = state != "??" or any(paths.overlap(path, name) for name in named)
+        if matters and path != str(Path(ignore)):
+            raise LineageError(f"{path} has uncommitted changes: commit it, then attest")
     return commit

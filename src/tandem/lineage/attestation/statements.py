@@ -1,6 +1,6 @@
-"""What a signed statement looks like: in-toto Statement v1 with SLSA provenance v1, strictly.
+"""The schema of a signed statement: in-toto Statement v1 with SLSA provenance v1.
 
-Only the fields that Tandem writes are here; a statement with any other is not one of ours.
+It has only the fields that Tandem writes. A statement with any other field is rejected.
 """
 
 import json
@@ -15,9 +15,9 @@ from tandem.core.schema import StrictModel
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STAGE: Final = "urn:tandem:build:stage:v1"
-"""buildType of a stage's statement: DVC or Snakemake ran the command, which wrote its record."""
+"""buildType of a stage's statement: a command that DVC or Snakemake ran."""
 REVISION: Final = "urn:tandem:build:revision:v1"
-"""buildType of the last statement, over all records and the files that every revision has."""
+"""buildType of the last statement: all records, and the files that every revision has."""
 BUILDER: Final = "urn:tandem:builder:v1"
 BuildType = Literal["urn:tandem:build:stage:v1", "urn:tandem:build:revision:v1"]
 
@@ -27,14 +27,14 @@ class _Camel(StrictModel):
 
 
 class Subject(_Camel):
-    """A file, by its path from the project's root."""
+    """A file, by its path relative to the project's root."""
 
     name: str
     digest: dict[Literal["sha256"], str]
 
 
 class Resource(_Camel):
-    """What went in: a ResourceDescriptor of in-toto."""
+    """An input: a ResourceDescriptor of in-toto."""
 
     name: str
     uri: str | None = None
@@ -43,7 +43,7 @@ class Resource(_Camel):
 
 
 class BuildDefinition(_Camel):
-    """What was run, on what."""
+    """The command, its params and its inputs."""
 
     build_type: BuildType
     external_parameters: dict[str, Any]
@@ -52,13 +52,13 @@ class BuildDefinition(_Camel):
 
 
 class Builder(_Camel):
-    """Who ran it; no host is named, for the same revision must give the same bytes."""
+    """The builder. No host is named, because the same revision must give the same bytes."""
 
     id: Literal["urn:tandem:builder:v1"] = BUILDER
 
 
 class RunDetails(_Camel):
-    """Of the run itself, only its builder: times are not part of a record."""
+    """The builder only: records contain no times."""
 
     builder: Builder
 
@@ -81,47 +81,47 @@ class Statement(_Camel):
     predicate: Predicate
 
     @model_validator(mode="after")
-    def _named_once(self) -> Self:
+    def _consistent(self) -> Self:
         if len(self.subjects) < len(self.subject):
             raise ValueError("a subject is named twice")
         if self.is_revision:
             if not isinstance(self.external.get("stages"), list):
                 raise ValueError("the stages of the revision are missing")
         elif not isinstance(self.external.get("stage"), str) or len(self.records) != 1:
-            raise ValueError("it must have one stage and its one record")
+            raise ValueError("it must have one stage and one record")
         return self
 
     @property
     def external(self) -> Mapping[str, Any]:
-        """Of a stage: `stage`, `command`, `params`; of the revision: `stages`."""
+        """`stage`, `command` and `params` of a stage; `stages` of the revision."""
         return self.predicate.build_definition.external_parameters
 
     @property
     def is_revision(self) -> bool:
-        """Whether it is over the whole revision."""
+        """Whether the statement is about the whole revision."""
         return self.predicate.build_definition.build_type == REVISION
 
     @property
     def stage(self) -> str:
-        """The stage it is about, or `the revision`."""
+        """The stage, or `the revision`."""
         return "the revision" if self.is_revision else str(self.external["stage"])
 
     @property
     def subjects(self) -> dict[str, str]:
-        """Path → SHA-256 of all that it vouches for."""
-        return {each.name: each.digest["sha256"] for each in self.subject}
+        """Path → SHA-256 of the files that the statement is about."""
+        return {subject.name: subject.digest["sha256"] for subject in self.subject}
 
     @property
     def records(self) -> dict[str, str]:
-        """Those of `subjects` that are records; of a stage just one."""
+        """The records among `subjects`; exactly one for a stage."""
         folder = f"{paths.RECORDS}/"
         return {name: sha for name, sha in self.subjects.items() if name.startswith(folder)}
 
     @property
     def commit(self) -> str:
-        """The Git commit that it was signed at."""
-        needed = self.predicate.build_definition.resolved_dependencies
-        return next((d.digest["gitCommit"] for d in reversed(needed) if d.name == "git"), "")
+        """The Git commit that was signed."""
+        dependencies = self.predicate.build_definition.resolved_dependencies
+        return next((d.digest["gitCommit"] for d in reversed(dependencies) if d.name == "git"), "")
 
     def payload(self) -> bytes:
         """The bytes that are signed."""

@@ -1,1 +1,1 @@
-"""Check that records, dvc.lock, artifacts, code, params and pins agree."""
+"""Audit: check that records, dvc.lock, artifacts, code, params and pins agree."""

@@ -1,12 +1,12 @@
-"""`tandem audit`: which project is audited, by what, and how the outcome is told.
+"""`tandem audit`: check a workspace or a revision, and print the result.
 
 tandem audit                                the workspace
-tandem audit --rev v1.0                     a revision, its artifacts as far as DVC's cache has them
-tandem audit --bundle FILE --key PUB        the workspace against what was signed
-tandem audit --rerun 3                      the workspace, and three stages run anew
+tandem audit --rev v1.0                     a revision, with its artifacts in DVC's cache
+tandem audit --bundle FILE --key PUB        the workspace, compared with a signed bundle
+tandem audit --rerun 3                      the workspace; also run three stages again
 """
 
-import json as text
+import json as json_module
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -25,56 +25,73 @@ MD5 = re.compile("[0-9a-f]{32}")
 
 
 def main(rev: str, bundle: str, key: str, rerun: int, json: bool) -> int:
-    """Audit as asked, print the outcome; 0 if all agree, else 1.
+    """Run an audit and print its result.
+
+    Args:
+        rev: A Git revision; the workspace if empty.
+        bundle: A file of signed statements to compare with, or empty.
+        key: The public key for `bundle`.
+        rerun: A number of stages to run again, or empty.
+        json: Print JSON.
+
+    Returns:
+        The exit code: 0 if everything agrees, else 1.
 
     Raises:
-        TandemError: the options do not go together, or what they name cannot be read.
+        TandemError: the options exclude each other, or a file cannot be read.
     """
     if bool(bundle) != bool(key):
-        raise TandemError("--bundle FILE and --key PUBLIC_KEY go together")
+        raise TandemError("--bundle FILE and --key PUBLIC_KEY must be given together")
     if rev and (bundle or rerun):
-        raise TandemError("--rev goes with neither --bundle nor --rerun: check the revision out")
+        raise TandemError(
+            "--rev cannot be combined with --bundle or --rerun: check out the revision instead"
+        )
     if rev:
         with revisions.files_of(rev) as root:
-            done = checks.run(root, in_cache(root))
+            audit = checks.run(root, in_cache(root))
     else:
-        done = checks.run()
+        audit = checks.run()
     if bundle:
-        done.findings += verify.differences(read_bundle(Path(bundle), Path(key)))
-    for line, found in rerun_stages.run(rerun) if rerun else ():
-        done.rerun.append(line)
-        done.findings += found
-        done.changed += [finding.where for finding in found]
-    if done.changed and not rev:
-        done.machine = fingerprint.explanation()
+        audit.findings += verify.differences(read_bundle(Path(bundle), Path(key)))
+    for line, differences in rerun_stages.run(rerun) if rerun else ():
+        audit.rerun.append(line)
+        audit.findings += differences
+        audit.changed += [finding.where for finding in differences]
+    if audit.changed and not rev:
+        audit.machine = fingerprint.explanation()
     if json:
-        print(text.dumps(asdict(done), ensure_ascii=False, indent=2))
+        print(json_module.dumps(asdict(audit), ensure_ascii=False, indent=2))
     else:
-        print("\n".join(findings.to_text(done)))
-    return 1 if done.findings else 0
+        print("\n".join(findings.to_text(audit)))
+    return 1 if audit.findings else 0
 
 
 def in_cache(root: Path) -> DigestReader:
-    """Finds what is not in `root` in DVC's cache here, by the MD5 that the records of `root` have.
+    """A reader of digests in `root` and, for what is not there, in DVC's cache of the workspace.
 
-    A file of the cache is hashed, so that a damaged one is found; what is missing is not here.
+    A file in the cache is found by the MD5 in the records of `root`, and hashed, so that a damaged
+    file is reported. An output that is not complete in the cache counts as absent.
     """
-    known = graph.read(root)
+    records = graph.read(root)
+    on_disk = checks.on_disk(root)
 
-    def look(path: str) -> Digest | None:
-        here = checks.on_disk(root)(path)
-        wanted = known.expected_digest(path)
-        if here is not None or wanted is None:
-            return here
-        files = {name: _object(digest.md5) for name, digest in graph.files_of(wanted).items()}
-        if any(digest is None for digest in files.values()):
-            return None
-        found = {name: digest for name, digest in files.items() if digest}
-        return found[""] if wanted.files is None else folder_digest(found, files=True)
+    def read_digest(path: str) -> Digest | None:
+        digest = on_disk(path)
+        expected = records.expected_digest(path)
+        if digest is not None or expected is None:
+            return digest
+        files: dict[str, Digest] = {}
+        for name, file in graph.files_of(expected).items():
+            cached = _cached(file.md5)
+            if cached is None:
+                return None
+            files[name] = cached
+        return files[""] if expected.files is None else folder_digest(files, files=True)
 
-    return look
+    return read_digest
 
 
-def _object(md5: str) -> Digest | None:
+def _cached(md5: str) -> Digest | None:
+    """The digest of a file in DVC's cache; None if it is not there, or `md5` is not an MD5."""
     path = CACHE / md5[:2] / md5[2:]
     return file_digest(path) if MD5.fullmatch(md5) and path.is_file() else None

@@ -1,4 +1,4 @@
-"""dvc.lock, which has to say just what the records say."""
+"""Compare dvc.lock with the run records, which contain the same facts."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,36 +13,46 @@ from tandem.lineage.audit.findings import Finding
 
 
 def read(root: Path) -> dict[str, Any]:
-    """The stages of `root`/dvc.lock by name.
+    """The entries of `root`/dvc.lock by stage.
 
     Raises:
-        LineageError: it is missing or no lock.
+        LineageError: dvc.lock is missing or malformed.
     """
     path = root / paths.LOCK
     try:
         content = io.parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LineageError(f"{paths.LOCK} is missing: nothing has been run") from None
+        raise LineageError(
+            f"{paths.LOCK} is missing: run `dvc repro` or `snakemake` first"
+        ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())[:120]
-        raise LineageError(f"{paths.LOCK} cannot be read: {problem}; restore it") from None
+        raise LineageError(f"{paths.LOCK} cannot be read: {problem}; restore it from Git") from None
     stages: Any = content.get("stages") if isinstance(content, dict) else None
     if (
         not isinstance(stages, dict)
         or not all(isinstance(name, str) for name in stages)
         or content != {"schema": "2.0", "stages": stages}
     ):
-        raise LineageError(f"{paths.LOCK} is no lock of schema 2.0: restore it from Git")
+        raise LineageError(
+            f"{paths.LOCK} does not have the form of schema 2.0: restore it from Git"
+        )
     return stages
 
 
 def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> Iterator[Finding]:
-    """Where dvc.lock does not say what the record says, and the record's own file."""
+    """Where a stage's entry in dvc.lock differs from its record.
+
+    Args:
+        stage: What dvc.yaml declares.
+        record: The record of the stage.
+        entry: The entry; None if there is none, which is not reported here.
+        root: The project's folder. The digest of the record's own file is in the entry, too.
+    """
     if entry is None:
         return
     where = f"{paths.LOCK}: {stage.name}"
-    own = digest(root / stage.record)
-    outs = record.outputs | {stage.record: own}
+    outs = record.outputs | {stage.record: digest(root / stage.record)}
     expected = {
         "cmd": record.command,
         "deps": entries(record.inputs),
@@ -50,53 +60,54 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
         "outs": entries(outs),
     }
     if not isinstance(entry, dict):
-        yield Finding(where, "is no mapping: restore it from Git")
+        yield Finding(where, "is not a mapping: restore it from Git")
         return
     for key in sorted({*expected, *entry}, key=str):
         if key not in expected:
-            yield Finding(where, f"has {key}, which no stage has")
+            yield Finding(where, f"has an unknown key: {key}")
             continue
-        known, told = expected.get(key) or None, entry.get(key) or None
+        recorded, locked = expected.get(key) or None, entry.get(key) or None
         if key in ("deps", "outs"):
-            known, told = _by_path(known), _by_path(told)
-        if same(known, told):
+            recorded, locked = _by_path(recorded), _by_path(locked)
+        if same(recorded, locked):
             continue
-        if key in ("deps", "outs") and isinstance(told, dict) and isinstance(known, dict):
-            for path in sorted({*known, *told}, key=str):
-                if not same(known.get(path), told.get(path)):
-                    yield Finding(where, f"{key} {path} is not what the record says")
+        if key in ("deps", "outs") and isinstance(locked, dict) and isinstance(recorded, dict):
+            for path in sorted({*recorded, *locked}, key=str):
+                if not same(recorded.get(path), locked.get(path)):
+                    yield Finding(where, f"{key} {path} differs from the record")
         else:
-            yield Finding(where, f"{key} is not what the record says")
+            yield Finding(where, f"{key} differs from the record")
 
 
-def entries(known: Mapping[str, Digest]) -> list[dict[str, Any]]:
-    """Digests as dvc.lock has them."""
+def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
+    """Digests by path, in the form of `deps` and `outs` in dvc.lock."""
     return [
-        {"path": path, "hash": "md5", "md5": found.md5, "size": found.size}
-        | ({"nfiles": found.nfiles} if found.nfiles is not None else {})
-        for path, found in known.items()
+        {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
+        | ({"nfiles": digest.nfiles} if digest.nfiles is not None else {})
+        for path, digest in digests.items()
     ]
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values of YAML or JSON are the same to the last type.
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of YAML or JSON are equal and all their types are equal.
 
     >>> same({"a": [1]}, {"a": [1]}), same(1, 1.0), same(1, True)
     (True, False, False)
     """
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and bool(one == other)
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and bool(a == b)
 
 
 def _by_path(entries: Any) -> Any:
-    """A list of entries by path; what is no such list stays as it is, and so differs.
+    """Entries by path. A value of another form is returned as it is, so that it differs.
 
-    DVC lists a path as often as dvc.yaml does.
+    DVC repeats an entry if dvc.yaml names its path more than once.
     """
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return entries
-    found = {str(entry.get("path")): entry for entry in entries}
-    return found if all(found[str(entry.get("path"))] == entry for entry in entries) else entries
+    by_path = {str(entry.get("path")): entry for entry in entries}
+    is_consistent = all(by_path[str(entry.get("path"))] == entry for entry in entries)
+    return by_path if is_consistent else entries

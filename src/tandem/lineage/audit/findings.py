@@ -1,11 +1,11 @@
-"""What an audit finds, and how it is told."""
+"""The result of an audit, and its text."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that does not agree: where, and what is wrong."""
+    """One disagreement: where it is, and what it is."""
 
     where: str
     problem: str
@@ -16,26 +16,28 @@ class Finding:
 
 @dataclass
 class Audit:
-    """What was found, and how much was looked at."""
+    """The findings, and what was checked."""
 
     findings: list[Finding] = field(default_factory=list)
     stages: int = 0
+    """Stages that dvc.yaml declares."""
     hashed: int = 0
+    """Files that were hashed."""
     absent: list[str] = field(default_factory=list)
-    """Outputs of the records that are not here, so that nothing is said of them."""
+    """Recorded outputs that are not in the workspace, so that they could not be checked."""
     changed: list[str] = field(default_factory=list)
-    """Outputs that are here with other bytes than recorded."""
+    """Outputs whose bytes differ from those recorded."""
     rerun: list[str] = field(default_factory=list)
-    """What became of each stage that was run anew."""
+    """One line for each stage that was run again."""
     machine: list[str] = field(default_factory=list)
-    """Why this machine may write other bytes than those recorded."""
+    """Reasons why this machine may write other bytes than those recorded."""
 
 
-def to_text(done: Audit) -> list[str]:
-    """The outcome for people, a line each."""
+def to_text(audit: Audit) -> list[str]:
+    """The result as lines of text."""
     absent = (
-        f", {len(done.absent)} outputs not here (`dvc pull` brings them)" if done.absent else ""
+        f", {len(audit.absent)} outputs not here (`dvc pull` fetches them)" if audit.absent else ""
     )
-    looked = f"{done.stages} stages, {done.hashed} files hashed{absent}"
-    end = f"{len(done.findings)} do not agree" if done.findings else "all agree"
-    return [*done.rerun, *map(str, done.findings), *done.machine, f"{end}: {looked}"]
+    checked = f"{audit.stages} stages, {audit.hashed} files hashed{absent}"
+    verdict = f"{len(audit.findings)} findings" if audit.findings else "all agree"
+    return [*audit.rerun, *map(str, audit.findings), *audit.machine, f"{verdict}: {checked}"]

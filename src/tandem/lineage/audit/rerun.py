@@ -1,9 +1,9 @@
-"""`tandem audit --rerun N`: run sampled stages anew, from what they read, and compare the bytes.
+"""`tandem audit --rerun N`: run a sample of stages again, and compare the bytes of their outputs.
 
-Each runs in a scratch folder that holds its recorded inputs, the code and params.yaml, and nothing
-else; so what it secretly needs beside them is found too. The pins of `core.determinism` make the
-bytes those of any machine with the instruction set. On one without it, or where params pin none,
-scores are compared instead: each must lie within the recorded interval.
+Each stage runs in a scratch folder that contains only its recorded inputs, the code and
+params.yaml, so that undeclared inputs are detected. The pins of `core.determinism` make the bytes
+the same on any machine with the pinned instruction set. On a machine without it, or if params pin
+none, scores are compared instead: each must be within the recorded interval.
 """
 
 import os
@@ -23,58 +23,61 @@ from tandem.lineage.audit.findings import Finding
 from tandem.lineage.graph import files_of, is_own_file, read
 
 CPUINFO = Path("/proc/cpuinfo")
-CARRIED = ("src", str(paths.PARAMS), str(paths.DAG), ".dvcignore")
-"""What every stage is given beside its inputs: the command, and what it asks at its start."""
+COPIED = ("src", str(paths.PARAMS), str(paths.DAG), ".dvcignore")
+"""Copied for every stage besides its inputs: the code, and what a command reads at start-up."""
 LAST_LINES = 3
+"""Lines of a failed stage's stderr that are shown."""
 
 
 def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
-    """Of so many stages, drawn anew each time, a line on each and what does not agree.
+    """Run `count` random stages again; a line of text and the findings for each.
 
-    Stages whose inputs are not here, or are not those recorded, are not drawn; nor is one whose
-    recorded command is not that of dvc.yaml, for a record may not say what is run here.
+    A stage is not drawn if its inputs are missing or differ from those recorded. Nor is one whose
+    recorded command differs from that of dvc.yaml: a record is not trusted to name a command.
     """
     records = list(read(root).records.values())
     commands = {stage.name: stage.command for stage in dvc_stages.stages(root)}
     shuffled = random.SystemRandom().sample(records, len(records))
-    known = (record for record in shuffled if commands.get(record.stage) == record.command)
-    drawn = list(islice((record for record in known if is_ready(record, root)), count))
+    trusted = (record for record in shuffled if commands.get(record.stage) == record.command)
+    drawn = list(islice((record for record in trusted if is_ready(record, root)), count))
     for record in sorted(drawn, key=records.index):
-        yield again(record, root)
+        yield run_again(record, root)
     if len(drawn) < min(count, len(records)):
-        yield f"only {len(drawn)} stages have their recorded command and inputs here", []
+        yield f"only {len(drawn)} stages could be run: the command or inputs of others differ", []
 
 
 def is_ready(record: RunRecord, root: Path) -> bool:
-    """Whether all that the stage read lies in `root` as it was."""
+    """Whether all inputs of the stage are in `root` as they were recorded."""
     return all(
-        (root / path).exists() and digest(root / path) == known
-        for path, known in record.inputs.items()
+        (root / path).exists() and digest(root / path) == recorded
+        for path, recorded in record.inputs.items()
     )
 
 
-def again(record: RunRecord, root: Path) -> tuple[str, list[Finding]]:
-    """Run one stage in a scratch folder, and compare what it writes with its record."""
+def run_again(record: RunRecord, root: Path) -> tuple[str, list[Finding]]:
+    """Run one stage in a scratch folder, and compare its outputs with its record."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
-        own = [pin["path"] for pin in record.sources if is_own_file(pin)]
-        for path in (*CARRIED, *record.inputs, *own):
+        own_files = [pin["path"] for pin in record.sources if is_own_file(pin)]
+        for path in (*COPIED, *record.inputs, *own_files):
             _copy(root, path, scratch)
         environment = os.environ | {"PYTHONPATH": str(scratch / "src"), "DVC_STAGE": record.stage}
         command = [sys.executable, "-m", "tandem", *record.command.split()[1:]]
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=scratch, env=environment, capture_output=True, text=True, check=False
         )
-        if done.returncode:
-            said = " ".join(done.stderr.strip().splitlines()[-LAST_LINES:])
-            return f"{record.stage}: failed", [Finding(record.stage, f"does not run anew: {said}")]
-        missing = missing_isa(record)
-        if missing:
-            found = list(scores(record, root, scratch))
-            return f"{record.stage}: scores compared, not bytes: {missing}", found
-        found = list(differences(record, scratch))
-        state = "other bytes" if found else f"the same bytes in {len(record.outputs)} outputs"
-        return f"{record.stage}: {state}", found
+        if process.returncode:
+            message = " ".join(process.stderr.strip().splitlines()[-LAST_LINES:])
+            finding = Finding(record.stage, f"failed when run again: {message}")
+            return f"{record.stage}: failed", [finding]
+
+        reason = missing_isa(record)
+        if reason:
+            findings = list(score_differences(record, root, scratch))
+            return f"{record.stage}: scores compared instead of bytes: {reason}", findings
+        findings = list(differences(record, scratch))
+        result = "other bytes" if findings else f"the same bytes in {len(record.outputs)} outputs"
+        return f"{record.stage}: {result}", findings
 
 
 def _copy(root: Path, path: str | Path, scratch: Path) -> None:
@@ -83,40 +86,41 @@ def _copy(root: Path, path: str | Path, scratch: Path) -> None:
 
 
 def missing_isa(record: RunRecord) -> str:
-    """Why the bytes need not be the same on this machine; empty if they must be."""
-    wanted = record.pins.get("ATEN_CPU_CAPABILITY")
-    if wanted is None:
+    """Why the bytes may differ on this machine; empty if they must be the same."""
+    isa = record.pins.get("ATEN_CPU_CAPABILITY")
+    if isa is None:
         return "params pin no instruction set"
     flags = CPUINFO.read_text().split() if CPUINFO.exists() else []
-    known = any(flag.startswith(wanted) for flag in flags)
-    return "" if known else f"this machine has no {wanted}"
+    is_supported = any(flag.startswith(isa) for flag in flags)
+    return "" if is_supported else f"this machine does not support {isa}"
 
 
 def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
-    """The files that came out otherwise than recorded."""
-    for path, known in record.outputs.items():
-        wrote, found = files_of(known), files_of(digest(scratch / path, files=True))
-        for name in sorted({*wrote, *found}):
-            if wrote.get(name) != found.get(name):
+    """The files whose bytes differ from those recorded."""
+    for path, output in record.outputs.items():
+        recorded, rewritten = files_of(output), files_of(digest(scratch / path, files=True))
+        for name in sorted({*recorded, *rewritten}):
+            if recorded.get(name) != rewritten.get(name):
                 where = f"{path}/{name}" if name else path
-                yield Finding(where, f"{record.stage}, run anew, does not write these bytes")
+                yield Finding(where, f"{record.stage} writes other bytes when run again")
 
 
-def scores(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
-    """The scores that came out beyond the intervals that were recorded."""
+def score_differences(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
+    """The scores that are outside of their recorded intervals."""
     for path in record.outputs:
         if path.startswith("reports/metrics/") and (root / path).exists():
-            yield from _beyond(path, io.read_json(root / path), io.read_json(scratch / path))
+            yield from _outside(path, io.read_json(root / path), io.read_json(scratch / path))
 
 
-def _beyond(where: str, known: Any, found: Any) -> Iterator[Finding]:
-    if not isinstance(known, dict):
+def _outside(where: str, recorded: Any, rewritten: Any) -> Iterator[Finding]:
+    """The scores in nested metrics that are outside of the recorded intervals."""
+    if not isinstance(recorded, dict):
         return
-    if known.get("low") is not None and isinstance(found, dict):
-        value = found.get("value")
-        if value is None or not known["low"] <= value <= known["high"]:
-            yield Finding(where, f"{value}, run anew, is not in {known['low']} to {known['high']}")
+    if recorded.get("low") is not None and isinstance(rewritten, dict):
+        low, high, value = recorded["low"], recorded["high"], rewritten.get("value")
+        if value is None or not low <= value <= high:
+            yield Finding(where, f"is {value} when run again, outside of {low} to {high}")
         return
-    for key in sorted(known):
-        below = found.get(key) if isinstance(found, dict) else None
-        yield from _beyond(f"{where}#{key}", known[key], below)
+    for key in sorted(recorded):
+        below = rewritten.get(key) if isinstance(rewritten, dict) else None
+        yield from _outside(f"{where}#{key}", recorded[key], below)

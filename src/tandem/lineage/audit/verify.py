@@ -1,4 +1,4 @@
-"""Whether the workspace is still what was signed: each statement is made anew and compared."""
+"""Compare the workspace with a signed bundle: rebuild each statement, and compare."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,34 +12,34 @@ from tandem.lineage.graph import contents, parse, record_of
 
 
 def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
-    """The records and files of the revision that are not those of the bundle.
+    """The records and files of the revision that differ from those that were signed.
 
-    Artifacts are not looked at here: the audit holds them to the records.
+    Artifacts are not compared here: the audit compares them with the records.
     """
     for name, statement in bundle.stages.items():
         path = record_of(name)
         if not (root / path).is_file():
-            yield Finding(path, "is missing; it was signed")
+            yield Finding(path, "is missing, but was signed")
             continue
         content = (root / path).read_bytes()
         try:
-            now = sign.of_stage(parse(content, Path(path)), path, content, statement.commit)
+            rebuilt = sign.of_stage(parse(content, Path(path)), path, content, statement.commit)
         except TandemError as error:
             yield Finding(path, str(error))
             continue
-        if now != statement:
-            yield Finding(path, "is not what was signed")
+        if rebuilt != statement:
+            yield Finding(path, "differs from what was signed")
     yield from _files(bundle.revision, root)
 
 
 def _files(signed: Statement, root: Path) -> Iterator[Finding]:
     """The files of the revision as a whole: dvc.yaml, locks, params, summary, each record."""
-    known = contents(root)
-    now = sign.of_revision(root, list(signed.external["stages"]), known, signed.commit).subjects
-    for path in sorted({*signed.subjects, *now}):
-        if path not in now:
-            yield Finding(path, "is missing; it was signed")
+    stages = list(signed.external["stages"])
+    rebuilt = sign.of_revision(root, stages, contents(root), signed.commit).subjects
+    for path in sorted({*signed.subjects, *rebuilt}):
+        if path not in rebuilt:
+            yield Finding(path, "is missing, but was signed")
         elif path not in signed.subjects:
-            yield Finding(path, "was not there when the revision was signed")
-        elif now[path] != signed.subjects[path]:
-            yield Finding(path, "is not what was signed")
+            yield Finding(path, "did not exist when the revision was signed")
+        elif rebuilt[path] != signed.subjects[path]:
+            yield Finding(path, "differs from what was signed")

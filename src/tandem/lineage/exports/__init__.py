@@ -1,6 +1,6 @@
-"""Formats that other tools read, one a file, all from the same graph of records.
+"""Export formats that other tools read: one module each, found by name.
 
-A format has `export(graph, root, place)`, which gives file name → JSON value or text; `root` is the
-project's folder and `place` the one that the files will lie in. Where that must be a certain one,
-the format names it in `PLACE`. The libraries that check these formats are used by tests alone.
+A module has `export(graph, root, folder)`, which returns file name → JSON value or text. `root` is
+the project's folder, and `folder` is the folder that the files will be written to. A format that
+requires a certain folder names it in `FOLDER`. Only tests use the libraries of these formats.
 """

@@ -1,9 +1,9 @@
 """MLCommons Croissant 1.0: TASK.json for each dataset, that is, for each split of a task's rows.
 
-Files with their SHA-256, fields as the task's row types them, license, citation, languages and
-limits as the data card tells them. The version ends in the digest of the split's files; the date
-is that of the commit which last touched reports/lineage. Addresses of files are relative to the
-folder that TASK.json is written into, so that `mlcroissant` finds the data from there.
+It has the files with their SHA-256, the fields with the types of the task's row, and license,
+citation, languages and limitations as in the data card. The version ends with the digest of the
+split's files. The date is that of the last commit that changed reports/lineage. URLs of files are
+relative to the folder that TASK.json is written to, so that `mlcroissant` finds the data there.
 """
 
 import os
@@ -18,9 +18,9 @@ from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest, RunRecord
 from tandem.core.rows import Dropped, schema
 from tandem.lineage import external_refs
-from tandem.lineage.exports.common.records import UNKNOWN, licence_url
+from tandem.lineage.exports.common.records import UNKNOWN, license_url
 from tandem.lineage.graph import Graph, files_of
-from tandem.sources import UNKNOWN as UNTOLD
+from tandem.sources import UNKNOWN as UNKNOWN_DATASET
 from tandem.sources import DatasetInfo
 
 SPEC = "http://mlcommons.org/croissant/1.0"
@@ -51,50 +51,50 @@ TYPES = {
 }
 
 
-def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
-    """A file a dataset.
+def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
+    """One file per dataset.
 
     Raises:
-        LineageError: no record is of a split.
+        LineageError: there is no record of a split.
     """
-    up = PurePosixPath(Path(os.path.relpath(root.resolve(), place.resolve())).as_posix())
+    up = PurePosixPath(Path(os.path.relpath(root.resolve(), folder.resolve())).as_posix())
     date = external_refs.last_commit(root, paths.RECORDS).time
-    found = {}
+    datasets = {}
     for record in graph.records.values():
         for path, digest in record.outputs.items():
             task = PurePosixPath(path).name
             if path == str(paths.split(task)):
-                behind = [graph.records[name] for name in graph.upstream(record.stage)]
-                about, source = _origin(task, behind)
+                upstream = [graph.records[name] for name in graph.upstream(record.stage)]
+                about, source = _origin(task, upstream)
                 head = _head(task, about, source, digest.sha256)
-                found[f"{task}.json"] = {
+                datasets[f"{task}.json"] = {
                     **head,
                     "datePublished": date,
-                    "rai:dataPreprocessingProtocol": [each.command for each in behind],
+                    "rai:dataPreprocessingProtocol": [record.command for record in upstream],
                     **_content(task, path, digest, up),
                 }
-    if not found:
-        raise LineageError("no record is of a split: run `dvc repro` or `snakemake` first")
-    return found
+    if not datasets:
+        raise LineageError("there is no record of a split: run `dvc repro` or `snakemake` first")
+    return datasets
 
 
-def _origin(task: str, behind: list[RunRecord]) -> tuple[DatasetInfo, external_refs.Source]:
-    """What the data card tells of the rows, and where they came from."""
-    for record in behind:
-        told = external_refs.about(record)
-        if told is not None and external_refs.task_of(record) == task:
-            known = external_refs.sources([record])
-            return told, known[0] if known else external_refs.Source(task)
-    return UNTOLD, external_refs.Source(task)
+def _origin(task: str, upstream: list[RunRecord]) -> tuple[DatasetInfo, external_refs.Source]:
+    """The description and the pinned source of a task's rows."""
+    for record in upstream:
+        about = external_refs.about(record)
+        if about is not None and external_refs.task_of(record) == task:
+            sources = external_refs.sources([record])
+            return about, sources[0] if sources else external_refs.Source(task)
+    return UNKNOWN_DATASET, external_refs.Source(task)
 
 
 def _head(
     task: str, about: DatasetInfo, source: external_refs.Source, sha256: str
 ) -> dict[str, Any]:
-    known = {
+    optional = {
         "citeAs": about.citation,
         "url": _url(source),
-        "license": "" if about.license in UNKNOWN else licence_url(about.license),
+        "license": "" if about.license in UNKNOWN else license_url(about.license),
         "inLanguage": about.languages,
         "rai:dataLimitations": about.limits,
     }
@@ -106,22 +106,22 @@ def _head(
         "alternateName": about.title or task,
         "description": about.description,
         "version": f"1.0.0+sha256.{sha256[:12]}",
-        **{key: value for key, value in known.items() if value},
+        **{key: value for key, value in optional.items() if value},
     }
 
 
 def _url(source: external_refs.Source) -> str:
-    """A page on the source; a pinned file of one's own has none, and is named by its digest."""
+    """The page of the source; the digest of a file of the project, which has no page."""
     if source.uri.startswith("pkg:pypi/"):
         return f"https://pypi.org/project/{source.name}/{source.version}/"
     return source.id if source.uri or source.digest else ""
 
 
 def _content(task: str, path: str, digest: Digest, up: PurePosixPath) -> dict[str, Any]:
-    """The files, and a record set for each with the fields of its rows."""
+    """The files, and for each file a record set with the fields of its rows."""
     row = tasks.load(task, "a record").row
     files, sets = [], []
-    for name, each in files_of(digest).items():
+    for name, file in files_of(digest).items():
         part = PurePosixPath(name).stem
         files.append(
             {
@@ -129,9 +129,9 @@ def _content(task: str, path: str, digest: Digest, up: PurePosixPath) -> dict[st
                 "@id": name,
                 "name": name,
                 "contentUrl": str(up / path / name),
-                "contentSize": f"{each.size} B",
+                "contentSize": f"{file.size} B",
                 "encodingFormat": "application/x-parquet",
-                "sha256": each.sha256,
+                "sha256": file.sha256,
             }
         )
         columns = schema(Dropped if name == paths.DROPPED else row)
@@ -148,16 +148,16 @@ def _content(task: str, path: str, digest: Digest, up: PurePosixPath) -> dict[st
 
 
 def _field(part: str, column: pa.Field, file: str) -> dict[str, Any]:
-    """A column; one of structures has their members as fields below it."""
-    many = pa.types.is_list(column.type)
-    kind = column.type.value_type if many else column.type
+    """A column; the members of a struct become subfields."""
+    is_list = pa.types.is_list(column.type)
+    value_type = column.type.value_type if is_list else column.type
     field = {"@type": "cr:Field", "@id": f"{part}/{column.name}", "name": column.name}
     source = {"fileObject": {"@id": file}, "extract": {"column": column.name}}
-    if many:
+    if is_list:
         field["repeated"] = True
-    if not pa.types.is_struct(kind):
-        return {**field, "dataType": TYPES[kind], "source": source}
-    below = [
+    if not pa.types.is_struct(value_type):
+        return {**field, "dataType": TYPES[value_type], "source": source}
+    subfields = [
         {
             "@type": "cr:Field",
             "@id": f"{part}/{column.name}/{member.name}",
@@ -165,6 +165,6 @@ def _field(part: str, column: pa.Field, file: str) -> dict[str, Any]:
             "dataType": TYPES[member.type],
             "source": {**source, "transform": {"jsonPath": member.name}},
         }
-        for member in kind
+        for member in value_type
     ]
-    return {**field, "subField": below}
+    return {**field, "subField": subfields}

@@ -1,10 +1,10 @@
 """CycloneDX 1.6 ML-BOM: NAME.cdx.json for each model that dvc.yaml publishes under `artifacts`.
 
-The model is a machine-learning-model with the digests of its files, the licences of its data and of
-all weights behind it, and a card: datasets, scores on the test rows with their intervals. Its
-pedigree has those pinned weights as ancestors, the ones of a model that only judged it too.
-Components are the datasets and the locked packages that any stage behind it imports. A folder's own
-digest is that of the list of its files (`tandem.core.provenance`).
+The model is a machine-learning-model with the digests of its files, the licenses of its data and of
+all pretrained weights upstream, and a model card with datasets and with scores on the test rows.
+The pinned weights are ancestors in its pedigree, including those of a model that only scored it.
+Components are the datasets, and the locked packages that any upstream stage imports. The digest of
+a folder is that of the list of its files (`tandem.core.provenance`).
 """
 
 import json
@@ -19,7 +19,7 @@ from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import RunRecord
 from tandem.lineage import external_refs
-from tandem.lineage.exports.common.records import SPDX, UNKNOWN, made_id
+from tandem.lineage.exports.common.records import SPDX, UNKNOWN, stable_uuid
 from tandem.lineage.exports.common.scores import METRICS, scores
 from tandem.lineage.graph import Graph, files_of
 
@@ -27,21 +27,21 @@ MODEL = "machine-learning-model"
 Component = dict[str, Any]
 
 
-def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
-    """A BOM a published model that a record tells of.
+def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
+    """One BOM per published model that has a record.
 
     Raises:
-        LineageError: dvc.yaml publishes no model, or none that a record tells of; or a file of
-            metrics is not the one that its record has.
+        LineageError: dvc.yaml publishes no model that has a record, or a metrics file differs from
+            its record.
     """
-    found = {
+    boms = {
         f"{name}.cdx.json": _bom(name, artifact, graph, root)
         for name, artifact in _published(root / paths.DAG)
         if graph.producers_of(artifact["path"])
     }
-    if not found:
-        raise LineageError(f"no record is of a model that {paths.DAG} has under `artifacts`")
-    return found
+    if not boms:
+        raise LineageError(f"no record has a model that is under `artifacts` in {paths.DAG}")
+    return boms
 
 
 def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -49,8 +49,8 @@ def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     try:
         content = io.parse_yaml(dag.read_text(encoding="utf-8"))
         artifacts = content.get("artifacts") or {}
-        models = {name: each for name, each in artifacts.items() if each.get("type") == "model"}
-        yield from ((name, {**each, "path": str(each["path"])}) for name, each in models.items())
+        models = {name: a for name, a in artifacts.items() if a.get("type") == "model"}
+        yield from ((name, {**a, "path": str(a["path"])}) for name, a in models.items())
     except (OSError, YAMLError, AttributeError, KeyError) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(f"{dag} has no readable `artifacts`: {problem}") from None
@@ -58,24 +58,24 @@ def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[str, Any]:
     path = artifact["path"]
-    behind = [graph.records[stage] for stage in graph.upstream(*graph.producers_of(path))]
-    data, weights = [*_datasets(behind)], [*_weights(behind)]
-    libraries = [*_libraries(behind)]
-    whole = graph.expected_digest(path)
-    assert whole is not None, "producers_of has found its maker"  # noqa: S101
+    upstream = [graph.records[stage] for stage in graph.upstream(*graph.producers_of(path))]
+    data, weights = [*_datasets(upstream)], [*_weights(upstream)]
+    libraries = [*_libraries(upstream)]
+    digest = graph.expected_digest(path)
+    assert digest is not None, "export() skips models that no stage wrote"  # noqa: S101
     model = {
         "type": MODEL,
         "bom-ref": path,
         "name": name,
-        "version": whole.sha256[:12],
+        "version": digest.sha256[:12],
         "description": str(artifact.get("desc", "")),
-        "hashes": _hashes(whole.sha256),
+        "hashes": _hashes(digest.sha256),
         "licenses": _licenses(
             terms for part in (*data, *weights) for terms in part.get("licenses", ())
         ),
         "components": [
-            {"type": "file", "name": file, "hashes": _hashes(each.sha256)}
-            for file, each in files_of(whole).items()
+            {"type": "file", "name": file, "hashes": _hashes(file_digest.sha256)}
+            for file, file_digest in files_of(digest).items()
             if file
         ],
         "pedigree": {"ancestors": weights},
@@ -88,12 +88,12 @@ def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[
         },
     }
     parts = [*data, *libraries]
-    needed = sorted(part["bom-ref"] for part in parts)
+    refs = sorted(part["bom-ref"] for part in parts)
     return {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        "serialNumber": f"urn:uuid:{made_id(model, parts)}",
+        "serialNumber": f"urn:uuid:{stable_uuid(model, parts)}",
         "version": 1,
         "metadata": {
             "tools": {
@@ -103,21 +103,21 @@ def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[
         },
         "components": parts,
         "dependencies": [
-            {"ref": path, "dependsOn": needed},
-            *({"ref": ref} for ref in needed),
+            {"ref": path, "dependsOn": refs},
+            *({"ref": ref} for ref in refs),
         ],
     }
 
 
-def _datasets(behind: Iterable[RunRecord]) -> Iterator[Component]:
-    """The rows that each `fetch` wrote, as its source describes them."""
-    for record in behind:
+def _datasets(upstream: Iterable[RunRecord]) -> Iterator[Component]:
+    """The datasets that stages fetched, as their sources describe them."""
+    for record in upstream:
         about = external_refs.about(record)
         if about is None:
             continue
         for path, digest in record.outputs.items():
             if not path.startswith(METRICS):
-                kept = {
+                component = {
                     "type": "data",
                     "bom-ref": path,
                     "name": about.title or path,
@@ -129,14 +129,14 @@ def _datasets(behind: Iterable[RunRecord]) -> Iterator[Component]:
                     "externalReferences": _references(record),
                     "data": [{"type": "dataset", "name": about.title or path}],
                 }
-                yield {key: value for key, value in kept.items() if value}
+                yield {key: value for key, value in component.items() if value}
 
 
-def _weights(behind: Iterable[RunRecord]) -> Iterator[Component]:
-    """The pinned weights behind a model, which are its ancestors."""
-    pretrained = [record for record in behind if record.stage.startswith("fetch-model")]
+def _weights(upstream: Iterable[RunRecord]) -> Iterator[Component]:
+    """The pinned weights upstream of a model."""
+    pretrained = [record for record in upstream if record.stage.startswith("fetch-model")]
     for source in external_refs.sources(pretrained):
-        kept = {
+        component = {
             "type": MODEL,
             "bom-ref": source.id,
             "name": source.name,
@@ -145,16 +145,16 @@ def _weights(behind: Iterable[RunRecord]) -> Iterator[Component]:
             "licenses": _license(source.license),
             "purl": source.uri if source.uri.startswith("pkg:") else "",
         }
-        yield {key: value for key, value in kept.items() if value}
+        yield {key: value for key, value in component.items() if value}
 
 
-def _libraries(behind: Iterable[RunRecord]) -> Iterator[Component]:
-    """The packages that any stage behind a model imports, each once."""
-    packages = {pair for record in behind for pair in record.packages.items()}
+def _libraries(upstream: Iterable[RunRecord]) -> Iterator[Component]:
+    """The packages that any stage upstream of a model imports, each once."""
+    packages = {pair for record in upstream for pair in record.packages.items()}
     for name, version in sorted(packages):
         purl = external_refs.purl(name, version)
-        kind = {"type": "library", "bom-ref": purl, "name": name, "version": version}
-        yield {**kind, "purl": purl}
+        library = {"type": "library", "bom-ref": purl, "name": name, "version": version}
+        yield {**library, "purl": purl}
 
 
 def _references(record: RunRecord) -> list[dict[str, Any]]:
@@ -169,16 +169,16 @@ def _references(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _license(name: str) -> list[dict[str, Any]]:
-    """A license by its SPDX id, or by its name where SPDX has none; nothing if it is unknown."""
+    """A license by its SPDX id, or by its name if it has none; empty if it is unknown."""
     if name in UNKNOWN:
         return []
-    known = SPDX.get(name.lower())
-    return [{"license": {"id": known} if known else {"name": name}}]
+    spdx_id = SPDX.get(name.lower())
+    return [{"license": {"id": spdx_id} if spdx_id else {"name": name}}]
 
 
-def _licenses(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def _licenses(licenses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Each license once, sorted."""
-    texts = {json.dumps(terms, sort_keys=True) for terms in found}
+    texts = {json.dumps(terms, sort_keys=True) for terms in licenses}
     return [json.loads(text) for text in sorted(texts)]
 
 

@@ -1,8 +1,9 @@
-"""OpenLineage 2-0-2: events.jsonl, one COMPLETE event a stage, in the order of the flow.
+"""OpenLineage 2-0-2: events.jsonl, one COMPLETE event per stage, in topological order.
 
-The spec wants a time, which no record has: all events have that of the commit which last touched
-reports/lineage, or the first second of 1970 if none did. Each run has a UUID of version 5, made
-from its record; datasets are in the namespace `tandem`, by their paths, their version the SHA-256.
+The specification requires a time, and records have none: all events have the time of the last
+commit that changed reports/lineage, or 1970-01-01 if there is none. The UUID (version 5) of a run
+is computed from its record. Datasets are in the namespace `tandem`; their names are paths, and
+their versions are SHA-256 digests.
 """
 
 from collections.abc import Mapping
@@ -27,11 +28,11 @@ FACETS = {
     "OutputStatisticsOutputDatasetFacet": "1-0-2",
     "ProcessingEngineRunFacet": "1-1-1",
 }
-"""The versions of the facets used here, which openlineage-python 1.54 has too."""
+"""The versions of the facets, the same as in openlineage-python 1.54."""
 
 
-def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
-    """One line of JSON a stage."""
+def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
+    """One line of JSON per stage."""
     time = external_refs.last_commit(root, paths.RECORDS).time
     events = [canonical(_event(record, time)) for record in graph.records.values()]
     return {"events.jsonl": "".join(f"{event}\n" for event in events)}

@@ -1,12 +1,12 @@
 """RO-Crate 1.1 with the profile Workflow Run Crate 0.5: ro-crate-metadata.json.
 
-A crate is the folder that its metadata lies in, so this makes the project's folder the crate.
-dvc.yaml is the workflow; one CreateAction is the run of it, one more each stage's run, with what it
-read (`object`), wrote (`result`) and was run by (`instrument`). Files have their SHA-256; folders
-are read by their files where a stage wrote them, else as a whole.
+A crate is the folder that contains its metadata, so the project's folder becomes the crate.
+dvc.yaml is the workflow. One CreateAction is the run of the workflow, and there is one for each
+stage, with its inputs (`object`), outputs (`result`) and command (`instrument`). Files have their
+SHA-256. Folders that a stage wrote are listed with their files, others as a whole.
 
-The date of publication is that of the commit which last touched reports/lineage; when an action
-began and ended, no record says.
+The date of publication is that of the last commit that changed reports/lineage. Records do not say
+when an action began and ended.
 """
 
 from pathlib import Path, PurePosixPath
@@ -33,7 +33,7 @@ from tandem.lineage.exports.common.crate import (
 from tandem.lineage.exports.common.records import run_id
 from tandem.lineage.graph import Graph
 
-PLACE = "."
+FOLDER = "."
 METADATA = "ro-crate-metadata.json"
 CRATE = "https://w3id.org/ro/crate/1.1"
 WORKFLOW = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
@@ -46,39 +46,44 @@ CONTEXT = [f"{CRATE}/context", "https://w3id.org/ro/terms/workflow-run/context"]
 LANGUAGE = "#dvc"
 
 
-def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
+def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
     """The metadata of the crate.
 
     Raises:
-        LineageError: it would lie elsewhere than in the project's folder.
+        LineageError: `folder` is not the project's folder.
     """
-    if place.resolve() != root.resolve():
-        raise LineageError("an RO-Crate lies in the folder that it describes: leave out --to")
-    stamp = external_refs.last_commit(root, paths.RECORDS)
-    found: Entities = {}
-    actions = [_action(record, found) for record in graph.records.values()]
-    made = {name_of(p, d) for record in graph.records.values() for p, d in record.outputs.items()}
-    given = {
+    if folder.resolve() != root.resolve():
+        raise LineageError("an RO-Crate must be in the folder that it describes: omit --to")
+    commit = external_refs.last_commit(root, paths.RECORDS)
+    entities: Entities = {}
+    actions = [_action(record, entities) for record in graph.records.values()]
+    outputs = {
+        name_of(p, d) for record in graph.records.values() for p, d in record.outputs.items()
+    }
+    inputs = {
         name_of(p, d)
         for record in graph.records.values()
         for p, d in record.inputs.items()
-        if not _is_made(p, graph)
+        if not _is_output(p, graph)
     }
-    sources = {source_of(source, found) for source in external_refs.sources(graph.records.values())}
+    sources = {
+        source_of(source, entities) for source in external_refs.sources(graph.records.values())
+    }
     for record in sorted(path.relative_to(root) for path in (root / paths.RECORDS).rglob("*.json")):
-        found[record.as_posix()] = file(record.as_posix(), "The record of a stage's run")
-    dag, top = str(paths.DAG), [name for name, each in found.items() if is_data(each)]
-    whole = {
+        entities[record.as_posix()] = file(record.as_posix(), "The record of a stage's run")
+    dag = str(paths.DAG)
+    data = [name for name, value in entities.items() if is_data(value)]
+    workflow_run = {
         "@id": "#run",
         "@type": "CreateAction",
         "name": "The run of the whole pipeline",
         "description": "dvc repro",
         "instrument": {"@id": dag},
-        "object": refs(given | sources),
-        "result": refs(made),
+        "object": refs(inputs | sources),
+        "result": refs(outputs),
         "actionStatus": "http://schema.org/CompletedActionStatus",
     }
-    papers = [name for name in ("LICENSE", "README.md") if (root / name).exists()]
+    documents = [name for name in ("LICENSE", "README.md") if (root / name).exists()]
     fixed = [
         entity(
             METADATA,
@@ -91,12 +96,12 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
             "Dataset",
             name="A run of a Tandem pipeline",
             description=f"{len(graph.records)} stages with what they read, wrote and were run by",
-            datePublished=stamp.time,
+            datePublished=commit.time,
             conformsTo=refs(PROFILES),
             mainEntity={"@id": dag},
-            mentions=[{"@id": "#run"}, *({"@id": each["@id"]} for each in actions)],
-            hasPart=refs([dag, *top, *papers]),
-            license={"@id": "LICENSE"} if "LICENSE" in papers else "unknown",
+            mentions=[{"@id": "#run"}, *({"@id": action["@id"]} for action in actions)],
+            hasPart=refs([dag, *data, *documents]),
+            license={"@id": "LICENSE"} if "LICENSE" in documents else "unknown",
         ),
         *(
             entity(key, "CreativeWork", name=name, version=version)
@@ -106,41 +111,41 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
             dag,
             ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
             name="The pipeline",
-            version=stamp.commit or "uncommitted",
+            version=commit.commit or "uncommitted",
             encodingFormat=TYPES[".yaml"],
             programmingLanguage={"@id": LANGUAGE},
-            hasPart=refs(key for key in found if key.startswith(TOOL)),
+            hasPart=refs(key for key in entities if key.startswith(TOOL)),
         ),
         entity(LANGUAGE, "ComputerLanguage", name="DVC pipeline", url="https://dvc.org"),
-        *(file(name) | {"about": {"@id": "./"}} for name in papers),
+        *(file(name) | {"about": {"@id": "./"}} for name in documents),
     ]
-    graph_of = [*fixed, whole, *actions, *(found[key] for key in sorted(found))]
-    return {METADATA: {"@context": CONTEXT, "@graph": graph_of}}
+    described = [*fixed, workflow_run, *actions, *(entities[key] for key in sorted(entities))]
+    return {METADATA: {"@context": CONTEXT, "@graph": described}}
 
 
-def _is_made(path: str, graph: Graph) -> bool:
-    """Whether a stage wrote what lies at, around or below `path`."""
+def _is_output(path: str, graph: Graph) -> bool:
+    """Whether a stage wrote an output at, below or around `path`."""
     return path in graph.inside or any(
         str(above) in graph.producers for above in PurePosixPath(path).parents
     )
 
 
-def _action(record: RunRecord, found: Entities) -> dict[str, Any]:
-    """One stage's run; what it touched is put into `found`."""
-    given = [put(path, digest, found) for path, digest in record.inputs.items()]
-    given += [source_of(source, found) for source in external_refs.sources([record])]
+def _action(record: RunRecord, entities: Entities) -> dict[str, Any]:
+    """The run of one stage; the entities that it refers to are added to `entities`."""
+    inputs = [put(path, digest, entities) for path, digest in record.inputs.items()]
+    inputs += [source_of(source, entities) for source in external_refs.sources([record])]
     for key, value in {**record.params, "seed": record.seed}.items():
-        given.append(value_of(f"#{record.stage}/{key}", key, value, found))
+        inputs.append(value_of(f"#{record.stage}/{key}", key, value, entities))
     return {
         "@id": f"#{run_id(record)}",
         "@type": "CreateAction",
         "name": record.stage,
         "description": record.command,
-        "instrument": {"@id": tool_of(record, found)},
-        "object": refs(given),
-        "result": refs(put(path, digest, found) for path, digest in record.outputs.items()),
+        "instrument": {"@id": tool_of(record, entities)},
+        "object": refs(inputs),
+        "result": refs(put(path, digest, entities) for path, digest in record.outputs.items()),
         "environment": refs(
-            value_of(f"#environment/{name}={value}", name, value, found)
+            value_of(f"#environment/{name}={value}", name, value, entities)
             for name, value in record.pins.items()
         ),
         "actionStatus": "http://schema.org/CompletedActionStatus",

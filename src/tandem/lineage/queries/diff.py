@@ -1,7 +1,7 @@
-"""`tandem lineage diff`: what changed between two revisions, and what of it came first.
+"""`tandem lineage diff`: what changed between two revisions, and why.
 
-A stage's record changes for reasons of its own (params, code, packages, sources, command) or since
-what it read was made anew. Reasons of its own are told; the rest follows from them.
+A stage's record changes for its own reasons (params, code, packages, sources, command), or because
+one of its inputs changed. Own reasons are listed; other changes follow from them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,94 +19,103 @@ from tandem.lineage.queries import targets
 
 Codes = Mapping[str, StageCode]
 NO_CODES: tuple[Codes, Codes] = {}, {}
-OWN = ("command", "params", "code", "packages", "sources", "pins", "seed")
+KINDS = ("command", "params", "code", "packages", "sources", "pins", "seed")
 
 
 def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
-    """The stages that differ between two revisions, upstream of `name` if one is given.
+    """The stages that differ between two revisions.
 
-    With a name also its two values, and the first commit in which the stage that made it ran on
-    something else or gave something else, with all own reasons until then.
+    Args:
+        first: The older revision.
+        last: The newer revision.
+        name: A target. Then only stages upstream of it are compared, and the result has its two
+            values and the first commit in which the record of a stage that produced it changed,
+            with all own reasons up to that commit.
 
     Raises:
-        LineageError: a revision, its records or the name is not known.
+        LineageError: there is no such revision, it has no records, or none has the name.
     """
     with revisions.files_of(first) as old, revisions.files_of(last) as new:
         before, after = read(old), read(new)
         codes = _codes(old), _codes(new)
-        found: dict[str, Any] = {"first": first, "last": last, "name": name}
+        result: dict[str, Any] = {"first": first, "last": last, "name": name}
         stages = [*after.records, *(s for s in before.records if s not in after.records)]
-        makers: set[str] = set()
+        producers: set[str] = set()
         if name:
-            targets_found = [
+            both = [
                 targets.find(name, graph, root) for graph, root in ((before, old), (after, new))
             ]
-            found["values"] = [target.value for target in targets_found]
-            makers = {stage for target in targets_found for stage in target.stages}
-            above = {
+            result["values"] = [target.value for target in both]
+            producers = {stage for target in both for stage in target.stages}
+            upstream = {
                 stage
-                for graph, target in zip((before, after), targets_found, strict=True)
+                for graph, target in zip((before, after), both, strict=True)
                 for stage in graph.upstream(*target.stages)
             }
-            stages = [stage for stage in stages if stage in above]
-    found["changes"] = list(changes(before, after, stages, codes))
-    found["reached"] = _reached(first, last, before, stages, makers) if makers else None
-    return found
+            stages = [stage for stage in stages if stage in upstream]
+    result["changes"] = list(changes(before, after, stages, codes))
+    result["reached"] = _reached(first, last, before, stages, producers) if producers else None
+    return result
 
 
 def changes(
     before: Graph, after: Graph, stages: list[str], codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[dict[str, Any]]:
-    """Of those `stages` that differ what is their own, in the order of the flow.
+    """The own reasons of those `stages` that differ, in topological order.
 
-    `codes` has the code of the stages in both revisions, to name the source files that changed.
+    `follows` names the stages whose changed outputs a stage reads. Outputs that changed without any
+    reason are reported, too.
 
-    `follows` names the stages whose new outputs they read. Other bytes for no reason are told too.
+    Args:
+        before: The graph of the older revision.
+        after: The graph of the newer revision.
+        stages: The stages to compare.
+        codes: The code of the stages in both revisions, to name the source files that changed.
     """
-    # A change of code is reported for the stages that run it, not for the one that describes it.
-    known = {**before.records, **after.records}
-    stages = [stage for stage in stages if not describes_code(known[stage])]
+    # A change of code is reported for the stages that run it, not for the stage `code`.
+    records = {**before.records, **after.records}
+    stages = [stage for stage in stages if not describes_code(records[stage])]
     differing = {s for s in stages if before.records.get(s) != after.records.get(s)}
     shared = differing & before.records.keys() & after.records.keys()
-    unmoved = {s for s in shared if before.records[s].outputs == after.records[s].outputs}
-    moved = differing - unmoved
+    same_outputs = {s for s in shared if before.records[s].outputs == after.records[s].outputs}
+    new_outputs = differing - same_outputs
     for stage in (s for s in stages if s in differing):
         old, new = before.records.get(stage), after.records.get(stage)
         if old is None or new is None:
             yield {"stage": stage, "own": {"stage": "added" if new else "removed"}, "follows": []}
             continue
-        reasons = dict(own(old, new, codes))
-        follows = [other for other in after.needs[stage] if other in moved]
-        if not reasons and not follows and stage in moved:
+        reasons = dict(own_reasons(old, new, codes))
+        follows = [needed for needed in after.needs[stage] if needed in new_outputs]
+        if not reasons and not follows and stage in new_outputs:
             reasons = {"outputs": dict(_differing(_sha256(old.outputs), _sha256(new.outputs)))}
         yield {"stage": stage, "own": reasons, "follows": follows}
 
 
-def own(
+def own_reasons(
     old: RunRecord, new: RunRecord, codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[tuple[str, Any]]:
-    """A stage's own reasons to differ: what → key → [before, after]."""
-    one, two = _facts(old, codes[0]), _facts(new, codes[1])
-    for kind in OWN:
-        changed = dict(_differing(one[kind], two[kind]))
+    """The own reasons of a stage to differ: kind → key → [before, after]."""
+    old_facts, new_facts = _facts(old, codes[0]), _facts(new, codes[1])
+    for kind in KINDS:
+        changed = dict(_differing(old_facts[kind], new_facts[kind]))
         if changed:
             yield kind, changed
 
 
-def _sha256(known: Mapping[str, Digest]) -> dict[str, str]:
-    return {path: digest.sha256 for path, digest in known.items()}
+def _sha256(digests: Mapping[str, Digest]) -> dict[str, str]:
+    return {path: digest.sha256 for path, digest in digests.items()}
 
 
 def _codes(root: Path) -> Codes:
-    """The code of each stage in a revision, by its path; empty if it cannot be computed."""
+    """Path in workflow/code → the code of a stage in a revision; empty if it cannot be computed."""
     try:
         return code_closure.of_stages(dvc_stages.stages(root), root)
-    except (TandemError, OSError):  # a revision of before, or with packages that are not here
+    except (TandemError, OSError):  # an old revision, or one with packages that are not installed
         return {}
 
 
 def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
-    """The source files behind an input that is code; the input itself where they are not known."""
+    """The source files that a file of workflow/code lists; the file itself if they are unknown."""
     code = codes.get(path)
     if code is None or bytes_digest(json_bytes(code.model_dump())) != digest:
         return {path: digest.sha256}
@@ -114,7 +123,7 @@ def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
 
 
 def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
-    """What is a stage's own, each kind as a flat mapping."""
+    """Everything in a record that can be an own reason, each kind as a flat mapping."""
     return {
         "command": {"command": record.command},
         "params": dict(flat("", record.params)),
@@ -131,50 +140,50 @@ def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def flat(at: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Nested params as `sentiment.train.steps` → 340."""
+def flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Nested params by dotted keys, as `sentiment.train.max_steps` → 340."""
     if isinstance(value, Mapping) and value:
         for key in value:
-            yield from flat(f"{at}.{key}" if at else key, value[key])
+            yield from flat(f"{prefix}.{key}" if prefix else key, value[key])
     else:
-        yield at, value
+        yield prefix, value
 
 
-def _differing(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    for key in sorted({*one, *two}):
-        if one.get(key) != two.get(key):
-            yield key, [one.get(key), two.get(key)]
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            yield key, [old.get(key), new.get(key)]
 
 
 def _reached(
-    first: str, last: str, before: Graph, stages: list[str], makers: set[str]
+    first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """The first commit in which a record of `makers` is not that of `first`, and what led to it."""
-    records = [record_of(stage) for stage in sorted(makers)]
+    """The first commit that changed a record of `producers`, with the own reasons up to it."""
+    records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):
             continue
         with revisions.files_of(commit.digest) as new:
-            found = changes(before, read(new), stages)
-            return {"commit": vars(commit), "changes": [each for each in found if each["own"]]}
+            until_then = changes(before, read(new), stages)
+            return {"commit": vars(commit), "changes": [c for c in until_then if c["own"]]}
     return None
 
 
-def to_text(found: dict[str, Any]) -> list[str]:
-    """The answer for people, a line each."""
-    told = f" for {found['name']}" if found["name"] else ""
-    lines = [f"from {found['first']} to {found['last']}{told}:"]
-    if found["name"]:
-        lines[0] += f" {_number(found['values'][0])} → {_number(found['values'][1])}"
-    if not found["changes"]:
+def to_text(result: dict[str, Any]) -> list[str]:
+    """The result of `query` as lines of text."""
+    target = f" for {result['name']}" if result["name"] else ""
+    lines = [f"from {result['first']} to {result['last']}{target}:"]
+    if result["name"]:
+        lines[0] += f" {_number(result['values'][0])} → {_number(result['values'][1])}"
+    if not result["changes"]:
         return [*lines, "  nothing changed"]
-    for change in found["changes"]:
-        lines += [f"  {line}" for line in _told(change)]
-    if found["reached"]:
-        commit = found["reached"]["commit"]
-        lines.append(f"first reached by {commit['digest'][:10]} {commit['date']} {commit['title']}")
-        for change in found["reached"]["changes"]:
-            lines += [f"  {line}" for line in _told(change)]
+    for change in result["changes"]:
+        lines += [f"  {line}" for line in _change_lines(change)]
+    if result["reached"]:
+        commit = result["reached"]["commit"]
+        lines.append(f"first changed by {commit['digest'][:10]} {commit['date']} {commit['title']}")
+        for change in result["reached"]["changes"]:
+            lines += [f"  {line}" for line in _change_lines(change)]
     return lines
 
 
@@ -182,7 +191,8 @@ def _number(value: Any) -> str:
     return str(value.get("value", value) if isinstance(value, dict) else value)
 
 
-def _told(change: dict[str, Any]) -> Iterator[str]:
+def _change_lines(change: dict[str, Any]) -> Iterator[str]:
+    """The change of a stage as lines of text."""
     own = change["own"]
     if "stage" in own:
         yield f"{change['stage']} was {own['stage']}"

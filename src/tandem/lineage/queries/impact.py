@@ -1,6 +1,6 @@
-"""`tandem lineage impact`: everything that came from a path, a param, a source or a row.
+"""`tandem lineage impact`: everything that depends on a path, a param, a source or a row.
 
-"This data set must be withdrawn: which models, which reports?"
+It answers questions such as: if this dataset is withdrawn, which models and reports are affected?
 """
 
 from collections.abc import Iterator
@@ -19,33 +19,33 @@ from tandem.lineage.queries.targets import nearest
 
 KINDS = ("data", "models", "reports")
 IDS = ("id", "parent")
-"""Columns that hold ids. A derived row names its parent; a pair's id is `CHOSEN>REJECTED`."""
+"""Columns with ids of rows. The id of a preference pair is `CHOSEN>REJECTED`."""
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
-    """What came from `name`: the stages below it and their outputs, by kind; of a row, its places.
+    """The stages downstream of `name` with their outputs by kind; for a row also its tables.
 
     Raises:
-        LineageError: nothing of this name is known; the nearest known name is offered.
+        LineageError: no record has this name; the message suggests the closest name.
     """
     graph = read(root)
     for kind, stages in _meanings(name, graph, root):
         if stages:
-            return {"name": name, "kind": kind} | _below(graph, graph.downstream(*stages))
-    places = row(name, graph, root)
-    if places:
-        read_by = {user for place in places for user in graph.consumers_of(place["path"])}
-        return {"name": name, "kind": "row", "places": places} | _below(
-            graph, graph.downstream(*read_by)
+            return {"name": name, "kind": kind} | _outputs_by_kind(graph, graph.downstream(*stages))
+    tables = tables_with_row(name, graph, root)
+    if tables:
+        readers = {stage for table in tables for stage in graph.consumers_of(table["path"])}
+        return {"name": name, "kind": "row", "places": tables} | _outputs_by_kind(
+            graph, graph.downstream(*readers)
         )
-    known = [*graph.records, *graph.producers, *_sources(graph), *_keys(graph)]
+    names = [*graph.records, *graph.producers, *_sources(graph), *_keys(graph)]
     raise LineageError(
-        f"{name!r} is no path, param, source or row that a record knows.{nearest(name, known)}"
+        f"no record has a stage, path, param, source or row {name!r}.{nearest(name, names)}"
     )
 
 
 def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[str]]]:
-    """What `name` may be, with the stages that it went into first."""
+    """Each kind of thing that `name` may be, with the stages that use it directly."""
     yield "stage", [name] if name in graph.records else []
     yield "source", [stage for stage, pins in _pins(graph) if name in pins]
     yield "param", _param(name, graph, root)
@@ -54,13 +54,14 @@ def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[s
 
 
 def _pins(graph: Graph) -> Iterator[tuple[str, set[str]]]:
-    """Each stage with the names that its pinned sources go by."""
+    """Each stage with all names of its pinned sources: name, name and version, digest."""
     for stage, record in graph.records.items():
         names = set[str]()
         for pin in record.sources:
-            own = str(pin.get("name") or pin.get("path") or "")
+            source = str(pin.get("name") or pin.get("path") or "")
             version = pin.get("version") or pin.get("revision")
-            names |= {own, f"{own}=={version}", f"{own}@{version}", str(pin.get("sha256", ""))}
+            names |= {source, f"{source}=={version}", f"{source}@{version}"}
+            names.add(str(pin.get("sha256", "")))
         yield stage, names - {""}
 
 
@@ -73,7 +74,7 @@ def _keys(graph: Graph) -> set[str]:
 
 
 def _param(name: str, graph: Graph, root: Path) -> list[str]:
-    """The stages that read the param `name`, or what is above or below it."""
+    """The stages that read the param `name`, or a key above or below it."""
     if value_of_key(params.read(root / paths.PARAMS), name) is None:
         return []
     dotted = f"{name}."
@@ -98,7 +99,7 @@ def _code(name: str, graph: Graph, root: Path) -> list[str]:
     ]
 
 
-def _below(graph: Graph, stages: list[str]) -> dict[str, Any]:
+def _outputs_by_kind(graph: Graph, stages: list[str]) -> dict[str, Any]:
     outs = sorted(out for stage in stages for out in graph.records[stage].outputs)
     return {
         "stages": stages,
@@ -106,20 +107,20 @@ def _below(graph: Graph, stages: list[str]) -> dict[str, Any]:
     }
 
 
-def row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
-    """The tables of recorded outputs, as far as they are here, that hold the row `name`.
+def tables_with_row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
+    """The tables among recorded outputs in the workspace that contain the row with the id `name`.
 
-    In each: how many rows are the row itself, were derived from it, or are pairs with it.
+    Each has the number of rows with this id, of rows derived from it, and of pairs with it.
     """
-    found = []
+    results = []
     for out in graph.producers:
         path = root / out
         tables = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
         for table in (t for t in tables if t.suffix == ".parquet" and t.exists()):
             counts = _counts(table, name)
             if any(counts.values()):
-                found.append({"path": str(table.relative_to(root)), **counts})
-    return sorted(found, key=lambda place: str(place["path"]))
+                results.append({"path": str(table.relative_to(root)), **counts})
+    return sorted(results, key=lambda table: str(table["path"]))
 
 
 def _counts(table: Path, name: str) -> dict[str, int]:
@@ -128,7 +129,9 @@ def _counts(table: Path, name: str) -> dict[str, int]:
         content = pq.read_table(table, columns=columns)
     except (pa.ArrowException, OSError) as error:
         problem = " ".join(str(error).split())[:120]
-        raise LineageError(f"{table} is no table: {problem}; `dvc checkout` restores it") from None
+        raise LineageError(
+            f"{table} is not a Parquet table: {problem}; `dvc checkout` restores it"
+        ) from None
     if "id" not in columns or not pa.types.is_string(content.schema.field("id").type):
         return {}
     ids = content["id"]
@@ -141,12 +144,13 @@ def _counts(table: Path, name: str) -> dict[str, int]:
     return {"rows": count(pc.equal(ids, name)), "derived": derived, "pairs": count(pairs)}
 
 
-def to_text(found: dict[str, Any]) -> list[str]:
-    """The answer for people, a line each."""
-    lines = [f"{found['name']} is a {found['kind']}; {len(found['stages'])} stages come from it"]
-    for place in found.get("places", ()):
-        told = [f"{place[k]} {k}" for k in ("rows", "derived", "pairs") if place[k]]
-        lines.append(f"  stands in {place['path']}: {', '.join(told)}")
+def to_text(result: dict[str, Any]) -> list[str]:
+    """The result of `query` as lines of text."""
+    name, kind, stages = result["name"], result["kind"], result["stages"]
+    lines = [f"{name} is a {kind}; {len(stages)} stages depend on it"]
+    for table in result.get("places", ()):
+        counts = [f"{table[k]} {k}" for k in ("rows", "derived", "pairs") if table[k]]
+        lines.append(f"  in       {table['path']}: {', '.join(counts)}")
     for kind in KINDS:
-        lines += [f"  {kind:8} {out}" for out in found[kind]]
-    return [*lines, *(f"  stage    {stage}" for stage in found["stages"])]
+        lines += [f"  {kind:8} {out}" for out in result[kind]]
+    return [*lines, *(f"  stage    {stage}" for stage in stages)]

@@ -1,4 +1,4 @@
-"""`tandem lineage show`: everything behind an artifact or a number, back to its pinned sources."""
+"""`tandem lineage show`: the lineage of an artifact or a number, back to its pinned sources."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,21 @@ from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
 
 SHORT = 12
-"""Digits of a digest that are shown; `--json` has all."""
+"""Digits of a digest in text; `--json` prints all."""
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
-    """What is behind `name`: its value, pinned sources, and each stage's record with its commit.
+    """The value of `name`, its pinned sources, and the records of its stages with their commits.
 
     Raises:
-        LineageError: no record knows the name.
+        LineageError: no record has this name.
     """
     graph = read(root)
     target = targets.find(name, graph, root)
-    # The code of each stage is one of its inputs; the stage that lists it adds nothing to that.
-    found = graph.upstream(*target.stages)
-    stages = [s for s in found if s in target.stages or not describes_code(graph.records[s])]
+    # The stage `code` is upstream of all others. It is left out, because the code of a stage is
+    # among the inputs of that stage.
+    upstream = graph.upstream(*target.stages)
+    stages = [s for s in upstream if s in target.stages or not describes_code(graph.records[s])]
     commits = revisions.commits_of_records(root)
     return {
         "name": name,
@@ -32,70 +33,68 @@ def query(name: str, root: Path = Path()) -> dict[str, Any]:
         "stages": [
             graph.records[stage].model_dump(exclude_none=True)
             | {"commit": vars(commits[path]) if (path := record_of(stage)) in commits else None}
-            for stage in [*stages, *(s for s in target.passing if s not in stages)]
+            for stage in [*stages, *(s for s in target.copied_by if s not in stages)]
         ],
     }
 
 
 def sources(graph: Graph, stages: list[str]) -> list[dict[str, Any]]:
-    """The pins among the params of `stages`, each once, with the stages that fetched it."""
-    found: dict[str, dict[str, Any]] = {}
+    """The pinned sources of `stages`, each once, with the stages that fetched it."""
+    by_key: dict[str, dict[str, Any]] = {}
     for stage in stages:
         for pin in graph.records[stage].sources:
-            found.setdefault(repr(sorted(pin.items())), {**pin, "fetched_by": []})[
-                "fetched_by"
-            ].append(stage)
-    return [found[key] for key in sorted(found)]
+            key = repr(sorted(pin.items()))
+            by_key.setdefault(key, {**pin, "fetched_by": []})["fetched_by"].append(stage)
+    return [by_key[key] for key in sorted(by_key)]
 
 
-def to_text(found: dict[str, Any]) -> list[str]:
-    """The answer for people, a line each."""
-    lines = [headline(found), ""]
-    for number, stage in enumerate(found["stages"], start=1):
+def to_text(result: dict[str, Any]) -> list[str]:
+    """The result of `query` as lines of text."""
+    lines = [headline(result), ""]
+    for number, stage in enumerate(result["stages"], start=1):
         record = RunRecord.model_validate({k: v for k, v in stage.items() if k != "commit"})
-        lines += [f"{number:3}. {record.stage}", *_told(record, stage["commit"]), ""]
+        lines += [f"{number:3}. {record.stage}", *_record_lines(record, stage["commit"]), ""]
     lines.append("Pinned sources:")
-    lines += [f"     {pin_line(pin)}" for pin in found["sources"]] or ["     none recorded"]
+    lines += [f"     {pin_line(pin)}" for pin in result["sources"]] or ["     none recorded"]
     return lines
 
 
-def headline(found: dict[str, Any]) -> str:
-    """The name and, of a number, its value with its interval."""
-    value = found["value"]
+def headline(result: dict[str, Any]) -> str:
+    """The name, the value and interval of a number, and the number of stages."""
+    value = result["value"]
     shown = ""
     if isinstance(value, dict) and isinstance(value.get("value"), int | float):
         shown = f" = {value['value']:.6g}"
-        if {"low", "high", "n"} <= {key for key, known in value.items() if known is not None}:
+        if {"low", "high", "n"} <= {key for key, entry in value.items() if entry is not None}:
             shown += f" ({value['low']:.6g} to {value['high']:.6g}, n {value['n']})"
     elif value is not None:
         shown = f" = {value}"
-    return (
-        f"{found['name']}{shown}: {len(found['stages'])} stages, in the order in which data flows"
-    )
+    return f"{result['name']}{shown}: {len(result['stages'])} stages, in topological order"
 
 
 def pin_line(pin: dict[str, Any]) -> str:
-    """A pinned source: what, which version, which bytes, fetched by whom."""
-    what = pin.get("name") or pin.get("path") or pin.get("url") or "?"
+    """Name, version, digest and fetching stages of a pinned source."""
+    name = pin.get("name") or pin.get("path") or pin.get("url") or "?"
     version = pin.get("version") or pin.get("revision") or ""
     digest = f"sha256 {pin['sha256']}" if "sha256" in pin else ""
     by = ", ".join(pin["fetched_by"])
-    return " ".join(part for part in (what, version, digest, f"({by})") if part)
+    return " ".join(part for part in (name, version, digest, f"({by})") if part)
 
 
-def _told(record: RunRecord, commit: dict[str, str] | None) -> list[str]:
-    known = {path: digest for path, digest in record.inputs.items() if is_code(path)}
-    data = {path: digest for path, digest in record.inputs.items() if path not in known}
-    when = f"{commit['digest'][:SHORT]} {commit['title']}" if commit else "not committed"
+def _record_lines(record: RunRecord, commit: dict[str, str] | None) -> list[str]:
+    """The record of a stage as lines of text."""
+    code = {path: digest for path, digest in record.inputs.items() if is_code(path)}
+    data = {path: digest for path, digest in record.inputs.items() if path not in code}
+    commit_text = f"{commit['digest'][:SHORT]} {commit['title']}" if commit else "not committed"
     packages = ", ".join(f"{name} {version}" for name, version in record.packages.items())
     return [
         f"     command  {record.command}",
         *(f"     read     {path}  {_short(digest)}" for path, digest in data.items()),
         *(f"     wrote    {path}  {_short(digest)}" for path, digest in record.outputs.items()),
         f"     params   {', '.join(record.params) or 'none'}; seed {record.seed}",
-        f"     code     {', '.join(f'{path} {_short(d)}' for path, d in known.items())}",
+        f"     code     {', '.join(f'{path} {_short(d)}' for path, d in code.items())}",
         f"     packages {packages}",
-        f"     commit   {when}",
+        f"     commit   {commit_text}",
     ]
 
 

@@ -1,10 +1,10 @@
-"""What a name means that someone asks about: a stage, an artifact, a metric, a row of the summary.
+"""Resolve the name of a target of a query: a stage, an artifact, a metric or a row of the summary.
 
 train@sentiment                                    a stage of dvc.yaml
 models/sentiment/base                              an artifact, or a file or folder of one
 reports/metrics/evaluate/intent-base.json#accuracy.value      a value in a metrics file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
-reports/summary.json#12                            the same by its place, from 0
+reports/summary.json#12                            the same by its index, from 0
 """
 
 import difflib
@@ -24,21 +24,21 @@ METRICS = Path("reports/metrics")
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked about, the stages that made it, and, for a number, the number."""
+    """The target of a query: the stages that produced it and, for a number, its value."""
 
     name: str
     stages: Sequence[str]
-    """The last stages before it, in the order of the flow; upstream of the first is its source."""
+    """The stages that wrote it, in topological order."""
     value: Any = None
-    passing: Sequence[str] = ()
-    """Stages that only carried the number on: the report, for a row of the summary."""
+    copied_by: Sequence[str] = ()
+    """Stages that only copied the number: the report, for a row of the summary."""
 
 
 def find(name: str, graph: Graph, root: Path = Path()) -> Target:
     """The target of this name.
 
     Raises:
-        LineageError: no record knows it; the nearest known name is offered.
+        LineageError: no record has this name; the message suggests the closest name.
     """
     path, _, key = name.partition("#")
     path = path.rstrip("/")
@@ -46,62 +46,62 @@ def find(name: str, graph: Graph, root: Path = Path()) -> Target:
         return _row(name, key, graph, root)
     if path in graph.records and not key:
         return Target(name, [path])
-    makers = graph.producers_of(path)
-    if not makers or (key and len(makers) > 1):
-        known = [*graph.records, *graph.producers]
-        raise LineageError(f"no stage has recorded {path!r}.{nearest(path, known)}")
-    return Target(name, makers, _value(root / path, key) if key else None)
+    producers = graph.producers_of(path)
+    if not producers or (key and len(producers) > 1):
+        names = [*graph.records, *graph.producers]
+        raise LineageError(f"no stage has recorded {path!r}.{nearest(path, names)}")
+    return Target(name, producers, _value(root / path, key) if key else None)
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """A hint at the known name that is most like `name`, if one is."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def nearest(name: str, names: Sequence[str]) -> str:
+    """A sentence that suggests the closest of `names`; empty if none is close."""
+    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def _value(path: Path, key: str) -> Any:
-    """What stands in a JSON file under keys with dots; keys may hold dots and slashes too."""
+    """The value in a JSON file at keys joined by dots. Keys may contain dots and slashes, too."""
     content: Any = _read(path)
     rest = key
     while rest:
-        known = list(content) if isinstance(content, dict) else []
-        found = [k for k in known if rest == k or rest.startswith(f"{k}.")]
-        if not found:
-            raise LineageError(f"{path} has nothing at {key!r}.{nearest(rest, known)}")
-        longest = max(found, key=len)
+        keys = list(content) if isinstance(content, dict) else []
+        matches = [k for k in keys if rest == k or rest.startswith(f"{k}.")]
+        if not matches:
+            raise LineageError(f"{path} has nothing at {key!r}.{nearest(rest, keys)}")
+        longest = max(matches, key=len)
         content, rest = content[longest], rest[len(longest) + 1 :]
     return content
 
 
 def _read(path: Path) -> Any:
-    """The value in a JSON file."""
+    """The content of a JSON file."""
     try:
         return io.read_json(path)
     except (OSError, ValueError):
-        raise LineageError(f"{path} is not JSON, or is broken: no number is in it") from None
+        raise LineageError(f"{path} is not JSON, so it has no value at a key") from None
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
-    """A row of the summary, traced past the report to the one metrics file that it stands in."""
+    """A row of the summary; its stages are those that wrote the metrics file with the number."""
     rows = _read(root / SUMMARY)
     try:
         names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
     except (KeyError, TypeError):
-        raise LineageError(f"{SUMMARY} is no list of rows: restore it from Git") from None
+        raise LineageError(f"{SUMMARY} is not a list of rows: restore it from Git") from None
     if key.isdecimal() and int(key) < len(rows):
         key = names[int(key)]
     if key not in names:
         raise LineageError(f"{SUMMARY} has no row {key!r}.{nearest(key, names)}")
     project = params.project(params.read(root / paths.PARAMS))
-    for figure in scores.gather(scores.load(root / METRICS, project), project):
-        (found,) = scores.summary([figure])
-        if f"{found['task']}/{found['variant']}/{found['metric']}" == key:
-            makers = graph.producers_of(str(source(figure, graph)))
-            return Target(name, makers, rows[names.index(key)], graph.producers_of(SUMMARY))
+    for score in scores.gather(scores.load(root / METRICS, project), project):
+        (row,) = scores.summary([score])
+        if f"{row['task']}/{row['variant']}/{row['metric']}" == key:
+            producers = graph.producers_of(str(source(score, graph)))
+            return Target(name, producers, rows[names.index(key)], graph.producers_of(SUMMARY))
     raise LineageError(f"{SUMMARY} has the row {key!r}, but no metrics file does: run `dvc repro`")
 
 
-def source(figure: scores.Score, graph: Graph) -> Path:
-    """The metrics file that a figure stands in, named after its task, maybe with its variant."""
-    own = paths.metrics(figure.stage, f"{figure.task}-{figure.variant}")
-    return own if str(own) in graph.producers else paths.metrics(figure.stage, figure.task)
+def source(score: scores.Score, graph: Graph) -> Path:
+    """The metrics file of a score: TASK-VARIANT.json if a stage wrote that, else TASK.json."""
+    path = paths.metrics(score.stage, f"{score.task}-{score.variant}")
+    return path if str(path) in graph.producers else paths.metrics(score.stage, score.task)

@@ -1,1 +1,1 @@
-"""What several export formats share."""
+"""Helpers that export formats share."""

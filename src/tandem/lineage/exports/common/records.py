@@ -1,4 +1,4 @@
-"""What several formats say alike."""
+"""Identifiers and license names that several formats use."""
 
 import json
 import uuid
@@ -8,7 +8,7 @@ from tandem import __version__
 from tandem.core.provenance import RunRecord
 
 TANDEM = f"urn:tandem:{__version__}"
-"""Who says so."""
+"""The producer of an export."""
 SPDX = {
     name.lower(): name
     for name in (
@@ -18,29 +18,29 @@ SPDX = {
         "ODbL-1.0", "PDDL-1.0", "Unlicense",
     )
 }  # fmt: skip
-"""The hub's name of a license → SPDX's, of those that are one license in both."""
+"""License name on the Hugging Face Hub → SPDX id."""
 UNKNOWN = ("", "unknown", "other")
 
 
-def made_id(*parts: Any) -> str:
-    """A UUID that `parts` alone decide (RFC 9562, version 5)."""
+def stable_uuid(*parts: Any) -> str:
+    """A UUID computed from `parts` (RFC 9562, version 5)."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, "\0".join([TANDEM, *map(canonical, parts)])))
 
 
 def run_id(record: RunRecord) -> str:
-    """The UUID of one run: what went in and what came out decide it."""
-    return made_id(record.model_dump(exclude_none=True))
+    """The UUID of a run, computed from its record."""
+    return stable_uuid(record.model_dump(exclude_none=True))
 
 
 def canonical(value: Any) -> str:
-    """JSON in one line, which equal values give alike."""
+    """JSON in one line; equal values give the same text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def licence_url(name: str) -> str:
-    """The address of a license's text at SPDX, or its name where SPDX has none of it.
+def license_url(name: str) -> str:
+    """The URL of a license's text at SPDX, or the license's name if SPDX does not have it.
 
-    >>> licence_url("apache-2.0")
+    >>> license_url("apache-2.0")
     'https://spdx.org/licenses/Apache-2.0'
     """
     return f"https://spdx.org/licenses/{SPDX[name.lower()]}" if name.lower() in SPDX else name

@@ -1,4 +1,4 @@
-"""The scores of a published model, from the files of metrics that its evaluations wrote."""
+"""The scores of a published model, from the metrics files of its evaluations."""
 
 import hashlib
 import json
@@ -17,32 +17,36 @@ Metric = dict[str, Any]
 def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
     """CycloneDX performance metrics of the model in the folder `path`, with their intervals.
 
-    Where a file compares variants, by their names, only the model's own part is taken.
+    If a file compares several variants, only the part with the name of the model is used.
 
     Raises:
-        LineageError: a file of metrics is missing, or is not the one that its record has.
+        LineageError: a metrics file is missing, or differs from its record.
     """
     variant = PurePosixPath(path).name
     for stage in graph.consumers_of(path):
         for out, digest in graph.records[stage].outputs.items():
             if stage.startswith("evaluate") and out.startswith(METRICS):
                 content = _read(root, out, digest)
-                own = content.get(variant)
-                if isinstance(own, Mapping):
-                    yield from _metrics(own, sliced=False)
+                part = content.get(variant)
+                if isinstance(part, Mapping):
+                    yield from _metrics(part, sliced=False)
                 else:
                     yield from _metrics(content, sliced=True)
 
 
-def _metrics(found: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
-    """`accuracy/amazon` is accuracy of a slice, `win_rate/vader` a metric of its own."""
-    for name, score in sorted(found.items()):
+def _metrics(content: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
+    """The scores in a metrics file.
+
+    With `sliced`, `accuracy/movie` is the accuracy of a slice. Without it, `win_rate/vader` is the
+    name of a metric.
+    """
+    for name, score in sorted(content.items()):
         if not isinstance(score, Mapping) or not isinstance(score.get("value"), int | float):
             continue
-        kind, _, piece = name.partition("/") if sliced else (name, "", "")
-        metric: Metric = {"type": kind, "value": str(score["value"])}
-        if piece:
-            metric["slice"] = piece
+        metric_type, _, slice_name = name.partition("/") if sliced else (name, "", "")
+        metric: Metric = {"type": metric_type, "value": str(score["value"])}
+        if slice_name:
+            metric["slice"] = slice_name
         low, high = score.get("low"), score.get("high")
         if low is not None and high is not None:
             metric["confidenceInterval"] = {"lowerBound": str(low), "upperBound": str(high)}
@@ -50,12 +54,12 @@ def _metrics(found: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
 
 
 def _read(root: Path, path: str, digest: Digest) -> Mapping[str, Any]:
-    """The metrics in a file, which must be the very one of the record."""
+    """The content of a metrics file, which must have the recorded digest."""
     try:
         content = (root / path).read_bytes()
     except OSError:
         raise LineageError(f"{path} is missing: restore it from Git") from None
     if hashlib.sha256(content).hexdigest() != digest.sha256:
-        raise LineageError(f"{path} is not what its record says: run `tandem audit`")
+        raise LineageError(f"{path} differs from its record: run `tandem audit`")
     metrics: Mapping[str, Any] = json.loads(content)
     return metrics

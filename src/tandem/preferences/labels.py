@@ -1,0 +1,34 @@
+"""Labels of the metrics that preference stages report and that have no metric module.
+
+This module is for reports: the stages do not import it, so a new label retrains nothing.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLabel:
+    """How a metric is shown."""
+
+    title: str
+    hint: str = ""
+    """A few words that say how to read it."""
+    decimals: int = 3
+    direction: int = 1
+    """1 if higher is better, -1 if lower is better, 0 if neither; then no score is the best."""
+
+
+METRICS = {
+    "win_rate": MetricLabel("Win rate", "against the base model"),
+    "reward": MetricLabel("Reward", "mean over samples"),
+    "vader": MetricLabel("VADER score", "mean over samples, -1 to 1"),
+    "kl_per_token": MetricLabel("KL per token", "nats from the base model", 3, 0),
+    "kl_per_text": MetricLabel("KL per text", "nats from the base model", 2, 0),
+    "length": MetricLabel("Length", "tokens per sample", 1, 0),
+    "distinct_1": MetricLabel("Distinct words", "unique words / all words"),
+    "distinct_2": MetricLabel("Distinct bigrams", "unique bigrams / all bigrams"),
+}
+"""In the order in which reports show them."""
+
+ORDER = ("pair_accuracy", *METRICS)
+"""All metrics of the preference stages, in the order in which reports show them."""
