@@ -69,11 +69,11 @@ class TextModel(ABC):
             DataError: the folder is damaged, or asks for what is never done.
         """
         if (folder / paths.METHOD).exists():
-            found = folders.at(folder)
+            found = folders.open_folder(folder)
             found.check()
             method = str(found.read(paths.METHOD).get("method"))
             module = registry.load("compression", method, str(folder / paths.METHOD))
-            with folders.one_line(folder):
+            with folders.as_data_error(folder):
                 network = module.restore(folder, cls.auto).eval()
         else:
             network = pretrained.network(cls.auto, folder)
