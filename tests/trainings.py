@@ -1,8 +1,10 @@
-"""A short training of each model family, in a process of its own: prints digests of the weights.
+"""Train a small model of each family briefly, and print digests of the weights.
 
-    python tests/trainings.py       under the pins of avx2 and the canonical dispatch
+    python tests/trainings.py
 
-Widths and lengths are unusual on purpose: that is where MKL's dispatches differ.
+The process pins avx2 and MKL's canonical dispatch.
+
+Widths and lengths are unusual on purpose: MKL's dispatches differ for those.
 """
 
 import hashlib
@@ -69,25 +71,25 @@ WIDTHS: dict[str, Any] = {"hidden_size": 88, "intermediate_size": 171, "num_hidd
 
 def main() -> None:
     """Train all four in a temporary folder and print one JSON object."""
-    found = {}
+    digests = {}
     with tempfile.TemporaryDirectory() as folder:
-        for number, (name, start) in enumerate(FAMILIES.items()):
-            place = Path(folder, name)
-            place.mkdir()
+        for number, (name, initialize) in enumerate(FAMILIES.items()):
+            subfolder = Path(folder, name)
+            subfolder.mkdir()
             make_torch_deterministic(RUNTIME.model_copy(update={"seed": number}))
-            model, rows = start(place)
+            model, rows = initialize(subfolder)
             examples = model.encode(rows)
             collate = model.collate()
             fit(model.network, model.loss, examples, examples, collate, TRAINING, RUNTIME)
             digest = hashlib.sha256()
             for key, weight in sorted(model.network.state_dict().items()):
                 digest.update(key.encode() + weight.contiguous().numpy().tobytes())
-            found[name] = digest.hexdigest()[:16]
-    print(json.dumps(found))
+            digests[name] = digest.hexdigest()[:16]
+    print(json.dumps(digests))
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
-    """A BPE learned from the texts."""
+def bpe_tokenizer() -> PreTrainedTokenizerFast:
+    """A BPE tokenizer trained on the texts."""
     bpe = ByteLevelBPETokenizer()
     texts = [text for pair in TEXTS for text in pair]
     bpe.train_from_iterator(texts, vocab_size=300, special_tokens=["<pad>", "<s>", "</s>"])
@@ -96,52 +98,57 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def letters() -> BertTokenizer:
-    """A WordPiece of single letters, with a first token that stands for the text."""
-    known = "abcdefghijklmnopqrstuvwxyz{}_-"
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *known, *("##" + c for c in known)]
-    return BertTokenizer(vocab={piece: number for number, piece in enumerate(pieces)})
+def letter_tokenizer() -> BertTokenizer:
+    """A WordPiece tokenizer of single letters, with [CLS] and [SEP]."""
+    letters = "abcdefghijklmnopqrstuvwxyz{}_-"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokens = [*special, *letters, *("##" + letter for letter in letters)]
+    return BertTokenizer(vocab={token: number for number, token in enumerate(tokens)})
 
 
-def saved(network: Any, folder: Path, words: Any) -> Path:
-    """`folder`, with a network of random weights and its tokenizer."""
+def save_pretrained_parts(network: Any, folder: Path, tokenizer: Any) -> Path:
+    """Save a network of random weights and its tokenizer into `folder`; return it."""
     network.save_pretrained(folder)
-    words.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     return folder
 
 
 def classify(folder: Path) -> tuple[Any, list[Any]]:
-    """A BERT that learns labels."""
-    words = letters()
-    network = BertForSequenceClassification(BertConfig(vocab_size=len(words), **WIDTHS))
+    """A BERT that classifies texts."""
+    tokenizer = letter_tokenizer()
+    network = BertForSequenceClassification(BertConfig(vocab_size=len(tokenizer), **WIDTHS))
     rows = [
         SentimentRow(id=text, group=text, domain="d", text=text, ratings=(),
                      label=("positive", "negative")[number % 2])
         for number, (text, _) in enumerate(TEXTS)
     ]  # fmt: skip
     task = tasks.load("sentiment")
-    settings = ClassificationParams(kind="classification")
+    params = ClassificationParams(kind="classification")
     family = modeling.family(task)
-    return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
+    return family.initialize(
+        save_pretrained_parts(network, folder, tokenizer), task, rows, TRAINING, params
+    ), rows
 
 
 def tag(folder: Path) -> tuple[Any, list[Any]]:
-    """A BERT that learns spans and labels."""
-    words = letters()
-    network = BertForTokenClassification(BertConfig(vocab_size=len(words), **WIDTHS))
+    """A BERT that predicts labels and spans."""
+    tokenizer = letter_tokenizer()
+    network = BertForTokenClassification(BertConfig(vocab_size=len(tokenizer), **WIDTHS))
     rows = [
         IntentRow(id=text, group=text, domain="d", text=text, label="HassTurnOn",
                   spans=(Span(start=0, end=len(text.split()[0]), label="area"),))
         for text, _ in TEXTS
     ]  # fmt: skip
     task = tasks.load("intent")
-    settings = TaggingParams(kind="tagging", span_weight=1.0, span_dropout=0.0)
+    params = TaggingParams(kind="tagging", span_weight=1.0, span_dropout=0.0)
     family = modeling.family(task)
-    return family.start(saved(network, folder, words), task, rows, TRAINING, settings), rows
+    return family.initialize(
+        save_pretrained_parts(network, folder, tokenizer), task, rows, TRAINING, params
+    ), rows
 
 
 def translate(folder: Path) -> tuple[Any, list[Any]]:
-    """A Marian from nothing, with related embeddings."""
+    """An untrained Marian, with embeddings initialized from co-occurrence."""
     MarianConfig(
         d_model=88, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=171, decoder_ffn_dim=171,
         encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=128,
@@ -151,19 +158,25 @@ def translate(folder: Path) -> tuple[Any, list[Any]]:
         for text, target in TEXTS
     ]
     task = tasks.load("translation")
-    settings = Seq2SeqParams(kind="seq2seq", vocab_size=330, num_beams=2)
-    return modeling.family(task).start(folder, task, rows, TRAINING, settings), rows
+    params = Seq2SeqParams(kind="seq2seq", vocab_size=330, num_beams=2)
+    return modeling.family(task).initialize(folder, task, rows, TRAINING, params), rows
 
 
 def generate(folder: Path) -> tuple[Any, list[Any]]:
-    """A Llama that continues texts."""
-    words = tokenizer()
-    config = LlamaConfig(vocab_size=len(words), num_key_value_heads=2, bos_token_id=1,
+    """A Llama that generates texts."""
+    tokenizer = bpe_tokenizer()
+    config = LlamaConfig(vocab_size=len(tokenizer), num_key_value_heads=2, bos_token_id=1,
                          eos_token_id=2, pad_token_id=0, **WIDTHS)  # fmt: skip
     rows = [GenerationRow(id=text, group=text, domain="movie", text=text) for text, _ in TEXTS]
     task = tasks.load("generation")
-    start = modeling.family(task).start
-    return start(saved(LlamaForCausalLM(config), folder, words), task, rows, TRAINING, None), rows
+    initialize = modeling.family(task).initialize
+    return initialize(
+        save_pretrained_parts(LlamaForCausalLM(config), folder, tokenizer),
+        task,
+        rows,
+        TRAINING,
+        None,
+    ), rows
 
 
 FAMILIES: dict[str, Callable[[Path], tuple[Any, list[Any]]]] = {

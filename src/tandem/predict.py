@@ -107,5 +107,5 @@ def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str
         prompt_words=max(1, longest), max_new_tokens=NEW_TOKENS, batch_size=len(rows)
     )
     samples = sampling.draw(model, prompting, rows, seed)
-    drawn = [model.tokenizer.decode(s.drawn, skip_special_tokens=True) for s in samples]
+    drawn = [model.tokenizer.decode(s.completion_ids, skip_special_tokens=True) for s in samples]
     return [{"continuation": text} for text in drawn]

@@ -90,7 +90,7 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
     folders = []
     for rows in (turned, ROWS):
         torch.manual_seed(0)
-        model = Model.start(shape, tasks.load("translation"), rows, TRAINING, SETTINGS)
+        model = Model.initialize(shape, tasks.load("translation"), rows, TRAINING, SETTINGS)
         folders.append(tmp_path_factory.mktemp("translator"))
         model.save(folders[-1])
     return AugmentationModels(forward=str(folders[0]), backward=str(folders[1]))

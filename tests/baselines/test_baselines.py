@@ -1,4 +1,4 @@
-"""Each baseline answers every row in its task's shape, from the training rows alone."""
+"""Each baseline predicts every row in the form of its task, from the training rows only."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,14 @@ from tandem.core import registry
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.rows import Span
+from tandem.modeling.bio_tags import spans_of
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
 from tandem.tasks.translation import TranslationRow
 
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
-SETTINGS = BaselineContext(runtime=RUNTIME, pretrained=Path("none"), batch_size=8)
+CONTEXT = BaselineContext(runtime=RUNTIME, pretrained=Path("none"), batch_size=8)
 
 # From Home Assistant's interface texts, Apache-2.0.
 PAIRS = [
@@ -34,7 +35,7 @@ PAIRS = [
     ("Device error", "Gerät Fehler"),
 ]
 
-ASKED = [
+REQUESTS = [
     ("turn on the lights in the attic", "HassTurnOn", "attic"),
     ("turn on the lights in the kitchen", "HassTurnOn", "kitchen"),
     ("turn off the lights in the attic", "HassTurnOff", "attic"),
@@ -55,11 +56,11 @@ RATED = [
 
 
 def run(name: str, task: str, train: Any, test: Any) -> list[dict[str, Any]]:
-    answers: list[dict[str, Any]] = registry.load("baselines", name).predict(
-        tasks.load(task), train, test, SETTINGS
+    predictions: list[dict[str, Any]] = registry.load("baselines", name).predict(
+        tasks.load(task), train, test, CONTEXT
     )
-    assert len(answers) == len(test)
-    return answers
+    assert len(predictions) == len(test)
+    return predictions
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def sentiment() -> list[SentimentRow]:
 @pytest.fixture
 def intent() -> list[IntentRow]:
     rows = []
-    for i, (text, label, area) in enumerate(ASKED):
+    for i, (text, label, area) in enumerate(REQUESTS):
         start = text.find(area)
         spans = (Span(start=start, end=start + len(area), label="area"),) if area else ()
         rows.append(
@@ -96,7 +97,7 @@ def test_every_baseline_of_a_task_exists(task: str) -> None:
         assert callable(registry.load("baselines", name).predict)
 
 
-def test_majority_says_the_most_frequent_label(sentiment: Any, intent: Any) -> None:
+def test_majority_predicts_the_most_frequent_label(sentiment: Any, intent: Any) -> None:
     assert run("majority", "sentiment", sentiment[2:], sentiment[:1]) == [{"label": "negative"}]
     assert run("majority", "sentiment", [sentiment[1], *sentiment[3:]], sentiment[:1]) == [
         {"label": "positive"}
@@ -104,11 +105,15 @@ def test_majority_says_the_most_frequent_label(sentiment: Any, intent: Any) -> N
     assert run("majority", "intent", intent, intent[:1]) == [{"label": "HassTurnOff", "spans": []}]
 
 
-def test_vader_has_its_published_border(sentiment: Any) -> None:
-    plain = SentimentRow(id="p", group="p", domain="d", text="A film in two parts", label="neutral")
-    labels = [answer["label"] for answer in run("vader", "sentiment", [], [*sentiment, plain])]
+def test_vader_has_its_published_threshold(sentiment: Any) -> None:
+    neutral = SentimentRow(
+        id="p", group="p", domain="d", text="A film in two parts", label="neutral"
+    )
+    labels = [
+        prediction["label"] for prediction in run("vader", "sentiment", [], [*sentiment, neutral])
+    ]
     assert labels == ["positive", "positive", "negative", "negative", "positive", "neutral"]
-    assert vader.compound("VADER is smart, handsome, and funny.") == 0.8316  # its README's figure
+    assert vader.compound("VADER is smart, handsome, and funny.") == 0.8316  # from its README
 
 
 def test_tfidf_learns_labels_and_spans(sentiment: Any, intent: Any) -> None:
@@ -118,22 +123,22 @@ def test_tfidf_learns_labels_and_spans(sentiment: Any, intent: Any) -> None:
     assert run("tfidf", "sentiment", sentiment, sentiment) == [
         {"label": row.label} for row in sentiment
     ]
-    only = [row for row in sentiment if row.label == "positive"]
-    assert run("tfidf", "sentiment", only, sentiment[:1]) == [{"label": "positive"}]
+    one_label = [row for row in sentiment if row.label == "positive"]
+    assert run("tfidf", "sentiment", one_label, sentiment[:1]) == [{"label": "positive"}]
 
 
-def test_words_tagged_in_a_row_form_one_span() -> None:
-    tags = iter(["O", "I-area", "I-area", "B-area", "I-name", "O"])
-    text = "in living room attic lamp now"
-    assert word_tagger._spans(text, tags) == [
+def test_consecutive_tags_of_a_label_form_one_span() -> None:
+    tags = ["O", "I-area", "I-area", "B-area", "I-name", "O"]
+    words = word_tagger.word_bounds("in living room attic lamp now")
+    assert spans_of(tags, words) == [
         [3, 14, "area"], [15, 20, "area"], [21, 25, "name"],
     ]  # fmt: skip
 
 
 def test_copy_source_and_translation_memory(translation: Any) -> None:
     assert run("copy_source", "translation", [], translation)[6] == {"target": "Set up {name}"}
-    near = TranslationRow(id="x", group="x", domain="d", text="Invalid hosts", target="?")
-    assert run("translation_memory", "translation", translation, [near]) == [
+    similar = TranslationRow(id="x", group="x", domain="d", text="Invalid hosts", target="?")
+    assert run("translation_memory", "translation", translation, [similar]) == [
         {"target": "Ungültiger Host"}
     ]
 
@@ -147,38 +152,38 @@ def test_lexicon_translates_words_and_keeps_placeholders(translation: Any) -> No
 
 
 def test_human_compares_each_rater_with_the_others(sentiment: Any) -> None:
-    truths, answers = human.judgements(tasks.load("sentiment"), sentiment[:2])
-    assert len(truths) == 12
-    # ratings -1 0 -1 0 -1 -1: whoever said 0 has others at -4/5, whoever said -1 at -3/5; the
-    # least mean that is not neutral is -4/6, so -3/5 is neutral
-    assert [t.label for t in truths[:3]] == ["neutral", "negative", "neutral"]
-    assert [a["label"] for a in answers[:3]] == ["negative", "neutral", "negative"]
-    assert [a["label"] for a in answers[6:]] == ["positive"] * 6
-    assert {t.group for t in truths} == {"0", "1"}
+    references, predictions = human.judgements(tasks.load("sentiment"), sentiment[:2])
+    assert len(references) == 12
+    # Ratings -1 0 -1 0 -1 -1: the others' mean is -4/5 for a rating of 0, and -3/5 for one of -1.
+    # The smallest mean that is not neutral is -4/6, so -3/5 is neutral.
+    assert [t.label for t in references[:3]] == ["neutral", "negative", "neutral"]
+    assert [a["label"] for a in predictions[:3]] == ["negative", "neutral", "negative"]
+    assert [a["label"] for a in predictions[6:]] == ["positive"] * 6
+    assert {t.group for t in references} == {"0", "1"}
 
 
-def test_human_is_silent_without_ratings(intent: Any) -> None:
+def test_human_needs_ratings(intent: Any) -> None:
     assert human.judgements(tasks.load("intent"), intent) == ([], [])
 
 
 def test_baselines_score_under_every_metric_of_their_task(intent: Any, translation: Any) -> None:
-    for task, rows in (("intent", intent), ("translation", translation)):
-        known = tasks.load(task)
-        for name in known.baselines:
-            scores, _ = metrics.score(known, rows, run(name, task, rows, rows), RUNTIME)
-            assert set(known.metrics) <= set(scores)
+    for task_name, rows in (("intent", intent), ("translation", translation)):
+        task = tasks.load(task_name)
+        for name in task.baselines:
+            scores, _ = metrics.score(task, rows, run(name, task_name, rows, rows), RUNTIME)
+            assert set(task.metrics) <= set(scores)
 
 
-def test_unadapted_asks_the_pretrained_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unadapted_predicts_with_the_pretrained_model(monkeypatch: pytest.MonkeyPatch) -> None:
     from tandem import modeling
 
-    class Known:
+    class PretrainedModel:
         def predict(self, rows: Any, batch_size: int) -> list[dict[str, Any]]:
             return [{"bits": float(batch_size), "bytes": len(row.text)} for row in rows]
 
-    def load(folder: Path, task: Any) -> Known:
-        assert (folder, task.name) == (SETTINGS.pretrained, "generation")
-        return Known()
+    def load(folder: Path, task: Any) -> PretrainedModel:
+        assert (folder, task.name) == (CONTEXT.pretrained, "generation")
+        return PretrainedModel()
 
     monkeypatch.setattr(modeling, "load", load)
     rows = [GenerationRow(id="1", group="1", domain="movie", text="ab")]

@@ -1,4 +1,4 @@
-"""The byte model is a distribution, and learns."""
+"""The byte model is a distribution, and learns from its texts."""
 
 import math
 
@@ -24,45 +24,45 @@ MODEL = ngram.ByteModel(REVIEWS)
 @given(st.one_of(st.binary(max_size=12), st.sampled_from([r.encode()[:20] for r in REVIEWS])))
 @settings(max_examples=30, deadline=None)
 def test_next_bytes_and_the_end_sum_to_one(context: bytes) -> None:
-    before = MODEL.chances(context)[:-1]
-    end = MODEL.chances(context)[-1]
-    following = [MODEL.chances(context + bytes([byte])) for byte in range(256)]
-    assert sum(chances[len(context)] for chances in following) + end == pytest.approx(1.0)
-    assert all(np.array_equal(chances[: len(context)], before) for chances in following)
+    before = MODEL.probs(context)[:-1]
+    end = MODEL.probs(context)[-1]
+    following = [MODEL.probs(context + bytes([byte])) for byte in range(256)]
+    assert sum(probs[len(context)] for probs in following) + end == pytest.approx(1.0)
+    assert all(np.array_equal(probs[: len(context)], before) for probs in following)
 
 
-def test_short_texts_hold_no_more_than_all_chance() -> None:
-    """Over all texts of no and one byte the chances sum to less than one: the rest is longer."""
+def test_probabilities_of_short_texts_sum_to_less_than_one() -> None:
+    """The probabilities of texts of zero or one byte leave something for longer texts."""
     empty = 2 ** -MODEL.bits(b"")
     single = sum(2 ** -MODEL.bits(bytes([byte])) for byte in range(256))
     assert 0 < empty < empty + single < 1
 
 
 def test_bits_add_up_the_bytes_and_the_end() -> None:
-    chances = MODEL.chances(b"film")
-    assert len(chances) == 5
-    assert MODEL.bits(b"film") == pytest.approx(-sum(math.log2(c) for c in chances))
+    probs = MODEL.probs(b"film")
+    assert len(probs) == 5
+    assert MODEL.bits(b"film") == pytest.approx(-sum(math.log2(c) for c in probs))
 
 
-def test_what_was_seen_costs_less() -> None:
-    seen, foreign = b"a lovely film that is quiet", "фильм".encode()
-    assert MODEL.bits(seen) / len(seen) < 3 < 7 < MODEL.bits(foreign) / len(foreign)
+def test_texts_like_the_training_texts_need_fewer_bits() -> None:
+    seen, unseen = b"a lovely film that is quiet", "фильм".encode()
+    assert MODEL.bits(seen) / len(seen) < 3 < 7 < MODEL.bits(unseen) / len(unseen)
 
 
 def test_one_symbol_by_hand() -> None:
-    """After "a" in ten texts "ab" stood b ten times: what is left for others is the discount."""
+    """In ten texts "ab", b always follows a: the discount is left for other symbols."""
     model = ngram.ByteModel(["ab"] * 10)
-    b = model.chances(b"ab")[1]
-    # too few grams to estimate discounts: one half at each of the seven orders, and each order's
-    # count is 10 at the longest, 1 below (seen after one symbol), 3 kinds of symbols at the last
-    kept, chance = 0.5, (0.5 + 1.5 / 257) / 3
+    b = model.probs(b"ab")[1]
+    # Too few n-grams to estimate discounts: each is one half. The count is 10 in the longest
+    # context, 1 in shorter ones (one distinct symbol precedes), of 3 symbols in the empty one.
+    kept, prob = 0.5, (0.5 + 1.5 / 257) / 3
     for _ in range(ngram.ORDER - 1):
-        chance = kept + 0.5 * chance
-    assert b == pytest.approx((9.5 + 0.5 * chance) / 10)
+        prob = kept + 0.5 * prob
+    assert b == pytest.approx((9.5 + 0.5 * prob) / 10)
 
 
-def test_discounts_are_chen_and_goodmans() -> None:
+def test_discounts_by_hand() -> None:
     counts = np.array([1] * 8 + [2] * 4 + [3] * 2 + [4])
-    share = 8 / (8 + 2 * 4)
-    expected = [0, 1 - 2 * share * 4 / 8, 2 - 3 * share * 2 / 4, 3 - 4 * share * 1 / 2]
+    y = 8 / (8 + 2 * 4)
+    expected = [0, 1 - 2 * y * 4 / 8, 2 - 3 * y * 2 / 4, 3 - 4 * y * 1 / 2]
     assert ngram._discounts(counts) == pytest.approx(expected)

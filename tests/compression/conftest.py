@@ -1,4 +1,4 @@
-"""One small random network of each architecture that is compressed, as a model of its task."""
+"""A small random network of each supported architecture, as the model of a task."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,12 +28,12 @@ SIZE = 400
 
 
 class Probe(TextModel):
-    """A model of any architecture, trained to say its first token at the end."""
+    """A model of any architecture, trained to predict its first token at the end."""
 
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 
     @classmethod
-    def start(cls, *_: Any) -> Any:
+    def initialize(cls, *_: Any) -> Any:
         raise NotImplementedError
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -47,15 +47,15 @@ class Probe(TextModel):
         return pad
 
     def logits(self, network: Any, ids: Tensor) -> Tensor:
-        more = {"decoder_input_ids": ids} if network.config.is_encoder_decoder else {}
-        found: Tensor = network(input_ids=ids, **more).logits
-        return found
+        inputs = {"decoder_input_ids": ids} if network.config.is_encoder_decoder else {}
+        probe: Tensor = network(input_ids=ids, **inputs).logits
+        return probe
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        wanted = batch["input_ids"][:, 0]
+        targets = batch["input_ids"][:, 0]
         (logits,) = self.logits_of(network, batch)
         return torch.nn.functional.cross_entropy(
-            logits, wanted % logits.shape[-1], label_smoothing=smoothing
+            logits, targets % logits.shape[-1], label_smoothing=smoothing
         )
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
@@ -111,9 +111,9 @@ def probe(request: pytest.FixtureRequest, tiny: Path) -> Probe:
     torch.manual_seed(3)
     network, auto = _network(request.param)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(tiny / "encoder")
-    kind = type("Probe", (Probe,), {"auto": auto})
-    found: Probe = kind(network.eval(), tokenizer, tasks.load("sentiment"))
-    return found
+    probe_class = type("Probe", (Probe,), {"auto": auto})
+    probe: Probe = probe_class(network.eval(), tokenizer, tasks.load("sentiment"))
+    return probe
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""int8: what is stored, what comes back, and that no instruction set changes the bits."""
+"""int8: what is stored and restored; all instruction sets give the same bits."""
 
 import ctypes
 import hashlib
@@ -23,17 +23,17 @@ from tandem.core.training_params import TrainingParams
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 
-def compressed(
-    probe: Any, folder: Path, keep: list[str] | None = None, per_token: bool = False
+def compress_and_load(
+    probe: Any, folder: Path, skip: list[str] | None = None, per_token: bool = False
 ) -> Any:
-    given = CompressionContext(probe, [], [], RUNTIME, folder)
-    int8.compress(given, int8.Params(skip_modules=keep or [], per_token=per_token))
+    context = CompressionContext(probe, [], [], RUNTIME, folder)
+    int8.compress(context, int8.Params(skip_modules=skip or [], per_token=per_token))
     return type(probe).load(folder, probe.task).network
 
 
 @pytest.mark.parametrize("per_token", [False, True])
-def test_answers_like_its_base(probe: Any, tmp_path: Path, per_token: bool) -> None:
-    small = compressed(probe, tmp_path, per_token=per_token)
+def test_predicts_like_its_base(probe: Any, tmp_path: Path, per_token: bool) -> None:
+    small = compress_and_load(probe, tmp_path, per_token=per_token)
     layers = [module for module in small.modules() if isinstance(module, int8_layers.Int8Linear)]
     assert {layer.per_token for layer in layers} == {per_token}
     ids = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
@@ -43,11 +43,11 @@ def test_answers_like_its_base(probe: Any, tmp_path: Path, per_token: bool) -> N
     assert not torch.equal(after, before)
 
 
-def test_is_four_times_smaller_and_ties_are_stored_once(
+def test_is_four_times_smaller_and_stores_tied_weights_once(
     probe: Any, tmp_path: Path, rows: list[Row]
 ) -> None:
     probe.save(tmp_path / "base")
-    compressed(probe, tmp_path / "int8")
+    compress_and_load(probe, tmp_path / "int8")
     whole, small = (
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
@@ -57,36 +57,36 @@ def test_is_four_times_smaller_and_ties_are_stored_once(
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 
 
-def test_no_float_layer_is_left(probe: Any, tmp_path: Path) -> None:
-    small = compressed(probe, tmp_path)
+def test_all_layers_are_quantized(probe: Any, tmp_path: Path) -> None:
+    small = compress_and_load(probe, tmp_path)
     left = {type(m) for m in small.modules() if isinstance(m, nn.Linear | nn.Embedding)}
     assert {kind.__name__ for kind in left} <= {"MarianSinusoidalPositionalEmbedding"}
     assert any(isinstance(m, int8_layers.Int8Linear) for m in small.modules())
     assert any(isinstance(m, int8_layers.Int8Embedding) for m in small.modules())
 
 
-def test_what_is_not_integers_is_stored_in_half(probe: Any, tmp_path: Path) -> None:
-    small = compressed(probe, tmp_path)
+def test_other_parameters_are_stored_in_fp16(probe: Any, tmp_path: Path) -> None:
+    small = compress_and_load(probe, tmp_path)
     kinds = {tensor.dtype for tensor in load_file(tmp_path / stored_layers.WEIGHTS).values()}
     assert kinds == {torch.int8, torch.float16}
     assert {tensor.dtype for tensor in small.state_dict().values()} <= {torch.float32}
 
 
-def test_kept_layers_stay_as_they_are(probe: Any, tmp_path: Path) -> None:
+def test_skipped_layers_do_not_change(probe: Any, tmp_path: Path) -> None:
     ends = {"bert": "classifier", "llama": "down_proj", "marian": "fc2"}
     end = ends[probe.network.config.model_type]
-    small = compressed(probe, tmp_path, [end])
-    kept = {n: m for n, m in small.named_modules() if n.endswith(end)}
-    assert kept
-    for name, module in kept.items():
+    small = compress_and_load(probe, tmp_path, [end])
+    skipped = {n: m for n, m in small.named_modules() if n.endswith(end)}
+    assert skipped
+    for name, module in skipped.items():
         whole = probe.network.get_submodule(name)
         assert torch.equal(module.weight, whole.weight)
         assert whole.bias is None or torch.equal(module.bias, whole.bias)
 
 
-def test_prunes_before_where_asked(probe: Any, rows: list[Row], tmp_path: Path) -> None:
+def test_prunes_before_quantization(probe: Any, rows: list[Row], tmp_path: Path) -> None:
     before = probe.network.num_parameters()
-    healing = TrainingParams(
+    recovery = TrainingParams(
         max_steps=4,
         eval_steps=2,
         early_stopping_patience=2,
@@ -95,56 +95,56 @@ def test_prunes_before_where_asked(probe: Any, rows: list[Row], tmp_path: Path) 
         max_length=16,
     )
     pruning = PruningParams(
-        keep_ffn=0.5, keep_layers=0.6, rows=16, distillation_weight=0.5, recovery=healing
+        keep_ffn=0.5, keep_layers=0.6, rows=16, distillation_weight=0.5, recovery=recovery
     )
-    settings = int8.Params(per_token=False, pruned=pruning)
-    int8.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), settings)
-    assert probe.network.num_parameters() < before  # what was stored: pruned and healed
+    params = int8.Params(per_token=False, pruned=pruning)
+    int8.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), params)
+    assert probe.network.num_parameters() < before  # `probe` is now the pruned model
     small = type(probe).load(tmp_path, probe.task).network
     ids = torch.tensor([[5, 6, 7, 8]])
     with torch.inference_mode():
-        wanted, found = probe.logits(probe.network, ids), probe.logits(small, ids)
-    assert (found - wanted).abs().max() < 0.05 * wanted.abs().max()
+        expected, result = probe.logits(probe.network, ids), probe.logits(small, ids)
+    assert (result - expected).abs().max() < 0.05 * expected.abs().max()
 
 
 def test_generates(probe: Any, tmp_path: Path) -> None:
-    small = compressed(probe, tmp_path)
+    small = compress_and_load(probe, tmp_path)
     if not small.can_generate():
         pytest.skip("a classifier")
     ids = torch.tensor([[5, 6, 7, 8], [9, 10, 11, 12]])
-    asked = {"max_new_tokens": 5, "do_sample": False, "num_beams": 2}
-    wanted = probe.network.generate(ids, **asked)
-    assert torch.equal(small.generate(ids, **asked), wanted)
+    options = {"max_new_tokens": 5, "do_sample": False, "num_beams": 2}
+    expected = probe.network.generate(ids, **options)
+    assert torch.equal(small.generate(ids, **options), expected)
     assert small.generation_config.to_dict() == probe.network.generation_config.to_dict()
 
 
-def test_searches_with_as_many_beams_as_asked(probe: Any, tmp_path: Path) -> None:
-    settings = int8.Params(per_token=False, num_beams=1)
-    given = CompressionContext(probe, [], [], RUNTIME, tmp_path)
+def test_searches_with_num_beams(probe: Any, tmp_path: Path) -> None:
+    params = int8.Params(per_token=False, num_beams=1)
+    context = CompressionContext(probe, [], [], RUNTIME, tmp_path)
     if not probe.network.can_generate():
-        with pytest.raises(StageError, match=r"int8\.beams: \w+ does not generate"):
-            int8.compress(given, settings)
+        with pytest.raises(StageError, match=r"int8\.num_beams: \w+ does not generate"):
+            int8.compress(context, params)
         return
     probe.network.generation_config.update(num_beams=3, length_penalty=0.7)
-    int8.compress(given, settings)
+    int8.compress(context, params)
     small = type(probe).load(tmp_path, probe.task).network
     assert small.generation_config.num_beams == 1
     ids = torch.tensor([[5, 6, 7, 8]])
-    asked = {"max_new_tokens": 5, "do_sample": False}
-    wanted = probe.network.generate(ids, **asked, num_beams=1)
-    assert torch.equal(small.generate(ids, **asked), wanted)
+    options = {"max_new_tokens": 5, "do_sample": False}
+    expected = probe.network.generate(ids, **options, num_beams=1)
+    assert torch.equal(small.generate(ids, **options), expected)
 
 
-def test_plain_transformers_refuses_it(probe: Any, tmp_path: Path) -> None:
-    compressed(probe, tmp_path)
+def test_plain_transformers_rejects_the_folder(probe: Any, tmp_path: Path) -> None:
+    compress_and_load(probe, tmp_path)
     assert io.read_json(tmp_path / paths.METHOD) == {"method": "int8", "per_token": False}
     with pytest.raises(RuntimeError, match="mismatched"):
         probe.auto.from_pretrained(tmp_path)
 
 
 def test_same_bytes_again(probe: Any, tmp_path: Path) -> None:
-    compressed(probe, tmp_path / "a")
-    compressed(probe, tmp_path / "b")
+    compress_and_load(probe, tmp_path / "a")
+    compress_and_load(probe, tmp_path / "b")
     names = sorted(file.name for file in (tmp_path / "a").iterdir())
     assert names == sorted(file.name for file in (tmp_path / "b").iterdir())
     assert all(
@@ -152,16 +152,16 @@ def test_same_bytes_again(probe: Any, tmp_path: Path) -> None:
     )
 
 
-def test_warns_of_nothing(probe: Any, tmp_path: Path) -> None:
+def test_gives_no_warnings(probe: Any, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        compressed(probe, tmp_path)
+        compress_and_load(probe, tmp_path)
 
 
-def test_rows_are_within_half_a_step() -> None:
+def test_quantization_error_is_at_most_half_a_step() -> None:
     weight = torch.randn(50, 30, generator=torch.Generator().manual_seed(0))
     weight[7] = 0
-    integers, scale = int8_layers.quantise(weight)
+    integers, scale = int8_layers.quantize(weight)
     assert torch.equal(scale, scale.half().float())
     assert integers.dtype == torch.int8
     assert integers.abs().max() == 127
@@ -178,44 +178,44 @@ def test_the_largest_sums_do_not_overflow() -> None:
     assert torch.allclose(layer(x), torch.full((2, 16), 127.0 * 512), rtol=0.01)
 
 
-def test_one_massive_token_leaves_the_others_alone() -> None:
-    draw = torch.Generator().manual_seed(0)
-    weight, scale = int8_layers.quantise(torch.randn(24, 48, generator=draw))
-    bias = torch.randn(24, generator=draw)
-    x = torch.randn(10, 48, generator=draw)
+def test_per_token_ranges_protect_tokens_from_an_outlier() -> None:
+    stream = torch.Generator().manual_seed(0)
+    weight, scale = int8_layers.quantize(torch.randn(24, 48, generator=stream))
+    bias = torch.randn(24, generator=stream)
+    x = torch.randn(10, 48, generator=stream)
     x[0] *= 1000
-    wanted = x @ (weight * scale[:, None]).T + bias
+    expected = x @ (weight * scale[:, None]).T + bias
     errors = [
-        (int8_layers.Int8Linear(weight, scale, bias, per_token)(x) - wanted)[1:].abs().max()
+        (int8_layers.Int8Linear(weight, scale, bias, per_token)(x) - expected)[1:].abs().max()
         for per_token in (False, True)
     ]
     assert errors[1] < 0.5 < 10 * errors[1] < errors[0]
 
 
 def digest_of_layers() -> str:
-    draw = torch.Generator().manual_seed(0)
+    stream = torch.Generator().manual_seed(0)
     digest = hashlib.sha256()
     for width, units, count in ((384, 1536, 70), (33, 17, 5), (1536, 384, 1)):
-        weight, scale = int8_layers.quantise(torch.randn(units, width, generator=draw))
+        weight, scale = int8_layers.quantize(torch.randn(units, width, generator=stream))
         layer = int8_layers.Int8Linear(weight, scale, torch.ones(units))
-        digest.update(layer(4 * torch.randn(count, width, generator=draw)).numpy().tobytes())
+        digest.update(layer(4 * torch.randn(count, width, generator=stream)).numpy().tobytes())
     return digest.hexdigest()
 
 
 def test_avx2_and_avx512_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fbgemm chooses its kernel by the machine; here it is told to (its enum `inst_set_t`)."""
+    """fbgemm chooses its kernels by the CPU; here the test does (enum `inst_set_t`)."""
     library = ctypes.CDLL(str(Path(torch.__path__[0]) / "lib/libtorch_cpu.so"))
-    force = getattr(library, "_ZN6fbgemm14fbgemmForceIsaENS_10inst_set_tE", None)
-    chosen = getattr(library, "_ZN6fbgemm20fbgemmInstructionSetEv", None)
-    if force is None or chosen is None:
+    set_isa = getattr(library, "_ZN6fbgemm14fbgemmForceIsaENS_10inst_set_tE", None)
+    get_isa = getattr(library, "_ZN6fbgemm20fbgemmInstructionSetEv", None)
+    if set_isa is None or get_isa is None:
         pytest.skip("a torch without fbgemm")
     monkeypatch.setattr(torch.backends.quantized, "engine", "fbgemm")
-    machine = chosen()
+    machine = get_isa()
     digests = {digest_of_layers()}
     try:
         for isa in range(1, machine + 1):  # AVX2, then AVX-512 and its kinds, as far as they go
-            force(isa)
+            set_isa(isa)
             digests.add(digest_of_layers())
     finally:
-        force(machine)
+        set_isa(machine)
     assert len(digests) == 1

@@ -28,7 +28,7 @@ PAIRS = [
     ("wled", "Unexpected error", "Unerwarteter Fehler", "Ein unerwarteter Fehler trat auf"),
 ]
 
-ASKED = [
+REQUESTS = [
     ("turn on the lights in the attic", "HassTurnOn", [(26, 31, "area")]),
     ("set kitchen to 40 percent", "HassLightSet", [(4, 11, "area"), (15, 17, "brightness")]),
     ("what time is it", "HassGetCurrentTime", []),
@@ -54,7 +54,7 @@ def translation_rows() -> list[TranslationRow]:
 
 @pytest.fixture
 def translations() -> list[dict[str, str]]:
-    return [{"target": answer} for _, _, _, answer in PAIRS]
+    return [{"target": translation} for _, _, _, translation in PAIRS]
 
 
 @pytest.fixture
@@ -64,5 +64,5 @@ def intent_rows() -> list[IntentRow]:
             id=str(i), group=f"g{i}", domain="home", text=text, label=label,
             spans=tuple(Span(start=a, end=b, label=name) for a, b, name in spans),
         )
-        for i, (text, label, spans) in enumerate(ASKED)
+        for i, (text, label, spans) in enumerate(REQUESTS)
     ]  # fmt: skip

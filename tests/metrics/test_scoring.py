@@ -1,4 +1,4 @@
-"""Intervals cover, follow the seed and the groups; scores are whole or an error."""
+"""Intervals have their coverage, and depend on seed and groups; scores are numbers or errors."""
 
 from typing import Any
 
@@ -9,33 +9,34 @@ from tandem import metrics
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.core.params import Runtime
-from tandem.metrics import accuracy
+from tandem.metrics import accuracy, bleu
+from tandem.tasks.translation import TranslationRow
 
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 
 
-def simulated(random: Any, groups: int, size: int, spread: float) -> tuple[Any, list[str]]:
-    """Rows of clusters whose own accuracy scatters by `spread` around .7."""
-    chance = np.clip(random.normal(0.7, spread, groups), 0, 1).repeat(size)
-    right = (random.random(groups * size) < chance).astype(float)
+def simulate_clusters(random: Any, groups: int, size: int, spread: float) -> tuple[Any, list[str]]:
+    """Statistics of rows in clusters, whose accuracies vary by `spread` around 0.7."""
+    accuracies = np.clip(random.normal(0.7, spread, groups), 0, 1).repeat(size)
+    correct = (random.random(groups * size) < accuracies).astype(float)
     names = [f"g{i}" for i in np.arange(groups).repeat(size)]
-    return np.column_stack([right, np.ones_like(right)]), names
+    return np.column_stack([correct, np.ones_like(correct)]), names
 
 
 def test_interval_covers_about_95_percent_with_clusters() -> None:
     random = np.random.default_rng(1)
     covered = 0
     for repeat in range(300):
-        table, groups = simulated(random, groups=60, size=5, spread=0.15)
-        ends = metrics.bootstrap_interval(table, groups, accuracy.value, seed=repeat)
-        assert ends is not None
-        covered += ends[0] <= 0.7 <= ends[1]
-    # 300 draws at .95 lie above .91 with 99.8 % chance; the spread of 60 clusters costs ~1 point
+        table, groups = simulate_clusters(random, groups=60, size=5, spread=0.15)
+        interval = metrics.bootstrap_interval(table, groups, accuracy.value, seed=repeat)
+        assert interval is not None
+        covered += interval[0] <= 0.7 <= interval[1]
+    # at .95, 300 draws exceed .91 with 99.8 % probability; 60 clusters cost about one point
     assert 0.91 <= covered / 300 <= 0.99
 
 
 def test_interval_over_rows_alone_would_be_too_narrow() -> None:
-    table, groups = simulated(np.random.default_rng(2), groups=40, size=20, spread=0.3)
+    table, groups = simulate_clusters(np.random.default_rng(2), groups=40, size=20, spread=0.3)
     clustered = metrics.bootstrap_interval(table, groups, accuracy.value, seed=1)
     single = metrics.bootstrap_interval(table, [str(i) for i in range(800)], accuracy.value, seed=1)
     assert clustered is not None
@@ -43,18 +44,18 @@ def test_interval_over_rows_alone_would_be_too_narrow() -> None:
     assert clustered[1] - clustered[0] > 1.5 * (single[1] - single[0])
 
 
-def test_interval_is_the_seeds_and_none_for_one_group() -> None:
-    table, groups = simulated(np.random.default_rng(3), groups=20, size=3, spread=0.2)
+def test_interval_depends_on_the_seed_and_is_none_for_one_group() -> None:
+    table, groups = simulate_clusters(np.random.default_rng(3), groups=20, size=3, spread=0.2)
     first = metrics.bootstrap_interval(table, groups, accuracy.value, seed=1)
     assert first == metrics.bootstrap_interval(table, groups, accuracy.value, seed=1)
     assert first != metrics.bootstrap_interval(table, groups, accuracy.value, seed=2)
     assert metrics.bootstrap_interval(table, ["one"] * 60, accuracy.value, seed=1) is None
 
 
-def test_score_gives_every_metric_over_all_and_by_domain(sentiment_rows: Any) -> None:
+def test_score_covers_all_rows_and_each_domain(sentiment_rows: Any) -> None:
     task = tasks.load("sentiment")
-    answers = [{"label": row.label} for row in sentiment_rows[:4]] + [{"label": "negative"}] * 4
-    scores, tables = metrics.score(task, sentiment_rows, answers, RUNTIME)
+    predictions = [{"label": row.label} for row in sentiment_rows[:4]] + [{"label": "negative"}] * 4
+    scores, tables = metrics.score(task, sentiment_rows, predictions, RUNTIME)
     assert set(scores) == {
         f"{name}{part}" for name in task.metrics for part in ("", "/movie", "/tweets")
     }
@@ -67,24 +68,22 @@ def test_score_gives_every_metric_over_all_and_by_domain(sentiment_rows: Any) ->
     assert tables["accuracy"].shape == (8, 2)
 
 
-def test_variants_are_judged_on_the_same_draws(sentiment_rows: Any) -> None:
+def test_variants_are_scored_on_the_same_resamples(sentiment_rows: Any) -> None:
     task = tasks.load("sentiment")
-    answers = [{"label": "positive"} for _ in sentiment_rows]
-    first, _ = metrics.score(task, sentiment_rows, answers, RUNTIME)
-    assert first == metrics.score(task, sentiment_rows, answers, RUNTIME)[0]
+    predictions = [{"label": "positive"} for _ in sentiment_rows]
+    first, _ = metrics.score(task, sentiment_rows, predictions, RUNTIME)
+    assert first == metrics.score(task, sentiment_rows, predictions, RUNTIME)[0]
 
 
-def test_signatures_stand_beside_translation_scores(
-    translation_rows: Any, translations: Any
-) -> None:
+def test_translation_scores_have_signatures(translation_rows: Any, translations: Any) -> None:
     scores, _ = metrics.score(tasks.load("translation"), translation_rows, translations, RUNTIME)
     assert "tok:13a" in scores["bleu"]["signature"]
     assert "nc:6" in scores["chrf"]["signature"]
 
 
-def test_no_rows_and_no_numbers_are_errors() -> None:
+def test_no_rows_and_scores_that_are_not_numbers_are_errors() -> None:
     task = tasks.load("generation")
-    with pytest.raises(DataError, match="0 answers to 0"):
+    with pytest.raises(DataError, match="0 predictions for 0"):
         metrics.score(task, [], [], RUNTIME)
     with pytest.raises(DataError, match="empty"):
         metrics.sample([], 10)
@@ -93,7 +92,7 @@ def test_no_rows_and_no_numbers_are_errors() -> None:
         metrics.score(task, [row], [{"bits": float("nan"), "bytes": 1}], RUNTIME)
 
 
-def test_sample_is_by_id_alone_and_keeps_order(sentiment_rows: Any) -> None:
+def test_sample_depends_on_ids_only_and_keeps_the_order(sentiment_rows: Any) -> None:
     chosen = metrics.sample(sentiment_rows, 3)
     assert len(chosen) == 3
     assert chosen == sorted(chosen, key=lambda row: int(row.id))
@@ -101,21 +100,81 @@ def test_sample_is_by_id_alone_and_keeps_order(sentiment_rows: Any) -> None:
     assert metrics.sample(sentiment_rows, None) == sentiment_rows
 
 
-def test_a_difference_is_of_the_scores_and_paired(sentiment_rows: Any) -> None:
+def test_a_difference_is_paired(sentiment_rows: Any) -> None:
     task = tasks.load("sentiment")
-    right = [{"label": row.label} for row in sentiment_rows]
-    half = [*right[:6], {"label": "neutral"}, {"label": "neutral"}]
-    worse = [*half[:5], {"label": "positive"}, *half[6:]]
-    scored = [metrics.score(task, sentiment_rows, answers, RUNTIME) for answers in (half, worse)]
-    (better, one), (lower, other) = scored
-    found = metrics.difference(task, sentiment_rows, one, other, RUNTIME)
-    assert set(found) == set(task.metrics)
-    for name, gain in found.items():
-        assert gain["value"] == pytest.approx(
-            better[name]["value"] - lower[name]["value"], abs=2e-6
+    correct = [{"label": row.label} for row in sentiment_rows]
+    two_errors = [*correct[:6], {"label": "neutral"}, {"label": "neutral"}]
+    three_errors = [*two_errors[:5], {"label": "positive"}, *two_errors[6:]]
+    scored = [
+        metrics.score(task, sentiment_rows, predictions, RUNTIME)
+        for predictions in (two_errors, three_errors)
+    ]
+    (higher, tables), (lower, other_tables) = scored
+    differences = metrics.difference(task, sentiment_rows, tables, other_tables, RUNTIME)
+    assert set(differences) == set(task.metrics)
+    for name, difference in differences.items():
+        assert difference["value"] == pytest.approx(
+            higher[name]["value"] - lower[name]["value"], abs=2e-6
         )
-    # they differ in one row of eight, so the interval is that row's alone, not that of two scores
-    width = found["accuracy"]["high"] - found["accuracy"]["low"]
-    assert 0 < width < better["accuracy"]["high"] - better["accuracy"]["low"]
-    same = metrics.difference(task, sentiment_rows, one, one, RUNTIME)
-    assert all((gain["value"], gain["low"], gain["high"]) == (0, 0, 0) for gain in same.values())
+    # the predictions differ in one row of eight, so the interval is narrower than that of a score
+    width = differences["accuracy"]["high"] - differences["accuracy"]["low"]
+    assert 0 < width < higher["accuracy"]["high"] - higher["accuracy"]["low"]
+    zero = metrics.difference(task, sentiment_rows, tables, tables, RUNTIME)
+    assert all(
+        (difference["value"], difference["low"], difference["high"]) == (0, 0, 0)
+        for difference in zero.values()
+    )
+
+
+@pytest.mark.parametrize("name", ["sentiment", "translation", "intent"])
+def test_reported_values_are_those_of_evaluate_and_of_the_statistics(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    rows = request.getfixturevalue(f"{name}_rows")
+    predictions = {
+        "sentiment": [{"label": "positive"} for _ in rows],
+        "translation": request.getfixturevalue("translations"),
+        "intent": [{"label": rows[0].label, "spans": [[4, 11, "area"]]} for _ in rows],
+    }[name]
+    task = tasks.load(name)
+    scores, tables = metrics.score(task, rows, predictions, RUNTIME)
+    for metric in task.metrics:
+        module = metrics.load(metric)
+        options = module.options(rows) if hasattr(module, "options") else {}
+        for domain in ["", *sorted({row.domain for row in rows})]:
+            label = f"{metric}/{domain}" if domain else metric
+            if label not in scores:
+                continue
+            chosen = [i for i, row in enumerate(rows) if domain in ("", row.domain)]
+            columns = module.columns([rows[i] for i in chosen], [predictions[i] for i in chosen])
+            value = metrics.evaluation(metric).compute(**columns, **options)[metric]
+            assert scores[label]["value"] == round(value, 6)
+            assert value == pytest.approx(
+                module.value(tables[metric][chosen].sum(axis=0)), abs=1e-9
+            )
+
+
+def test_the_library_computes_the_value(
+    sentiment_rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accuracy, "compute", lambda predictions, references: 0.123)
+    predictions = [{"label": "positive"} for _ in sentiment_rows]
+    scores, _ = metrics.score(tasks.load("sentiment"), sentiment_rows, predictions, RUNTIME)
+    assert scores["accuracy"]["value"] == scores["accuracy/movie"]["value"] == 0.123
+
+
+def test_domains_share_the_tokenizer_of_the_test_set(translation_rows: Any) -> None:
+    """One Japanese domain among others is tokenized like them, in the value and the interval."""
+    rows = [
+        *translation_rows,
+        *(
+            TranslationRow(
+                id=f"j{i}", group=f"j{i}", domain="ja", text="Error", target="接続に失敗"
+            )
+            for i in range(2)
+        ),
+    ]
+    predictions = [{"target": row.target.replace("失敗", "成功")} for row in rows]
+    scores, tables = metrics.score(tasks.load("translation"), rows, predictions, RUNTIME)
+    japanese = tables["bleu"][-2:].sum(axis=0)
+    assert scores["bleu/ja"]["value"] == round(float(bleu.value(japanese)), 6)

@@ -10,7 +10,7 @@ from tandem.preferences.pairs import form_pairs
 from tandem.preferences.params import PairFilter
 from tandem.tasks.generation import GenerationRow
 
-RULE = PairFilter(min_margin=1.0, min_z=3.0)
+PAIR_FILTER = PairFilter(min_margin=1.0, min_z=3.0)
 
 
 def row(name: str, *ratings: int, domain: str = "movie") -> GenerationRow:
@@ -23,13 +23,13 @@ ROWS = st.lists(
         st.lists(st.integers(-4, 4), min_size=0, max_size=8).map(tuple),
     ),
     max_size=30,
-).map(lambda found: [row(str(i), *r, domain=d) for i, (d, r) in enumerate(found)])
+).map(lambda result: [row(str(i), *r, domain=d) for i, (d, r) in enumerate(result)])
 
 
 @given(ROWS)
-def test_pairs_are_disjoint_and_keep_the_rule(rows: list[GenerationRow]) -> None:
+def test_pairs_are_disjoint_and_pass_the_filter(rows: list[GenerationRow]) -> None:
     try:
-        pairs = form_pairs(rows, RULE, None, random.Random(1))
+        pairs = form_pairs(rows, PAIR_FILTER, None, random.Random(1))
     except DataError:
         return
     by_text = {r.text: r for r in rows}
@@ -48,30 +48,30 @@ def test_pairs_are_disjoint_and_keep_the_rule(rows: list[GenerationRow]) -> None
         assert pair.gap >= 3 * math.sqrt(variance) - 1e-9
 
 
-def test_what_is_not_clearly_apart_makes_no_pair() -> None:
+def test_texts_that_are_not_distinguishable_form_no_pair() -> None:
     close = [row("a", 1, 1, 1), row("b", 1, 2, 1)]
     noisy = [row("a", 4, -4, 4), row("b", 4, -4, -4)]
     for rows in (close, noisy):
         with pytest.raises(DataError, match="no preference pair"):
-            form_pairs(rows, RULE, None, random.Random(1))
+            form_pairs(rows, PAIR_FILTER, None, random.Random(1))
 
 
-def test_rows_without_ratings_are_told_of() -> None:
+def test_rows_without_ratings_are_reported() -> None:
     with pytest.raises(DataError, match="ratings"):
-        form_pairs([row("a"), row("b", 3)], RULE, None, random.Random(1))
+        form_pairs([row("a"), row("b", 3)], PAIR_FILTER, None, random.Random(1))
 
 
-def test_domains_do_not_mix() -> None:
+def test_pairs_are_within_a_domain() -> None:
     rows = [row("a", 3, 3, 2), row("b", -3, -3, -2, domain="tweets")]
     with pytest.raises(DataError):
-        form_pairs(rows, RULE, None, random.Random(1))
+        form_pairs(rows, PAIR_FILTER, None, random.Random(1))
 
 
 def test_the_higher_rated_is_chosen_and_the_seed_decides(rated: list[GenerationRow]) -> None:
-    pairs = form_pairs(rated, RULE, None, random.Random(1))
+    pairs = form_pairs(rated, PAIR_FILTER, None, random.Random(1))
     assert len(pairs) >= 10
     means = {r.text: sum(r.ratings) / len(r.ratings) for r in rated}
     assert all(means[pair.chosen] > means[pair.rejected] + 1 for pair in pairs)
-    assert pairs == form_pairs(rated, RULE, None, random.Random(1))
-    assert pairs != form_pairs(rated, RULE, None, random.Random(2))
-    assert form_pairs(rated, RULE, 3, random.Random(1)) == pairs[:3]
+    assert pairs == form_pairs(rated, PAIR_FILTER, None, random.Random(1))
+    assert pairs != form_pairs(rated, PAIR_FILTER, None, random.Random(2))
+    assert form_pairs(rated, PAIR_FILTER, 3, random.Random(1)) == pairs[:3]

@@ -16,21 +16,23 @@ from tandem.tasks.generation import GenerationRow
 @pytest.fixture(scope="module")
 def model(tiny: Path) -> RewardModel:
     torch.manual_seed(1)
-    found = RewardModel.start(tiny / "encoder", None)
-    found.network.eval()
-    return found
+    result = RewardModel.initialize(tiny / "encoder", None)
+    result.network.eval()
+    return result
 
 
 def test_preference_loss_by_hand() -> None:
-    margin = torch.tensor([0.0, math.log(3)])
+    margins = torch.tensor([0.0, math.log(3)])
     # σ(0) = 1/2 and σ(ln 3) = 3/4
-    assert preference_loss(margin, 0.0).item() == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
-    assert preference_loss(margin, 0.1).item() == pytest.approx(
+    assert preference_loss(margins, 0.0).item() == pytest.approx(
+        (math.log(2) + math.log(4 / 3)) / 2
+    )
+    assert preference_loss(margins, 0.1).item() == pytest.approx(
         (math.log(2) + 0.9 * math.log(4 / 3) + 0.1 * math.log(4)) / 2
     )
 
 
-def test_loss_of_pairs_is_that_of_their_scores(
+def test_loss_of_pairs_follows_from_their_scores(
     model: RewardModel, rated: list[GenerationRow]
 ) -> None:
     pairs = form_pairs(rated, PairFilter(min_margin=1.0, min_z=3.0), 5, random.Random(1))
@@ -52,12 +54,12 @@ def test_a_saved_model_scores_the_same(
     assert model.score([]) == []
 
 
-def test_a_contrast_starts_from_the_encoders_classes(
+def test_a_contrast_initializes_the_head_from_classes(
     tiny: Path, rated: list[GenerationRow], tmp_path: Path
 ) -> None:
     texts = [row.text for row in rated]
     contrast = ClassContrast(better="LABEL_2", worse="LABEL_0")
-    model = RewardModel.start(tiny / "encoder", contrast)
+    model = RewardModel.initialize(tiny / "encoder", contrast)
     model.network.eval()
     classifier = AutoModelForSequenceClassification.from_pretrained(tiny / "encoder").eval()
     batch = model.tokenizer(texts, padding=True, return_tensors="pt")
@@ -68,11 +70,11 @@ def test_a_contrast_starts_from_the_encoders_classes(
     assert RewardModel.load(tmp_path / "reward").score(texts) == model.score(texts)
 
 
-def test_an_unknown_class_is_told_with_those_there_are(tiny: Path) -> None:
+def test_an_unknown_class_is_reported_with_the_known_ones(tiny: Path) -> None:
     with pytest.raises(UnknownName, match="LABEL_2"):
-        RewardModel.start(tiny / "encoder", ClassContrast(better="LABEL_9", worse="LABEL_0"))
+        RewardModel.initialize(tiny / "encoder", ClassContrast(better="LABEL_9", worse="LABEL_0"))
 
 
-def test_the_folder_must_be_there(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="missing"):
         RewardModel.load(tmp_path / "none")

@@ -1,4 +1,4 @@
-"""compress: each method's folder is a model that answers, made from base and nothing else."""
+"""compress: the folder of each method is a working model, made from `base` only."""
 
 import shutil
 from pathlib import Path
@@ -25,7 +25,7 @@ TRAINING = {
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["sentiment"],
-    "methods": ["int8", "pruned", "weights", "magnitude", "student", "onnx"],
+    "methods": ["int8", "pruned", "grouped", "magnitude", "distilled", "onnx"],
     "preferences": {},
     "sentiment": {
         "int8": {"per_token": False},
@@ -58,9 +58,9 @@ def project(rated_project: Path, tiny: Path) -> Path:
     return rated_project
 
 
-def size(variant: str) -> int:
-    found: int = weight_stats(paths.model("sentiment", variant))["size_bytes"]
-    return found
+def model_bytes(variant: str) -> int:
+    result: int = weight_stats(paths.model("sentiment", variant))["size_bytes"]
+    return result
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def size(variant: str) -> int:
         for name in registry.names("compression")
     ],
 )
-def test_a_method_gives_a_smaller_model_that_answers_and_the_same_again(
+def test_a_method_writes_a_smaller_model_and_the_same_bytes_each_time(
     project: Path, method: str
 ) -> None:
     assert cli.main(["compress", "sentiment", method]) == 0
-    assert size(method) < size("base")
+    assert model_bytes(method) < model_bytes("base")
     rows = read_rows(paths.split("sentiment") / "test.parquet", SentimentRow)
     model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))
     assert len(model.predict(rows, 4)) == len(rows)
-    kinds = {file.suffix for file in paths.model("sentiment", method).rglob("*")}
-    assert kinds <= {".json", ".safetensors", ".onnx"}  # nothing that holds code
+    suffixes = {file.suffix for file in paths.model("sentiment", method).rglob("*")}
+    assert suffixes <= {".json", ".safetensors", ".onnx"}  # no file can contain code
 
     folder = paths.model("sentiment", method)
     first = {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -87,12 +87,14 @@ def test_a_method_gives_a_smaller_model_that_answers_and_the_same_again(
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == first
 
 
-def test_an_unknown_method_is_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_method_is_reported(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["compress", "sentiment", "int9"]) == 2
     assert "Did you mean 'int8'?" in capsys.readouterr().err
 
 
-def test_without_a_base_nothing_is_made(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_base_nothing_is_written(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.rmtree(paths.model("sentiment", "base"))
     assert cli.main(["compress", "sentiment", "int8"]) == 2
     assert "models/sentiment/base is missing" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The evaluate and baseline stages on real rows and a tiny model: whole, stable, or an error."""
+"""The evaluate and baseline stages on real rows and a tiny model."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def scored(rated_project: Path, tiny: Path) -> Path:
     return rated_project
 
 
-def read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
@@ -50,14 +50,14 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     evaluate.main("generation", "base")
-    found = read(paths.metrics("evaluate", "generation-base"))
+    results = read_json(paths.metrics("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
-    assert found["size_bytes"] == weights.stat().st_size
-    assert found["weights_sha256"] == weight_stats(weights.parent)["weights_sha256"]
+    assert results["size_bytes"] == weights.stat().st_size
+    assert results["weights_sha256"] == weight_stats(weights.parent)["weights_sha256"]
     with torch.device("meta"):
         network = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(weights.parent))
-    assert found["parameters"] == network.num_parameters()
-    score = found["bits_per_byte"]
+    assert results["parameters"] == network.num_parameters()
+    score = results["bits_per_byte"]
     assert score["n"] == 3
     assert score["low"] <= score["value"] <= score["high"]
 
@@ -66,10 +66,12 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     sums = np.array(table["bits_per_byte"].to_pylist()).sum(axis=0)
     value = registry.load("metrics", "bits_per_byte").value(sums)
     assert value == pytest.approx(score["value"], abs=1e-6)
-    answers = [json.loads(answer) for answer in table["prediction"].to_pylist()]
+    predictions = [json.loads(prediction) for prediction in table["prediction"].to_pylist()]
     rows = read_rows(paths.split("generation") / "test.parquet", GenerationRow)
-    length = {row.id: len(row.text.encode()) for row in rows}
-    assert [a["bytes"] for a in answers] == [length[key] for key in table["id"].to_pylist()]
+    byte_counts = {row.id: len(row.text.encode()) for row in rows}
+    assert [a["bytes"] for a in predictions] == [
+        byte_counts[key] for key in table["id"].to_pylist()
+    ]
 
 
 def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
@@ -83,42 +85,42 @@ def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
     assert [path.read_bytes() for path in outputs] == first
 
 
-def test_baselines_answer_the_rows_that_variants_do(scored: Path) -> None:
+def test_baselines_are_scored_on_the_rows_of_variants(scored: Path) -> None:
     evaluate.main("generation", "base")
     baseline.main("generation")
-    found = read(paths.metrics("baseline", "generation"))
-    assert set(found) == {"ngram", "unadapted"}
+    results = read_json(paths.metrics("baseline", "generation"))
+    assert set(results) == {"ngram", "unadapted"}
     # the same weights, so the same score
-    assert found["unadapted"] == {
-        "bits_per_byte": read(paths.metrics("evaluate", "generation-base"))["bits_per_byte"]
+    assert results["unadapted"] == {
+        "bits_per_byte": read_json(paths.metrics("evaluate", "generation-base"))["bits_per_byte"]
     }
     folder = Path("reports/predictions/generation/baseline")
     ids = pq.read_table(paths.predictions("generation", "base"))["id"]
-    for name in found:
+    for name in results:
         assert pq.read_table(folder / f"{name}.parquet")["id"] == ids
 
 
-def test_human_stands_beside_the_baselines(scored: Path) -> None:
+def test_human_is_scored_with_the_baselines(scored: Path) -> None:
     baseline.main("sentiment")
-    found = read(paths.metrics("baseline", "sentiment"))
-    assert set(found) == {"human", "majority", "tfidf", "vader"}
-    assert found["human"]["accuracy"]["n"] > 15 * found["vader"]["accuracy"]["n"]
-    assert found["human"]["accuracy"]["value"] > found["majority"]["accuracy"]["value"]
-    assert {"accuracy/movie", "accuracy/tweets"} <= set(found["vader"])
+    results = read_json(paths.metrics("baseline", "sentiment"))
+    assert set(results) == {"human", "majority", "tfidf", "vader"}
+    assert results["human"]["accuracy"]["n"] > 15 * results["vader"]["accuracy"]["n"]
+    assert results["human"]["accuracy"]["value"] > results["majority"]["accuracy"]["value"]
+    assert {"accuracy/movie", "accuracy/tweets"} <= set(results["vader"])
 
 
-def test_no_test_rows_and_no_model_are_one_line(scored: Path) -> None:
+def test_missing_rows_and_models_are_reported(scored: Path) -> None:
     with pytest.raises(StageError, match="int8"):
         evaluate.main("generation", "int8")
     source = paths.split("generation") / "test.parquet"
     write_rows(source, [], GenerationRow)
-    for stage, names in ((evaluate, ["generation", "base"]), (baseline, ["generation"])):
+    for stage, arguments in ((evaluate, ["generation", "base"]), (baseline, ["generation"])):
         with pytest.raises(DataError, match=r"test\.parquet is empty"):
-            stage.main(*names)
+            stage.main(*arguments)
     assert not Path("reports").exists()
 
 
-def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
+def test_int8_is_scored_like_any_variant(scored: Path) -> None:
     from tandem import modeling
     from tandem.compression import CompressionContext, int8
     from tandem.core import params
@@ -130,24 +132,26 @@ def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
     int8.compress(CompressionContext(model, [], [], runtime, folder), int8.Params(per_token=False))
     for variant in ("base", "int8"):
         evaluate.main("generation", variant)
-    base, small = (read(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8"))
+    base, small = (
+        read_json(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8")
+    )
     assert small["size_bytes"] < 0.5 * base["size_bytes"]
     assert base["parameters"] < small["parameters"] < 1.2 * base["parameters"]
     assert small["bits_per_byte"]["value"] == pytest.approx(base["bits_per_byte"]["value"], rel=0.1)
 
 
-def test_packed_weights_are_counted_by_what_they_hold(tmp_path: Path) -> None:
+def test_packed_weights_are_counted(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import save_file
 
     packed = {"w": torch.zeros(8, dtype=torch.uint8)}
     save_file(packed, tmp_path / "model.safetensors", {"format": "pt"})
     assert weight_stats(tmp_path)["parameters"] == 8
-    io.write_json(tmp_path / paths.METHOD, {"method": "weights", "numbers": 16})
+    io.write_json(tmp_path / paths.METHOD, {"method": "grouped", "numbers": 16})
     assert weight_stats(tmp_path)["parameters"] == 16
 
 
-def test_diverged_weights_are_one_line(scored: Path) -> None:
+def test_diverged_weights_are_reported(scored: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     path = paths.model("generation", "base") / "model.safetensors"

@@ -31,8 +31,8 @@ TRAINING = {
     "max_rows": None,
     "max_validation_rows": 2,
 }
-RULE = {"min_margin": 1.0, "min_z": 3.0}
-PROMPTING = {"prompt_words": 2, "max_new_tokens": 4, "batch_size": 8}
+PAIR_FILTER = {"min_margin": 1.0, "min_z": 3.0}
+GENERATION = {"prompt_words": 2, "max_new_tokens": 4, "batch_size": 8}
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["generation"],
@@ -45,15 +45,15 @@ PARAMS: dict[str, Any] = {
         }
     },
     "generation": {
-        "reward": TRAINING | {"pairs": RULE, "contrast": None},
-        "judge": TRAINING | {"pairs": RULE, "rounds": 2},
+        "reward": TRAINING | {"pairs": PAIR_FILTER, "contrast": None},
+        "judge": TRAINING | {"pairs": PAIR_FILTER, "rounds": 2},
         "align": TRAINING
-        | {"generation": PROMPTING, "samples_per_prompt": 2, "pairs_per_prompt": 1}
+        | {"generation": GENERATION, "samples_per_prompt": 2, "pairs_per_prompt": 1}
         | {"beta": 0.1, "trainable_layers": 1},
         "evaluate_preferences": {
-            "pairs": RULE,
+            "pairs": PAIR_FILTER,
             "max_pairs": None,
-            "generation": PROMPTING,
+            "generation": GENERATION,
             "max_prompts": 4,
         },
     },
@@ -66,53 +66,53 @@ def project(rated_project: Path, tiny: Path, real: dict[str, list[Row]]) -> Path
     YAML().dump(PARAMS, rated_project / "params.yaml")
     folder = paths.split("sentiment")
     files = [folder / f"{split}.parquet" for split in paths.SPLITS]
-    known = {row.text for file in files for row in read_rows(file, SentimentRow)}
-    others = [row for row in real["sentiment"] if row.text not in known]
-    write_rows(folder / f"{paths.JUDGE}.parquet", others[:300], SentimentRow)
+    split_texts = {row.text for file in files for row in read_rows(file, SentimentRow)}
+    other_rows = [row for row in real["sentiment"] if row.text not in split_texts]
+    write_rows(folder / f"{paths.JUDGE}.parquet", other_rows[:300], SentimentRow)
     shutil.copytree(tiny / "encoder", "models/sentiment/base")
     shutil.copytree(tiny / "generator", "models/generation/base")
     return rated_project
 
 
-def run(*arguments: str) -> int:
+def run_stage(*arguments: str) -> int:
     return cli.run(list(arguments))
 
 
-def artifacts() -> dict[str, bytes]:
+def read_outputs() -> dict[str, bytes]:
     folders = [Path("models/generation"), Path("data/preferences"), Path("reports")]
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
     return {str(file): file.read_bytes() for file in files}
 
 
-def metrics(stage: str) -> Any:
+def read_metrics(stage: str) -> Any:
     return json.loads(paths.metrics(stage, "generation").read_text())
 
 
-def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) -> None:
+def test_the_stages_write_the_same_bytes_each_time(project: Path) -> None:
     for stage in STAGES:
-        run(stage, "generation")
-    first = artifacts()
+        run_stage(stage, "generation")
+    first = read_outputs()
     for stage in STAGES:
-        run(stage, "generation")
-    assert artifacts() == first
+        run_stage(stage, "generation")
+    assert read_outputs() == first
 
-    accuracy = metrics("reward")["validation"]["pair_accuracy"]
+    accuracy = read_metrics("reward")["validation"]["pair_accuracy"]
     assert accuracy["n"] == 2
     assert 0 <= accuracy["value"] <= 1
-    aligned = metrics("align")["aligned"]
+    aligned = read_metrics("align")["aligned"]
     assert aligned["kl_per_text"]["value"] > aligned["kl_per_token"]["value"] > 0
-    curve = paths.plots("align", "generation").read_text().splitlines()
-    assert curve[0] == "step,train_loss,validation_loss,learning_rate"
-    assert len(curve) == 3
+    history = paths.plots("align", "generation").read_text().splitlines()
+    assert history[0] == "step,train_loss,validation_loss,learning_rate"
+    assert len(history) == 3
 
-    found = metrics("evaluate-preferences")
-    assert set(found) == {"reward", "judge", "vader", "base", "aligned"}
-    assert set(found["vader"]) == {
+    results = read_metrics("evaluate-preferences")
+    assert set(results) == {"reward", "judge", "vader", "base", "aligned"}
+    assert set(results["vader"]) == {
         "pair_accuracy",
         "pair_accuracy/movie",
         "pair_accuracy/tweets",
     }
-    assert set(found["aligned"]) - set(found["base"]) == {
+    assert set(results["aligned"]) - set(results["base"]) == {
         "win_rate/reward",
         "win_rate/judge",
         "win_rate/vader",
@@ -121,7 +121,7 @@ def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) ->
     }
     folder = Path("reports/predictions/generation/preferences")
     pairs = pq.read_table(folder / "pairs.parquet").to_pylist()
-    assert found["vader"]["pair_accuracy"]["value"] == sum(
+    assert results["vader"]["pair_accuracy"]["value"] == sum(
         0.5
         + 0.5
         * ((p["vader_chosen"] > p["vader_rejected"]) - (p["vader_chosen"] < p["vader_rejected"]))
@@ -132,24 +132,24 @@ def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) ->
     assert [s["id"] for s in samples[:4]] == [s["id"] for s in samples[4:]]
 
 
-def test_the_judge_and_the_reward_model_learn_from_other_texts(
+def test_the_judge_and_the_reward_model_share_no_texts(
     project: Path, splits: dict[str, list[GenerationRow]]
 ) -> None:
-    learned = {}
+    training_texts = {}
     for stage in ("reward", "judge"):
-        run(stage, "generation")
+        run_stage(stage, "generation")
         pairs = pq.read_table(paths.preferences("generation", stage)).to_pylist()
-        assert len(pairs) == metrics(stage)["pairs"] > 0
-        learned[stage] = {pair[side] for pair in pairs for side in ("chosen", "rejected")}
-    assert not learned["reward"] & learned["judge"]
-    held = {row.text for split in ("validation", "test") for row in splits[split]}
-    assert not learned["judge"] & held
+        assert len(pairs) == read_metrics(stage)["pairs"] > 0
+        training_texts[stage] = {pair[side] for pair in pairs for side in ("chosen", "rejected")}
+    assert not training_texts["reward"] & training_texts["judge"]
+    held_out = {row.text for split in ("validation", "test") for row in splits[split]}
+    assert not training_texts["judge"] & held_out
 
 
-def test_a_judge_needs_a_jury(project: Path, capsys: Any) -> None:
+def test_a_judge_needs_rows_set_aside(project: Path, capsys: Any) -> None:
     (paths.split("sentiment") / "judge.parquet").unlink()
     assert cli.main(["judge", "generation"]) == 2
-    assert "sentiment.split.jury sets nothing aside" in capsys.readouterr().err
+    assert "sentiment.split.judge_holdout sets no rows aside" in capsys.readouterr().err
 
 
 def test_no_test_text_is_in_a_training_pair(
@@ -168,7 +168,7 @@ def test_no_test_text_is_in_a_training_pair(
     assert not set(used) & {row.text for row in splits["test"]}
 
 
-def test_a_missing_model_is_one_clear_line(project: Path, capsys: Any) -> None:
+def test_a_missing_model_is_reported_in_one_line(project: Path, capsys: Any) -> None:
     assert cli.main(["align", "generation"]) == 2
     assert "models/generation/reward is missing" in capsys.readouterr().err
     shutil.rmtree("models/sentiment")
@@ -180,14 +180,18 @@ def test_a_missing_model_is_one_clear_line(project: Path, capsys: Any) -> None:
 def test_params_are_strict() -> None:
     content = copy.deepcopy(PARAMS)
     content["generation"]["align"]["pairs_per_prompt"] = 2
-    content["generation"]["reward"]["pairs"]["gab"] = 1.0
-    content["generation"]["evaluate_preferences"]["generation"] = PROMPTING | {"prompt_words": -1}
-    for stage, model, told in (
-        ("align", align.Params, "generation.align: .*samples_per_prompt must be twice"),
-        ("reward", reward.Params, "unknown key generation.reward.pairs.gab.*Did you mean .*gap"),
-        ("evaluate_preferences", evaluate_preferences.Params, "prompting.words"),
+    content["generation"]["reward"]["pairs"]["min_margn"] = 1.0
+    content["generation"]["evaluate_preferences"]["generation"] = GENERATION | {"prompt_words": -1}
+    for stage, model, message in (
+        ("align", align.Params, "generation.align: .*samples_per_prompt must be at least twice"),
+        (
+            "reward",
+            reward.Params,
+            "unknown key generation.reward.pairs.min_margn.*id you mean .*min_margin",
+        ),
+        ("evaluate_preferences", evaluate_preferences.Params, "generation.prompt_words"),
     ):
-        with pytest.raises(ParamsError, match=told):
+        with pytest.raises(ParamsError, match=message):
             params.load(model, "generation", stage, content=content)
 
 

@@ -1,4 +1,4 @@
-"""Several seeds: as many models by the code of `train`, their test scores, and the spread."""
+"""seeds: one model per seed, trained as by `train`, their test scores and the spread."""
 
 import copy
 import json
@@ -26,35 +26,37 @@ def test_spread_is_that_of_models_trained_with_each_seed(project: Path) -> None:
     content = with_seeds(sentiment={"runs": [3, 4]})
     write_params(content, learning_rate=0.01)
     assert cli.main(["seeds", "sentiment"]) == 0
-    found = json.loads(paths.metrics("seeds", "sentiment").read_text())
+    results = json.loads(paths.metrics("seeds", "sentiment").read_text())
     assert not paths.model("sentiment", "base").exists()
 
-    alone = {}
+    by_seed = {}
     for seed in (3, 4):
         content["runtime"]["seed"] = seed
         write_params(content, learning_rate=0.01)
         assert cli.main(["train", "sentiment"]) == 0
         assert cli.main(["evaluate", "sentiment", "base"]) == 0
         scores = json.loads(paths.metrics("evaluate", "sentiment-base").read_text())
-        alone[str(seed)] = scores["macro_f1"]["value"]
-    assert found["macro_f1"]["seeds"] == alone
-    assert found["macro_f1"]["mean"] == pytest.approx(statistics.fmean(alone.values()), abs=1e-6)
-    deviation = statistics.stdev(alone.values())
-    assert found["macro_f1"]["deviation"] == pytest.approx(deviation, abs=1e-6)
+        by_seed[str(seed)] = scores["macro_f1"]["value"]
+    assert results["macro_f1"]["seeds"] == by_seed
+    assert results["macro_f1"]["mean"] == pytest.approx(
+        statistics.fmean(by_seed.values()), abs=1e-6
+    )
+    deviation = statistics.stdev(by_seed.values())
+    assert results["macro_f1"]["deviation"] == pytest.approx(deviation, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("seeds", "message"),
     [
         ({}, "seeds.sentiment is missing"),
         ({"sentiment": {"runs": [3]}}, "seeds.sentiment.runs"),
         ({"sentiment": {"runs": [3, 3]}}, "runs must differ"),
     ],
 )
-def test_mistakes_are_told_in_a_line(
-    seeds: dict[str, Any], told: str, project: Path, capsys: pytest.CaptureFixture[str]
+def test_user_errors_are_reported_in_one_line(
+    seeds: dict[str, Any], message: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_params(with_seeds(**seeds))
     assert cli.main(["seeds", "sentiment"]) == 2
-    error = capsys.readouterr().err
-    assert told in error and error.count("\n") == 1
+    output = capsys.readouterr().err
+    assert message in output and output.count("\n") == 1

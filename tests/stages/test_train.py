@@ -1,4 +1,4 @@
-"""train and compress: real rated rows, a tiny encoder, the stages' own commands."""
+"""train and compress: real rated rows, a tiny encoder, the commands of the stages."""
 
 import copy
 import csv
@@ -54,14 +54,14 @@ def write_params(content: dict[str, Any], **train: Any) -> None:
     YAML().dump(changed, Path("params.yaml"))
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    found = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+def read_files(folder: Path) -> dict[str, bytes]:
+    models = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in models}
 
 
-def test_writes_what_dvc_expects(project: Path) -> None:
+def test_writes_its_outputs(project: Path) -> None:
     assert cli.main(["train", "sentiment"]) == 0
-    written = set(files(paths.model("sentiment", "base")))
+    written = set(read_files(paths.model("sentiment", "base")))
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= written
     assert not [name for name in written if not name.endswith((".json", ".safetensors", ".txt"))]
 
@@ -77,24 +77,24 @@ def test_writes_what_dvc_expects(project: Path) -> None:
     assert len(model.predict(rows, 4)) == len(rows)
 
 
-def test_same_bytes_in_another_folder(
+def test_outputs_are_the_same_bytes_in_another_folder(
     project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = tmp_path_factory.mktemp("elsewhere") / "deep" / "er"
-    shutil.copytree(project, other)
+    other_folder = tmp_path_factory.mktemp("elsewhere") / "deep" / "er"
+    shutil.copytree(project, other_folder)
     runs = []
-    for folder in (project, other):
+    for folder in (project, other_folder):
         monkeypatch.chdir(folder)
         commands = (["train", "sentiment"], ["compress", "sentiment", "int8"])
         for command in (*commands, ["compress", "sentiment", "pruned"]):
             assert cli.main([*command]) == 0
-        runs.append(files(Path("models")) | files(Path("reports")))
+        runs.append(read_files(Path("models")) | read_files(Path("reports")))
     assert runs[0] == runs[1]
     for content in runs[0].values():
         assert str(project).encode() not in content
 
 
-def test_adapters_leave_plain_models_in_training_and_in_healing(project: Path) -> None:
+def test_adapters_leave_plain_models_in_training_and_recovery(project: Path) -> None:
     content = copy.deepcopy(PARAMS)
     lora = {"r": 2, "alpha": 4.0}
     content["sentiment"]["pruned"]["recovery"] |= {"lora": lora}
@@ -119,32 +119,32 @@ def test_two_processes_train_and_one_writes(project: Path) -> None:
     write_params(content)
     assert cli.main(["train", "sentiment"]) == 0
     assert json.loads(paths.metrics("train", "sentiment").read_text())["steps"] == 4
-    assert {"config.json", "model.safetensors"} <= set(files(paths.model("sentiment", "base")))
+    assert {"config.json", "model.safetensors"} <= set(read_files(paths.model("sentiment", "base")))
 
 
-def test_only_rows_that_the_steps_can_see_are_encoded(project: Path) -> None:
-    found = []
-    for most in (None, 4):
-        write_params(PARAMS, steps=1, evaluate_every=1, max_rows=most)
+def test_only_rows_that_the_steps_can_reach_are_encoded(project: Path) -> None:
+    models = []
+    for limit in (None, 4):
+        write_params(PARAMS, max_steps=1, eval_steps=1, max_rows=limit)
         assert cli.main(["train", "sentiment"]) == 0
-        found.append(files(paths.model("sentiment", "base")))
-    assert found[0] == found[1]
+        models.append(read_files(paths.model("sentiment", "base")))
+    assert models[0] == models[1]
 
 
-def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
+def test_max_rows_takes_the_first_by_hashed_id(project: Path) -> None:
     write_params(PARAMS, max_rows=5)
     assert cli.main(["train", "sentiment"]) == 0
     assert json.loads(paths.metrics("train", "sentiment").read_text())["rows"] == 5
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             {"model": {"kind": "tagging", "span_weight": 1.0, "span_dropout": 0.0}},
             "must be 'classification'",
         ),
-        ({"model": {"kind": "clasification"}}, "Did you mean 'classification'?"),
+        ({"model": {"kind": "clasification"}}, "'classification'"),
         ({"model": {"kind": "classification", "rating_edge": [0.0]}}, "rating_edge"),
         ({"learning_rte": 1.0}, "did you mean sentiment.train.learning_rate?"),
         ({"lora": {"r": 0, "alpha": 1.0}}, "sentiment.train.lora.r"),
@@ -153,20 +153,20 @@ def test_max_rows_takes_the_first_of_the_hashed(project: Path) -> None:
         ({"learning_rate": 1e30, "max_grad_norm": 1e30}, "not a number"),
     ],
 )
-def test_mistakes_are_told_in_a_line(
-    project: Path, change: dict[str, Any], told: str, capsys: pytest.CaptureFixture[str]
+def test_user_errors_are_reported_in_one_line(
+    project: Path, change: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_params(PARAMS, **change)
     assert cli.main(["train", "sentiment"]) == 2
     line = capsys.readouterr().err.strip()
-    assert told.lower() in line.lower()
+    assert message.lower() in line.lower()
     assert "\n" not in line
     assert not paths.model("sentiment", "base").exists()
     assert not list(Path("models/sentiment").glob(".partial*"))
 
 
 @pytest.mark.parametrize("missing", ["data/augmented", "data/split", "models/sentiment/pretrained"])
-def test_missing_inputs_are_told(
+def test_missing_inputs_are_reported(
     project: Path, missing: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(missing)
@@ -174,7 +174,9 @@ def test_missing_inputs_are_told(
     assert "is missing: run `dvc repro`" in capsys.readouterr().err
 
 
-def test_no_validation_rows_are_told(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_validation_rows_are_reported(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_rows(paths.split("sentiment") / "validation.parquet", [], SentimentRow)
     assert cli.main(["train", "sentiment"]) == 2
     assert "no validation rows" in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Baselines: one file each, found by name. A model has to beat them on the same test rows.
 
 A baseline module defines what `Baseline` lists. Importing one is fast: a slow library is imported
-inside of `predict`.
+in `predict`.
 """
 
 from collections.abc import Sequence
@@ -29,19 +29,19 @@ class Baseline(Protocol):
     """What a module in this folder defines."""
 
     LABEL: str
-    """Its name in reports."""
+    """The name of the baseline in reports."""
 
     def predict(
-        self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+        self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
     ) -> list[dict[str, Any]]:
-        """One answer per test row, in order, with the keys that the task's models give.
+        """Predict one answer per test row, in order, with the keys of the task's models.
 
-        It may learn from the training rows alone.
+        A baseline learns from the training rows only.
         """
 
 
 def load(name: str) -> Baseline:
-    """The baseline of this name.
+    """Return the baseline of this name.
 
     Raises:
         UnknownName: there is no such baseline.

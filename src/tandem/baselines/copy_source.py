@@ -1,4 +1,4 @@
-"""Copy: the source text as it stands; names, numbers and placeholders are right even so."""
+"""Copy: the source text unchanged; its names, numbers and placeholders are correct."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ LABEL = "source text unchanged"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Each row's own text."""
+    """Predict each row's own text."""
     return [{"target": row.text} for row in test]

@@ -1,4 +1,4 @@
-"""Majority: the most frequent label of the training rows, and no span."""
+"""Majority: the most frequent label of the training rows, and no spans."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ LABEL = "most frequent label"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """The same answer to every row; of equally frequent labels the first by alphabet."""
+    """Predict the same for every row; of equally frequent labels, the first alphabetically."""
     counts = Counter(row.label for row in train)
     label = min(counts, key=lambda name: (-counts[name], name))
     spans: dict[str, Any] = {"spans": []} if hasattr(test[0], "spans") else {}

@@ -1,9 +1,9 @@
-"""N-gram: how well the last bytes alone foretell the next one.
+"""N-gram: predict each byte from the few bytes before it.
 
 A byte model with interpolated modified Kneser–Ney smoothing (Chen & Goodman 1999, §3). After any
-bytes whatever, the chances of the 256 next ones and of the text's end sum to one: it is a true
-distribution over all byte strings, and its bits per byte compare with any model's that scores a
-text's end, as the causal family does.
+bytes, the probabilities of the 256 next bytes and of the end of the text sum to 1. It is a
+distribution over all byte strings, so its bits per byte are comparable with those of any model
+that scores the end of a text, such as the causal family.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from tandem.core.task import BaseTask
 
 LABEL = "byte n-grams"
 
-ORDER = 6  # bytes of context: with the next one, 7 symbols of 9 bits, as many as 64 bits hold
+ORDER = 6  # bytes of context: with the next byte, 7 symbols of 9 bits, which fit into 64 bits
 BITS = 9
-EDGE = 256  # the symbol after a text, and before it as often as a context reaches back
+EDGE = 256  # the symbol that ends a text, and that fills the context before it
 
 Codes = NDArray[np.uint64]
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """The bits that each test row's text costs, and its bytes."""
+    """Predict the bits of each test row's text, and count its bytes."""
     model = ByteModel([row.text for row in train])
     return [
         {"bits": model.bits(row.text.encode()), "bytes": len(row.text.encode())} for row in test
@@ -35,32 +35,32 @@ def predict(
 
 
 class ByteModel:
-    """Chances of the next symbol after up to `ORDER` others, learnt from `texts`."""
+    """Probabilities of the next symbol after up to `ORDER` others, learned from `texts`."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         grams = np.concatenate([_grams(text.encode(), ORDER) for text in texts])
         seen, counts = np.unique(grams, return_counts=True)
         levels = [_Level(seen, counts)]
         for order in reversed(range(ORDER)):
-            # below the longest context, a gram counts once for each symbol it was seen after
+            # in shorter contexts, an n-gram counts once per distinct symbol before it
             seen, counts = np.unique(seen & _mask(order), return_counts=True)
             levels.append(_Level(seen, counts))
         self.levels = levels[::-1]
 
     def bits(self, text: bytes) -> float:
         """The negative log₂-likelihood of `text` and its end."""
-        return float(-np.log2(self.chances(text)).sum())
+        return float(-np.log2(self.probs(text)).sum())
 
-    def chances(self, text: bytes) -> NDArray[np.float64]:
-        """The chance of each byte, and of the end, after the bytes before it (bytes + 1,)."""
-        chance = np.full(len(text) + 1, 1 / (EDGE + 1))
+    def probs(self, text: bytes) -> NDArray[np.float64]:
+        """The probability of each byte and of the end, given the bytes before it, (bytes + 1,)."""
+        probs = np.full(len(text) + 1, 1 / (EDGE + 1))
         for order, level in enumerate(self.levels):
-            chance = level.interpolate(_grams(text, order), chance)
-        return chance
+            probs = level.interpolate(_grams(text, order), probs)
+        return probs
 
 
 class _Level:
-    """Grams of one length, sorted, and what their contexts keep for the shorter ones."""
+    """The n-grams of one length, sorted, and the mass their contexts pass to shorter contexts."""
 
     def __init__(self, grams: Codes, counts: NDArray[np.int64]) -> None:
         self.grams = grams
@@ -71,28 +71,28 @@ class _Level:
         self.passed = np.append(np.add.reduceat(discount, first), 1.0)
 
     def interpolate(self, grams: Codes, shorter: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Chances by this context's counts, its discounts spread as `shorter` says.
+        """Probabilities by this level's counts, with its discounts distributed like `shorter`.
 
-        A context never seen passes everything on.
+        A context that was not seen in training gets the probabilities `shorter`.
         """
         kept = self.kept[_find(self.grams, grams)]
-        at = _find(self.contexts, grams >> np.uint64(BITS))
-        mixed: NDArray[np.float64] = (kept + self.passed[at] * shorter) / self.totals[at]
-        return mixed
+        context = _find(self.contexts, grams >> np.uint64(BITS))
+        probs: NDArray[np.float64] = (kept + self.passed[context] * shorter) / self.totals[context]
+        return probs
 
 
 def _discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What is taken off a count of 0, 1, 2, 3 or more: Chen & Goodman 1999, equation 26."""
+    """The discounts of counts of 0, 1, 2, 3 or more: Chen & Goodman 1999, equation 26."""
     once, twice, thrice, often = (int((counts == n).sum()) for n in (1, 2, 3, 4))
     if not all((once, twice, thrice)):
-        return np.array([0.0, 0.5, 0.5, 0.5])  # too few grams to tell
-    share = once / (once + 2 * twice)
-    found = [0.0, 1 - 2 * share * twice / once, 2 - 3 * share * thrice / twice]
-    return np.clip([*found, 3 - 4 * share * often / thrice], 0.0, [0.0, 1.0, 2.0, 3.0])
+        return np.array([0.0, 0.5, 0.5, 0.5])  # too few n-grams to estimate them
+    y = once / (once + 2 * twice)
+    discounts = [0.0, 1 - 2 * y * twice / once, 2 - 3 * y * thrice / twice]
+    return np.clip([*discounts, 3 - 4 * y * often / thrice], 0.0, [0.0, 1.0, 2.0, 3.0])
 
 
 def _grams(text: bytes, order: int) -> Codes:
-    """For each byte and the end, itself in the lowest bits, `order` symbols before it above."""
+    """The code of each byte and of the end: the `order` symbols before it, then itself (lowest)."""
     edge = np.array([EDGE], np.uint64)
     inner = np.frombuffer(text, np.uint8).astype(np.uint64)
     symbols = np.concatenate([edge.repeat(order), inner, edge])
@@ -106,7 +106,7 @@ def _mask(order: int) -> np.uint64:
     return np.uint64((1 << BITS * (order + 1)) - 1)
 
 
-def _find(table: Codes, wanted: Codes) -> NDArray[np.intp]:
-    """Where each of `wanted` stands in the sorted `table`; its length where it does not."""
-    at = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
-    return np.where(table[at] == wanted, at, len(table))
+def _find(table: Codes, codes: Codes) -> NDArray[np.intp]:
+    """The index of each of `codes` in the sorted `table`; `len(table)` if it is not there."""
+    index = np.minimum(np.searchsorted(table, codes), len(table) - 1)
+    return np.where(table[index] == codes, index, len(table))

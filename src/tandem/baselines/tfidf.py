@@ -1,6 +1,6 @@
-"""Tf-idf: a linear support vector machine over words, pairs of words and pieces of words.
+"""Tf-idf: a linear support vector machine over words, word pairs and character n-grams.
 
-Where rows have spans, a second one tags each word by itself and its neighbours.
+If rows have spans, a second machine tags each word, given the word and its neighbours.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ LABEL = "linear SVM over words and character n-grams"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """A label a row, and spans where the task has any."""
-    seed = derived_seed(settings.runtime.seed, "tfidf", task.name)
-    answers: list[dict[str, Any]] = [{"label": label} for label in _labels(train, test, seed)]
+    """Predict a label per row, and spans if the task has them."""
+    seed = derived_seed(context.runtime.seed, "tfidf", task.name)
+    predictions: list[dict[str, Any]] = [{"label": label} for label in _labels(train, test, seed)]
     if hasattr(test[0], "spans"):
-        for answer, spans in zip(answers, word_tagger.tag(train, test, seed), strict=True):
-            answer["spans"] = spans
-    return answers
+        for prediction, spans in zip(predictions, word_tagger.tag(train, test, seed), strict=True):
+            prediction["spans"] = spans
+    return predictions
 
 
 def _labels(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[str]:
@@ -31,13 +31,13 @@ def _labels(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[str]:
     from sklearn.pipeline import make_pipeline, make_union
     from sklearn.svm import LinearSVC
 
-    truths = [row.label for row in train]
-    if len(set(truths)) == 1:  # nothing to tell apart
-        return [truths[0]] * len(test)
+    labels = [row.label for row in train]
+    if len(set(labels)) == 1:  # a classifier needs two labels
+        return [labels[0]] * len(test)
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
-    pieces = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    # C and the classes' weights were chosen on validation rows of sentiment.
-    machine = LinearSVC(C=0.3, class_weight="balanced", random_state=seed)
-    model = make_pipeline(make_union(words, pieces), machine)
-    model.fit([row.text for row in train], truths)
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
+    # C and the class weights were chosen on validation rows of sentiment.
+    classifier = LinearSVC(C=0.3, class_weight="balanced", random_state=seed)
+    model = make_pipeline(make_union(words, characters), classifier)
+    model.fit([row.text for row in train], labels)
     return [str(label) for label in model.predict([row.text for row in test])]

@@ -1,4 +1,4 @@
-"""Memory: the translation of the most similar training text, as translators' tools look it up."""
+"""Translation memory: the translation of the most similar training text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ LABEL = "translation of the most similar training text"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """The target of the nearest source by edits; the first in the training rows' order if tied."""
+    """Predict the target of the source most similar by edits; the first row's in a tie."""
     from rapidfuzz import fuzz, process
 
     sources = [row.text for row in train]

@@ -1,4 +1,4 @@
-"""Unadapted: the pretrained weights as they were fetched, before any training of ours."""
+"""Unadapted: the pretrained weights as fetched, before any training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +10,9 @@ LABEL = "pretrained, not fine-tuned"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """What the model of `settings.pretrained` answers."""
+    """Predict with the pretrained model."""
     from tandem import modeling
 
-    return modeling.load(settings.pretrained, task).predict(test, settings.batch_size)
+    return modeling.load(context.pretrained, task).predict(test, context.batch_size)

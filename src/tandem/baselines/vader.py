@@ -1,4 +1,4 @@
-"""VADER: a lexicon of rated words and five rules (Hutto & Gilbert 2014); nothing is learnt."""
+"""VADER: a lexicon of rated words and five rules (Hutto & Gilbert 2014); it is not trained."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,28 +9,28 @@ from tandem.core.task import BaseTask
 
 LABEL = "lexicon and rules"
 
-BORDER = 0.05  # where its authors put the ends of neutral, on a scale from -1 to 1
+THRESHOLD = 0.05  # the authors' limit of neutral, on a scale from -1 to 1
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """The first label of `task.labels` below the border, the last above it, else the middle one."""
+    """Predict the first of `task.labels` for low scores, the last for high ones, or the middle."""
     negative, neutral, positive = task.labels
     scores = [compound(row.text) for row in test]
     return [
-        {"label": positive if score >= BORDER else negative if score <= -BORDER else neutral}
+        {"label": positive if score >= THRESHOLD else negative if score <= -THRESHOLD else neutral}
         for score in scores
     ]
 
 
 def compound(text: str) -> float:
-    """VADER's compound score of a text, -1 to 1; also a reward model's baseline."""
-    return float(_analyser().polarity_scores(text)["compound"])
+    """VADER's compound score of a text, -1 to 1; also the baseline of reward models."""
+    return float(_analyzer().polarity_scores(text)["compound"])
 
 
 @cache
-def _analyser() -> Any:
+def _analyzer() -> Any:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     return SentimentIntensityAnalyzer()

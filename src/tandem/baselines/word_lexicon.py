@@ -1,8 +1,8 @@
-"""Lexicon: word by word, each by its likeliest translation under IBM model 1.
+"""Lexicon: translate word by word, with the most probable translation under IBM model 1.
 
 The alignment is that of `modeling.translation.word_alignment`, without the preference for the
-diagonal (Brown et al. 1993). Order, spaces and `{placeholders}` are those of the source; an unknown
-word is copied.
+diagonal (Brown et al. 1993). Order, spaces and `{placeholders}` are those of the source. Unknown
+words are copied.
 """
 
 from collections.abc import Sequence
@@ -15,33 +15,33 @@ LABEL = "word by word"
 
 
 def predict(
-    task: BaseTask, train: Sequence[Any], test: Sequence[Any], settings: BaselineContext
+    task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Each row's words, each translated alone."""
+    """Predict each row's words, each translated on its own."""
     from tandem.modeling.translation import word_alignment
 
-    cut = [(word_alignment.words(row.text), word_alignment.words(row.target)) for row in train]
-    cut = [pair for pair in cut if all(pair)]
-    cases = word_alignment.Truecaser([target for _, target in cut])
-    keyed = [
+    pairs = [(word_alignment.words(row.text), word_alignment.words(row.target)) for row in train]
+    pairs = [pair for pair in pairs if all(pair)]
+    truecaser = word_alignment.Truecaser([target for _, target in pairs])
+    keys = [
         ([word_alignment.key(w) for w in source], [word_alignment.key(w) for w in target])
-        for source, target in cut
+        for source, target in pairs
     ]
-    chances = word_alignment.align(keyed, tension=0.0).translations
-    likeliest = {
+    translations = word_alignment.align(keys, tension=0.0).translations
+    lexicon = {
         source: max(sorted(targets), key=targets.__getitem__)
-        for source, targets in chances.items()
+        for source, targets in translations.items()
         if source and not PLACEHOLDER.fullmatch(source)
     }
-    return [{"target": _translate(row.text, likeliest, cases)} for row in test]
+    return [{"target": _translate(row.text, lexicon, truecaser)} for row in test]
 
 
-def _translate(text: str, likeliest: dict[str, str], cases: Any) -> str:
+def _translate(text: str, lexicon: dict[str, str], truecaser: Any) -> str:
     from tandem.modeling.translation import word_alignment
 
-    pieces = []
+    words = []
     for word in word_alignment.words(text):
-        found = likeliest.get(word_alignment.key(word))
-        mark = word_alignment.SPACE if word.startswith(word_alignment.SPACE) else ""
-        pieces.append(mark + cases.usual.get(found, found) if found else word)
-    return word_alignment.match_case(text, word_alignment.join(pieces))
+        translation = lexicon.get(word_alignment.key(word))
+        space = word_alignment.SPACE if word.startswith(word_alignment.SPACE) else ""
+        words.append(space + truecaser.usual.get(translation, translation) if translation else word)
+    return word_alignment.match_case(text, word_alignment.join(words))

@@ -1,10 +1,10 @@
 """Methods that make a trained model smaller or faster: one file each, found by name.
 
 A method's module defines what `Method` lists, and `restore` if `from_pretrained` of transformers
-cannot read the folder. Such a folder holds tandem.json, which names the method. The module imports
-no torch: `compress` and `restore` import what they need, so that params are checked fast.
+cannot read the folder. Such a folder has a file tandem.json, which names the method. The module
+imports no torch: `compress` and `restore` import what they need, so that params are checked fast.
 
-To add a method, add such a file, its name under `methods` in params.yaml, and its section in each
+To add a method, add such a file, its name to `methods` in params.yaml, and its section to each
 task.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompressionContext:
-    """What a method works with. It may change `model`."""
+    """What a method works with. A method may change `model`."""
 
     model: TextModel
     rows: Sequence[Row]
@@ -34,30 +34,30 @@ class CompressionContext:
     validation: Sequence[Row]
     runtime: Runtime
     folder: Path
-    """Where the smaller model is written; an empty folder."""
+    """Where the compressed model is written; an empty folder."""
 
 
 class Method(Protocol):
     """What a module in this folder defines."""
 
     LABEL: str
-    """Its name in reports."""
+    """The name of the method in reports."""
     Params: type[StrictModel]
-    """Its settings: the section of a task that has the method's name."""
+    """The params of the method: the section of a task that has its name."""
 
-    def compress(self, given: CompressionContext, settings: Any) -> None:
-        """Write the smaller model into `given.folder`."""
+    def compress(self, context: CompressionContext, params: Any) -> None:
+        """Write the compressed model into `context.folder`."""
 
 
 class Restorable(Method, Protocol):
     """A method whose folders `from_pretrained` cannot read."""
 
     def restore(self, folder: Path, auto: Any) -> Any:
-        """The network in `folder`, built by the class `auto` of transformers."""
+        """Load the network in `folder`, built by the class `auto` of transformers."""
 
 
 def load(name: str) -> Method:
-    """The method of this name.
+    """Return the method of this name.
 
     Raises:
         UnknownName: there is no such method.

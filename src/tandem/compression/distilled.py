@@ -1,13 +1,13 @@
-"""A student of fewer blocks that learns to answer as its teacher does.
+"""A student network with fewer blocks, trained to predict what its teacher predicts.
 
 Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
 Network"): the loss is (1 - w) · L + w · T² · KL(teacher ‖ student), both distributions taken at
-the temperature T, and L the family's own loss. For the families that write, that is word by word
-(Kim & Rush 2016, "Sequence-Level Knowledge Distillation").
+the temperature T, and L the loss of the family. For families that generate text, this is
+word-level distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation").
 
-The student starts from the teacher's own blocks, evenly spaced, the first and the last among them
-(Sanh et al. 2019, "DistilBERT"; Shleifer & Rush 2020, "Pre-trained Summarization Distillation").
-It is a plain smaller network, read by `from_pretrained`.
+The student is initialized with the teacher's blocks, evenly spaced, including the first and the
+last (Sanh et al. 2019, "DistilBERT"; Shleifer & Rush 2020, "Pre-trained Summarization
+Distillation"). It is a plain smaller network, which `from_pretrained` reads.
 """
 
 import copy
@@ -25,45 +25,45 @@ LABEL = "fewer blocks, distilled from the trained model"
 
 
 class Params(StrictModel):
-    """How small the student is, and how it learns."""
+    """How small the student is, and how it is trained."""
 
     keep_layers: float = Field(gt=0, lt=1)
-    """Share of each stack's blocks that the student has."""
+    """Fraction of each stack's blocks that the student has."""
     temperature: float = Field(gt=0)
-    """What logits are divided by: the higher, the more unlikely answers count."""
+    """Divisor of the logits: the higher, the more improbable predictions count."""
     distillation_weight: float = Field(gt=0, le=1)
-    """Weight of the teacher's answers in the loss; the rest is the labels'."""
+    """Weight of the teacher's predictions in the loss; the labels have the rest."""
     training: TrainingParams
 
 
-def compress(given: CompressionContext, settings: Params) -> None:
-    """Teach a smaller copy of the model on the training rows, write it.
+def compress(context: CompressionContext, params: Params) -> None:
+    """Train a smaller copy of the model on the training rows, and write it.
 
     Raises:
-        StageError: no stack of a known shape is found, or training fails.
+        StageError: the network has no blocks of a supported architecture, or training failed.
     """
-    model = given.model
+    model = context.model
     teacher: Any = model.network
     student: Any = copy.deepcopy(teacher)
-    found = list(blocks.stacks(student))
-    if not found:
-        raise StageError(f"{type(student).__name__} has no block that `student` knows")
-    for name, stack in found:
-        count = max(1, round(settings.keep_layers * len(stack)))
-        blocks.keep_blocks(student, name, spaced(count, len(stack)))
+    stacks = list(blocks.stacks(student))
+    if not stacks:
+        raise StageError(f"distilled: {type(student).__name__} has no blocks that can be removed")
+    for name, stack in stacks:
+        count = max(1, round(params.keep_layers * len(stack)))
+        blocks.keep_blocks(student, name, evenly_spaced(count, len(stack)))
     model.network = student
-    examples = recovery.examples(given, settings.training)
-    lesson = recovery.distillation_loss(
-        model, teacher, settings.distillation_weight, settings.temperature
+    examples = recovery.encode_rows(context, params.training)
+    loss = recovery.distillation_loss(
+        model, teacher, params.distillation_weight, params.temperature
     )
-    recovery.recover(given, examples, settings.training, lesson)
-    model.save(given.folder)
+    recovery.recover(context, examples, params.training, loss)
+    model.save(context.folder)
 
 
-def spaced(count: int, among: int) -> list[int]:
-    """`count` numbers below `among`, evenly spaced, the first and the last among them.
+def evenly_spaced(count: int, total: int) -> list[int]:
+    """`count` indices below `total`, evenly spaced, including the first and the last.
 
-    >>> spaced(3, 6)
+    >>> evenly_spaced(3, 6)
     [0, 2, 5]
     """
-    return [round(number * (among - 1) / max(1, count - 1)) for number in range(count)]
+    return [round(index * (total - 1) / max(1, count - 1)) for index in range(count)]

@@ -1,17 +1,19 @@
-"""Weights alone as 8- or 4-bit integers in groups; what is computed stays fp32.
+"""Weight-only quantization: weights as 8- or 4-bit integers in groups, computed in fp32.
 
-Each row of a weight matrix is cut into groups of `group_size` neighbours. A group is stored as
-w ≈ scale · q, rounded to nearest, with q in -127…127 or -7…7 and scale = max|w| / 127 or / 7: the
-smaller the group, the less one large weight costs its neighbours (Dettmers & Zettlemoyer 2023,
-"The case for 4-bit precision: k-bit Inference Scaling Laws"; round-to-nearest in groups is also
-the baseline of Frantar et al. 2023, "GPTQ"). No rows are needed.
+Each row of a weight matrix is divided into groups of `group_size` neighbours. A group is stored as
+w ≈ scale · q, rounded to nearest, with q in -127…127 or -7…7 and scale = max|w| / 127 or / 7. In
+smaller groups, a large weight affects fewer neighbours (Dettmers & Zettlemoyer 2023, "The case for
+4-bit precision: k-bit Inference Scaling Laws"; round-to-nearest in groups is also the baseline of
+Frantar et al. 2023, "GPTQ"). No rows are needed.
 
-A layer's matrix is made again each time it is used, in fp32, so activations lose nothing, and
-memory holds the integers and one layer's floats. It saves size, not time: `int8` is the faster.
+A layer's matrix is restored in fp32 each time it is used, so activations are exact, and memory
+holds the integers and the floats of one layer. This saves size, not time; `int8` is faster.
 
-model.safetensors holds the integers under a weight's own name, two to a byte if they have four
+model.safetensors has the integers under the name of the weight, two per byte if they have four
 bits, and fp16 scales under NAME_scale.
 """
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,34 +36,34 @@ SCALE = "_scale"
 
 
 class Params(StrictModel):
-    """How finely weights are stored, and which stay as they are."""
+    """How precisely weights are stored, and which stay in fp32."""
 
     bits: Literal[8, 4]
     group_size: int = Field(ge=2)
-    """Weights that share a scale: neighbours in a row; a scale has 16 bits."""
+    """Neighbouring weights of a row that share a scale; a scale has 16 bits."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings left in fp32, by the ends of their names."""
+    """Linear layers and embeddings that stay in fp32, by the ends of their names."""
 
 
-def compress(given: CompressionContext, settings: Params) -> None:
-    """Write the model with grouped integer weights; needs no rows."""
+def compress(context: CompressionContext, params: Params) -> None:
+    """Write the model with grouped integer weights; no rows are needed."""
     from tandem.compression.common import stored_layers
     from tandem.compression.common.grouped_layers import pack, quantize
 
-    def store(weight: "Tensor") -> "StoredTensors":
-        integers, scale = quantize(weight, settings.bits, settings.group_size)
-        packed = pack(integers) if settings.bits == 4 else integers
+    def store(weight: Tensor) -> StoredTensors:
+        integers, scale = quantize(weight, params.bits, params.group_size)
+        packed = pack(integers) if params.bits == 4 else integers
         return {"": packed.flatten(), SCALE: scale}
 
     def count(weight: Tensor) -> int:
-        return weight.numel() + len(weight) * -(-weight.shape[1] // settings.group_size)
+        return weight.numel() + len(weight) * -(-weight.shape[1] // params.group_size)
 
-    marker = {"method": "grouped", "bits": settings.bits, "group_size": settings.group_size}
-    stored_layers.write_model(given, settings.skip_modules, store, marker, count)
+    marker = {"method": "grouped", "bits": params.bits, "group_size": params.group_size}
+    stored_layers.write_model(context, params.skip_modules, store, marker, count)
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """The network in `folder`, built by the class `auto` of transformers, with grouped layers."""
+    """Load the network in `folder`, built by the class `auto` of transformers."""
     from torch import nn
 
     from tandem.compression.common import stored_layers
@@ -70,7 +72,7 @@ def restore(folder: Path, auto: Any) -> Any:
     marker = io.read_json(folder / paths.METHOD)
     bits, group_size = marker["bits"], marker["group_size"]
 
-    def rebuild(layer: Any, parts: "StoredTensors", bias: "Tensor | None") -> "nn.Module | Tensor":
+    def rebuild(layer: Any, parts: StoredTensors, bias: Tensor | None) -> nn.Module | Tensor:
         rows, columns = layer.weight.shape
         weight = Grouped(parts[""].view(rows, -1), parts[SCALE], columns, bits, group_size)
         if isinstance(layer, nn.Linear):

@@ -1,20 +1,21 @@
-"""Weights as 8-bit integers: four times smaller, and linear layers computed in integers.
+"""Weights as 8-bit integers: four times smaller, with linear layers computed in integers.
 
 Each row of a weight matrix (an output channel of a linear layer, a token of an embedding) is
 stored as w ≈ scale · q with q in -127…127 and scale = max|w| / 127, symmetric and per channel as
 in Jacob et al. 2018 ("Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference"). Activations are quantised as they come (dynamic
-quantisation), to 7 bits: two products of 8 by 8 bits overflow the 16-bit sums of CPUs without
-VNNI, two of 8 by 7 do not, so all instruction sets give the same bits.
+Integer-Arithmetic-Only Inference"). Activations are quantized at run time (dynamic quantization),
+to 7 bits: the sum of two products of 8 by 8 bits overflows the 16-bit sums of CPUs without VNNI,
+that of 8 by 7 bits does not, so all instruction sets give the same bits.
 
 A batch has one range of activations. Decoders such as Llama have tokens whose values are hundreds
-of times the others' (Sun et al. 2024, "Massive Activations in Large Language Models"), which one
-range wipes out; `per_token` first divides each token's values by their largest.
+of times larger than the others' (Sun et al. 2024, "Massive Activations in Large Language Models"),
+so that the others are rounded to zero. `per_token` first divides each token's values by their
+maximum.
 
-model.safetensors holds int8 under a weight's own name and fp16 under NAME_scale; a tied weight
-lies there once. Biases and what is neither linear nor embedding are fp16 too; all are fp32 again
-when they are read. The integers lie there flat, so that `from_pretrained`, which would take them
-for weights, refuses their shape.
+model.safetensors has int8 under the name of the weight and fp16 under NAME_scale; tied weights are
+stored once. Biases and all other parameters are fp16 too; they are converted to fp32 when they are
+loaded. The integers are stored flat, so that `from_pretrained` rejects their shape instead of
+loading them as weights.
 """
 
 from __future__ import annotations
@@ -39,28 +40,28 @@ LABEL = "8-bit weights and activations"
 
 
 class Params(StrictModel):
-    """What stays as it is, and what is done to lose little."""
+    """Which layers stay in fp32, and what reduces the loss of quality."""
 
     pruned: PruningParams | None = None
-    """What is taken out of the network before, for speed that integers alone do not give."""
+    """Structured pruning before quantization, which makes the model faster still."""
 
     per_token: bool = False
-    """Give each token's activations a range of their own: closer to fp32, a little slower."""
+    """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings left in fp32, by the ends of their names."""
+    """Linear layers and embeddings that stay in fp32, by the ends of their names."""
     smoothing: SmoothingParams | None = None
-    """Null smoothes nothing."""
+    """Smoothing before quantization; null turns it off."""
     num_beams: int | None = Field(default=None, ge=1)
-    """Beams that the smaller model searches with, a part of what its answers cost; 1 is greedy,
-    null keeps the model's own."""
+    """Beams of the compressed model's search, which affect its speed; 1 is greedy, null keeps the
+    model's number."""
 
 
-def compress(given: CompressionContext, settings: Params) -> None:
-    """Write the model with integer weights; needs rows for pruning and smoothing alone.
+def compress(context: CompressionContext, params: Params) -> None:
+    """Write the model with integer weights; only pruning and smoothing need rows.
 
     Raises:
-        StageError: `beams` is set for a model that does not generate, or the network has no block
-            that smoothing or pruning knows.
+        StageError: `num_beams` is set for a model that does not generate, or smoothing or pruning
+            does not support the network's architecture.
     """
     import torch
 
@@ -68,20 +69,20 @@ def compress(given: CompressionContext, settings: Params) -> None:
     from tandem.compression.common.pruning import prune
     from tandem.compression.common.smoothquant import smooth
 
-    if settings.num_beams:
-        _search(given.model.network, settings.num_beams)
-    if settings.pruned:
-        prune(given, settings.pruned)
-    if settings.smoothing:
-        smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
-    marker = {"method": "int8", "per_token": settings.per_token}
+    if params.num_beams:
+        _set_num_beams(context.model.network, params.num_beams)
+    if params.pruned:
+        prune(context, params.pruned)
+    if params.smoothing:
+        smooth(context.model, context.rows, params.smoothing.rows, params.smoothing.alpha)
+    marker = {"method": "int8", "per_token": params.per_token}
     stored_layers.write_model(
-        given, settings.skip_modules, int8_layers.store, marker, rest=torch.float16
+        context, params.skip_modules, int8_layers.store, marker, other_dtype=torch.float16
     )
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """The network in `folder`, built by the class `auto` of transformers, with integer layers."""
+    """Load the network in `folder`, built by the class `auto` of transformers."""
     import torch
     from torch import nn
 
@@ -97,18 +98,18 @@ def restore(folder: Path, auto: Any) -> Any:
             return int8_layers.Int8Linear(weight, scale, offset, per_token)
         if type(layer) is nn.Embedding:
             return int8_layers.Int8Embedding(weight, scale)
-        # a kind of its own, as of positions: small, and its forward is not ours to know
+        # a subclass, such as embeddings of positions: small, with a forward of its own
         return weight.float() * scale[:, None]
 
     return stored_layers.restore(folder, auto, ("", int8_layers.SCALE), rebuild)
 
 
-def _search(network: Any, beams: int) -> None:
-    """Have `network` generate with so many beams."""
+def _set_num_beams(network: Any, num_beams: int) -> None:
+    """Make `network` generate with `num_beams` beams."""
     if not network.can_generate():
         raise StageError(
-            f"int8.num_beams: {type(network).__name__} does not generate; leave it null"
+            f"int8.num_beams: {type(network).__name__} does not generate text; set it to null"
         )
-    network.generation_config.num_beams = beams
-    if beams == 1:  # what rules beams alone may not be said of none
+    network.generation_config.num_beams = num_beams
+    if num_beams == 1:  # transformers rejects beam options without beams
         network.generation_config.length_penalty = None

@@ -1,12 +1,14 @@
-"""Set the smallest weights to zero, wherever they stand, and store only the others.
+"""Unstructured pruning: set the smallest weights to zero, and store only the others.
 
 Magnitude pruning (Han et al. 2015, "Learning both Weights and Connections for Efficient Neural
-Networks"). With healing, only the weights that are left are trained on: the gradient of a zero is
-masked at every step, and from a zero no gradient, no momentum and no decay lead away.
+Networks"). In recovery fine-tuning only the remaining weights are trained: gradients of pruned
+weights are masked at every step, so neither gradient, momentum nor decay changes a zero.
 
-It saves size, not time: the network is restored dense. model.safetensors holds the weights that
-are left, row by row, under a weight's own name, and one bit for each place under NAME_mask.
+This saves size, not time: the network is restored dense. model.safetensors has the remaining
+weights, row by row, under the name of the weight, and one bit per weight under NAME_mask.
 """
+
+from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,47 +29,44 @@ LABEL = "smallest weights set to zero"
 
 
 class Params(StrictModel):
-    """How much is taken out, and how the rest is healed."""
+    """How much is removed, and how the rest is fine-tuned."""
 
     keep_weights: float = Field(gt=0, lt=1)
     """Fraction of the weights that is kept."""
     scope: Literal["layer", "network"]
-    """Among whose weights the smallest are looked for: each layer keeps its share, or all
-    together do."""
+    """Where `keep_weights` applies: to each layer, or to all weights together."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings left whole, by the ends of their names."""
+    """Linear layers and embeddings that are not pruned, by the ends of their names."""
     recovery: TrainingParams | None
-    """How the weights that are left are trained on; null leaves them as they are."""
+    """How the remaining weights are fine-tuned; null turns fine-tuning off."""
 
 
-def compress(given: CompressionContext, settings: Params) -> None:
-    """Prune the model, heal it on the training rows if asked to, write it.
+def compress(context: CompressionContext, params: Params) -> None:
+    """Prune the model, fine-tune it on the training rows if `recovery` is set, and write it.
 
     Raises:
-        StageError: healing fails.
+        StageError: fine-tuning failed.
     """
     from tandem.compression.common import recovery, stored_layers
-    from tandem.compression.common.sparse_weights import count_left, only, prune, store
+    from tandem.compression.common.sparse_weights import count_nonzero, gradient_mask, prune, store
 
-    pruned = prune(
-        given.model.network, settings.keep_weights, settings.scope, settings.skip_modules
-    )
-    if settings.recovery:
+    pruned = prune(context.model.network, params.keep_weights, params.scope, params.skip_modules)
+    if params.recovery:
         for weight in pruned:
-            weight.register_hook(only(weight != 0))  # type: ignore[no-untyped-call]
-        examples = recovery.examples(given, settings.recovery)
-        recovery.recover(given, examples, settings.recovery)
+            weight.register_hook(gradient_mask(weight != 0))  # type: ignore[no-untyped-call]
+        examples = recovery.encode_rows(context, params.recovery)
+        recovery.recover(context, examples, params.recovery)
     stored_layers.write_model(
-        given, settings.skip_modules, store, {"method": "magnitude"}, count_left
+        context, params.skip_modules, store, {"method": "magnitude"}, count_nonzero
     )
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """The network in `folder`, dense, built by the class `auto` of transformers."""
+    """Load the network in `folder`, dense, built by the class `auto` of transformers."""
     from tandem.compression.common import stored_layers
     from tandem.compression.common.sparse_weights import MASK, dense
 
-    def rebuild(layer: Any, parts: "StoredTensors", _: "Tensor | None") -> "Tensor":
+    def rebuild(layer: Any, parts: StoredTensors, _: Tensor | None) -> Tensor:
         return dense(parts, layer.weight.shape)
 
     return stored_layers.restore(folder, auto, ("", MASK), rebuild)

@@ -1,16 +1,16 @@
-"""The network as an ONNX graph, its weights as 8-bit integers, run by ONNX Runtime.
+"""The network as an ONNX graph with 8-bit integer weights, run by ONNX Runtime.
 
-A graph needs neither torch nor transformers to run, and ONNX Runtime fuses what it can: texts that
-come one at a time cost a third of what they cost in torch. Weights and activations are integers
-(dynamic quantisation, as in `int8`); how the graph is made, `_graphs` tells.
+A graph runs without torch and transformers, and ONNX Runtime fuses its operators: single texts
+take a third of the time that they take in torch. Weights and activations are integers (dynamic
+quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
 
-Encoders answer with one graph, model.onnx. A decoder's scoring pass has two: model.onnx ends
-before the output layer, and head.onnx is that layer, so that logits are made for as many tokens
-at a time as the family asks for; what both hold lies in model.data once. Networks that generate
-token by token from an encoder have states that no one graph holds: they are refused.
+Encoders are one graph, model.onnx. For scoring, decoders are two: model.onnx ends before the output
+layer, and head.onnx is that layer, so that the family decides for how many tokens logits are
+computed at once; a tensor of both graphs is stored once, in model.data. Encoder–decoders generate
+token by token, with states that do not fit into one graph; they are not supported.
 
-The bytes written are the same each time. The answers are those of ONNX Runtime's kernels, which it
-chooses by the CPU: unlike `int8`'s, their last bits may differ between kinds of CPU.
+The files are the same, byte by byte, each time. Predictions are those of ONNX Runtime's kernels,
+which depend on the CPU: unlike with `int8`, their last bits may differ between CPUs.
 """
 
 from __future__ import annotations
@@ -30,52 +30,55 @@ LABEL = "8-bit ONNX graph"
 
 
 class Params(StrictModel):
-    """What stays as it is, and what is done to lose little."""
+    """Which layers stay in fp32, and what reduces the loss of quality."""
 
     per_token: bool = False
-    """Give each token's activations a range of their own: closer to fp32, a little slower."""
+    """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings left in fp32, by the ends of their names."""
+    """Linear layers and embeddings that stay in fp32, by the ends of their names."""
     smoothing: SmoothingParams | None = None
-    """Null smoothes nothing."""
+    """Smoothing before quantization; null turns it off."""
 
 
-def compress(given: CompressionContext, settings: Params) -> None:
-    """Write the model as graphs with integer weights; needs rows for smoothing alone.
+def compress(context: CompressionContext, params: Params) -> None:
+    """Write the model as graphs with integer weights; only smoothing needs rows.
 
     Raises:
-        StageError: the model is an encoder–decoder, has no block that smoothing knows, or is told
-            to keep an embedding that is its output layer too.
+        StageError: the model is an encoder–decoder, has no block that smoothing supports, or
+            `skip_modules` names an embedding that is also the output layer.
     """
-    network: Any = given.model.network
+    network: Any = context.model.network
     if network.config.is_encoder_decoder:
         name = type(network).__name__
-        raise StageError(f"onnx: {name} generates token by token: take `onnx` out of its methods")
-    if network.can_generate() and _kept_table(network, settings.skip_modules):
         raise StageError(
-            "onnx.skip_modules: the output layer is the embedding, and both graphs hold it as integers: "
-            "take it out of keep"
+            f"onnx: {name} generates token by token, which a graph cannot: remove `onnx` from the "
+            "methods of the task"
+        )
+    if network.can_generate() and _skips_tied_table(network, params.skip_modules):
+        raise StageError(
+            "onnx.skip_modules: the embedding is also the output layer, and both graphs share its "
+            "integers: remove it from skip_modules"
         )
     from tandem.compression.common import onnx_graphs, stored_layers
     from tandem.compression.common.smoothquant import smooth
 
-    if settings.smoothing:
-        smooth(given.model, given.rows, settings.smoothing.rows, settings.smoothing.alpha)
-    numbers = onnx_graphs.write(network, given.folder, settings.skip_modules, settings.per_token)
-    network.config.save_pretrained(given.folder)
-    given.model.tokenizer.save_pretrained(given.folder)
-    io.write_json(given.folder / paths.METHOD, {"method": "onnx", stored_layers.NUMBERS: numbers})
+    if params.smoothing:
+        smooth(context.model, context.rows, params.smoothing.rows, params.smoothing.alpha)
+    numbers = onnx_graphs.write(network, context.folder, params.skip_modules, params.per_token)
+    network.config.save_pretrained(context.folder)
+    context.model.tokenizer.save_pretrained(context.folder)
+    io.write_json(context.folder / paths.METHOD, {"method": "onnx", stored_layers.NUMBERS: numbers})
 
 
-def _kept_table(network: Any, keep: list[str]) -> bool:
-    """Whether `keep` names a tied table, by its name as embedding or as output layer."""
+def _skips_tied_table(network: Any, skip: list[str]) -> bool:
+    """Whether `skip` names a tied table, as the embedding or as the output layer."""
     table, head = network.get_input_embeddings(), network.get_output_embeddings()
-    kept = [m for name, m in network.named_modules() if any(name.endswith(end) for end in keep)]
-    return head.weight is table.weight and any(layer in kept for layer in (table, head))
+    skipped = [m for name, m in network.named_modules() if any(name.endswith(end) for end in skip)]
+    return head.weight is table.weight and any(layer in skipped for layer in (table, head))
 
 
 def restore(folder: Path, _: Any) -> Any:
-    """What answers as the network would whose graphs are in `folder`."""
+    """Load the graphs in `folder` as a network."""
     from tandem.compression.common import onnx_graphs
 
     return onnx_graphs.restore(folder)

@@ -1,11 +1,11 @@
-"""Take out what a network needs least, blocks, attention heads and units, then heal it.
+"""Remove the least important blocks, attention heads and units of a network, then fine-tune it.
 
-Structured pruning: what is left is a plain smaller network, faster with any kernel. What goes is
-judged in `_pruning`.
+This is structured pruning: the result is a plain smaller network, which is faster with any kernel.
+`common.pruning` chooses what is removed.
 
-`from_pretrained` reads the folder, but for one case: the configs of BERT and Marian cannot say
-that heads are fewer than their width asks for. Then tandem.json stands there, and `restore` takes
-the shapes from the weights.
+`from_pretrained` reads the folder, with one exception: the configs of BERT and Marian cannot
+express a number of heads that differs from the width divided by the head size. The folder then has
+a file tandem.json, and `restore` takes the shapes from the weights.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ LABEL = "fewer blocks, heads or units"
 
 
 class Params(PruningParams):
-    """How much is taken out, and how the rest is healed."""
+    """How much is removed, and how the rest is fine-tuned."""
 
     keep_heads: float = Field(default=1.0, gt=0, le=1)
-    """Share of each attention's heads that stays; of those of keys and values, if queries share
-    them."""
+    """Fraction of the heads of each attention that is kept; of the heads of keys and values where
+    queries share them."""
 
 
-def compress(given: CompressionContext, settings: Params) -> None:
-    """Prune the model, heal it on the training rows, write it.
+def compress(context: CompressionContext, params: Params) -> None:
+    """Prune the model, fine-tune it on the training rows, and write it.
 
     Raises:
-        StageError: no layer of a known shape is found, or healing fails.
+        StageError: the network is not of a supported architecture, or fine-tuning failed.
     """
     from tandem.compression.common.pruning import prune
 
-    plain = prune(given, settings, settings.keep_heads)
-    given.model.save(given.folder)
-    if not plain:
-        io.write_json(given.folder / paths.METHOD, {"method": "pruned"})
+    config_has_heads = prune(context, params, params.keep_heads)
+    context.model.save(context.folder)
+    if not config_has_heads:
+        io.write_json(context.folder / paths.METHOD, {"method": "pruned"})
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """The network in `folder`, its linear layers as wide as their weights are."""
+    """Load the network in `folder`, with linear layers of the shapes of their weights."""
     from torch import nn
 
     from tandem.compression.common import stored_layers

@@ -2,7 +2,7 @@
 
 A metric module defines what `Metric` lists. `evaluate` computes the reported score (`evaluation`);
 `statistics` and `value` give the same score from sums, which the bootstrap resamples without the
-library. A test holds the two equal. Importing a metric imports numpy only.
+library. A test compares the two. Importing a metric imports numpy only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ from tandem.metrics.common.scoring import (
     Scores,
     difference,
     estimate,
+    evaluate_columns,
     evaluation_rows,
     rounded,
     sample,
@@ -33,6 +34,7 @@ __all__ = [
     "bootstrap_interval",
     "difference",
     "estimate",
+    "evaluate_columns",
     "evaluation",
     "evaluation_rows",
     "load",
@@ -44,13 +46,19 @@ __all__ = [
 
 
 class Metric(Protocol):
-    """What a module in this folder defines."""
+    """What a module in this folder defines.
+
+    Two functions are optional. `options(rows)` returns further arguments of `compute`, such as
+    the tokenizer of BLEU. `signature(rows)` returns the text that sacrebleu asks to be reported
+    with a score.
+    """
 
     TITLE: str
-    """Its name in reports."""
+    """The name of the metric in reports."""
     HINT: str
-    """A few words that say how to read it."""
+    """How to read a score, in a few words."""
     DECIMALS: int
+    """Decimals of a score in reports."""
     LOWER_IS_BETTER: bool
     INPUTS: Mapping[str, str | list[str]]
     """The columns that `compute` takes, and their types in `datasets`."""
@@ -59,7 +67,7 @@ class Metric(Protocol):
         """The columns of `INPUTS`, one value per row."""
 
     def compute(self, **columns: Any) -> float:
-        """The score, by the library that defines it."""
+        """The score, computed by the library that defines it."""
 
     def statistics(self, rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
         """Sufficient statistics, float64 (rows, k)."""
@@ -69,7 +77,7 @@ class Metric(Protocol):
 
 
 def load(name: str) -> Metric:
-    """The metric of this name.
+    """Return the metric of this name.
 
     Raises:
         UnknownName: there is no such metric.
@@ -78,7 +86,9 @@ def load(name: str) -> Metric:
 
 
 def evaluation(name: str) -> "evaluate.Metric":
-    """The metric as an `evaluate.Metric`, offline, alone or in `evaluate.combine`.
+    """Return the metric as an `evaluate.Metric`, which also works in `evaluate.combine`.
+
+    It is built from the module; nothing is downloaded.
 
     Raises:
         UnknownName: there is no such metric.

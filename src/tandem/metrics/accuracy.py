@@ -1,4 +1,4 @@
-"""Accuracy: the share of rows whose label is right (scikit-learn's accuracy_score)."""
+"""Accuracy: the fraction of rows whose predicted label is correct (scikit-learn accuracy_score)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,24 +17,26 @@ INPUTS = {"predictions": "string", "references": "string"}
 def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[str]]:
     """Predicted and true labels."""
     return {
-        "predictions": [answer["label"] for answer in predictions],
+        "predictions": [prediction["label"] for prediction in predictions],
         "references": [row.label for row in rows],
     }
 
 
 def compute(predictions: list[str], references: list[str]) -> float:
-    """The library's score, 0 to 1."""
+    """The score, 0 to 1."""
     from sklearn.metrics import accuracy_score
 
     return float(accuracy_score(references, predictions))
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): right, 1."""
-    right = [answer["label"] == row.label for row, answer in zip(rows, predictions, strict=True)]
-    return np.column_stack([np.array(right, float), np.ones(len(right))])
+    """(rows, 2): 1 if the label is correct, else 0; 1."""
+    correct = [
+        prediction["label"] == row.label for row, prediction in zip(rows, predictions, strict=True)
+    ]
+    return np.column_stack([np.array(correct, float), np.ones(len(correct))])
 
 
 def value(sums: Array) -> Array:
-    """Right over all."""
+    """Correct labels divided by rows."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

@@ -1,7 +1,7 @@
-"""Bits per byte: how many bits a model needs for a byte of text; less is better.
+"""Bits per byte: the negative log₂-likelihood of all texts, divided by their UTF-8 bytes.
 
-The negative log₂-likelihood of all texts over their length in UTF-8 bytes, which compares models
-whatever their tokenizers (as The Pile does, Gao et al. 2020, §3.1).
+Unlike perplexity, it compares models with different tokenizers (The Pile, Gao et al. 2020, §3.1).
+Lower is better.
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,25 @@ INPUTS = {"predictions": "float64", "references": "int64"}
 
 
 def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[float]]:
-    """Bits that the model needs for each text, and the bytes of what it was shown of it."""
+    """The bits of each text under the model, and its bytes."""
     return {
-        "predictions": [answer["bits"] for answer in predictions],
-        "references": [answer["bytes"] for answer in predictions],
+        "predictions": [prediction["bits"] for prediction in predictions],
+        "references": [prediction["bytes"] for prediction in predictions],
     }
 
 
 def compute(predictions: list[float], references: list[int]) -> float:
-    """The score: 8 says that the model has learnt nothing."""
+    """The score; a model that predicts all bytes with equal probability has 8."""
     return float(np.sum(predictions) / np.sum(references))
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
     """(rows, 2): bits, bytes."""
-    return np.column_stack([np.array(part, float) for part in columns(rows, predictions).values()])
+    return np.column_stack(
+        [np.array(column, float) for column in columns(rows, predictions).values()]
+    )
 
 
 def value(sums: Array) -> Array:
-    """Bits over bytes."""
+    """Bits divided by bytes."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

@@ -15,67 +15,72 @@ LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "references": "string"}
 ORDERS = 4
 
-# Han, kana, Thai, Lao, Khmer and Burmese are written without spaces between words: there BLEU
-# counts characters, as WMT does where no segmenter is at hand.
+# Han, kana, Thai, Lao, Khmer and Burmese are written without spaces between words. For them BLEU
+# counts characters, as WMT does for languages without a word segmenter.
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
 def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[str]]:
     """Translations and references."""
     return {
-        "predictions": [answer["target"] for answer in predictions],
+        "predictions": [prediction["target"] for prediction in predictions],
         "references": [row.target for row in rows],
     }
 
 
-def compute(predictions: list[str], references: list[str]) -> float:
-    """The library's corpus score."""
+def options(rows: Sequence[Any]) -> dict[str, str]:
+    """The tokenizer for a test set, an argument of `compute`."""
+    return {"tokenize": _tokenizer([row.target for row in rows])}
+
+
+def compute(predictions: list[str], references: list[str], tokenize: str | None = None) -> float:
+    """The corpus score; without `tokenize`, the references decide on the tokenizer."""
     from sacrebleu.metrics import BLEU
 
-    scorer = BLEU(tokenize=_tokenizer(references))
+    scorer = BLEU(tokenize=tokenize or _tokenizer(references))
     return float(scorer.corpus_score(predictions, [references]).score)
 
 
 def signature(rows: Sequence[Any]) -> str:
-    """What sacrebleu asks to be told beside a score: tokenizer, smoothing, version."""
+    """What sacrebleu asks to be reported with a score: tokenizer, smoothing, version."""
     from sacrebleu.metrics import BLEU
 
-    scorer = BLEU(tokenize=_tokenizer([row.target for row in rows]))
+    scorer = BLEU(**options(rows))
     scorer.corpus_score(["a"], [["a"]])
     return str(scorer.get_signature())
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 10): lengths of answer and reference, n-grams hit and answered for n of 1 to 4."""
+    """(rows, 10): lengths of translation and reference; matched, then all n-grams, n of 1 to 4."""
     from sacrebleu.metrics import BLEU
 
-    both = columns(rows, predictions)
-    scorer = BLEU(tokenize=_tokenizer(both["references"]), effective_order=True)
+    scorer = BLEU(**options(rows), effective_order=True)
     table = np.zeros((len(rows), 2 + 2 * ORDERS))
-    for line, answer, truth in zip(table, *both.values(), strict=True):
-        found = scorer.sentence_score(answer, [truth])
-        line[:] = [found.sys_len, found.ref_len, *found.counts, *found.totals]
+    texts = columns(rows, predictions).values()
+    for line, translation, reference in zip(table, *texts, strict=True):
+        counted = scorer.sentence_score(translation, [reference])
+        line[:] = [counted.sys_len, counted.ref_len, *counted.counts, *counted.totals]
     return table
 
 
 def value(sums: Array) -> Array:
     """Brevity penalty times the geometric mean of the precisions, with sacrebleu's smoothing.
 
-    An order without a hit counts as 1/2, the next such as 1/4 … of one (Chen & Cherry 2014,
-    method 3), unless there is no hit at all.
+    The first order without a match counts as 1/2 of a match, the next as 1/4 and so on (Chen &
+    Cherry 2014, method 3). The score is 0 if no order has a match.
     """
-    length, wanted = sums[..., 0], sums[..., 1]
-    hit, answered = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
-    smooth = 0.5 ** np.cumsum(hit == 0, axis=-1)
-    precision = safe_divide(np.where(hit == 0, smooth, hit), answered, empty=0.0)
+    length, reference_length = sums[..., 0], sums[..., 1]
+    matches, ngrams = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
+    smoothed = 0.5 ** np.cumsum(matches == 0, axis=-1)
+    precisions = safe_divide(np.where(matches == 0, smoothed, matches), ngrams, empty=0.0)
     with np.errstate(divide="ignore"):
-        mean = np.exp(np.log(precision).mean(-1))
-    penalty = np.exp(np.minimum(0.0, 1 - safe_divide(wanted, length, empty=np.inf)))
-    return np.where(hit.any(-1), 100 * penalty * mean, 0.0)
+        mean = np.exp(np.log(precisions).mean(-1))
+    penalty = np.exp(np.minimum(0.0, 1 - safe_divide(reference_length, length, empty=np.inf)))
+    return np.where(matches.any(-1), 100 * penalty * mean, 0.0)
 
 
 def _tokenizer(references: Sequence[str]) -> str:
-    """`char` where most letters belong to a script without spaces, else sacrebleu's default."""
+    """`char` if most letters belong to a script without spaces, else sacrebleu's default."""
     text = "".join(references)
     letters = sum(map(str.isalpha, text))
     return "char" if 2 * len(UNSPACED.findall(text)) > letters else "13a"

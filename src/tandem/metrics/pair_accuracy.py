@@ -1,7 +1,7 @@
-"""Pair accuracy: the share of pairs whose preferred text gets the higher score.
+"""Pair accuracy: the fraction of pairs whose preferred text gets the higher score.
 
-A tie is half right: a scorer that cannot tell two texts apart would toss a coin.
-A prediction is {"chosen": float, "rejected": float}, the scores of the two texts.
+A tie counts one half, the expected accuracy of a random choice. A prediction is
+`{"chosen": float, "rejected": float}`, the scores of the two texts.
 """
 
 from collections.abc import Sequence
@@ -19,22 +19,22 @@ INPUTS = {"chosen": "float64", "rejected": "float64"}
 
 
 def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[float]]:
-    """The scores of the texts that people preferred, and of those they did not."""
-    return {side: [answer[side] for answer in predictions] for side in INPUTS}
+    """The scores of the preferred texts, and those of the others."""
+    return {side: [prediction[side] for prediction in predictions] for side in INPUTS}
 
 
 def compute(chosen: list[float], rejected: list[float]) -> float:
-    """The score, 0 to 1: half the mean sign of the margin, and a half."""
+    """The score, 0 to 1: (1 + the mean sign of the margin) / 2."""
     return float(np.sign(np.subtract(chosen, rejected)).mean() / 2 + 0.5)
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): right (or a half), 1."""
+    """(rows, 2): 1 if ranked correctly, 0.5 for a tie, else 0; 1."""
     scores = columns(rows, predictions)
-    margin = np.subtract(scores["chosen"], scores["rejected"])
-    return np.column_stack([np.sign(margin) / 2 + 0.5, np.ones(len(margin))])
+    margins = np.subtract(scores["chosen"], scores["rejected"])
+    return np.column_stack([np.sign(margins) / 2 + 0.5, np.ones(len(margins))])
 
 
 def value(sums: Array) -> Array:
-    """Right over all."""
+    """Correctly ranked pairs divided by pairs."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

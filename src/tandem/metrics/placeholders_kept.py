@@ -1,7 +1,8 @@
-"""Placeholders kept: of the rows whose source holds `{placeholders}`, the share that keeps all.
+"""Placeholders kept: of the sources with `{placeholders}`, the fraction whose translation has all.
 
-A `{name}` that is lost or changed breaks the program that fills it in. One that stands twice in
-the source must stand twice in the answer. Where no row holds any, none is lost: 1.
+A `{name}` that is lost or changed breaks the program that formats the text. A placeholder that
+occurs twice in the source must occur twice in the translation. The score is 1 if no source has a
+placeholder.
 """
 
 from collections import Counter
@@ -23,7 +24,7 @@ INPUTS = {"predictions": "string", "sources": "string"}
 def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[str]]:
     """Translations and their sources."""
     return {
-        "predictions": [answer["target"] for answer in predictions],
+        "predictions": [prediction["target"] for prediction in predictions],
         "sources": [row.text for row in rows],
     }
 
@@ -34,18 +35,19 @@ def compute(predictions: list[str], sources: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): whether the source holds any and all are kept, whether it holds any."""
+    """(rows, 2): 1 if the source has placeholders and all are kept; 1 if it has placeholders."""
     return _table(*columns(rows, predictions).values())
 
 
 def value(sums: Array) -> Array:
-    """Kept over holding."""
+    """Texts that keep all placeholders divided by texts that have some."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=1.0)
 
 
-def _table(predictions: list[str], sources: list[str]) -> Array:
+def _table(translations: list[str], sources: list[str]) -> Array:
     table = np.zeros((len(sources), 2))
-    for line, answer, source in zip(table, predictions, sources, strict=True):
-        wanted = Counter(PLACEHOLDER.findall(source))
-        line[:] = bool(wanted) and wanted <= Counter(PLACEHOLDER.findall(answer)), bool(wanted)
+    for line, translation, source in zip(table, translations, sources, strict=True):
+        required = Counter(PLACEHOLDER.findall(source))
+        kept = required <= Counter(PLACEHOLDER.findall(translation))
+        line[:] = bool(required) and kept, bool(required)
     return table

@@ -1,15 +1,18 @@
-"""Span F1: micro F1 of spans that are right in start, end and label (seqeval's f1_score).
+"""Span F1: micro F1 of spans, correct if start, end and label are (seqeval's f1_score).
 
-seqeval reads a tag a token. Spans here lie on characters, so each character is a token: no
-tokenizer's borders can make a wrong span right.
+seqeval reads one tag per token. Spans here are in characters, so each character is a token:
+the borders of a tokenizer cannot make a wrong span correct.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from tandem.core.rows import Span
 from tandem.metrics.common.statistics import Array, safe_divide
+from tandem.modeling.bio_tags import OUTSIDE, tags_of
 
 TITLE = "Span F1"
 HINT = "start, end and label correct"
@@ -19,46 +22,51 @@ INPUTS = {"predictions": ["string"], "references": ["string"]}
 
 
 def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[list[str]]]:
-    """A tag in the IOB2 scheme for each character of each text."""
-    pairs = list(zip(rows, predictions, strict=True))
+    """The BIO tag of each character of each text.
+
+    Raises:
+        ValueError: a predicted span is empty, overlaps another or exceeds the text.
+    """
+    predicted = [
+        [Span(start=start, end=end, label=label) for start, end, label in prediction["spans"]]
+        for prediction in predictions
+    ]
     return {
-        "predictions": [_tags(len(row.text), answer["spans"]) for row, answer in pairs],
-        "references": [_tags(len(row.text), _spans(row)) for row, _ in pairs],
+        "predictions": [_tags(row, spans) for row, spans in zip(rows, predicted, strict=True)],
+        "references": [_tags(row, row.spans) for row in rows],
     }
 
 
 def compute(predictions: list[list[str]], references: list[list[str]]) -> float:
-    """The library's score, 0 to 1; 1 where there is no span on either side."""
+    """The score, 0 to 1; 1 if there is no span on either side."""
     from seqeval.metrics import f1_score
 
-    if all(tag == "O" for tags in [*predictions, *references] for tag in tags):
+    if all(tag == OUTSIDE for tags in [*predictions, *references] for tag in tags):
         return 1.0
     return float(f1_score(references, predictions, average="micro", zero_division=0))
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 3): spans hit, answered and true."""
+    """(rows, 3): numbers of correct, predicted and true spans."""
     table = np.zeros((len(rows), 3))
-    for line, row, answer in zip(table, rows, predictions, strict=True):
-        answered, true = {tuple(span) for span in answer["spans"]}, set(_spans(row))
-        line[:] = len(answered & true), len(answered), len(true)
+    for line, row, prediction in zip(table, rows, predictions, strict=True):
+        predicted = {tuple(span) for span in prediction["spans"]}
+        true = {(span.start, span.end, span.label) for span in row.spans}
+        line[:] = len(predicted & true), len(predicted), len(true)
     return table
 
 
 def value(sums: Array) -> Array:
-    """Twice the hits over all spans of both sides."""
+    """Twice the correct spans divided by the spans of both sides."""
     return safe_divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2], empty=1.0)
 
 
-def _spans(row: Any) -> list[tuple[int, int, str]]:
-    return [(span.start, span.end, span.label) for span in row.spans]
-
-
-def _tags(length: int, spans: Sequence[Any]) -> list[str]:
-    """B-label at a span's first character, I-label at its others, O elsewhere."""
-    tags = ["O"] * length
-    for start, end, label in spans:
-        if not 0 <= start < end <= length or any(tag != "O" for tag in tags[start:end]):
-            raise ValueError(f"span {start}–{end} is empty, overlaps another or leaves the text")
-        tags[start:end] = [f"B-{label}", *[f"I-{label}"] * (end - start - 1)]
-    return tags
+def _tags(row: Any, spans: Sequence[Span]) -> list[str]:
+    length = len(row.text)
+    ordered = sorted(spans, key=lambda span: span.start)
+    invalid = [span for span in ordered if not 0 <= span.start < span.end <= length]
+    invalid += [span for before, span in pairwise(ordered) if span.start < before.end]
+    if invalid:
+        start, end = invalid[0].start, invalid[0].end
+        raise ValueError(f"span {start}–{end} is empty, overlaps another or exceeds the text")
+    return tags_of(spans, [(index, index + 1) for index in range(length)])

@@ -2,10 +2,12 @@
 
     base         what all families share: a network, a tokenizer, a folder
     families     causal, classification, seq2seq, tagging: each a class `Model`
-    training     the trainer, its options, and what it writes
+    training     the trainer, its options, and the files of a trained model
     translation  what only seq2seq uses
+    batching     batches of sequences of similar length
+    bio_tags     spans of a text as tags of its words
 
-This module and `params` import no torch.
+This module, `params`, `batching` and `bio_tags` import no torch.
 """
 
 from pathlib import Path
@@ -20,13 +22,13 @@ if TYPE_CHECKING:
 
 
 def family(task: BaseTask) -> "type[TextModel]":
-    """The class of the models of `task`."""
-    found: type[TextModel] = registry.load("modeling.families", task.family).Model
-    return found
+    """Return the class of the models of `task`."""
+    model: type[TextModel] = registry.load("modeling.families", task.family).Model
+    return model
 
 
 def load(folder: Path, task: BaseTask) -> "TextModel":
-    """The model in `folder`, in evaluation mode: pretrained, trained, aligned or compressed.
+    """Load the model in `folder`, in evaluation mode: pretrained, trained, aligned or compressed.
 
     Raises:
         StageError: the folder is missing; the stage that writes it has not run.

@@ -1,7 +1,7 @@
-"""What every family has in common: a network with its tokenizer, as they lie in a folder.
+"""The base class of all families: a network with its tokenizer, loaded from a folder.
 
 A folder holds what `from_pretrained` of Hugging Face reads: config.json, model.safetensors and
-the tokenizer's files. A compressed one that transformers cannot read by itself also holds
+the tokenizer's files. A compressed model that transformers alone cannot read also has
 tandem.json, which names the compression method whose `restore` reads it.
 """
 
@@ -19,6 +19,7 @@ from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
 from tandem.loading import folders, pretrained
+from tandem.modeling.batching import length_batches
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -27,8 +28,9 @@ logging.disable_progress_bar()
 class TextModel(ABC):
     """A network with its tokenizer, for one task.
 
-    `auto` is the class of transformers that reads the family's folders; `start` builds what
-    `fit` trains; `encode` and `collate` make batches, with labels; `loss` is what is trained on.
+    `auto` is the class of transformers that reads the family's folders. `initialize` builds an
+    untrained model; `encode` and `collate` make batches with labels; `loss` is minimized in
+    training; `predict` answers rows.
     """
 
     auto: ClassVar[type[Any]]
@@ -43,35 +45,40 @@ class TextModel(ABC):
 
     @classmethod
     @abstractmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
         training: TrainingParams,
-        settings: Any,
+        params: Any,
     ) -> Self:
-        """The untrained model: weights from `folder`, heads and vocabularies from `rows`.
+        """Build the untrained model.
 
-        `settings` is the family's own `Params`, the part `model` of a task's `train` section.
+        Args:
+            folder: the pretrained weights, or the shape of a network without any.
+            task: the task that the model is for.
+            rows: the training rows, from which heads and vocabularies are built.
+            training: how the model will be trained.
+            params: the params of the family, the key `model` of a task's section `train`.
         """
 
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
-        """The model that `save` or a compression method wrote, in evaluation mode."""
-        return cls(*cls.parts(folder), task)
+        """Load the model that `save` or a compression method wrote, in evaluation mode."""
+        return cls(*cls.load_parts(folder), task)
 
     @classmethod
-    def parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The network in `folder`, in evaluation mode, and its tokenizer.
+    def load_parts(cls, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """Load the network in `folder`, in evaluation mode, and its tokenizer.
 
         Raises:
-            DataError: the folder is damaged, or asks for what is never done.
+            DataError: the folder is damaged, or asks for something that is not allowed.
         """
         if (folder / paths.METHOD).exists():
-            found = folders.open_folder(folder)
-            found.check()
-            method = str(found.read(paths.METHOD).get("method"))
+            model_folder = folders.open_folder(folder)
+            model_folder.check()
+            method = str(model_folder.read(paths.METHOD).get("method"))
             module = registry.load("compression", method, str(folder / paths.METHOD))
             with folders.as_data_error(folder):
                 network = module.restore(folder, cls.auto).eval()
@@ -84,35 +91,35 @@ class TextModel(ABC):
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
-    def limit(self, tokens: int) -> None:
-        """Cut examples at `tokens` tokens; the tokenizer's files remember it."""
+    def set_max_length(self, tokens: int) -> None:
+        """Truncate examples to `tokens` tokens; the tokenizer saves the value."""
         self.max_length = self.tokenizer.model_max_length = tokens
 
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """One example a row: `input_ids` (list of int) and what `collate` needs, labels too."""
+        """One example per row: `input_ids` (list of int) and what `collate` needs, labels too."""
 
     @abstractmethod
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """What pads examples to a batch of tensors, each (batch, length) or (batch,)."""
+        """A function that pads examples to a batch of tensors, each (batch, length) or (batch,)."""
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         """The training loss of a batch, a scalar; by default the network's own."""
-        found: Tensor = network(**batch).loss
-        return found
+        value: Tensor = network(**batch).loss
+        return value
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """The logits that `loss` judges, (answers, classes), one tensor a kind of answer."""
+        """The logits that `loss` is computed from: one tensor (predictions, classes) per head."""
         return [
             network(**{name: value for name, value in batch.items() if name != "labels"}).logits
         ]
 
     @abstractmethod
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """One answer a row, in the order of `rows`, as JSON-able values."""
+        """One prediction per row, in the order of `rows`, as JSON-serializable values."""
 
     def encode_texts(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """The tokenizer's answer for each text, cut at the model's `max_length`."""
+        """The tokenizer's output for each text, truncated to the tokenizer's maximum length."""
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), truncation=True)
@@ -121,9 +128,8 @@ class TextModel(ABC):
     def batches(
         self, examples: Sequence[dict[str, Any]], batch_size: int
     ) -> Iterator[tuple[list[int], Any]]:
-        """Examples of like lengths together: their places, and their tensors (batch, length)."""
-        order = sorted(range(len(examples)), key=lambda i: len(examples[i]["input_ids"]))
-        for start in range(0, len(order), batch_size):
-            places = order[start : start + batch_size]
-            batch = self.tokenizer.pad([examples[i] for i in places], return_tensors="pt")
-            yield places, batch.to(self.network.device)
+        """Batches of similar length: the indices of their examples, and tensors (batch, length)."""
+        sequences = [example["input_ids"] for example in examples]
+        for indices in length_batches(sequences, batch_size):
+            batch = self.tokenizer.pad([examples[i] for i in indices], return_tensors="pt")
+            yield indices, batch.to(self.network.device)

@@ -1,4 +1,4 @@
-"""Settings of the model families and of the stage that trains them, checked without torch."""
+"""Params of the model families and of the stage that trains them, checked without torch."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,13 +12,13 @@ from tandem.core.training_params import TrainingParams
 
 
 class CausalParams(StrictModel):
-    """The causal family has no settings: the pretrained weights define the network."""
+    """The causal family has no params: the pretrained weights define the network."""
 
     kind: Literal["causal"]
 
 
 class ClassificationParams(StrictModel):
-    """Settings of a classifier."""
+    """Params of a classifier."""
 
     kind: Literal["classification"]
     rating_thresholds: list[float] | None = None
@@ -29,7 +29,7 @@ class ClassificationParams(StrictModel):
 
 
 class Seq2SeqParams(StrictModel):
-    """Settings of a sequence-to-sequence model."""
+    """Params of a sequence-to-sequence model."""
 
     kind: Literal["seq2seq"]
     vocab_size: int = Field(ge=300)
@@ -41,7 +41,7 @@ class Seq2SeqParams(StrictModel):
 
 
 class TaggingParams(StrictModel):
-    """Settings of a model that classifies a text and tags its spans."""
+    """Params of a model that classifies a text and tags its spans."""
 
     kind: Literal["tagging"]
     pooling: Literal["first", "mean"] = "first"
@@ -62,20 +62,20 @@ FamilyParams = Annotated[
 
 
 class TrainParams(TrainingParams):
-    """How a task's model is trained: the settings of every training, and of the model family."""
+    """How a task's model is trained: the params of every training, and those of the family."""
 
     model: FamilyParams
-    """`kind` is the family of the task; the other keys are that family's settings."""
+    """`kind` is the family of the task; the other keys are that family's params."""
 
 
 def train_params(task: BaseTask, content: dict[str, Any] | None = None) -> TrainParams:
-    """The section `train` of `task`, in params.yaml or in `content`.
+    """Load the section `train` of `task` from params.yaml, or from `content` if given.
 
     Raises:
-        ParamsError: the section is invalid, or is for another family than the task's.
+        ParamsError: the section is invalid, or names another family than the task's.
     """
-    found = params.load(TrainParams, task.name, "train", content=content)
-    if found.model.kind != task.family:
-        at = f"{paths.PARAMS}: {task.name}.train.model.kind"
-        raise ParamsError(f"{at} must be {task.family!r}, the family of {task.name}")
-    return found
+    section = params.load(TrainParams, task.name, "train", content=content)
+    if section.model.kind != task.family:
+        key = f"{paths.PARAMS}: {task.name}.train.model.kind"
+        raise ParamsError(f"{key} must be {task.family!r}, the family of {task.name}")
+    return section

@@ -1,4 +1,4 @@
-"""What pins the bits of torch, apart from `core` so that data stages do not depend on it."""
+"""Make torch deterministic; apart from `core`, so that data stages do not import torch."""
 
 import random
 
@@ -11,13 +11,16 @@ from tandem.patches import mkl
 
 
 def make_torch_deterministic(runtime: Runtime) -> None:
-    """Seed and pin everything that a model stage uses; call before the first weight is made."""
+    """Seed all random number generators and pin threads and kernels, as `runtime` says.
+
+    Call it before the first weight is initialized.
+    """
     if determinism.ISA[runtime.isa]:
-        mkl.pin_dispatch()  # before the first computation
+        mkl.pin_dispatch()  # has no effect after MKL's first computation
     torch.set_num_threads(runtime.threads)
-    # what use_deterministic_algorithms(True) does, without importing torch's compiler: a second
+    # as use_deterministic_algorithms(True), which would import torch's compiler: one second
     torch.set_deterministic_debug_mode("error")
-    # a guard for kernels that read what they never wrote; a tenth of the time of int8 inference
+    # only needed for kernels that read uninitialized memory; costs 10 % of int8 inference
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     random.seed(runtime.seed)

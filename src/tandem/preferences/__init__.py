@@ -1,14 +1,16 @@
-"""What people prefer, learned from their ratings, and how a generator is moved toward it.
+"""Preferences: learn them from ratings, and align a generator with them.
 
-    settings     what the stages' params share
-    pairs        ratings → pairs of a preferred and a rejected text
-    reward_model pairs → a network that scores any text (Bradley–Terry)
-    sampling     prompts → continuations that a generator draws, with their probabilities
-    direct       ranked continuations → a better generator (DPO)
-    divergence   how far a generator has moved: KL
-    variety      how varied its texts are
-    estimates    figures with intervals
-    judging      all of these on what a generator writes
+    params           params that several stages share
+    pairs            ratings → pairs of a preferred and a rejected text
+    reward_model     pairs → a network that scores any text (Bradley–Terry)
+    reward_training  train and write a reward model
+    sampling         prompts → sampled continuations with their probabilities
+    dpo              ranked continuations → an aligned generator
+    kl               how far a generator has moved from its base model
+    diversity        how varied its texts are
+    intervals        metrics of pairs and samples, with confidence intervals
+    completions      metrics of the texts that a generator writes
+    evaluation       the comparison of two generators
 
-The stages `reward`, `align` and `evaluate_preferences` are made of these.
+The stages `reward`, `judge`, `align` and `evaluate_preferences` use these modules.
 """

@@ -1,4 +1,4 @@
-"""What a generator writes after prompts, judged: rewards, length, variety, and how far it moved."""
+"""Texts that a generator writes for prompts, and their reward, length, diversity and KL."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tandem.preferences.sampling import Sample, decode, draw
 
 @dataclass(frozen=True, slots=True)
 class Completions:
-    """One sample a row, as tokens and as text, with the reward model's word on it."""
+    """One sample per row, as tokens and as text, with its reward."""
 
     rows: Sequence[Row]
     samples: list[Sample]
@@ -26,39 +26,39 @@ class Completions:
 
     @property
     def groups(self) -> list[str]:
-        """What the bootstrap draws by."""
+        """The group of each row, the unit of the bootstrap."""
         return [row.group for row in self.rows]
 
 
 def sample_completions(
-    model: Model, rows: Sequence[Row], prompting: GenerationParams, reward: RewardModel, seed: int
+    model: Model, rows: Sequence[Row], params: GenerationParams, reward: RewardModel, seed: int
 ) -> Completions:
-    """Have `model` go on from the prompts of `rows`; the same row twice gives two samples."""
-    samples = draw(model, prompting, rows, seed)
+    """Sample a completion for the prompt of each row; a repeated row gets different samples."""
+    samples = draw(model, params, rows, seed)
     texts = decode(model, samples)
     return Completions(rows, samples, texts, reward.score(texts))
 
 
-def summarize(written: Completions, runtime: Runtime) -> dict[str, Any]:
-    """Mean reward, mean length in tokens, and distinct-1 and distinct-2, with intervals."""
-    lengths = [len(sample.drawn) for sample in written.samples]
-    found = {
-        "reward": mean(written.rewards, written.groups, runtime, "reward"),
-        "length": mean(lengths, written.groups, runtime, "length"),
+def summarize(completions: Completions, runtime: Runtime) -> dict[str, Any]:
+    """Mean reward, mean length in tokens, distinct-1 and distinct-2, with intervals."""
+    lengths = [len(sample.completion_ids) for sample in completions.samples]
+    metrics = {
+        "reward": mean(completions.rewards, completions.groups, runtime, "reward"),
+        "length": mean(lengths, completions.groups, runtime, "length"),
     }
     for n in (1, 2):
-        table = distinct_ngrams(written.texts, n)
+        table = distinct_ngrams(completions.texts, n)
         blocks = [str(block) for block in range(len(table))]
-        found[f"distinct_{n}"] = rate(table, blocks, runtime, f"distinct_{n}")
-    return found
+        metrics[f"distinct_{n}"] = rate(table, blocks, runtime, f"distinct_{n}")
+    return metrics
 
 
 def kl_from_base(
-    aligned: Model, base: Model, written: Completions, batch_size: int, runtime: Runtime
+    aligned: Model, base: Model, completions: Completions, batch_size: int, runtime: Runtime
 ) -> dict[str, Any]:
-    """KL(aligned ‖ base) in nats by token and by text, over what `aligned` wrote."""
-    table = kl_divergence(aligned, base, written.samples, batch_size)
+    """KL(aligned ‖ base) in nats per token and per text, over the completions of `aligned`."""
+    table = kl_divergence(aligned, base, completions.samples, batch_size)
     return {
-        "kl_per_token": rate(table, written.groups, runtime, "kl_per_token"),
-        "kl_per_text": mean(table[:, 0], written.groups, runtime, "kl_per_text"),
+        "kl_per_token": rate(table, completions.groups, runtime, "kl_per_token"),
+        "kl_per_text": mean(table[:, 0], completions.groups, runtime, "kl_per_text"),
     }

@@ -1,29 +1,31 @@
-"""Variety of texts, to see a generator that wins by repeating itself."""
+"""Diversity of texts, which reveals a generator that repeats itself."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-TOGETHER = 16
-"""Texts whose n-grams are counted together. Distinct-n falls with the amount of text, so it is
-compared on equal amounts, and each such block is one draw for the interval."""
+BLOCK_TEXTS = 16
+"""Texts whose n-grams are counted together. Distinct-n decreases with the amount of text, so it is
+compared on equal amounts; each block is one draw of the bootstrap."""
 
 
 def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:
-    """(blocks, 2): different n-grams of lower-case words, and all of them, in each block.
+    """(blocks, 2): the distinct n-grams of lower-case words, and all n-grams, in each block.
 
     Their ratio is distinct-n (Li et al., A Diversity-Promoting Objective Function for Neural
-    Conversation Models, NAACL 2016). A last block that is not full is left out, unless it is all.
+    Conversation Models, NAACL 2016). An incomplete last block is left out, unless it is the only
+    one.
     """
-    whole = max(len(texts) - len(texts) % TOGETHER, 1)
-    blocks = [texts[at : at + TOGETHER] for at in range(0, min(whole, len(texts)), TOGETHER)]
+    complete = max(len(texts) - len(texts) % BLOCK_TEXTS, 1)
+    starts = range(0, min(complete, len(texts)), BLOCK_TEXTS)
     counts = []
-    for block in blocks:
-        grams = [gram for text in block for gram in _grams(text.lower().split(), n)]
-        counts.append([len(set(grams)), len(grams)])
+    for start in starts:
+        block = texts[start : start + BLOCK_TEXTS]
+        ngrams = [ngram for text in block for ngram in _ngrams(text.lower().split(), n)]
+        counts.append([len(set(ngrams)), len(ngrams)])
     return np.array(counts, dtype=float).reshape(-1, 2)
 
 
-def _grams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    return list(zip(*(words[at:] for at in range(n)), strict=False))
+def _ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    return list(zip(*(words[start:] for start in range(n)), strict=False))

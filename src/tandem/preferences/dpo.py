@@ -1,8 +1,9 @@
-"""Direct preference optimisation: raise what the reward model likes of a generator's own samples.
+"""Direct preference optimization on a generator's own samples, ranked by reward.
 
 Rafailov et al., Direct Preference Optimization: Your Language Model is Secretly a Reward Model
-(NeurIPS 2023), equation 7. The samples are the generator's own, so its log-probabilities at
-sampling time are those of the reference, and no second network is needed in training.
+(NeurIPS 2023), equation 7. The reference implementation is `DPOTrainer` of TRL. Because the samples
+are the generator's own, its log-probabilities at sampling time are those of the reference model,
+and training needs no second network.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,32 +22,38 @@ SIDES = ("chosen", "rejected")
 def ranked(
     samples: Sequence[Sample], rewards: Sequence[float], per_prompt: int, pairs: int
 ) -> list[dict[str, Any]]:
-    """So many pairs of each prompt's samples, which stand together, `per_prompt` at a time.
+    """Preference pairs of each prompt's samples.
 
-    Each prompt's samples are ranked by reward, and the best `pairs` of them paired with as many of
-    the worst, the first with the first of each, so that all pairs have a margin.
+    The best `pairs` samples of a prompt are paired with its worst `pairs` samples, so that all
+    pairs have a margin.
+
+    Args:
+        samples: `per_prompt` samples of the first prompt, then of the second, and so on.
+        rewards: the reward of each sample.
+        per_prompt: samples per prompt.
+        pairs: pairs per prompt; a pair whose rewards are equal is left out.
     """
-    found = []
-    for at in range(0, len(samples), per_prompt):
-        order = sorted(range(at, at + per_prompt), key=lambda place: -rewards[place])
-        found += [
+    examples = []
+    for start in range(0, len(samples), per_prompt):
+        order = sorted(range(start, start + per_prompt), key=lambda index: -rewards[index])
+        examples += [
             _pair(samples[chosen], samples[rejected])
             for chosen, rejected in zip(order[:pairs], order[-pairs:], strict=True)
             if rewards[chosen] > rewards[rejected]
         ]
-    return found
+    return examples
 
 
 def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:
-    longer = max(chosen, rejected, key=lambda sample: len(sample.drawn))
-    return {"chosen": chosen, "rejected": rejected, "input_ids": longer.prompt + longer.drawn}
+    longer = max(chosen, rejected, key=lambda sample: len(sample.completion_ids))
+    input_ids = longer.prompt_ids + longer.completion_ids
+    return {"chosen": chosen, "rejected": rejected, "input_ids": input_ids}
 
 
 def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """All chosen samples, then all rejected ones, of (2 × pairs) rows.
+    """The tensors of `batch` for all chosen samples, then all rejected ones: (2 × pairs) rows.
 
-    `input_ids` and `attention_mask` (rows, length), `drawn` (rows, length − 1) is true where the
-    next token was drawn, `reference` (rows,) the log-probabilities before training.
+    `reference` (rows,) has the log-probabilities before training.
     """
     samples = [pair[side] for side in SIDES for pair in pairs]
     reference = torch.tensor([sample.log_probability for sample in samples])
@@ -54,29 +61,37 @@ def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
 
 
 def batch(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """`input_ids`, `attention_mask`, and `drawn`, which is false for prompts and padding."""
-    tensors = padded([sample.prompt + sample.drawn for sample in samples])
-    drawn = tensors["attention_mask"][:, 1:].bool()
+    """`input_ids` and `attention_mask`, (rows, length), and `completion_mask`, (rows, length − 1).
+
+    `completion_mask` is true where the next token belongs to a completion, not to a prompt or
+    padding.
+    """
+    tensors = padded([sample.prompt_ids + sample.completion_ids for sample in samples])
+    completion_mask = tensors["attention_mask"][:, 1:].bool()
     for row, sample in enumerate(samples):
-        drawn[row, : len(sample.prompt) - 1] = False
-    return {**tensors, "drawn": drawn}
+        completion_mask[row, : len(sample.prompt_ids) - 1] = False
+    return {**tensors, "completion_mask": completion_mask}
 
 
-def loss(beta: float, anchor: float = 0.0) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """The DPO loss with `beta`, the weight of staying close to the reference.
+def loss(beta: float, sft_weight: float = 0.0) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
+    """The DPO loss, with the arguments that `trainer.fit` expects.
 
-    DPO asks for the chosen to lead, and lets both lose likelihood to texts that nobody judged, as
-    ones that never end. `anchor` weighs the mean negative log-likelihood of the chosen samples'
-    tokens beside it, in nats (Pang et al. 2024, Iterative Reasoning Preference Optimization).
+    DPO only compares samples, so both may lose likelihood to texts that no rater has seen, such as
+    texts that never end. The negative log-likelihood of the chosen samples prevents that.
+
+    Args:
+        beta: weight of staying close to the reference model.
+        sft_weight: weight of the mean negative log-likelihood of the chosen samples' tokens, in
+            nats (Pang et al. 2024, Iterative Reasoning Preference Optimization).
     """
 
-    def of_batch(network: Any, tensors: dict[str, Tensor], smoothing: float) -> Tensor:
-        policy = log_likelihood(network, tensors, tensors["drawn"])
+    def batch_loss(network: Any, tensors: dict[str, Tensor], smoothing: float) -> Tensor:
+        policy = log_likelihood(network, tensors, tensors["completion_mask"])
         chosen, rejected = (beta * (policy - tensors["reference"])).chunk(2)
-        found = preference_loss(chosen - rejected, smoothing)
-        if anchor:
-            tokens = tensors["drawn"].chunk(2)[0].sum()
-            found = found - anchor * policy.chunk(2)[0].sum() / tokens
-        return found
+        value = preference_loss(chosen - rejected, smoothing)
+        if sft_weight:
+            tokens = tensors["completion_mask"].chunk(2)[0].sum()
+            value = value - sft_weight * policy.chunk(2)[0].sum() / tokens
+        return value
 
-    return of_batch
+    return batch_loss

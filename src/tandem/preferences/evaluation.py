@@ -1,4 +1,4 @@
-"""Compare what two generators write after the same prompts, by three independent scorers.
+"""Compare the texts that two generators write for the same prompts, with three scorers.
 
 The scorers are the reward model, which alignment optimized; a judge, trained on other raters'
 ratings of other texts; and VADER, a lexicon.
@@ -45,7 +45,7 @@ class ScoredText:
 
 
 def score_pairs(pairs: Sequence[Pair], reward: RewardModel, judge: RewardModel) -> list[ScoredPair]:
-    """`pairs` with the scores of all scorers."""
+    """Add the scores of all scorers to `pairs`."""
     sides = [[pair.chosen for pair in pairs], [pair.rejected for pair in pairs]]
     learned = [model.score(texts) for model in (reward, judge) for texts in sides]
     lexicon = [[vader.compound(text) for text in texts] for texts in sides]
@@ -63,25 +63,25 @@ def score_pairs(pairs: Sequence[Pair], reward: RewardModel, judge: RewardModel) 
     ]
 
 
-def score_texts(variant: str, written: Completions, judge: RewardModel) -> list[ScoredText]:
-    """What the generator `variant` wrote, with the scores of all scorers."""
+def score_texts(variant: str, completions: Completions, judge: RewardModel) -> list[ScoredText]:
+    """The texts of the generator `variant`, with the scores of all scorers."""
     return [
         ScoredText(
             id=row.id,
             group=row.group,
             variant=variant,
             text=text,
-            tokens=len(sample.drawn),
+            tokens=len(sample.completion_ids),
             reward=reward,
-            judge=opinion,
+            judge=judge_score,
             vader=vader.compound(text),
         )
-        for row, sample, text, reward, opinion in zip(
-            written.rows,
-            written.samples,
-            written.texts,
-            written.rewards,
-            judge.score(written.texts),
+        for row, sample, text, reward, judge_score in zip(
+            completions.rows,
+            completions.samples,
+            completions.texts,
+            completions.rewards,
+            judge.score(completions.texts),
             strict=True,
         )
     ]
@@ -101,7 +101,7 @@ def scorer_accuracies(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str
 
 
 def mean_vader(texts: Sequence[ScoredText], runtime: Runtime) -> dict[str, Any]:
-    """The mean VADER score, with its interval."""
+    """The mean VADER score with its interval."""
     return mean([text.vader for text in texts], [text.group for text in texts], runtime, "vader")
 
 

@@ -1,4 +1,4 @@
-"""Figures with intervals, for what is measured of pairs and of samples."""
+"""Metrics of preference pairs and of samples, with confidence intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,46 +13,69 @@ from tandem.metrics.common.statistics import Array, safe_divide
 from tandem.preferences.pairs import Pair
 
 
-def rate(table: Array, groups: Sequence[str], runtime: Runtime, *names: str) -> dict[str, Any]:
-    """Sum of the first column of `table` (rows, 2) over that of the second, with its interval."""
+def rate(
+    table: Array,
+    groups: Sequence[str],
+    runtime: Runtime,
+    *names: str,
+    point: float | None = None,
+) -> dict[str, Any]:
+    """The sum of the first column of `table` divided by that of the second, with its interval.
+
+    Args:
+        table: numerator and denominator of each row, (rows, 2).
+        groups: the group of each row, the unit of the bootstrap.
+        runtime: its seed and `names` are the seed of the bootstrap.
+        names: what is measured.
+        point: the rate, if a library has computed it.
+    """
     seed = derived_seed(runtime.seed, "interval", *names)
-    found = metrics.estimate(
-        table, groups, lambda s: safe_divide(s[..., 0], s[..., 1], np.nan), seed
+    estimated = metrics.estimate(
+        table, groups, lambda sums: safe_divide(sums[..., 0], sums[..., 1], np.nan), seed, point
     )
-    return found | {"seed": runtime.seed}
+    return estimated | {"seed": runtime.seed}
 
 
 def mean(values: Any, groups: Sequence[str], runtime: Runtime, *names: str) -> dict[str, Any]:
-    """The mean of `values` (rows,), with its interval."""
+    """The mean of `values` (rows,) with its interval; the other arguments are those of `rate`."""
     column = np.asarray(values, dtype=float)
     return rate(np.column_stack([column, np.ones(len(column))]), groups, runtime, *names)
 
 
 def win_rate(
-    better: Sequence[float],
-    worse: Sequence[float],
+    scores: Sequence[float],
+    base_scores: Sequence[float],
     groups: Sequence[str],
     runtime: Runtime,
     name: str,
 ) -> dict[str, Any]:
-    """How often the first of two scores is the higher, a tie being half a win."""
-    answers = [{"chosen": b, "rejected": w} for b, w in zip(better, worse, strict=True)]
-    return rate(pair_accuracy.statistics([], answers), groups, runtime, "win_rate", name)
+    """The fraction of rows whose score is higher than the base score; a tie is half a win."""
+    pairs = [{"chosen": s, "rejected": b} for s, b in zip(scores, base_scores, strict=True)]
+    return _pair_accuracy(pairs, groups, runtime, "win_rate", name)
 
 
 def pair_accuracies(
     pairs: Sequence[Pair], chosen: Sequence[float], rejected: Sequence[float], runtime: Runtime
 ) -> metrics.Scores:
-    """`pair_accuracy` over all pairs, and `pair_accuracy/DOMAIN` where there are several domains.
+    """`pair_accuracy` over all pairs, and `pair_accuracy/DOMAIN` if there are several domains.
 
-    Pairs are disjoint, so the bootstrap draws pairs.
+    Pairs are disjoint, so each is a draw of the bootstrap.
     """
     domains = sorted({pair.domain for pair in pairs})
     scores = {}
-    for part in ["", *domains] if len(domains) > 1 else [""]:
-        label = f"pair_accuracy/{part}" if part else "pair_accuracy"
-        places = [i for i, pair in enumerate(pairs) if part in ("", pair.domain)]
-        answers = [{"chosen": chosen[i], "rejected": rejected[i]} for i in places]
-        table = pair_accuracy.statistics([], answers)
-        scores[label] = rate(table, [pairs[i].group for i in places], runtime, label)
+    for domain in ["", *domains] if len(domains) > 1 else [""]:
+        label = f"pair_accuracy/{domain}" if domain else "pair_accuracy"
+        indices = [i for i, pair in enumerate(pairs) if domain in ("", pair.domain)]
+        predictions = [{"chosen": chosen[i], "rejected": rejected[i]} for i in indices]
+        groups = [pairs[i].group for i in indices]
+        scores[label] = _pair_accuracy(predictions, groups, runtime, label)
     return scores
+
+
+def _pair_accuracy(
+    predictions: Sequence[dict[str, float]], groups: Sequence[str], runtime: Runtime, *names: str
+) -> dict[str, Any]:
+    """The pair accuracy, computed by `evaluate`, with its interval."""
+    point = metrics.evaluate_columns("pair_accuracy", pair_accuracy.columns([], predictions))
+    table = pair_accuracy.statistics([], predictions)
+    return rate(table, groups, runtime, *names, point=point)

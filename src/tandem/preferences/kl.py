@@ -1,10 +1,10 @@
-"""How far a generator has moved: the KL divergence from what it was, over its own texts.
+"""The KL divergence of an aligned generator from its base model, over the aligned model's texts.
 
-KL(moved ‖ base) of whole texts is the mean, over texts drawn from the moved model, of the sum of
-the next-token divergences along each text. Each of these is computed exactly over the vocabulary
-and only the texts are sampled, so the estimate is unbiased, never negative, and varies less than
-the mean log-ratio (Amini et al., Better Estimation of the KL Divergence Between Language Models,
-2025).
+KL(aligned ‖ base) of whole texts is the mean, over texts sampled from the aligned model, of the sum
+of the next-token divergences along each text. Each next-token divergence is computed exactly over
+the vocabulary and only the texts are sampled. The estimate is therefore unbiased, never negative,
+and has a lower variance than the mean log-ratio (Amini et al., Better Estimation of the KL
+Divergence Between Language Models, 2025).
 """
 
 from collections.abc import Sequence
@@ -14,33 +14,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tandem.modeling.families.causal import POSITIONS, Model, by_length, next_tokens
+from tandem.modeling.batching import length_batches
+from tandem.modeling.families.causal import POSITIONS, Model, next_tokens
 from tandem.preferences.dpo import batch
 from tandem.preferences.sampling import Sample
 
 
 @torch.inference_mode()
 def kl_divergence(
-    moved: Model, base: Model, samples: Sequence[Sample], batch_size: int
+    aligned: Model, base: Model, samples: Sequence[Sample], batch_size: int
 ) -> NDArray[np.float64]:
-    """(samples, 2): KL in nats summed along what `moved` drew, and the number of tokens drawn."""
-    found = np.zeros((len(samples), 2))
-    sequences = [sample.prompt + sample.drawn for sample in samples]
-    for places in by_length(sequences, batch_size):
-        chosen = [samples[place] for place in places]
-        lengths = [len(sample.drawn) for sample in chosen]
-        pieces = torch.split(_by_token(moved, base, chosen), lengths)
-        found[places] = [[piece.sum().item(), len(piece)] for piece in pieces]
-    return found
+    """(samples, 2): KL in nats, summed along each completion of `aligned`; its number of tokens."""
+    table = np.zeros((len(samples), 2))
+    sequences = [sample.prompt_ids + sample.completion_ids for sample in samples]
+    for indices in length_batches(sequences, batch_size, longest_first=True):
+        chosen = [samples[index] for index in indices]
+        lengths = [len(sample.completion_ids) for sample in chosen]
+        by_sample = torch.split(_token_divergences(aligned, base, chosen), lengths)
+        table[indices] = [[tokens.sum().item(), len(tokens)] for tokens in by_sample]
+    return table
 
 
-def _by_token(moved: Model, base: Model, samples: Sequence[Sample]) -> Tensor:
-    """The divergence before each drawn token, sample by sample: (tokens,)."""
+def _token_divergences(aligned: Model, base: Model, samples: Sequence[Sample]) -> Tensor:
+    """The divergence of each completion token's distribution, sample by sample: (tokens,)."""
     tensors = batch(samples)
-    states = [next_tokens(m.network, tensors, tensors["drawn"])[0] for m in (moved, base)]
-    heads = [m.network.get_output_embeddings() for m in (moved, base)]
-    found = []
-    for ours, theirs in zip(*(torch.split(s, POSITIONS) for s in states), strict=True):
-        p, q = heads[0](ours).log_softmax(-1), heads[1](theirs).log_softmax(-1)
-        found.append((p.exp() * (p - q)).sum(-1))
-    return torch.cat(found)
+    models = (aligned, base)
+    states = [next_tokens(m.network, tensors, tensors["completion_mask"])[0] for m in models]
+    heads = [m.network.get_output_embeddings() for m in models]
+    divergences = []
+    # The logits of a few hundred positions at once are kept in memory.
+    for chunk, base_chunk in zip(*(torch.split(s, POSITIONS) for s in states), strict=True):
+        p, q = heads[0](chunk).log_softmax(-1), heads[1](base_chunk).log_softmax(-1)
+        divergences.append((p.exp() * (p - q)).sum(-1))
+    return torch.cat(divergences)

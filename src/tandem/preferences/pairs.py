@@ -1,7 +1,7 @@
 """Preference pairs from ratings: two texts of one domain, one clearly rated above the other.
 
-Pairs are formed within one split, after the split, and no text is in two of them; so no pair of
-a test holds a text of training, and the pairs are independent draws for the bootstrap.
+Pairs are formed within one split, and no text is in two pairs. So no test pair contains a training
+text, and the pairs are independent draws for the bootstrap.
 """
 
 import math
@@ -21,7 +21,7 @@ from tandem.preferences.params import PairFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two texts of one domain; people rated `chosen` above `rejected` by `gap`."""
+    """Two texts of one domain; `gap` is the difference of their mean ratings."""
 
     id: str
     group: str
@@ -40,95 +40,100 @@ class RatedText:
     error: float
 
 
-def preference_of(task: str) -> Preference:
-    """What params.yaml says of the preferences of `task`.
+def preference_of(task_name: str) -> Preference:
+    """Return the section `preferences.TASK` of params.yaml.
 
     Raises:
-        ParamsError: it says nothing.
+        ParamsError: there is no such section.
     """
-    known = params.project().preferences
-    if task not in known:
-        told = ", ".join(known) or "none"
-        raise ParamsError(f"{paths.PARAMS}: preferences.{task} is missing. Tasks there: {told}")
-    return known[task]
+    preferences = params.project().preferences
+    if task_name not in preferences:
+        available = ", ".join(preferences) or "none"
+        raise ParamsError(
+            f"{paths.PARAMS}: preferences.{task_name} is missing; tasks with preferences: "
+            f"{available}"
+        )
+    return preferences[task_name]
 
 
-def rated_rows(task: str, split: str) -> list[Row]:
-    """The rows of one split of `task`."""
-    return read_rows(paths.split(task) / f"{split}.parquet", tasks.load(task).row)
+def rated_rows(task_name: str, split: str) -> list[Row]:
+    """Read the rows of one split of a task."""
+    return read_rows(paths.split(task_name) / f"{split}.parquet", tasks.load(task_name).row)
 
 
 def pairs_of(
-    task: str, split: str, rule: PairFilter, most: int | None, runtime: Runtime
+    task_name: str, split: str, pair_filter: PairFilter, limit: int | None, runtime: Runtime
 ) -> list[Pair]:
-    """Pairs of the rated rows of one split of `task`, the same ones for every stage that asks."""
-    rows = rated_rows(task, split)
-    return form_pairs(rows, rule, most, generator(runtime, task, "pairs", split))
+    """Form at most `limit` pairs of the rated rows of a split, the same ones in every stage."""
+    rows = rated_rows(task_name, split)
+    return form_pairs(rows, pair_filter, limit, generator(runtime, task_name, "pairs", split))
 
 
 def form_pairs(
-    rows: Iterable[Row], rule: PairFilter, most: int | None, stream: random.Random
+    rows: Iterable[Row], pair_filter: PairFilter, limit: int | None, stream: random.Random
 ) -> list[Pair]:
-    """Disjoint pairs of `rows` that `rule` accepts, `most` at the most, in random order.
+    """Form at most `limit` disjoint pairs of `rows` that pass `pair_filter`, in random order.
 
-    Each domain's rows are shuffled; a row pairs with the first row waiting that the rule lets it
-    pair with, or waits itself. Rows with fewer than two ratings say nothing of their spread and
-    are left out. The chosen row's id and the rejected row's make a pair's id.
+    The rows of each domain are shuffled. Each row is paired with the first unpaired row before it
+    that the filter allows. Rows with fewer than two ratings are left out, because their standard
+    error is unknown. A pair's id consists of the ids of the chosen and the rejected row.
 
     Raises:
-        DataError: no two rows can be told apart by their ratings.
+        DataError: no two rows are distinguishable by their ratings.
     """
-    opinions = rated_texts(rows)
-    domains = sorted({opinion.row.domain for opinion in opinions})
+    texts = rated_texts(rows)
+    domains = sorted({text.row.domain for text in texts})
     pairs = []
     for domain in domains:
-        own = [opinion for opinion in opinions if opinion.row.domain == domain]
-        stream.shuffle(own)
-        pairs += _match(own, rule)
+        in_domain = [text for text in texts if text.row.domain == domain]
+        stream.shuffle(in_domain)
+        pairs += _match(in_domain, pair_filter)
     if not pairs:
         raise DataError(
-            f"no preference pair: no two rows of a domain have ratings {rule.min_margin} apart at z ≥ "
-            f"{rule.min_z}. Rows need `ratings` of several people"
+            "no preference pairs: no two rows of a domain have ratings that differ by "
+            f"{pair_filter.min_margin} at z ≥ {pair_filter.min_z}. Rows need `ratings` of several "
+            "people"
         )
     stream.shuffle(pairs)
-    return pairs[:most]
+    return pairs[:limit]
 
 
 def rated_texts(rows: Iterable[Row]) -> list[RatedText]:
-    """The rows that several people rated, with the mean rating and its standard error."""
-    found = []
+    """The rows with at least two ratings, with the mean rating and its standard error."""
+    texts = []
     for row in rows:
         ratings: tuple[int, ...] = getattr(row, "ratings", ())
         if len(ratings) >= 2:
             error = math.sqrt(statistics.variance(ratings) / len(ratings))
-            found.append(RatedText(row, statistics.fmean(ratings), error))
-    return found
+            texts.append(RatedText(row, statistics.fmean(ratings), error))
+    return texts
 
 
-def _match(opinions: Sequence[RatedText], rule: PairFilter) -> list[Pair]:
-    waiting: list[RatedText] = []
+def _match(texts: Sequence[RatedText], pair_filter: PairFilter) -> list[Pair]:
+    unpaired: list[RatedText] = []
     pairs = []
-    for one in opinions:
-        other = next((w for w in waiting if distinguishable(one, w, rule)), None)
-        if other is None:
-            waiting.append(one)
+    for text in texts:
+        partner = next((u for u in unpaired if distinguishable(text, u, pair_filter)), None)
+        if partner is None:
+            unpaired.append(text)
         else:
-            waiting.remove(other)
-            pairs.append(_pair(*sorted((one, other), key=lambda o: o.mean)))
+            unpaired.remove(partner)
+            pairs.append(_pair(*sorted((text, partner), key=lambda rated: rated.mean)))
     return pairs
 
 
-def distinguishable(one: RatedText, other: RatedText, rule: PairFilter) -> bool:
-    """Whether the means differ by `gap`, and by `z` standard errors of their difference."""
-    gap = abs(one.mean - other.mean)
-    return gap >= rule.min_margin and gap >= rule.min_z * math.hypot(one.error, other.error)
+def distinguishable(a: RatedText, b: RatedText, pair_filter: PairFilter) -> bool:
+    """Whether the means differ by `min_margin` and by `min_z` standard errors."""
+    margin = abs(a.mean - b.mean)
+    min_margin = max(pair_filter.min_margin, pair_filter.min_z * math.hypot(a.error, b.error))
+    return margin >= min_margin
 
 
 def _pair(worse: RatedText, better: RatedText) -> Pair:
-    name = f"{better.row.id}>{worse.row.id}"
+    pair_id = f"{better.row.id}>{worse.row.id}"
     return Pair(
-        id=name,
-        group=name,
+        id=pair_id,
+        group=pair_id,
         domain=better.row.domain,
         chosen=better.row.text,
         rejected=worse.row.text,

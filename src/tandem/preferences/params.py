@@ -1,4 +1,4 @@
-"""What the preference stages share of their params; apart from what needs torch."""
+"""Params that the preference stages share, checked without torch."""
 
 from pydantic import Field
 
@@ -11,22 +11,22 @@ class PairFilter(StrictModel):
     min_margin: float = Field(gt=0)
     """Smallest difference of the two mean ratings, in steps of the rating scale."""
     min_z: float = Field(ge=0)
-    """Smallest difference in standard errors (Welch 1947); 3 leaves 1 pair in 700 to chance."""
+    """Smallest difference in standard errors (Welch 1947); at 3, 1 pair in 700 is due to chance."""
 
 
 class ClassContrast(StrictModel):
-    """Two classes of the encoder whose logits' difference the reward starts as."""
+    """Two classes of the encoder; the initial reward is the difference of their logits."""
 
     better: str
     worse: str
 
 
 class GenerationParams(StrictModel):
-    """What a generator goes on from, and how far."""
+    """What a generator continues, and how far."""
 
     prompt_words: int = Field(ge=0)
-    """Words of a text that make its prompt; with 0 the generator starts from nothing."""
+    """Words of a text that form its prompt; with 0 the generator starts without one."""
     max_new_tokens: int = Field(ge=1)
-    """Tokens drawn at the most."""
+    """At most this many tokens are sampled."""
     batch_size: int = Field(ge=1)
-    """Continuations drawn at once."""
+    """Continuations per batch."""

@@ -1,7 +1,7 @@
-"""A reward model: an encoder with one output, fitted to preferences as Bradley & Terry put it.
+"""A reward model: an encoder with one output, trained on preferences (Bradley–Terry).
 
 P(a is preferred to b) = σ(r(a) − r(b)); Bradley & Terry, Rank Analysis of Incomplete Block
-Designs, Biometrika 39 (1952). Only differences of rewards mean anything.
+Designs, Biometrika 39 (1952). Only differences of rewards are meaningful.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from transformers import (
 from tandem.core.errors import UnknownName
 from tandem.core.io import require_exists
 from tandem.loading import pretrained
+from tandem.modeling.batching import length_batches
 from tandem.preferences.pairs import Pair
 from tandem.preferences.params import ClassContrast
 
@@ -27,19 +28,21 @@ MAX_LENGTH = 512
 
 
 class RewardModel:
-    """Scores texts; the folder is one that `from_pretrained` of Hugging Face reads."""
+    """A scorer of texts; `from_pretrained` of Hugging Face reads its folder."""
 
     def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.network = network
         self.tokenizer = tokenizer
 
     @classmethod
-    def start(cls, folder: Path, contrast: ClassContrast | None) -> Self:
-        """The encoder in `folder` under a head with one output; without `contrast` seed torch.
+    def initialize(cls, folder: Path, contrast: ClassContrast | None) -> Self:
+        """Build the encoder in `folder` with a head of one output.
+
+        The head is that of `contrast`, or a random one; seed torch before in that case.
 
         Raises:
             StageError: the folder is missing.
-            UnknownName: the encoder has no class that `contrast` names.
+            UnknownName: `contrast` names a class that the encoder does not have.
         """
         require_exists(folder)
         if contrast is None:
@@ -52,12 +55,12 @@ class RewardModel:
             )
         else:
             network = pretrained.network(AutoModelForSequenceClassification, folder)
-            _subtract(network, contrast, folder)
+            _contrast_classes(network, contrast, folder)
         return cls(network, pretrained.tokenizer(folder))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The reward model that `save` wrote, in evaluation mode.
+        """Load the reward model that `save` wrote, in evaluation mode.
 
         Raises:
             StageError: the folder is missing; the stage that writes it has not run.
@@ -67,12 +70,12 @@ class RewardModel:
         return cls(network, pretrained.tokenizer(folder))
 
     def save(self, folder: Path) -> None:
-        """Write safetensors and JSON."""
+        """Write safetensors and JSON, as `from_pretrained` of Hugging Face reads them."""
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def encode(self, pairs: Sequence[Pair], max_length: int) -> list[dict[str, Any]]:
-        """One example a pair: both texts' tokens; `input_ids`, the longer, is its length."""
+        """One example per pair: the tokens of both texts, and the longer ones as `input_ids`."""
         sides = [
             self._tokens([getattr(pair, side) for pair in pairs], max_length)
             for side in ("chosen", "rejected")
@@ -84,57 +87,57 @@ class RewardModel:
 
     def _tokens(self, texts: Sequence[str], max_length: int) -> list[list[int]]:
         encoded = self.tokenizer(list(texts), truncation=True, max_length=max_length)
-        found: list[list[int]] = encoded["input_ids"]
-        return found
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """All chosen texts, then all rejected ones: each tensor (2 × pairs, length)."""
+        """Tensors (2 × pairs, length): all chosen texts, then all rejected ones."""
         texts = [example[side] for side in ("chosen", "rejected") for example in examples]
         return dict(self.tokenizer.pad({"input_ids": texts}, return_tensors="pt"))
 
     @staticmethod
     def loss(network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        """The mean Bradley–Terry loss of a batch that `collate` made."""
+        """The mean Bradley–Terry loss of a batch from `collate`."""
         chosen, rejected = network(**batch).logits[:, 0].chunk(2)
         return preference_loss(chosen - rejected, smoothing)
 
     @torch.inference_mode()
     def score(self, texts: Sequence[str], batch_size: int = 64) -> list[float]:
-        """The reward of each text, in batches of like length."""
-        tokens = self._tokens(texts, MAX_LENGTH) if texts else []
-        order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
+        """The reward of each text."""
+        sequences = self._tokens(texts, MAX_LENGTH) if texts else []
         rewards = [0.0] * len(texts)
-        for at in range(0, len(order), batch_size):
-            places = order[at : at + batch_size]
+        for indices in length_batches(sequences, batch_size):
             batch = self.tokenizer.pad(
-                {"input_ids": [tokens[place] for place in places]}, return_tensors="pt"
+                {"input_ids": [sequences[index] for index in indices]}, return_tensors="pt"
             )
-            for place, reward in zip(places, self.network(**batch).logits[:, 0], strict=True):
-                rewards[place] = reward.item()
+            for index, reward in zip(indices, self.network(**batch).logits[:, 0], strict=True):
+                rewards[index] = reward.item()
         return rewards
 
 
-def _subtract(network: Any, contrast: ClassContrast, folder: Path) -> None:
-    """Put one output in the place of the classes' outputs: that of `better` less `worse`."""
-    places = {label: place for place, label in network.config.id2label.items()}
+def _contrast_classes(network: Any, contrast: ClassContrast, folder: Path) -> None:
+    """Replace the head of `network` by one output: the logit of `better` minus that of `worse`."""
+    indices = {label: index for index, label in network.config.id2label.items()}
     for label in (contrast.better, contrast.worse):
-        if label not in places:
-            raise UnknownName("class", label, places, str(folder))
+        if label not in indices:
+            raise UnknownName("class", label, indices, str(folder))
     *_, (name, old) = ((n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear))
     head = nn.Linear(old.in_features, 1)
-    better, worse = places[contrast.better], places[contrast.worse]
+    better, worse = indices[contrast.better], indices[contrast.worse]
     head.weight.data = (old.weight[better] - old.weight[worse]).detach()[None]
     head.bias.data = (old.bias[better] - old.bias[worse]).detach()[None]
     network.set_submodule(name, head)
     network.config.num_labels = network.num_labels = 1
 
 
-def preference_loss(margin: Tensor, smoothing: float) -> Tensor:
-    """Mean of −log σ(margin), a scalar; `margin` (pairs,) is how far each chosen text leads.
+def preference_loss(margins: Tensor, smoothing: float) -> Tensor:
+    """The mean of −log σ(margin), a scalar.
 
-    With `smoothing`, that share of the preferences is taken to be the wrong way round (Mitchell,
-    A note on DPO with noisy preferences, 2023).
+    Args:
+        margins: the score of each chosen text minus that of the rejected one, (pairs,).
+        smoothing: the fraction of preferences that are assumed to be reversed (Mitchell, A note on
+            DPO with noisy preferences, 2023).
     """
-    right = -functional.logsigmoid(margin)
-    wrong = -functional.logsigmoid(-margin)
-    return ((1 - smoothing) * right + smoothing * wrong).mean()
+    correct = -functional.logsigmoid(margins)
+    reversed_ = -functional.logsigmoid(-margins)
+    return ((1 - smoothing) * correct + smoothing * reversed_).mean()

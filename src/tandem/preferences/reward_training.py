@@ -1,4 +1,4 @@
-"""Fit a judge of texts to preference pairs, and write it with its figures and its pairs."""
+"""Train a reward model on preference pairs; write it with its metrics and pairs."""
 
 from collections.abc import Sequence
 
@@ -14,16 +14,19 @@ from tandem.preferences.reward_model import RewardModel
 
 
 def train_reward_model(
-    judge: str,
-    task: str,
+    stage: str,
+    task_name: str,
     model: RewardModel,
     pairs: Sequence[Pair],
     validation: Sequence[Pair],
     training: TrainingParams,
     runtime: Runtime,
 ) -> None:
-    """Fit `model` to `pairs`, stop by `validation`; `judge` names the stage and what it writes."""
-    curve = fit(
+    """Train `model` on `pairs`, with early stopping on `validation`.
+
+    `stage` is the name of the stage, and also of the model and the table of pairs that it writes.
+    """
+    history = fit(
         model.network,
         model.loss,
         model.encode(pairs, training.max_length),
@@ -34,10 +37,10 @@ def train_reward_model(
     )
     chosen = model.score([pair.chosen for pair in validation])
     rejected = model.score([pair.rejected for pair in validation])
-    found = {
+    results = {
         "pairs": len(pairs),
         "validation": pair_accuracies(validation, chosen, rejected, runtime),
     }
-    write_fitted(judge, task, judge, model, curve, found)
-    with io.atomic_outputs(paths.preferences(task, judge)) as (partial,):
+    write_fitted(stage, task_name, stage, model, history, results)
+    with io.atomic_outputs(paths.preferences(task_name, stage)) as (partial,):
         write_rows(partial, pairs, Pair)

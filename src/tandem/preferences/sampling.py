@@ -1,7 +1,8 @@
-"""Draw continuations from a generator, exactly as it is: temperature 1, no token left out.
+"""Sample continuations from a generator at temperature 1, from all tokens.
 
-So the samples are the model's own distribution, and what is averaged over them (KL, rewards) is
-unbiased. Ended continuations leave the batch, which halves the time for short texts.
+The samples follow the model's own distribution, so averages over them (KL, rewards) are unbiased.
+The sampling loop is our own because it is faster than `generate` of transformers: finished
+continuations leave the batch, which halves the time for short texts.
 """
 
 from collections.abc import Sequence
@@ -17,133 +18,141 @@ from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, StageError
 from tandem.core.rows import Row, hash_sample
-from tandem.modeling.families.causal import Model, by_length
+from tandem.modeling.batching import length_batches
+from tandem.modeling.families.causal import Model
 from tandem.preferences.params import GenerationParams
 
 R = TypeVar("R", bound=Row)
 
 SPAN = 256
-"""Neighbouring tokens whose probabilities are first added up, when one is drawn."""
+"""Neighbouring tokens whose probabilities are summed first in sampling a token."""
 
 
-def generator_of(task: str, variant: str) -> Model:
-    """The generator in the folder `variant` of `task`.
+def generator_of(task_name: str, variant: str) -> Model:
+    """Load the generator in the folder `variant` of a task.
 
     Raises:
-        StageError: the folder is missing, or the task's models are no causal language models.
+        StageError: the folder is missing, or the task's models are not causal language models.
     """
-    model = modeling.load(paths.model(task, variant), tasks.load(task))
+    model = modeling.load(paths.model(task_name, variant), tasks.load(task_name))
     if not isinstance(model, Model):
-        raise StageError(f"{task} cannot be aligned: its family is {model.task.family}, not causal")
+        raise StageError(
+            f"{task_name} cannot be aligned: its family is {model.task.family}, not causal"
+        )
     return model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """A prompt's tokens (BOS first) and the tokens drawn after it, EOS too if it was reached."""
+    """The token ids of a prompt, with BOS, and of a completion, with EOS if it was reached."""
 
-    prompt: list[int]
-    drawn: list[int]
+    prompt_ids: list[int]
+    completion_ids: list[int]
     log_probability: float
-    """Natural log of the probability of `drawn` under the model that drew it."""
+    """Log-probability of the completion under the model that sampled it, in nats."""
 
 
-def prompts(rows: Sequence[R], prompting: GenerationParams, most: int | None) -> list[R]:
-    """At the most `most` of `rows` that have words left after the prompt, in hashed order.
+def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> list[R]:
+    """At most `limit` of `rows`, the first by hashed id, whose texts are longer than the prompt.
 
     Raises:
-        DataError: there is none.
+        DataError: there are none.
     """
-    found = hash_sample(
-        [row for row in rows if len(row.text.split()) > prompting.prompt_words], most
-    )
-    if not found:
+    longer = [row for row in rows if len(row.text.split()) > params.prompt_words]
+    if not longer:
         raise DataError(
-            f"no text has more than {prompting.prompt_words} words: take shorter prompts"
+            f"no text has more than {params.prompt_words} words: use a smaller prompt_words"
         )
-    return found
+    return hash_sample(longer, limit)
 
 
-def encode_prompts(
-    model: Model, rows: Sequence[Row], prompting: GenerationParams
-) -> list[list[int]]:
-    """BOS and the first words of each row's text, as tokens, `model.max_length` at the most."""
-    texts = [" ".join(row.text.split()[: prompting.prompt_words]) for row in rows]
+def encode_prompts(model: Model, rows: Sequence[Row], params: GenerationParams) -> list[list[int]]:
+    """BOS and the tokens of the first words of each row's text, at most `model.max_length`."""
+    texts = [" ".join(row.text.split()[: params.prompt_words]) for row in rows]
     bos = model.tokenizer.bos_token_id
     return [[bos, *tokens][: model.max_length] for tokens in model.tokens(texts)]
 
 
 def decode(model: Model, samples: Sequence[Sample]) -> list[str]:
-    """Each sample's whole text, prompt and continuation, without special tokens."""
+    """The whole text of each sample, prompt and completion, without special tokens."""
     return [
-        model.tokenizer.decode(sample.prompt + sample.drawn, skip_special_tokens=True).strip()
+        model.tokenizer.decode(
+            sample.prompt_ids + sample.completion_ids, skip_special_tokens=True
+        ).strip()
         for sample in samples
     ]
 
 
 @torch.inference_mode()
-def draw(model: Model, prompting: GenerationParams, rows: Sequence[Row], seed: int) -> list[Sample]:
-    """One sample a row, in the order of `rows`; the same row twice gives two samples."""
-    starts = encode_prompts(model, rows, prompting)
+def draw(model: Model, params: GenerationParams, rows: Sequence[Row], seed: int) -> list[Sample]:
+    """One sample per row, in the order of `rows`; a repeated row gets different samples."""
+    prompt_ids = encode_prompts(model, rows, params)
     stream = torch.Generator().manual_seed(seed)
-    found: dict[int, Sample] = {}
-    for places in by_length(starts, prompting.batch_size):
-        batch = [starts[place] for place in places]
-        drawn = _continue(model, batch, prompting.max_new_tokens, stream)
-        found |= dict(zip(places, drawn, strict=True))
-    return [found[place] for place in range(len(rows))]
+    samples: dict[int, Sample] = {}
+    for indices in length_batches(prompt_ids, params.batch_size, longest_first=True):
+        batch = [prompt_ids[index] for index in indices]
+        continuations = _continue(model, batch, params.max_new_tokens, stream)
+        samples |= dict(zip(indices, continuations, strict=True))
+    return [samples[index] for index in range(len(rows))]
 
 
 def _continue(
-    model: Model, starts: Sequence[list[int]], new_tokens: int, stream: torch.Generator
+    model: Model, prompt_ids: Sequence[list[int]], max_new_tokens: int, stream: torch.Generator
 ) -> list[Sample]:
-    """Sample one batch with a key-value cache; rows that have ended are cut out of it.
-
-    Rows that start alike are read once, then each goes its own way.
-    """
-    unlike = list(dict.fromkeys(map(tuple, starts)))
-    ids, mask = _left_padded(unlike)
+    """Sample one batch with a key-value cache; finished rows leave the batch."""
+    # Read each distinct prompt once, then copy its state to all rows that start with it.
+    distinct = list(dict.fromkeys(map(tuple, prompt_ids)))
+    ids, mask = _left_padded(distinct)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     cache = DynamicCache(config=model.network.config)
-    chances = next_token_probs(model.network, ids, mask, positions, cache)
-    own = torch.tensor([unlike.index(tuple(start)) for start in starts])
-    cache.batch_select_indices(own)
-    chances, mask, positions = chances[own], mask[own], positions[own]
-    drawn: list[list[int]] = [[] for _ in starts]
-    sums = torch.zeros(len(starts))
-    alive = torch.arange(len(starts))
-    for step in range(1, new_tokens + 1):
-        ids = sample_token(chances, stream)
-        sums[alive] += chances.gather(1, ids)[:, 0].log()
-        for place, token in zip(alive.tolist(), ids[:, 0].tolist(), strict=True):
-            drawn[place].append(token)
-        going = (ids[:, 0] != model.tokenizer.eos_token_id).nonzero()[:, 0]
-        if not len(going) or step == new_tokens:
+    probs = next_token_probs(model.network, ids, mask, positions, cache)
+    prompt_index = torch.tensor([distinct.index(tuple(prompt)) for prompt in prompt_ids])
+    cache.batch_select_indices(prompt_index)
+    probs, mask, positions = probs[prompt_index], mask[prompt_index], positions[prompt_index]
+
+    completions: list[list[int]] = [[] for _ in prompt_ids]
+    log_probs = torch.zeros(len(prompt_ids))
+    active = torch.arange(len(prompt_ids))
+    for step in range(1, max_new_tokens + 1):
+        ids = sample_token(probs, stream)
+        log_probs[active] += probs.gather(1, ids)[:, 0].log()
+        for row, token in zip(active.tolist(), ids[:, 0].tolist(), strict=True):
+            completions[row].append(token)
+        unfinished = (ids[:, 0] != model.tokenizer.eos_token_id).nonzero()[:, 0]
+        if not len(unfinished) or step == max_new_tokens:
             break
-        cache.batch_select_indices(going)
-        alive, ids, positions = alive[going], ids[going], positions[going, -1:] + 1
-        mask = torch.cat([mask[going], torch.ones_like(ids)], 1)
-        chances = next_token_probs(model.network, ids, mask, positions, cache)
+        # Remove finished rows from everything that the next step reads.
+        cache.batch_select_indices(unfinished)
+        active, ids = active[unfinished], ids[unfinished]
+        positions = positions[unfinished, -1:] + 1
+        mask = torch.cat([mask[unfinished], torch.ones_like(ids)], 1)
+        probs = next_token_probs(model.network, ids, mask, positions, cache)
     return [
-        Sample(prompt=prompt, drawn=tokens, log_probability=total)
-        for prompt, tokens, total in zip(starts, drawn, sums.tolist(), strict=True)
+        Sample(prompt_ids=prompt, completion_ids=completion, log_probability=log_prob)
+        for prompt, completion, log_prob in zip(
+            prompt_ids, completions, log_probs.tolist(), strict=True
+        )
     ]
 
 
-def sample_token(chances: Tensor, stream: torch.Generator) -> Tensor:
-    """One token a row, (rows, 1), by inverting the distribution function: a span, then in it.
+def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
+    """One token per row, (rows, 1), sampled from `probs`, (rows, vocabulary).
 
-    Eight times as fast as `torch.multinomial`, which draws a number for each of 49,152 tokens, and
-    three times as fast as the sums over all of them.
+    The cumulative distribution function is inverted in two steps: a span of tokens, then a token in
+    it. That is eight times as fast as `torch.multinomial`, which draws a number for each of 49,152
+    tokens, and three times as fast as one cumulative sum over all tokens.
     """
-    missing = -chances.shape[1] % SPAN
-    spans = torch.nn.functional.pad(chances, (0, missing)).view(len(chances), -1, SPAN)
+    # Choose a span.
+    padding = -probs.shape[1] % SPAN
+    spans = torch.nn.functional.pad(probs, (0, padding)).view(len(probs), -1, SPAN)
     ends = spans.sum(2).double().cumsum(1)
     drawn = torch.rand(len(ends), 1, generator=stream, dtype=torch.float64) * ends[:, -1:]
     span = torch.searchsorted(ends, drawn, right=True)
+
+    # Choose a token of the span. Its two sums differ in the last digits, so `drawn` may exceed the
+    # second one, and the last tokens of the last span are padding: stay below the sum.
     before = torch.nn.functional.pad(ends, (1, 0)).gather(1, span)
     inside = spans[torch.arange(len(span)), span[:, 0]].double().cumsum(1)
-    # sums of a span differ in their last digits, and its last tokens may be no tokens
     drawn = torch.minimum(drawn - before, inside[:, -1:] * (1 - torch.finfo(torch.float64).eps))
     return span * SPAN + torch.searchsorted(inside, drawn, right=True)
 
@@ -159,7 +168,7 @@ def next_token_probs(
 
 
 def _left_padded(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Tokens and mask, (batch, longest), each row's last token in the last column."""
+    """Tokens and mask, (batch, longest), with each row's last token in the last column."""
     pad = torch.nn.utils.rnn.pad_sequence
     rows = [torch.tensor(sequence) for sequence in sequences]
     masks = [torch.ones_like(row) for row in rows]

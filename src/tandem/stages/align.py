@@ -58,35 +58,49 @@ def main(task: str) -> None:
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
 
-    runtime, settings = params.project().runtime, params.load(Params, task, "align")
+    runtime, stage_params = params.project().runtime, params.load(Params, task, "align")
     reward = RewardModel.load(paths.model(task, "reward"))
     base, aligned = (generator_of(task, "base") for _ in range(2))
-    base.max_length = aligned.max_length = settings.max_length - settings.generation.max_new_tokens
-    limits = {"train": settings.max_rows, "validation": settings.max_validation_rows}
-    rows = {name: prompts(_rows(task, name), settings.generation, n) for name, n in limits.items()}
+    base.max_length = aligned.max_length = (
+        stage_params.max_length - stage_params.generation.max_new_tokens
+    )
+    limits = {"train": stage_params.max_rows, "validation": stage_params.max_validation_rows}
+    rows = {
+        name: prompts(_rows(task, name), stage_params.generation, n) for name, n in limits.items()
+    }
 
     def sample(model: Any, split: str, name: str) -> completions.Completions:
-        repeated = [row for row in rows[split] for _ in range(settings.samples_per_prompt)]
+        repeated = [row for row in rows[split] for _ in range(stage_params.samples_per_prompt)]
         seed = derived_seed(runtime.seed, task, "align", name)
-        return completions.sample_completions(model, repeated, settings.generation, reward, seed)
+        return completions.sample_completions(
+            model, repeated, stage_params.generation, reward, seed
+        )
 
     make_torch_deterministic(runtime)
-    written = {split: sample(base, split, split) for split in limits}
-    counts = settings.samples_per_prompt, settings.pairs_per_prompt
-    pairs = {name: dpo.ranked(own.samples, own.rewards, *counts) for name, own in written.items()}
-    loss = dpo.loss(settings.beta, settings.sft_weight)
-    train, validation = pairs["train"], pairs["validation"]
-    curve = fit(aligned.network, loss, train, validation, dpo.collate, settings, runtime)
 
+    # Sample from the base model, and rank each prompt's samples by reward.
+    written = {split: sample(base, split, split) for split in limits}
+    counts = stage_params.samples_per_prompt, stage_params.pairs_per_prompt
+    pairs = {
+        name: dpo.ranked(sampled.samples, sampled.rewards, *counts)
+        for name, sampled in written.items()
+    }
+
+    # Train on the pairs.
+    loss = dpo.loss(stage_params.beta, stage_params.sft_weight)
+    train, validation = pairs["train"], pairs["validation"]
+    history = fit(aligned.network, loss, train, validation, dpo.collate, stage_params, runtime)
+
+    # Measure the change on new samples for the validation prompts.
     after = sample(aligned, "validation", "aligned")
-    kl = completions.kl_from_base(aligned, base, after, settings.generation.batch_size, runtime)
+    kl = completions.kl_from_base(aligned, base, after, stage_params.generation.batch_size, runtime)
     results = {
         "prompts": len(rows["train"]),
         "pairs": len(train),
         "base": completions.summarize(written["validation"], runtime),
         "aligned": completions.summarize(after, runtime) | kl,
     }
-    write_fitted("align", task, "aligned", aligned, curve, results)
+    write_fitted("align", task, "aligned", aligned, history, results)
 
 
 def _rows(task: str, split: str) -> list[Row]:

@@ -2,12 +2,12 @@
 
 Reads   data/split/TASK/{train,test}.parquet, models/TASK/pretrained; the params `runtime`,
         `TASK.baseline` and, for the test rows, `TASK.evaluate`
-Writes  reports/predictions/TASK/baseline/NAME.parquet   the answer to each test row, and statistics
+Writes  reports/predictions/TASK/baseline/NAME.parquet   a prediction for each test row, statistics
         reports/metrics/baseline/TASK.json               scores with intervals, by baseline
 
     tandem baseline sentiment
 
-If test rows have human ratings, `human` scores single raters against the mean of the others.
+If test rows have ratings, `human` scores each rater against the mean of the others.
 """
 
 from pydantic import Field
@@ -30,25 +30,25 @@ class Params(StrictModel):
 def main(task: str) -> None:
     """Score the baselines of one task."""
     runtime, spec = params.project().runtime, tasks.load(task)
-    settings = params.load(Params, task, "baseline")
-    testing = params.load(metrics.EvaluationParams, task, "evaluate")
+    stage_params = params.load(Params, task, "baseline")
+    evaluation_params = params.load(metrics.EvaluationParams, task, "evaluate")
     source = paths.split(task) / "train.parquet"
-    train = metrics.sample(read_rows(source, spec.row), settings.max_train_rows, str(source))
-    test = metrics.evaluation_rows(spec, testing.max_rows)
+    train = metrics.sample(read_rows(source, spec.row), stage_params.max_train_rows, str(source))
+    test = metrics.evaluation_rows(spec, evaluation_params.max_rows)
     context = baselines.BaselineContext(
         runtime=runtime,
         pretrained=paths.model(task, "pretrained"),
-        batch_size=testing.batch_size,
+        batch_size=evaluation_params.batch_size,
     )
     outputs = paths.baseline_predictions(task), paths.metrics("baseline", task)
-    with io.atomic_outputs(*outputs) as (folder, figures):
+    with io.atomic_outputs(*outputs) as (folder, metrics_file):
         results = {}
         for name in spec.baselines:
-            answers = baselines.load(name).predict(spec, train, test, context)
-            results[name], table = metrics.score(spec, test, answers, runtime)
-            metrics.write_predictions(folder / f"{name}.parquet", test, answers, table)
-        truths, answers = human.judgements(spec, test)
-        if truths:
-            results["human"], table = metrics.score(spec, truths, answers, runtime)
-            metrics.write_predictions(folder / "human.parquet", truths, answers, table)
-        io.write_json(figures, results)
+            predictions = baselines.load(name).predict(spec, train, test, context)
+            results[name], table = metrics.score(spec, test, predictions, runtime)
+            metrics.write_predictions(folder / f"{name}.parquet", test, predictions, table)
+        references, predictions = human.judgements(spec, test)
+        if references:
+            results["human"], table = metrics.score(spec, references, predictions, runtime)
+            metrics.write_predictions(folder / "human.parquet", references, predictions, table)
+        io.write_json(metrics_file, results)

@@ -1,8 +1,8 @@
-"""Make a task's model smaller by one method.
+"""Compress a task's model by one method.
 
 Reads   models/TASK/base, data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet;
         the params `runtime` and `TASK.METHOD`
-Writes  models/TASK/METHOD
+Writes  models/TASK/METHOD    the smaller or faster model
 
     tandem compress sentiment int8
 """
@@ -20,7 +20,7 @@ def main(task: str, method: str) -> None:
 
     runtime, spec = params.project().runtime, tasks.load(task)
     module = compression.load(method)
-    settings = params.load(module.Params, task, method)
+    stage_params = params.load(module.Params, task, method)
     rows = read_rows(paths.augmented(task) / "train.parquet", spec.row)
     validation = read_rows(paths.split(task) / "validation.parquet", spec.row)
     base = paths.model(task, "base")
@@ -30,5 +30,5 @@ def main(task: str, method: str) -> None:
     model = modeling.load(base, spec)
     with io.atomic_outputs(paths.model(task, method)) as (folder,):
         module.compress(
-            compression.CompressionContext(model, rows, validation, runtime, folder), settings
+            compression.CompressionContext(model, rows, validation, runtime, folder), stage_params
         )

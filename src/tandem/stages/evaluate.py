@@ -2,7 +2,7 @@
 
 Reads   data/split/TASK/test.parquet, models/TASK/VARIANT; the params `runtime` and
         `TASK.evaluate`
-Writes  reports/predictions/TASK/VARIANT.parquet     the answer to each test row, and statistics
+Writes  reports/predictions/TASK/VARIANT.parquet     the prediction for each test row, statistics
         reports/metrics/evaluate/TASK-VARIANT.json   scores with intervals, size of the weights
 
     tandem evaluate sentiment base
@@ -24,16 +24,16 @@ def main(task: str, variant: str) -> None:
     from tandem.modeling.weight_stats import weight_stats
 
     runtime, spec = params.project().runtime, tasks.load(task)
-    settings = params.load(Params, task, "evaluate")
-    rows = metrics.evaluation_rows(spec, settings.max_rows)
+    stage_params = params.load(Params, task, "evaluate")
+    rows = metrics.evaluation_rows(spec, stage_params.max_rows)
     folder = paths.model(task, variant)
 
     make_torch_deterministic(runtime)
     model = modeling.load(folder, spec)
-    answers = model.predict(rows, settings.batch_size)
-    scores, tables = metrics.score(spec, rows, answers, runtime)
+    predictions = model.predict(rows, stage_params.batch_size)
+    scores, tables = metrics.score(spec, rows, predictions, runtime)
 
     outputs = paths.predictions(task, variant), paths.metrics("evaluate", f"{task}-{variant}")
-    with io.atomic_outputs(*outputs) as (predictions, figures):
-        metrics.write_predictions(predictions, rows, answers, tables)
-        io.write_json(figures, scores | weight_stats(folder))
+    with io.atomic_outputs(*outputs) as (table, scores_file):
+        metrics.write_predictions(table, rows, predictions, tables)
+        io.write_json(scores_file, scores | weight_stats(folder))

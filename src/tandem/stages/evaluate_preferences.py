@@ -43,35 +43,43 @@ def main(task: str) -> None:
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
 
-    runtime, settings = params.project().runtime, params.load(Params, task, "evaluate_preferences")
+    runtime, stage_params = (
+        params.project().runtime,
+        params.load(Params, task, "evaluate_preferences"),
+    )
     reward, judge = (RewardModel.load(paths.model(task, name)) for name in ("reward", "judge"))
     base, aligned = (generator_of(task, variant) for variant in ("base", "aligned"))
     ratings = preference_of(task).ratings
-    pairs = pairs_of(ratings, "test", settings.pairs, settings.max_pairs, runtime)
+    pairs = pairs_of(ratings, "test", stage_params.pairs, stage_params.max_pairs, runtime)
     test = read_rows(paths.split(task) / "test.parquet", tasks.load(task).row)
-    rows = prompts(test, settings.generation, settings.max_prompts)
+    rows = prompts(test, stage_params.generation, stage_params.max_prompts)
 
     make_torch_deterministic(runtime)
+    # Score test pairs, and texts of both generators for the same prompts.
     scored = evaluation.score_pairs(pairs, reward, judge)
     written = {
         variant: completions.sample_completions(
-            model, rows, settings.generation, reward, derived_seed(runtime.seed, task, variant)
+            model, rows, stage_params.generation, reward, derived_seed(runtime.seed, task, variant)
         )
         for variant, model in (("base", base), ("aligned", aligned))
     }
-    texts = {name: evaluation.score_texts(name, own, judge) for name, own in written.items()}
+    texts = {
+        name: evaluation.score_texts(name, completion, judge)
+        for name, completion in written.items()
+    }
 
+    # Compute the metrics of the scorers, and of each generator.
     results = evaluation.scorer_accuracies(scored, runtime)
-    for variant, own in written.items():
-        results[variant] = completions.summarize(own, runtime)
+    for variant, completion in written.items():
+        results[variant] = completions.summarize(completion, runtime)
         results[variant]["vader"] = evaluation.mean_vader(texts[variant], runtime)
     results["aligned"] |= evaluation.win_rates(texts["aligned"], texts["base"], runtime)
     results["aligned"] |= completions.kl_from_base(
-        aligned, base, written["aligned"], settings.generation.batch_size, runtime
+        aligned, base, written["aligned"], stage_params.generation.batch_size, runtime
     )
     outputs = paths.preference_predictions(task), paths.metrics("evaluate-preferences", task)
-    with io.atomic_outputs(*outputs) as (folder, figures):
+    with io.atomic_outputs(*outputs) as (folder, metrics):
         write_rows(folder / "pairs.parquet", scored, evaluation.ScoredPair)
         samples = [*texts["base"], *texts["aligned"]]
         write_rows(folder / "samples.parquet", samples, evaluation.ScoredText)
-        io.write_json(figures, results)
+        io.write_json(metrics, results)

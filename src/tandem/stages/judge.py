@@ -1,17 +1,17 @@
-"""Fit a second judge of texts, to other people's ratings of other texts than the reward model's.
+"""Train a judge: a second reward model, on other texts and other ratings than the first.
 
-Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, RATINGS being the
-        task with rated rows that `preferences.TASK` names; the model folder `judge` that it names;
-        the params `runtime` and `TASK.judge`
-Writes  models/TASK/judge                     what `from_pretrained` of Hugging Face reads
+Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
+        RATINGS is the task with rated rows that `preferences.TASK` names; the model folder `judge`
+        that it names; the params `runtime` and `TASK.judge`
+Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/judge.parquet   the training pairs
         reports/metrics/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
-        reports/plots/judge/TASK.csv          the loss curve
+        reports/plots/judge/TASK.csv          the losses by step
 
-A generator that was aligned to a reward model has learned what that model likes, its mistakes
-too. Where a judge that shares neither texts nor ratings with it sees less of a gain, the rest was
-reward hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). Its own
-validation pairs are of the set-aside rows too: a tenth, the first in hashed order.
+A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
+with neither texts nor ratings in common with it measures a smaller gain, the difference is reward
+hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). The judge's
+validation pairs are formed from a tenth of the rows set aside, the first by hashed id.
 
     tandem judge generation
 """
@@ -29,20 +29,20 @@ from tandem.core.training_params import TrainingParams
 from tandem.preferences.params import PairFilter
 
 VALIDATION = 10
-"""One in so many of the set-aside rows."""
+"""One in this many of the rows set aside is for validation."""
 
 
 class Params(TrainingParams):
-    """How the judge is fitted; `max_rows` and `max_validation_rows` count pairs."""
+    """How the judge is trained; `max_rows` and `max_validation_rows` count pairs."""
 
     pairs: PairFilter
-    """Which texts count as preferred to which."""
+    """Which texts form a preference pair."""
     rounds: int = Field(ge=1)
-    """How often each text is paired anew: the rows set aside are few."""
+    """How many times the rows, which are few, are paired; repeated pairs are dropped."""
 
 
 def main(task: str) -> None:
-    """Fit the judge of one task."""
+    """Train the judge of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import form_pairs, preference_of, rated_rows
     from tandem.preferences.reward_model import RewardModel
@@ -50,22 +50,28 @@ def main(task: str) -> None:
 
     runtime = params.project().runtime
     preference = preference_of(task)
-    training = params.load(Params, task, "judge")
+    stage_params = params.load(Params, task, "judge")
     if not (split(preference.ratings) / f"{JUDGE}.parquet").exists():
         raise ParamsError(
-            f"{PARAMS}: {preference.ratings}.split.judge_holdout sets nothing aside for it"
+            f"{PARAMS}: {preference.ratings}.split.judge_holdout sets no rows aside, and the judge "
+            "is trained on those"
         )
+
+    # Validation pairs are formed from the first rows, training pairs from the others.
     rows = hash_sample(rated_rows(preference.ratings, JUDGE), None)
     held_out = len(rows) // VALIDATION
     stream = generator(runtime, preference.ratings, "pairs", JUDGE)
-    validation = form_pairs(rows[:held_out], training.pairs, training.max_validation_rows, stream)
+    validation = form_pairs(
+        rows[:held_out], stage_params.pairs, stage_params.max_validation_rows, stream
+    )
     rounds = [
-        form_pairs(rows[held_out:], training.pairs, None, stream) for _ in range(training.rounds)
+        form_pairs(rows[held_out:], stage_params.pairs, None, stream)
+        for _ in range(stage_params.rounds)
     ]
     pairs = list({pair.id: pair for pairs in rounds for pair in pairs}.values())
 
     make_torch_deterministic(runtime)
-    model = RewardModel.start(Path(preference.judge), None)
+    model = RewardModel.initialize(Path(preference.judge), None)
     train_reward_model(
-        "judge", task, model, pairs[: training.max_rows], validation, training, runtime
+        "judge", task, model, pairs[: stage_params.max_rows], validation, stage_params, runtime
     )

@@ -1,15 +1,15 @@
-"""Fit a reward model on preferences that are formed from ratings after the split.
+"""Train a reward model on preference pairs, which are formed from ratings after the split.
 
-Reads   data/split/RATINGS/{train,validation}.parquet, RATINGS being the task with rated rows
+Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
         that `preferences.TASK` names; the model folder `encoder` that it names;
         the params `runtime` and `TASK.reward`
-Writes  models/TASK/reward                 what `from_pretrained` of Hugging Face reads
+Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/reward.parquet   the training pairs
-        reports/metrics/reward/TASK.json   pair accuracy on validation pairs, steps, pairs
-        reports/plots/reward/TASK.csv      the loss curve
+        reports/metrics/reward/TASK.json       pair accuracy on validation pairs, steps, pairs
+        reports/plots/reward/TASK.csv          the losses by step
 
-Tasks of one source share its split: the encoder has seen no text of a validation or test pair,
-nor have the pairs' texts been left to the generator's test rows.
+Tasks of one source have the same split. So the encoder was not trained on texts of validation or
+test pairs, and the generator's test rows contain no text of a training pair.
 
     tandem reward generation
 """
@@ -22,16 +22,16 @@ from tandem.preferences.params import ClassContrast, PairFilter
 
 
 class Params(TrainingParams):
-    """How the reward model is fitted; `max_rows` and `max_validation_rows` count pairs."""
+    """How the reward model is trained; `max_rows` and `max_validation_rows` count pairs."""
 
     pairs: PairFilter
-    """Which texts count as preferred to which."""
+    """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of the encoder to start from, where it was trained to classify; null starts anew."""
+    """Classes of a trained encoder from which the head is initialized; null: a random head."""
 
 
 def main(task: str) -> None:
-    """Fit the reward model of one task."""
+    """Train the reward model of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import pairs_of, preference_of
     from tandem.preferences.reward_model import RewardModel
@@ -39,13 +39,13 @@ def main(task: str) -> None:
 
     runtime = params.project().runtime
     preference = preference_of(task)
-    training = params.load(Params, task, "reward")
-    limits = {"train": training.max_rows, "validation": training.max_validation_rows}
+    stage_params = params.load(Params, task, "reward")
+    limits = {"train": stage_params.max_rows, "validation": stage_params.max_validation_rows}
     pairs, validation = (
-        pairs_of(preference.ratings, split, training.pairs, most, runtime)
-        for split, most in limits.items()
+        pairs_of(preference.ratings, split, stage_params.pairs, limit, runtime)
+        for split, limit in limits.items()
     )
 
     make_torch_deterministic(runtime)
-    model = RewardModel.start(Path(preference.encoder), training.contrast)
-    train_reward_model("reward", task, model, pairs, validation, training, runtime)
+    model = RewardModel.initialize(Path(preference.encoder), stage_params.contrast)
+    train_reward_model("reward", task, model, pairs, validation, stage_params, runtime)

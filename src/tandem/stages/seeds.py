@@ -33,7 +33,7 @@ def main(task: str) -> None:
 
     project = params.project()
     if task not in project.seeds:
-        raise ParamsError(f"{paths.PARAMS}: seeds.{task} is missing: give it `runs: [13, 14, 15]`")
+        raise ParamsError(f"{paths.PARAMS}: seeds.{task} is missing: add `runs: [13, 14, 15]`")
     distributed.launch(write, project.runtime.processes, task)
 
 
@@ -43,16 +43,16 @@ def write(task: str) -> None:
     from tandem.modeling.training.train_model import train_model, training_rows
 
     project, spec = params.project(), tasks.load(task)
-    testing = params.load(metrics.EvaluationParams, task, "evaluate")
-    training = train_params(spec)
-    rows, validation = training_rows(spec, training)
-    test = metrics.evaluation_rows(spec, testing.max_rows)
+    evaluation_params = params.load(metrics.EvaluationParams, task, "evaluate")
+    stage_params = train_params(spec)
+    rows, validation = training_rows(spec, stage_params)
+    test = metrics.evaluation_rows(spec, evaluation_params.max_rows)
     runs: dict[int, metrics.Scores] = {}
     for seed in project.seeds[task].runs:
         runtime = project.runtime.model_copy(update={"seed": seed})
-        model, _ = train_model(spec, rows, validation, training, runtime)
-        answers = model.predict(test, testing.batch_size)
-        runs[seed] = metrics.score(spec, test, answers, runtime)[0]
+        model, _ = train_model(spec, rows, validation, stage_params, runtime)
+        predictions = model.predict(test, evaluation_params.batch_size)
+        runs[seed] = metrics.score(spec, test, predictions, runtime)[0]
     if distributed.is_main_process():
         with io.atomic_outputs(paths.metrics("seeds", task)) as (partial,):
             io.write_json(partial, spread(runs))

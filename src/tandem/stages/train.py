@@ -31,10 +31,11 @@ def write(task: str) -> None:
     from tandem.modeling.training.train_model import train_model, training_rows
 
     runtime, spec = params.project().runtime, tasks.load(task)
-    training = train_params(spec)
-    rows, validation = training_rows(spec, training)
-    model, curve = train_model(spec, rows, validation, training, runtime)
+    stage_params = train_params(spec)
+    rows, validation = training_rows(spec, stage_params)
+    model, history = train_model(spec, rows, validation, stage_params, runtime)
     if distributed.is_main_process():
-        predictions = model.predict(validation, 2 * training.batch_size)
+        predictions = model.predict(validation, 2 * stage_params.batch_size)
         scores = metrics.score(spec, validation, predictions, runtime)[0]
-        write_fitted("train", task, "base", model, curve, {"rows": len(rows), "validation": scores})
+        results = {"rows": len(rows), "validation": scores}
+        write_fitted("train", task, "base", model, history, results)

@@ -1,4 +1,4 @@
-"""Smoothing: the same network, easier to round."""
+"""Smoothing: the same function, easier to quantize."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ IDS = torch.randint(2, 390, (4, 11), generator=torch.Generator().manual_seed(0))
 
 def test_the_network_computes_the_same(probe: Any, rows: list[Row]) -> None:
     if probe.network.config.model_type != "llama":
-        with pytest.raises(StageError, match="no block that smoothing knows"):
+        with pytest.raises(StageError, match="smoothing does not support"):
             smoothquant.smooth(probe, rows, 8, 0.5)
         return
     with torch.inference_mode():
@@ -36,5 +36,5 @@ def test_an_outlying_channel_moves_into_the_weights(probe: Any, rows: list[Row])
         norm.weight[3] *= 100
     smoothquant.smooth(probe, rows, 8, 1.0)
     layer = probe.network.get_submodule("model.layers.1.self_attn.q_proj")
-    (found,) = smoothquant._ranges(probe, rows[:8], [layer])
-    assert found.max() < 2 * found.median()
+    (result,) = smoothquant._ranges(probe, rows[:8], [layer])
+    assert result.max() < 2 * result.median()

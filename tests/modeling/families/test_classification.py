@@ -11,13 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
-from tandem.families.classification import Params
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.training_params import TrainingParams
-from tandem.modeling.families.classification import Model, expected_shares
+from tandem.modeling.families.classification import Model, class_probabilities
+from tandem.modeling.params import ClassificationParams
 from tandem.modeling.training.class_weights import ClassWeights, balanced
 from tandem.modeling.training.trainer import fit
 from tandem.tasks.generation import GenerationRow
@@ -33,7 +33,7 @@ TRAINING = TrainingParams(
     dropout=0.0,
     max_length=24,
 )
-EDGES = [-0.5, 0.5]
+THRESHOLDS = [-0.5, 0.5]
 
 
 @pytest.fixture(scope="module")
@@ -54,32 +54,34 @@ def rows(rated: list[GenerationRow]) -> list[SentimentRow]:
     ]
 
 
-def started(
+def initialize_model(
     tiny: Path,
     rows: list[SentimentRow],
-    edges: list[float] | None,
+    thresholds: list[float] | None,
     class_weights: ClassWeights = "none",
 ) -> Model:
     torch.manual_seed(1)
-    settings = Params(kind="classification", rating_edges=edges, class_weights=class_weights)
-    return Model.start(tiny / "encoder", tasks.load("sentiment"), rows, TRAINING, settings)
+    params = ClassificationParams(
+        kind="classification", rating_thresholds=thresholds, class_weights=class_weights
+    )
+    return Model.initialize(tiny / "encoder", tasks.load("sentiment"), rows, TRAINING, params)
 
 
-def test_balanced_weights_are_scikit_learns() -> None:
+def test_balanced_weights_equal_those_of_scikit_learn() -> None:
     labels = [0] * 6 + [1] * 2 + [2] * 3
-    known = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    assert balanced([6, 2, 3]) == pytest.approx(known.tolist(), abs=1e-6)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=labels)
+    assert balanced([6, 2, 3]) == pytest.approx(expected.tolist(), abs=1e-6)
     assert balanced([6.0, 2.0, 0.0, 3.0])[2] == 1.0
 
 
-@pytest.mark.parametrize("edges", [None, EDGES])
-def test_class_weights_make_rare_classes_count_and_travel_in_the_config(
-    tiny: Path, rows: list[SentimentRow], edges: list[float] | None, tmp_path: Path
+@pytest.mark.parametrize("thresholds", [None, THRESHOLDS])
+def test_class_weights_raise_the_loss_of_rare_classes_and_are_saved_in_the_config(
+    tiny: Path, rows: list[SentimentRow], thresholds: list[float] | None, tmp_path: Path
 ) -> None:
     few = [row for row in rows if row.label == "positive"][:2]
     chosen = few + [row for row in rows if row.label == "negative"]
-    even = started(tiny, chosen, edges)
-    weighted = started(tiny, chosen, edges, "balanced")
+    even = initialize_model(tiny, chosen, thresholds)
+    weighted = initialize_model(tiny, chosen, thresholds, "balanced")
     weights = dict(
         zip(
             weighted.network.config.id2label.values(),
@@ -96,39 +98,43 @@ def test_class_weights_make_rare_classes_count_and_travel_in_the_config(
     assert loss(weighted) > 2 * loss(even)
     weighted.save(tmp_path)
     assert loss(Model.load(tmp_path, tasks.load("sentiment"))) == loss(weighted)
-    again = Model.start(
-        tmp_path, tasks.load("sentiment"), chosen, TRAINING, Params(kind="classification")
+    again = Model.initialize(
+        tmp_path,
+        tasks.load("sentiment"),
+        chosen,
+        TRAINING,
+        ClassificationParams(kind="classification"),
     )
     assert not hasattr(again.network.config, "class_weights")
 
 
-@pytest.mark.parametrize("edges", [None, EDGES])
+@pytest.mark.parametrize("thresholds", [None, THRESHOLDS])
 def test_learns_saves_and_loads(
-    tiny: Path, rows: list[SentimentRow], edges: list[float] | None, tmp_path: Path
+    tiny: Path, rows: list[SentimentRow], thresholds: list[float] | None, tmp_path: Path
 ) -> None:
-    model = started(tiny, rows, edges)
+    model = initialize_model(tiny, rows, thresholds)
     examples = model.encode(rows)
     fit(model.network, model.loss, examples, examples, model.collate(), TRAINING, RUNTIME)
-    answers = model.predict(rows, 7)
-    right = sum(a["label"] == row.label for a, row in zip(answers, rows, strict=True))
+    predictions = model.predict(rows, 7)
+    right = sum(a["label"] == row.label for a, row in zip(predictions, rows, strict=True))
     assert right > 0.9 * len(rows)
 
     model.save(tmp_path)
     again = Model.load(tmp_path, model.task)
-    assert again.predict(rows, 7) == answers
+    assert again.predict(rows, 7) == predictions
     assert again.encode(rows) == examples
 
     plain = AutoModelForSequenceClassification.from_pretrained(tmp_path)
     batch = AutoTokenizer.from_pretrained(tmp_path)(rows[0].text, return_tensors="pt")
     with torch.no_grad():
-        number = plain(**batch).logits.argmax().item()
-    assert plain.config.id2label[number] == answers[0]["label"]
+        index = plain(**batch).logits.argmax().item()
+    assert plain.config.id2label[index] == predictions[0]["label"]
 
 
-def test_folder_holds_no_pickle_and_no_path(
+def test_folder_contains_no_pickle_and_no_path(
     tiny: Path, rows: list[SentimentRow], tmp_path: Path
 ) -> None:
-    started(tiny, rows, None).save(tmp_path)
+    initialize_model(tiny, rows, None).save(tmp_path)
     names = {file.name for file in tmp_path.iterdir()}
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
@@ -136,27 +142,16 @@ def test_folder_holds_no_pickle_and_no_path(
         assert str(tiny).encode() not in file.read_bytes()
 
 
-def test_answers_do_not_depend_on_order(tiny: Path, rows: list[SentimentRow]) -> None:
-    model = started(tiny, rows, None)
+def test_logits_do_not_depend_on_the_order_of_texts(tiny: Path, rows: list[SentimentRow]) -> None:
+    model = initialize_model(tiny, rows, None)
     model.network.eval()
     forward = model.logits([row.text for row in rows], 5)
     backward = model.logits([row.text for row in rows[::-1]], 5).flip(0)
     assert torch.allclose(forward, backward, atol=1e-5)
 
 
-def test_scorer_gives_one_number_a_text(tiny: Path, tmp_path: Path) -> None:
-    torch.manual_seed(2)
-    model = Model.scorer(tiny / "encoder", tasks.load("generation"), max_length=16)
-    model.network.eval()
-    texts = ["A gem of a movie.", "All mood and no movie.", "Go see it and enjoy."]
-    scores = model.score(texts, 2)
-    assert len(set(scores)) == 3
-    model.save(tmp_path)
-    assert Model.load(tmp_path, model.task).score(texts, 2) == pytest.approx(scores, abs=1e-6)
-
-
-def test_smoothing_is_of_the_targets(tiny: Path, rows: list[SentimentRow]) -> None:
-    model = started(tiny, rows, None)
+def test_smoothing_applies_to_the_targets(tiny: Path, rows: list[SentimentRow]) -> None:
+    model = initialize_model(tiny, rows, None)
     model.network.eval()
     batch = model.collate()(model.encode(rows[:4]))
     with torch.no_grad():
@@ -167,14 +162,14 @@ def test_smoothing_is_of_the_targets(tiny: Path, rows: list[SentimentRow]) -> No
 
 
 def test_unknown_label_has_no_loss(tiny: Path, rows: list[SentimentRow]) -> None:
-    model = started(tiny, rows, None)
+    model = initialize_model(tiny, rows, None)
     odd = SentimentRow(id="x", group="x", domain="movie", text="So so.", label="mixed")
     batch = model.collate()(model.encode([odd]))
     assert model.loss(model.network, batch, 0.0).item() == 0
 
 
 def test_rows_without_ratings_have_sharp_targets(tiny: Path, rows: list[SentimentRow]) -> None:
-    model = started(tiny, rows, EDGES)
+    model = initialize_model(tiny, rows, THRESHOLDS)
     plain = SentimentRow(id="x", group="x", domain="movie", text="So so.", label="neutral")
     assert model.encode([plain])[0]["labels"] == [0.0, 1.0, 0.0]
     mild = replace(rows[0], ratings=(0, 1, 1, -1, 1))
@@ -182,16 +177,19 @@ def test_rows_without_ratings_have_sharp_targets(tiny: Path, rows: list[Sentimen
 
 
 @given(st.lists(st.integers(-4, 4), min_size=2, max_size=30))
-def test_expected_shares_are_a_distribution(ratings: list[int]) -> None:
-    shares = expected_shares(ratings, EDGES)
-    assert len(shares) == 3
-    assert min(shares) >= 0
-    assert sum(shares) == pytest.approx(1)
+def test_class_probabilities_are_a_distribution(ratings: list[int]) -> None:
+    probabilities = class_probabilities(ratings, THRESHOLDS)
+    assert len(probabilities) == 3
+    assert min(probabilities) >= 0
+    assert sum(probabilities) == pytest.approx(1)
     mean: Any = statistics.fmean(ratings)
     if abs(mean) > 2:
-        assert shares[0 if mean < 0 else 2] == max(shares)
+        assert probabilities[0 if mean < 0 else 2] == max(probabilities)
 
 
-def test_more_raters_are_surer() -> None:
-    few, many = expected_shares([0, 1, 2], EDGES), expected_shares([0, 1, 2] * 10, EDGES)
+def test_more_raters_give_more_certain_classes() -> None:
+    few, many = (
+        class_probabilities([0, 1, 2], THRESHOLDS),
+        class_probabilities([0, 1, 2] * 10, THRESHOLDS),
+    )
     assert few[2] < many[2]

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from tandem.families.seq2seq import Params
 from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling
@@ -15,6 +14,7 @@ from tandem.core.params import Runtime
 from tandem.core.training_params import TrainingParams
 from tandem.metrics import placeholders_kept
 from tandem.modeling.families.seq2seq import Model
+from tandem.modeling.params import Seq2SeqParams
 from tandem.modeling.seeding import make_torch_deterministic
 from tandem.modeling.training.trainer import fit
 from tandem.modeling.translation import greedy_search
@@ -28,7 +28,7 @@ from tandem.modeling.translation.placeholders import (
     restore_placeholders,
 )
 from tandem.modeling.translation.pointer_generator import PointerGeneratorMarian
-from tandem.modeling.translation.tokenizer import spaced, unspaced
+from tandem.modeling.translation.tokenizer import join_hyphens, split_hyphens
 from tandem.tasks.translation import TranslationRow
 
 # From Home Assistant's interface texts (Apache-2.0): component, English, German.
@@ -65,7 +65,7 @@ TRAINING = TrainingParams(
     learning_rate=0.002,
     max_length=32,
 )
-SETTINGS = Params(kind="seq2seq", vocabulary=330, beams=2)
+SETTINGS = Seq2SeqParams(kind="seq2seq", vocab_size=330, num_beams=2)
 NEW = ["Low target temperature", "Select {device} for {name} or {device}", "{a} {b}", "☃ zzz"]
 
 
@@ -93,16 +93,16 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(scratch: Path) -> Model:
+def initialize_model(scratch: Path) -> Model:
     make_torch_deterministic(RUNTIME)
-    return Model.start(scratch, TASK, ROWS, TRAINING, SETTINGS)
+    return Model.initialize(scratch, TASK, ROWS, TRAINING, SETTINGS)
 
 
 @pytest.fixture
 def model(scratch: Path) -> Model:
-    found = start(scratch)
-    found.network.eval()
-    return found
+    result = initialize_model(scratch)
+    result.network.eval()
+    return result
 
 
 def train(model: Model) -> list[dict[str, float]]:
@@ -113,7 +113,7 @@ def train(model: Model) -> list[dict[str, float]]:
 
 
 def targets(model: Model, texts: list[str]) -> list[str]:
-    return [answer["target"] for answer in model.predict([row(text) for text in texts], 3)]
+    return [prediction["target"] for prediction in model.predict([row(text) for text in texts], 3)]
 
 
 def test_an_untrained_model_copies_the_draft(model: Model) -> None:
@@ -123,16 +123,16 @@ def test_an_untrained_model_copies_the_draft(model: Model) -> None:
 
 
 def test_training_lowers_the_loss_and_repeats_bit_for_bit(scratch: Path) -> None:
-    first, second = start(scratch), start(scratch)
-    curve = train(first)
-    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+    first, second = initialize_model(scratch), initialize_model(scratch)
+    history = train(first)
+    assert history[-1]["validation_loss"] < history[0]["validation_loss"]
     train(second)
     for name, tensor in first.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name]), name
     assert targets(first, NEW) == targets(second, NEW)
 
 
-def test_a_saved_model_answers_as_before(model: Model, tmp_path: Path) -> None:
+def test_a_saved_model_predicts_as_before(model: Model, tmp_path: Path) -> None:
     model.save(tmp_path)
     loaded = modeling.load(tmp_path, TASK)
     assert isinstance(loaded, Model)
@@ -147,7 +147,7 @@ def test_a_saved_model_answers_as_before(model: Model, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("beams", [1, 3])
-def test_each_placeholder_of_a_source_stands_in_its_translation(model: Model, beams: int) -> None:
+def test_a_translation_contains_each_placeholder_of_its_source(model: Model, beams: int) -> None:
     model.network.generation_config.num_beams = beams
     texts = [
         *NEW,
@@ -163,36 +163,36 @@ def test_each_placeholder_of_a_source_stands_in_its_translation(model: Model, be
         assert placeholders_kept.compute([target], [text]) == 1
 
 
-def test_greedy_search_answers_as_generate_does(model: Model) -> None:
+def test_greedy_search_equals_generate(model: Model) -> None:
     train(model)
     model.network.generation_config.update(num_beams=1, length_penalty=None)
     texts = [*NEW, "temperature " * 20 + "{x}", *(text for _, text, _ in TEXTS)]
     batch = model.tokenizer.pad(model._inputs([row(t) for t in texts]), return_tensors="pt")
-    wanted = torch.tensor([counts(text) for text in texts])
+    expected = torch.tensor([counts(text) for text in texts])
     marks = torch.tensor(model.tokenizer.convert_tokens_to_ids(list(MARKS)))
-    longest = batch["attention_mask"].sum(1) + 18
+    max_lengths = batch["attention_mask"].sum(1) + 18
 
-    def keep() -> PlaceholderConstraint:
-        return PlaceholderConstraint(marks, wanted, longest, model.tokenizer.eos_token_id)
+    def make_constraint() -> PlaceholderConstraint:
+        return PlaceholderConstraint(marks, expected, max_lengths, model.tokenizer.eos_token_id)
 
-    found = greedy_search.greedy_search(model.network, batch, keep())
-    answers = model.network.generate(
+    result = greedy_search.greedy_search(model.network, batch, make_constraint())
+    predictions = model.network.generate(
         **batch,
         decoder_copy_ids=batch["input_ids"],
-        logits_processor=LogitsProcessorList([keep()]),
-        max_length=int(longest.max()),
+        logits_processor=LogitsProcessorList([make_constraint()]),
+        max_length=int(max_lengths.max()),
     )
-    assert len(set(answers.ne(model.tokenizer.pad_token_id).sum(1).tolist())) > 5
-    assert torch.equal(found[:, : answers.shape[1]], answers)
-    assert not found[:, answers.shape[1] :].any()
+    assert len(set(predictions.ne(model.tokenizer.pad_token_id).sum(1).tolist())) > 5
+    assert torch.equal(result[:, : predictions.shape[1]], predictions)
+    assert not result[:, predictions.shape[1] :].any()
 
 
-def test_batches_do_not_change_answers(model: Model) -> None:
+def test_batches_do_not_change_predictions(model: Model) -> None:
     rows = [row(text) for text in [*NEW, *(text for _, text, _ in TEXTS)]]
-    assert model.predict(rows, 4) == [model.predict([one], 1)[0] for one in rows]
+    assert model.predict(rows, 4) == [model.predict([single_row], 1)[0] for single_row in rows]
 
 
-def test_long_and_empty_looking_texts_are_answered(model: Model) -> None:
+def test_long_texts_and_punctuation_are_translated(model: Model) -> None:
     assert len(targets(model, ["temperature " * 300, "."])) == 2
 
 
@@ -200,23 +200,23 @@ def test_the_loss_is_the_mean_over_labels_of_the_mixed_probabilities(model: Mode
     batch = model.collate()(model.encode(ROWS[:3]))
     loss = model.loss(model.network, batch, 0.0)
     labels = batch.pop("labels")
-    start = torch.full_like(labels[:, :1], model.tokenizer.sep_token_id)
-    before = torch.cat([start, labels[:, :-1]], dim=1)
+    initialize_model = torch.full_like(labels[:, :1], model.tokenizer.sep_token_id)
+    before = torch.cat([initialize_model, labels[:, :-1]], dim=1)
     before = before.masked_fill(before < 0, model.tokenizer.pad_token_id)
     logits = model.network(**batch, decoder_input_ids=before).logits
     assert logits.exp().sum(-1).detach() == pytest.approx(1, abs=1e-3)
-    own = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
-    assert loss.item() == pytest.approx(own.item(), rel=1e-4)
+    expected_loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten())
+    assert loss.item() == pytest.approx(expected_loss.item(), rel=1e-4)
 
 
-def test_the_network_stands_alone(model: Model, tmp_path: Path) -> None:
+def test_the_network_loads_without_the_model(model: Model, tmp_path: Path) -> None:
     model.network.save_pretrained(tmp_path)
     loaded = PointerGeneratorMarian.from_pretrained(tmp_path).state_dict()
     for name, tensor in model.network.state_dict().items():
         assert torch.equal(tensor, loaded[name]), name
 
 
-def test_a_draft_holds_nothing_that_only_its_own_group_says() -> None:
+def test_a_draft_uses_no_phrase_that_only_its_own_group_has() -> None:
     table = PhraseTable.learn([(text, target, group) for group, text, target in TEXTS])
     assert table.draft("Setpoint temperature") == "Soll-Temperatur"
     assert table.draft("Setpoint temperature", "iron_os") == "Setpoint Temperatur"
@@ -226,13 +226,13 @@ def test_a_draft_holds_nothing_that_only_its_own_group_says() -> None:
     assert table.draft("") == ""
 
 
-def test_masking_numbers_placeholders_by_first_use() -> None:
+def test_placeholders_are_numbered_by_first_use() -> None:
     text = "{b} and {a}, {b}: { not } {}"
-    known = names(text)
-    assert known == ["{b}", "{a}", "{}"]
-    assert number_placeholders(text, known) == "{0} and {1}, {0}: { not } {2}"
-    assert restore_placeholders(number_placeholders(text, known), known) == text
-    assert number_placeholders("{b} {new}", known) == "{0} {new}"
+    placeholders = names(text)
+    assert placeholders == ["{b}", "{a}", "{}"]
+    assert number_placeholders(text, placeholders) == "{0} and {1}, {0}: { not } {2}"
+    assert restore_placeholders(number_placeholders(text, placeholders), placeholders) == text
+    assert number_placeholders("{b} {new}", placeholders) == "{0} {new}"
     swapped = ["{1}", "{0}"]
     assert restore_placeholders(number_placeholders("{1} {0}", swapped), swapped) == "{1} {0}"
     assert restore_placeholders("a {7} b", ["{x}"]) == "a  b"
@@ -241,48 +241,50 @@ def test_masking_numbers_placeholders_by_first_use() -> None:
 
 
 @pytest.mark.parametrize("text", ["WebDAV-Server {0}. {1}-ab-{2} - x-", "☃ à 日本", "-", ""])
-def test_tokens_say_what_the_text_says(model: Model, text: str) -> None:
-    ids = model.tokenizer(spaced(text))["input_ids"]
-    assert unspaced(model.tokenizer.decode(ids)) == text
+def test_tokens_decode_to_the_text(model: Model, text: str) -> None:
+    ids = model.tokenizer(split_hyphens(text))["input_ids"]
+    assert join_hyphens(model.tokenizer.decode(ids)) == text
 
 
-def test_a_word_is_the_same_tokens_after_a_hyphen(model: Model) -> None:
-    alone, joined = (model.tokenizer(spaced(t))["input_ids"] for t in ("Server", "API-Server"))
+def test_a_word_has_the_same_tokens_after_a_hyphen(model: Model) -> None:
+    alone, joined = (
+        model.tokenizer(split_hyphens(t))["input_ids"] for t in ("Server", "API-Server")
+    )
     assert joined[-len(alone) :] == alone
 
 
-def test_an_ending_is_moved_to_the_placeholders_that_are_missing() -> None:
-    marks, wanted = torch.tensor([5, 6, 7]), torch.tensor([[1, 1, 0], [1, 0, 0]])
+def test_the_end_tokens_score_goes_to_missing_placeholders() -> None:
+    marks, expected = torch.tensor([5, 6, 7]), torch.tensor([[1, 1, 0], [1, 0, 0]])
     scores = torch.tensor([[0.0, -1.0, 0.0, 0.0, 0.0, -3.0, -3.0, 2.0]]).repeat(2, 1)
-    so_far = torch.tensor([[2, 5], [2, 5]])
+    prefix = torch.tensor([[2, 5], [2, 5]])
     no = -torch.inf
-    free, ended = PlaceholderConstraint(marks, wanted, torch.tensor([9, 9]), 1)(so_far, scores)
+    free, ended = PlaceholderConstraint(marks, expected, torch.tensor([9, 9]), 1)(prefix, scores)
     assert free.tolist() == [0, no, 0, 0, 0, -3, -1, no]
     assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
-    late, last = PlaceholderConstraint(marks, wanted, torch.tensor([4, 3]), 1)(so_far, scores)
+    late, last = PlaceholderConstraint(marks, expected, torch.tensor([4, 3]), 1)(prefix, scores)
     assert late.tolist() == [no, no, no, no, no, no, -1, no]
     assert last.tolist() == [no, 0, no, no, no, no, no, no]
     twice = torch.tensor([[2, 0, 0], [1, 0, 0]])
-    again, ended = PlaceholderConstraint(marks, twice, torch.tensor([9, 9]), 1)(so_far, scores)
+    again, ended = PlaceholderConstraint(marks, twice, torch.tensor([9, 9]), 1)(prefix, scores)
     assert again.tolist() == [0, no, 0, 0, 0, -1, no, no]
     assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
 
 
-def test_the_loss_judges_the_logits(scratch: Path) -> None:
-    model = start(scratch)
+def test_the_loss_equals_that_of_the_logits(scratch: Path) -> None:
+    model = initialize_model(scratch)
     model.network.eval()
     batch = model.collate()(model.encode(ROWS[:5]))
     with torch.no_grad():
         (logs,) = model.logits_of(model.network, batch)
         loss = model.loss(model.network, batch, 0.0)
-    wanted = batch["labels"][batch["labels"] != -100]
-    assert len(logs) == len(wanted)
-    assert torch.allclose(-logs.gather(1, wanted[:, None]).mean(), loss, atol=1e-4)
+    expected = batch["labels"][batch["labels"] != -100]
+    assert len(logs) == len(expected)
+    assert torch.allclose(-logs.gather(1, expected[:, None]).mean(), loss, atol=1e-4)
 
 
 METHODS: dict[str, dict[str, Any]] = {
     "int8": {"per_token": False, "num_beams": 1},
-    "weights": {"bits": 4, "group_size": 16},
+    "grouped": {"bits": 4, "group_size": 16},
     "magnitude": {"keep_weights": 0.5, "scope": "network", "recovery": TRAINING},
     "pruned": {
         "keep_ffn": 0.5,
@@ -291,7 +293,7 @@ METHODS: dict[str, dict[str, Any]] = {
         "rows": 8,
         "recovery": TRAINING,
     },
-    "student": {
+    "distilled": {
         "keep_layers": 0.5,
         "temperature": 2.0,
         "distillation_weight": 0.5,
@@ -303,10 +305,12 @@ METHODS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("method", METHODS)
 def test_a_compressed_translator_translates(scratch: Path, tmp_path: Path, method: str) -> None:
     module = registry.load("compression", method)
-    settings = module.Params(**METHODS[method])
-    module.compress(CompressionContext(start(scratch), ROWS, ROWS, RUNTIME, tmp_path), settings)
+    params = module.Params(**METHODS[method])
+    module.compress(
+        CompressionContext(initialize_model(scratch), ROWS, ROWS, RUNTIME, tmp_path), params
+    )
     model = modeling.load(tmp_path, TASK)
-    answers = model.predict([row(text) for text in NEW], 2)
-    for text, answer in zip(NEW, answers, strict=True):
-        assert set(names(text)) <= set(names(answer["target"]))
+    predictions = model.predict([row(text) for text in NEW], 2)
+    for text, prediction in zip(NEW, predictions, strict=True):
+        assert set(names(text)) <= set(names(prediction["target"]))
     assert model.network.generation_config.num_beams == (1 if method == "int8" else 2)

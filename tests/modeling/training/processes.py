@@ -1,4 +1,4 @@
-"""What the processes of test_distributed.py do; they import it by name."""
+"""Functions that the processes of test_distributed.py run; they import them by name."""
 
 import os
 import signal
@@ -22,15 +22,15 @@ from tandem.modeling.training.trainer import fit
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu", processes=2)
 
 
-def train(folder: Path, settings: dict[str, Any]) -> None:
-    """Fit the little network, and write its weights, its curve and the rows it saw."""
+def train(folder: Path, changes: dict[str, Any]) -> None:
+    """Fit a small network; write its weights, its history and the rows it was trained on."""
     torch.set_num_threads(1)
     seen: list[int] = []
     rows = [row | {"number": number} for number, row in enumerate(examples(96, 1))]
 
-    def numbered(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
-        found = collate(batch)
-        return found | {"number": torch.tensor([row.get("number", -1) for row in batch])}
+    def collate_numbered(batch: list[dict[str, Any]]) -> dict[str, Tensor]:
+        result = collate(batch)
+        return result | {"number": torch.tensor([row.get("number", -1) for row in batch])}
 
     def loss(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         if net.training:
@@ -38,21 +38,21 @@ def train(folder: Path, settings: dict[str, Any]) -> None:
         return cross_entropy(net, batch, smoothing)
 
     net = network()
-    training = TrainingParams(**(TRAINING | settings))
-    curve = fit(net, loss, rows, examples(32, 2), numbered, training, RUNTIME)
+    training = TrainingParams(**(TRAINING | changes))
+    history = fit(net, loss, rows, examples(32, 2), collate_numbered, training, RUNTIME)
     rank = torch_distributed.get_rank() if torch_distributed.is_initialized() else 0
     assert distributed.is_main_process() == (rank == 0)
     save_file(net.state_dict(), folder / f"{rank}.safetensors")
-    write_json(folder / f"{rank}.json", {"curve": curve, "seen": seen})
+    write_json(folder / f"{rank}.json", {"history": history, "seen": seen})
 
 
-def mistake() -> None:
-    raise DataError("row 7 is no row")
+def raise_error() -> None:
+    raise DataError("row 7 is invalid")
 
 
 def die() -> None:
-    """The second process is killed; the first waits for it."""
+    """Kill the second process; the first one waits for it."""
     if os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     torch_distributed.init_process_group("gloo")
-    sys.exit("nobody came")
+    sys.exit("no other process joined")

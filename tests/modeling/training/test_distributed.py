@@ -1,4 +1,4 @@
-"""Two processes train one model: each row once an epoch, the same weights, one line on a death."""
+"""Two processes train one model: each row once per epoch, equal weights, clear errors."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tandem.core.io import read_json
 from tandem.modeling.training import distributed
 
 
-def saved(folder: Path) -> list[dict[str, Any]]:
+def read_results(folder: Path) -> list[dict[str, Any]]:
     return [
         read_json(path) | {"weights": load_file(path.with_suffix(".safetensors"))}
         for path in sorted(folder.glob("*.json"))
@@ -23,32 +23,32 @@ def saved(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
     # 96 rows in batches of 8: an epoch is 12 batches, 6 steps of two processes
-    settings = {"max_steps": 12, "eval_steps": 6, "learning_rate": 3e-3, "dropout": 0.1}
-    distributed.launch(processes.train, 2, tmp_path, settings)
-    first, second = saved(tmp_path)
+    changes = {"max_steps": 12, "eval_steps": 6, "learning_rate": 3e-3, "dropout": 0.1}
+    distributed.launch(processes.train, 2, tmp_path, changes)
+    first, second = read_results(tmp_path)
     assert all(torch.equal(first["weights"][n], second["weights"][n]) for n in first["weights"])
-    assert first["curve"] == second["curve"]
-    assert first["curve"][-1]["train_loss"] < first["curve"][0]["train_loss"]
+    assert first["history"] == second["history"]
+    assert first["history"][-1]["train_loss"] < first["history"][0]["train_loss"]
     for epoch in (slice(0, 48), slice(48, 96)):
         assert sorted(first["seen"][epoch] + second["seen"][epoch]) == list(range(96))
     assert first["seen"][:48] != first["seen"][48:]
 
 
-def test_one_process_is_this_one(tmp_path: Path) -> None:
+def test_one_process_runs_in_this_one(tmp_path: Path) -> None:
     distributed.launch(processes.train, 1, tmp_path, {"max_steps": 1})
     assert [path.name for path in tmp_path.glob("*.json")] == ["0.json"]
     with pytest.raises(DataError, match="row 7"):
-        distributed.launch(processes.mistake, 1)
+        distributed.launch(processes.raise_error, 1)
 
 
 @pytest.mark.slow
-def test_a_mistake_is_told_as_by_one_process() -> None:
-    with pytest.raises(TandemError, match=r"^row 7 is no row$"):
-        distributed.launch(processes.mistake, 2)
+def test_an_error_is_reported_as_by_one_process() -> None:
+    with pytest.raises(TandemError, match=r"^row 7 is invalid$"):
+        distributed.launch(processes.raise_error, 2)
 
 
 @pytest.mark.slow
-def test_a_death_ends_all_and_is_told_in_a_line() -> None:
-    with pytest.raises(StageError, match="of 2 died and the others were ended") as caught:
+def test_a_dead_process_stops_all_and_is_reported_in_one_line() -> None:
+    with pytest.raises(StageError, match="of 2 died, and the others were stopped") as caught:
         distributed.launch(processes.die, 2)
     assert "\n" not in str(caught.value)

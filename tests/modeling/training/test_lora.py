@@ -1,11 +1,11 @@
-"""Adapters: only they and the head are trained, the best are kept, and nothing of them is left."""
+"""Adapters: only they and the head are trained, the best are kept, and all are merged."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from modeling.training.test_trainer import TRAINING, Told, network, trained
+from modeling.training.test_trainer import TRAINING, GivenLosses, network, train_network
 from transformers import AutoModelForCausalLM, MarianConfig, MarianMTModel
 
 from tandem.core import task as tasks
@@ -25,17 +25,17 @@ LORA = {"r": 4, "alpha": 8.0}
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 
 
-def moved(net: Any) -> set[str]:
+def changed_parameters(net: Any) -> set[str]:
     before = dict(network().named_parameters())
     return {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
 
 
-def test_trains_blocks_through_low_ranks_and_the_head_in_full() -> None:
-    net, curve = trained(lora=LORA, steps=16, evaluate_every=8, learning_rate=1e-2)
-    assert curve[-1]["train_loss"] < 0.9 * curve[0]["train_loss"]
+def test_changes_of_blocks_have_low_rank_and_the_head_is_trained() -> None:
+    net, history = train_network(lora=LORA, max_steps=16, eval_steps=8, learning_rate=1e-2)
+    assert history[-1]["train_loss"] < 0.9 * history[0]["train_loss"]
     assert {type(m).__module__.split(".")[0] for m in net.modules()} <= {"torch", "transformers"}
     assert not hasattr(net, "peft_config")
-    names = moved(net)
+    names = changed_parameters(net)
     assert "classifier.weight" in names and not any("embeddings" in name for name in names)
     blocks = [name for name in names if "layer." in name]
     assert len(blocks) == 12 and all(name.endswith("weight") for name in blocks)
@@ -46,26 +46,26 @@ def test_trains_blocks_through_low_ranks_and_the_head_in_full() -> None:
 
 
 def test_targets_and_trainable_layers_choose_the_layers() -> None:
-    net, _ = trained(lora=LORA | {"target_modules": ["query", "value"]}, trainable_layers=1)
-    blocks = {name for name in moved(net) if "layer." in name}
-    at = "bert.encoder.layer.1.attention.self"
-    assert blocks == {f"{at}.query.weight", f"{at}.value.weight"}
+    net, _ = train_network(lora=LORA | {"target_modules": ["query", "value"]}, trainable_layers=1)
+    blocks = {name for name in changed_parameters(net) if "layer." in name}
+    attention = "bert.encoder.layer.1.attention.self"
+    assert blocks == {f"{attention}.query.weight", f"{attention}.value.weight"}
 
 
-def test_a_target_that_is_not_there_is_told() -> None:
+def test_an_unknown_target_module_is_reported() -> None:
     with pytest.raises(StageError, match="it has dense, key, query, value"):
-        trained(lora=LORA | {"target_modules": ["q_proj"]})
+        train_network(lora=LORA | {"target_modules": ["q_proj"]})
 
 
-def test_repeats_bit_by_bit() -> None:
-    one, two = (trained(lora=LORA | {"dropout": 0.2})[0].state_dict() for _ in range(2))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+def test_training_is_reproducible_bit_by_bit() -> None:
+    first, second = (train_network(lora=LORA | {"dropout": 0.2})[0].state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_early_stopping_keeps_the_best_adapters() -> None:
     seen: list[torch.Tensor] = []
 
-    class Watching(Told):
+    class WatchedLosses(GivenLosses):
         def __call__(self, net: Any, *rest: Any) -> torch.Tensor:
             if not net.training:
                 layer = net.bert.encoder.layer[1].output.dense
@@ -73,14 +73,14 @@ def test_early_stopping_keeps_the_best_adapters() -> None:
                 seen.append(weight.detach().clone())
             return super().__call__(net, *rest)
 
-    told = Watching(3.0, 1.0, 2.0, 2.0)
-    net, _ = trained(told, steps=20, patience=2, lora=LORA)
+    loss = WatchedLosses(3.0, 1.0, 2.0, 2.0)
+    net, _ = train_network(loss, max_steps=20, early_stopping_patience=2, lora=LORA)
     assert torch.allclose(net.bert.encoder.layer[1].output.dense.weight, seen[2], atol=1e-7)
     assert not torch.allclose(net.bert.encoder.layer[1].output.dense.weight, seen[-1], atol=1e-7)
-    assert torch.equal(net.classifier.weight, told.heads[2])
+    assert torch.equal(net.classifier.weight, loss.heads[2])
 
 
-def test_a_decoder_is_trained_and_aligned_and_saved_as_it_was(
+def test_a_trained_and_aligned_decoder_is_saved_as_a_plain_model(
     tiny: Path, splits: dict[str, list[GenerationRow]], tmp_path: Path
 ) -> None:
     model = Model.load(tiny / "generator", tasks.load("generation"))

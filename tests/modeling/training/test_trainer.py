@@ -1,4 +1,4 @@
-"""Each regulariser and each habit of `fit`, shown on a random network of two small blocks."""
+"""Each option of `fit`, tested with a random network of two small blocks."""
 
 import csv
 import gc
@@ -23,7 +23,7 @@ from transformers import (
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
 from tandem.core.training_params import TrainingParams
-from tandem.modeling.training.artifacts import write_curve
+from tandem.modeling.training.artifacts import write_history
 from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.trainer import fit
@@ -79,65 +79,69 @@ def cross_entropy(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tenso
     return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
-def trained(
-    loss: Callable[..., Tensor] = cross_entropy, runtime: Runtime = RUNTIME, **settings: Any
+def train_network(
+    loss: Callable[..., Tensor] = cross_entropy, runtime: Runtime = RUNTIME, **changes: Any
 ) -> tuple[Any, list[dict[str, float]]]:
     net = network()
-    training = TrainingParams(**(TRAINING | settings))
-    curve = fit(net, loss, examples(96, 1), examples(32, 2), collate, training, runtime)
-    return net, curve
+    training = TrainingParams(**(TRAINING | changes))
+    history = fit(net, loss, examples(96, 1), examples(32, 2), collate, training, runtime)
+    return net, history
 
 
 def weights(net: Any) -> dict[str, Tensor]:
     return {name: p.detach() for name, p in net.named_parameters() if p.ndim > 1}
 
 
-def total(net: Any) -> float:
+def sum_of_weights(net: Any) -> float:
     return sum(float(w.abs().sum()) for w in weights(net).values())
 
 
 @pytest.fixture(scope="module")
 def plain() -> tuple[Any, list[dict[str, float]]]:
-    return trained()
+    return train_network()
 
 
-def test_learns_and_looks_on_the_beat(plain: tuple[Any, list[dict[str, float]]]) -> None:
-    _, curve = trained(steps=60, evaluate_every=25, learning_rate=3e-3)
-    assert [look["step"] for look in curve] == [25, 50, 60]
-    assert curve[-1]["train_loss"] < 0.1 < 0.4 < curve[0]["train_loss"]
-    assert curve[-1]["validation_loss"] < 0.4
-    assert [look["step"] for look in plain[1]] == [4, 8, 12]
+def test_learns_and_evaluates_at_each_multiple_of_eval_steps(
+    plain: tuple[Any, list[dict[str, float]]],
+) -> None:
+    _, history = train_network(max_steps=60, eval_steps=25, learning_rate=3e-3)
+    assert [entry["step"] for entry in history] == [25, 50, 60]
+    assert history[-1]["train_loss"] < 0.1 < 0.4 < history[0]["train_loss"]
+    assert history[-1]["validation_loss"] < 0.4
+    assert [entry["step"] for entry in plain[1]] == [4, 8, 12]
 
 
-def test_repeats_bit_by_bit(plain: tuple[Any, list[dict[str, float]]]) -> None:
-    torch.rand(5)  # what was drawn before must not matter
-    again, curve = trained()
-    assert curve == plain[1]
+def test_training_is_reproducible_bit_by_bit(plain: tuple[Any, list[dict[str, float]]]) -> None:
+    torch.rand(5)  # earlier random numbers must not matter
+    again, history = train_network()
+    assert history == plain[1]
     assert all(
         torch.equal(a, b) for a, b in zip(again.parameters(), plain[0].parameters(), strict=True)
     )
 
 
 def test_l1_shrinks_the_weights(plain: tuple[Any, list[dict[str, float]]]) -> None:
-    assert total(trained(l1=0.01)[0]) < 0.99 * total(plain[0])
+    assert sum_of_weights(train_network(l1=0.01)[0]) < 0.99 * sum_of_weights(plain[0])
 
 
-def test_l2_shrinks_the_weights(plain: tuple[Any, list[dict[str, float]]]) -> None:
-    assert total(trained(l2=5.0)[0]) < 0.99 * total(plain[0])
+def test_weight_decay_shrinks_the_weights(plain: tuple[Any, list[dict[str, float]]]) -> None:
+    assert sum_of_weights(train_network(weight_decay=5.0)[0]) < 0.99 * sum_of_weights(plain[0])
 
 
-def test_l1_is_no_part_of_the_validation_loss() -> None:
-    _, curve = trained(l1=1.0, steps=1, evaluate_every=1)
-    assert curve[0]["validation_loss"] < 1 < curve[0]["train_loss"]
+def test_l1_is_not_part_of_the_validation_loss() -> None:
+    _, history = train_network(l1=1.0, max_steps=1, eval_steps=1)
+    assert history[0]["validation_loss"] < 1 < history[0]["train_loss"]
 
 
 @pytest.mark.parametrize("optimizer", ["adafactor", "sgd"])
 def test_another_optimizer_gives_other_weights_and_learns(
     optimizer: str, plain: tuple[Any, list[dict[str, float]]]
 ) -> None:
-    net, curve = trained(optimizer=optimizer, learning_rate=3e-3 if optimizer != "sgd" else 0.5)
+    net, history = train_network(
+        optimizer=optimizer, learning_rate=3e-3 if optimizer != "sgd" else 0.5
+    )
     assert not torch.equal(net.classifier.weight, plain[0].classifier.weight)
-    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+    assert history[-1]["validation_loss"] < history[0]["validation_loss"]
 
 
 def test_bf16_gives_other_bits_and_weights_in_fp32(
@@ -150,29 +154,31 @@ def test_bf16_gives_other_bits_and_weights_in_fp32(
         seen.add(inner.dtype)
         return cross_entropy(net, batch, smoothing)
 
-    net, curve = trained(watched, runtime=RUNTIME.model_copy(update={"precision": "bf16"}))
+    net, history = train_network(watched, runtime=RUNTIME.model_copy(update={"precision": "bf16"}))
     assert seen == {torch.bfloat16}
     assert {p.dtype for p in net.parameters()} == {torch.float32}
     assert not torch.equal(net.classifier.weight, plain[0].classifier.weight)
-    assert curve[-1]["validation_loss"] == pytest.approx(plain[1][-1]["validation_loss"], abs=0.02)
+    assert history[-1]["validation_loss"] == pytest.approx(
+        plain[1][-1]["validation_loss"], abs=0.02
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_fp16_without_a_gpu_is_told() -> None:
+def test_fp16_without_a_gpu_is_reported() -> None:
     with pytest.raises(ParamsError, match="fp16 needs a GPU"):
-        trained(runtime=RUNTIME.model_copy(update={"device": "auto", "precision": "fp16"}))
+        train_network(runtime=RUNTIME.model_copy(update={"device": "auto", "precision": "fp16"}))
 
 
 @pytest.fixture
 def gradients(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, Tensor]]:
-    """What the optimiser was given at each step: gradients by the size of their parameter."""
+    """The optimizer's gradients at each step, by the size of their parameter."""
     seen: list[dict[int, Tensor]] = []
     original = torch.optim.AdamW.step
 
     def step(self: Any, *args: Any, **kwargs: Any) -> Any:
         parameters = [p for group in self.param_groups for p in group["params"]]
-        given = [p for p in parameters if p.grad is not None]
-        seen.append({p.numel(): p.grad.clone() for p in given})
+        gradients_by_size = [p for p in parameters if p.grad is not None]
+        seen.append({p.numel(): p.grad.clone() for p in gradients_by_size})
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
@@ -180,45 +186,49 @@ def gradients(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, Tensor]]:
 
 
 def on_bias(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-    """A loss whose gradient is 3 in both of the head's biases, whatever the batch."""
-    found: Tensor = net.classifier.bias.sum() * 3
-    return found
+    """A loss whose gradient is 3 in both biases of the head, for any batch."""
+    result: Tensor = net.classifier.bias.sum() * 3
+    return result
 
 
-def test_clip_bounds_the_gradient(gradients: list[dict[int, Tensor]]) -> None:
-    trained(on_bias, clip=0.5, steps=2)
-    assert [float(given[2].norm()) for given in gradients] == pytest.approx([0.5, 0.5], rel=1e-4)
+def test_max_grad_norm_bounds_the_gradient(gradients: list[dict[int, Tensor]]) -> None:
+    train_network(on_bias, max_grad_norm=0.5, max_steps=2)
+    assert [float(gradients_by_size[2].norm()) for gradients_by_size in gradients] == pytest.approx(
+        [0.5, 0.5], rel=1e-4
+    )
 
 
 def test_accumulated_gradients_are_averaged(gradients: list[dict[int, Tensor]]) -> None:
-    trained(on_bias, accumulation=4, steps=2, clip=100.0)
-    assert [given[2].tolist() for given in gradients] == [pytest.approx([3.0, 3.0])] * 2
+    train_network(on_bias, gradient_accumulation_steps=4, max_steps=2, max_grad_norm=100.0)
+    assert [gradients_by_size[2].tolist() for gradients_by_size in gradients] == [
+        pytest.approx([3.0, 3.0])
+    ] * 2
 
 
-def test_accumulation_takes_more_rows_a_step() -> None:
+def test_accumulation_uses_more_rows_per_step() -> None:
     seen: list[int] = []
 
     def counted(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         seen.extend([len(batch["labels"])] * net.training)
         return cross_entropy(net, batch, smoothing)
 
-    trained(counted, accumulation=3, steps=2)
+    train_network(counted, gradient_accumulation_steps=3, max_steps=2)
     assert seen == [8] * 6
 
 
-def test_smoothing_reaches_the_loss_in_training_only() -> None:
+def test_smoothing_applies_in_training_only() -> None:
     seen: set[tuple[bool, float]] = set()
 
     def watched(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         seen.add((net.training, smoothing))
         return cross_entropy(net, batch, smoothing)
 
-    trained(watched, label_smoothing=0.2)
+    train_network(watched, label_smoothing=0.2)
     assert seen == {(True, 0.2), (False, 0.0)}
 
 
 def test_dropout_is_set_everywhere() -> None:
-    net, _ = trained(dropout=0.3)
+    net, _ = train_network(dropout=0.3)
     assert {m.p for m in net.modules() if isinstance(m, torch.nn.Dropout)} == {0.3}
     assert net.config.hidden_dropout_prob == net.config.attention_probs_dropout_prob == 0.3
 
@@ -238,14 +248,14 @@ def test_dropout_as_plain_numbers_too() -> None:
 
 
 @pytest.mark.parametrize("last", [1, 2, 3])
-def test_frozen_layers_stay(last: int) -> None:
-    net, _ = trained(trainable_layers=last)
+def test_frozen_layers_do_not_change(last: int) -> None:
+    net, _ = train_network(trainable_layers=last)
     before = dict(network().named_parameters())
-    moved = {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
-    assert not any("embeddings" in name for name in moved)
-    assert any("layer.0" in name for name in moved) == (last >= 2)
-    assert any("layer.1" in name for name in moved)
-    assert any(name.startswith("classifier") for name in moved)
+    changed = {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
+    assert not any("embeddings" in name for name in changed)
+    assert any("layer.0" in name for name in changed) == (last >= 2)
+    assert any("layer.1" in name for name in changed)
+    assert any(name.startswith("classifier") for name in changed)
 
 
 def test_freezing_a_tied_decoder_keeps_its_embeddings() -> None:
@@ -267,8 +277,8 @@ def test_freezing_a_tied_decoder_keeps_its_embeddings() -> None:
     )
 
 
-class Told:
-    """A loss that says on validation rows what it is told, and keeps the head it then saw."""
+class GivenLosses:
+    """A loss with given values on validation rows; it keeps the head of each evaluation."""
 
     def __init__(self, *losses: float) -> None:
         # 32 validation rows are two batches of 16
@@ -283,19 +293,19 @@ class Told:
 
 
 def test_stops_early_with_the_best_weights() -> None:
-    told = Told(3.0, 1.0, 2.0, 2.0, 0.0)
-    net, curve = trained(told, steps=20, patience=2)
-    assert [look["step"] for look in curve] == [4, 8, 12, 16]
-    assert torch.equal(net.classifier.weight, told.heads[2])
-    assert not torch.equal(net.classifier.weight, told.heads[-1])
+    loss = GivenLosses(3.0, 1.0, 2.0, 2.0, 0.0)
+    net, history = train_network(loss, max_steps=20, early_stopping_patience=2)
+    assert [entry["step"] for entry in history] == [4, 8, 12, 16]
+    assert torch.equal(net.classifier.weight, loss.heads[2])
+    assert not torch.equal(net.classifier.weight, loss.heads[-1])
 
 
-def test_a_loss_that_is_no_number_is_told() -> None:
+def test_a_loss_that_is_not_a_number_is_reported() -> None:
     with pytest.raises(StageError, match="not a number"):
-        trained(Told(*[math.nan] * 3))
+        train_network(GivenLosses(*[math.nan] * 3))
 
 
-def test_nothing_to_train_on_is_told() -> None:
+def test_no_training_rows_is_reported() -> None:
     with pytest.raises(StageError, match="no training rows"):
         fit(
             network(),
@@ -308,7 +318,7 @@ def test_nothing_to_train_on_is_told() -> None:
         )
 
 
-def test_batches_have_like_lengths_in_mixed_order() -> None:
+def test_batches_have_similar_lengths_in_random_order() -> None:
     lengths = [random.Random(n).randrange(1, 100) for n in range(403)]
     torch.manual_seed(0)
     sampler = LengthGroupedSampler(lengths, 8)
@@ -321,12 +331,12 @@ def test_batches_have_like_lengths_in_mixed_order() -> None:
     assert list(sampler) != order
 
 
-def test_curve_is_a_table(tmp_path: Path) -> None:
-    _, curve = trained()
-    write_curve(tmp_path / "curve.csv", curve)
+def test_history_is_written_as_a_table(tmp_path: Path) -> None:
+    _, history = train_network()
+    write_history(tmp_path / "curve.csv", history)
     with (tmp_path / "curve.csv").open() as file:
         table = list(csv.DictReader(file))
     assert [int(row["step"]) for row in table] == [4, 8, 12]
     assert float(table[0]["validation_loss"]) == pytest.approx(
-        curve[0]["validation_loss"], rel=1e-5
+        history[0]["validation_loss"], rel=1e-5
     )

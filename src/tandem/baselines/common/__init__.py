@@ -1,1 +1,1 @@
-"""What several baselines share."""
+"""Code that several baselines or stages share."""

@@ -1,7 +1,7 @@
-"""Human: each rater against the mean of the others, the ceiling of what ratings can tell.
+"""Human: each rater against the mean of the others, an upper limit for models of ratings.
 
-Not a baseline that predicts, hence the underscore: it has its own reference, so that no rater is
-compared with a mean that holds his own rating.
+This is not a baseline that predicts: each rating has a reference of its own, the mean of the other
+ratings, so that no rater is compared with a mean that contains their own rating.
 """
 
 import dataclasses
@@ -12,28 +12,29 @@ from tandem.core.task import BaseTask
 
 
 def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """One row a rating, labelled by the mean of the row's others, and the rater's own label.
+    """One row per rating, labeled by the mean of the row's other ratings; the raters' own labels.
 
-    Both empty if the rows have no ratings or the task's labels are not three: below, about and
-    above zero. Where a label ends is taken from the rows: the least mean that is not neutral.
+    Both are empty if the rows have no ratings or the task's labels are not three: below, about and
+    above zero. The limit between them is taken from the rows: the smallest mean that is not
+    neutral.
     """
     rated = [row for row in rows if len(getattr(row, "ratings", ())) > 1]
     if not rated or len(task.labels) != 3:
         return [], []
     below, about, above = task.labels
-    ends = [abs(_mean(row.ratings)) for row in rated if row.label != about]
-    border = min(ends, default=1.0)
+    limits = [abs(_mean(row.ratings)) for row in rated if row.label != about]
+    limit = min(limits, default=1.0)
 
     def label(mean: float) -> str:
-        return above if mean >= border else below if mean <= -border else about
+        return above if mean >= limit else below if mean <= -limit else about
 
-    truths, answers = [], []
+    references, predictions = [], []
     for row in rated:
-        for at, rating in enumerate(row.ratings):
-            others = row.ratings[:at] + row.ratings[at + 1 :]
-            truths.append(dataclasses.replace(row, label=label(_mean(others))))
-            answers.append({"label": label(rating)})
-    return truths, answers
+        for index, rating in enumerate(row.ratings):
+            others = row.ratings[:index] + row.ratings[index + 1 :]
+            references.append(dataclasses.replace(row, label=label(_mean(others))))
+            predictions.append({"label": label(rating)})
+    return references, predictions
 
 
 def _mean(ratings: Sequence[int]) -> float:

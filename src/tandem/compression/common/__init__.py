@@ -1,1 +1,1 @@
-"""What several compression methods share."""
+"""Code that several compression methods share."""

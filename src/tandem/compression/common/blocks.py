@@ -1,7 +1,7 @@
-"""Where a network keeps its blocks, and in them its feed-forward layers and attentions.
+"""Find and shrink the blocks, feed-forward layers and attentions of a network.
 
-Architectures name these apart; what is known of a name is here alone. Linear layers, blocks and
-configs are made smaller here too; which part goes is for a method to say.
+Architectures give these different names, which only this module knows. A method chooses which
+parts are removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,32 +11,32 @@ from torch import Tensor, nn
 
 # A block's feed-forward layer: the linear layers into its units, and the one out of them.
 SHAPES = (
-    (("intermediate.dense",), "output.dense"),  # BERT and its kin
-    (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # Llama and its kin
+    (("intermediate.dense",), "output.dense"),  # BERT and similar
+    (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # Llama and similar
     (("fc1",), "fc2"),  # Marian, BART
 )
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
 # A block's attentions: the module, its queries, keys and values, and the linear layer out.
 ATTENTIONS = (
-    ("attention.self", ("query", "key", "value"), "attention.output.dense"),  # BERT and its kin
-    ("self_attn", PROJECTIONS, "self_attn.o_proj"),  # Llama and its kin
+    ("attention.self", ("query", "key", "value"), "attention.output.dense"),  # BERT and similar
+    ("self_attn", PROJECTIONS, "self_attn.o_proj"),  # Llama and similar
     ("self_attn", PROJECTIONS, "self_attn.out_proj"),  # Marian, BART
     ("encoder_attn", PROJECTIONS, "encoder_attn.out_proj"),
 )
 
 
 class FeedForward(NamedTuple):
-    """The linear layers (units, width) into a block's units, and the one (width, units) out."""
+    """The linear layers into a block's units, (units, width), and out of them, (width, units)."""
 
     into: list[nn.Linear]
     out: nn.Linear
 
 
 class Attention(NamedTuple):
-    """The linear layers of an attention, and the numbers that one head has.
+    """The linear layers of an attention, and the width of a head.
 
-    Where several heads of queries share a head of keys and values (grouped-query attention,
-    Ainslie et al. 2023), they are one group, which stays or goes as a whole.
+    Several heads of queries that share a head of keys and values (grouped-query attention, Ainslie
+    et al. 2023) form a group, which is kept or removed as a whole.
     """
 
     query: nn.Linear
@@ -57,48 +57,48 @@ class Attention(NamedTuple):
 
 
 def feed_forward(block: nn.Module) -> FeedForward | None:
-    """The feed-forward layer of `block`, if it has one of a known shape."""
+    """The feed-forward layer of `block`, or None if its architecture is not supported."""
     modules = dict(block.named_modules())
     for into, out in SHAPES:
-        found: list[Any] = [modules.get(name) for name in (*into, out)]
-        if all(isinstance(module, nn.Linear) for module in found):
-            return FeedForward(found[:-1], found[-1])
+        linears: list[Any] = [modules.get(name) for name in (*into, out)]
+        if all(isinstance(linear, nn.Linear) for linear in linears):
+            return FeedForward(linears[:-1], linears[-1])
     return None
 
 
 def attentions(block: nn.Module) -> Iterator[Attention]:
-    """The attentions of `block` of a known shape: over itself, and, in a decoder, the encoder."""
+    """The supported attentions of `block`: self-attention, and cross-attention in a decoder."""
     modules = dict(block.named_modules())
-    for whole, parts, out in ATTENTIONS:
-        names = (*(f"{whole}.{part}" for part in parts), out)
-        found: list[Any] = [modules.get(name) for name in names]
-        if all(isinstance(module, nn.Linear) for module in found):
-            module: Any = modules[whole]
-            width = getattr(module, "head_dim", None) or module.attention_head_size
-            query, key, value, last = found
+    for attention_name, projections, out in ATTENTIONS:
+        names = (*(f"{attention_name}.{projection}" for projection in projections), out)
+        linears: list[Any] = [modules.get(name) for name in names]
+        if all(isinstance(linear, nn.Linear) for linear in linears):
+            attention: Any = modules[attention_name]
+            width = getattr(attention, "head_dim", None) or attention.attention_head_size
+            query, key, value, last = linears
             yield Attention(query, key, value, last, width)
 
 
 def stacks(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    """The lists of blocks with a feed-forward layer each: their names and themselves."""
+    """The names and lists of blocks that all have a supported feed-forward layer."""
     for name, module in network.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) and all(map(feed_forward, module)):
             yield name, module
 
 
 def keep_blocks(network: Any, name: str, chosen: Sequence[int]) -> None:
-    """Leave of the stack `name` only the blocks whose numbers are `chosen`."""
+    """Keep only the blocks of the stack `name` whose indices are `chosen`."""
     stack = network.get_submodule(name)
-    network.set_submodule(name, nn.ModuleList(stack[number] for number in chosen))
-    for number, block in enumerate(network.get_submodule(name)):
+    network.set_submodule(name, nn.ModuleList(stack[index] for index in chosen))
+    for index, block in enumerate(network.get_submodule(name)):
         for module in block.modules():
-            if hasattr(module, "layer_idx"):  # where a key–value cache keeps its states
-                module.layer_idx = number
+            if hasattr(module, "layer_idx"):  # the index of the block in a key–value cache
+                module.layer_idx = index
     set_config_size(network.config, name, "layers", "num_hidden_layers", len(chosen))
 
 
 def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
-    """Leave of `linear` only the outputs, or else inputs, whose numbers are `kept`."""
+    """Keep only the outputs of `linear` whose indices are `kept`, or its inputs if not `out`."""
     weight = linear.weight.detach()
     linear.weight = nn.Parameter((weight[kept] if out else weight[:, kept]).clone())
     if out and linear.bias is not None:
@@ -107,6 +107,10 @@ def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
 
 
 def set_config_size(config: Any, stack: str, ending: str, single: str, value: int) -> None:
-    """Write a stack's new number into `config`, which names it by the half where there are two."""
+    """Write a size of `stack` into `config`.
+
+    Encoder–decoders have a key for each half, which ends with `ending`; others have the key
+    `single`.
+    """
     half = f"{'decoder' if 'decoder' in stack.split('.') else 'encoder'}_{ending}"
     setattr(config, half if hasattr(config, half) else single, value)

@@ -1,4 +1,4 @@
-"""Layers whose weights are 8- or 4-bit integers in groups that share a scale."""
+"""Layers with 8- or 4-bit integer weights, in groups that share a scale."""
 
 import torch
 from torch import Tensor, nn
@@ -6,31 +6,31 @@ from torch.nn import functional
 
 
 def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
-    """A matrix (rows, columns) as int8 of its shape, and fp16 scales (rows, groups)."""
+    """Quantize a matrix (rows, columns) to int8 of its shape and fp16 scales (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape
     grouped = functional.pad(weight, (0, -columns % group_size)).view(rows, -1, group_size)
     scale = (grouped.abs().amax(dim=2) / largest).half()
     scale = scale.where(scale > 0, torch.ones_like(scale))
-    # against the scale as it is stored; its own rounding may lead out of the range
+    # divide by the scale as stored; because it is rounded, the result may leave the range
     integers = (grouped / scale.float()[:, :, None]).round().clamp(-largest, largest)
     return integers.view(rows, -1)[:, :columns].to(torch.int8), scale
 
 
 def pack(integers: Tensor) -> Tensor:
-    """Rows of -8…7, (rows, columns), as uint8 (rows, ⌈columns / 2⌉): the first in the low bits."""
+    """Pack -8…7, (rows, columns), into uint8 (rows, ⌈columns / 2⌉), the first in the low bits."""
     shifted = functional.pad(integers, (0, integers.shape[1] % 2)).add(8).to(torch.uint8)
     return shifted[:, 0::2] | (shifted[:, 1::2] << 4)
 
 
 def unpack(packed: Tensor, columns: int) -> Tensor:
-    """What `pack` packed: uint8 (…, ⌈columns / 2⌉) to int8 (…, columns)."""
+    """The inverse of `pack`: uint8 (…, ⌈columns / 2⌉) to int8 (…, columns)."""
     pairs = torch.stack([packed & 15, packed >> 4], dim=-1)
     return pairs.flatten(-2)[..., :columns].to(torch.int8) - 8
 
 
 class Grouped(nn.Module):
-    """A matrix of integers, (rows, columns) or two to a byte, with scales (rows, groups)."""
+    """A matrix of integers, (rows, columns) or two per byte, with scales (rows, groups)."""
 
     integers: Tensor
     scale: Tensor
@@ -48,7 +48,7 @@ class Grouped(nn.Module):
         return self.rows(slice(None))
 
     def rows(self, rows: Tensor | slice) -> Tensor:
-        """The rows asked for as fp32, (…, columns)."""
+        """Some rows as fp32, (…, columns)."""
         integers = self.integers[rows]
         if self.bits == 4:
             integers = unpack(integers, self.columns)
@@ -57,7 +57,7 @@ class Grouped(nn.Module):
 
 
 class GroupedLinear(nn.Module):
-    """A linear layer whose weight (out, in) is made when it is used; fp32 bias (out,) or None."""
+    """A linear layer with a grouped weight (out, in) and an fp32 bias (out,) or None."""
 
     def __init__(self, weight: Grouped, bias: Tensor | None) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class GroupedLinear(nn.Module):
 
 
 class GroupedEmbedding(nn.Module):
-    """An embedding (tokens, width); only rows looked up are made."""
+    """An embedding with a grouped weight (tokens, width); only looked-up rows become fp32."""
 
     def __init__(self, weight: Grouped) -> None:
         super().__init__()

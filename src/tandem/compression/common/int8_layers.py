@@ -1,4 +1,4 @@
-"""Layers of 8-bit integers: how weights are rounded to them, and what computes with them."""
+"""Layers with 8-bit integer weights, and the quantization of weights."""
 
 import warnings
 
@@ -8,27 +8,27 @@ from torch import Tensor, nn
 from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
-LEAST = 1e-8  # a token of zeros stays one
+EPSILON = 1e-8  # smallest divisor of a token's values, which may all be zero
 
 
 def store(weight: Tensor) -> StoredTensors:
-    """What a weight (rows, columns) is in a file: its integers, flat, and fp16 scales."""
-    integers, scale = quantise(weight)
+    """The stored form of a weight (rows, columns): its integers, flat, and fp16 scales."""
+    integers, scale = quantize(weight)
     return {"": integers.flatten(), SCALE: scale.half()}
 
 
-def quantise(weight: Tensor, most: int = 127) -> tuple[Tensor, Tensor]:
-    """A matrix (rows, columns) as int8 of its shape and fp32 scales (rows,) that fit fp16.
+def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
+    """Quantize a matrix (rows, columns) to int8 of its shape and fp32 scales (rows,).
 
-    No integer is further from 0 than `most`.
+    The integers are in -limit…limit. The scales are exact in fp16.
     """
-    scale = (weight.abs().amax(dim=1) / most).half().float()
+    scale = (weight.abs().amax(dim=1) / limit).half().float()
     scale = scale.where(scale > 0, torch.ones_like(scale))
-    return (weight / scale[:, None]).round().clamp(-most, most).to(torch.int8), scale
+    return (weight / scale[:, None]).round().clamp(-limit, limit).to(torch.int8), scale
 
 
 class Int8Linear(nn.Module):
-    """A linear layer of integers: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
+    """A linear layer: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
 
     def __init__(
         self, weight: Tensor, scale: Tensor, bias: Tensor | None, per_token: bool = False
@@ -39,7 +39,7 @@ class Int8Linear(nn.Module):
         self.out_features, self.in_features = weight.shape
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
-            # the packing kernel takes no other tensor; issue 184982 of pytorch will replace it
+            # the packing kernel only accepts such a tensor; pytorch's issue 184982 will replace it
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", append=False)
             packable = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self.packed = torch.ops.quantized.linear_prepack(packable, None if per_token else bias)
@@ -48,17 +48,18 @@ class Int8Linear(nn.Module):
         """(…, in) to (…, out), both fp32."""
         if not self.per_token:
             return self._product(x)
-        largest = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True).clamp(min=LEAST)
-        found = self._product(x / largest).mul_(largest)  # fresh memory costs as much as the sum
-        return found if self.bias is None else found.add_(self.bias)
+        largest = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True).clamp(min=EPSILON)
+        # in place: allocating memory takes as long as the addition
+        product = self._product(x / largest).mul_(largest)
+        return product if self.bias is None else product.add_(self.bias)
 
     def _product(self, x: Tensor) -> Tensor:
-        found: Tensor = torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)
-        return found
+        product: Tensor = torch.ops.quantized.linear_dynamic(x, self.packed, reduce_range=True)
+        return product
 
 
 class Int8Embedding(nn.Module):
-    """An embedding of int8 rows (tokens, width) with a scale each; only rows looked up are fp32."""
+    """An embedding of int8 rows (tokens, width), each with a scale; looked-up rows become fp32."""
 
     weight: Tensor
     scale: Tensor

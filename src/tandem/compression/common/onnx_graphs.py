@@ -1,12 +1,13 @@
-"""A network as ONNX graphs whose matrices are 8-bit integers, and the network that they answer for.
+"""Write a network as ONNX graphs with 8-bit integer matrices, and load such graphs.
 
-torch traces a network to a graph of standard operators (ONNX, https://onnx.ai), in which linear
-layers stand as `DynamicQuantizeLinear` and `MatMulInteger`: the form that ONNX Runtime fuses.
-Activations have 8 bits, weights 7: their products do not overflow the 16-bit sums of CPUs without
-VNNI. Where an output layer is tied to the embedding, both graphs read one file of integers.
+torch traces a network to a graph of standard operators (ONNX, https://onnx.ai). Linear layers
+become `DynamicQuantizeLinear` and `MatMulInteger`, which ONNX Runtime fuses. Activations have 8
+bits and weights 7, so that the sums of their products do not overflow the 16-bit sums of CPUs
+without VNNI. If the output layer is tied to the embedding, both graphs read their integers from
+one file.
 
-The bytes written are the same each time: what exporters add about the machine, such as the paths
-of source files, is taken out.
+The files are the same, byte by byte, each time: what exporters add about the machine, such as paths
+of source files, is removed.
 """
 
 import contextlib
@@ -25,39 +26,50 @@ from torch.onnx import ops
 from transformers.modeling_outputs import ModelOutput
 
 from tandem.compression.common import stored_layers
-from tandem.compression.common.int8_layers import LEAST, Int8Embedding, quantise
+from tandem.compression.common.int8_layers import EPSILON, Int8Embedding, quantize
 from tandem.core import io
 from tandem.loading import pretrained
 
 BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
 OPSET = 20
 SHAPE = (2, 8)
-"""Texts and tokens of the batch that is traced; the graph takes any number of both."""
-MOST = 64
+"""Texts and tokens of the traced batch; the graph accepts any number of both."""
+MAX_WEIGHT = 64
 """The largest integer of a weight: 2 · 255 · 64 is less than 2¹⁵."""
 
 
-def write(network: Any, folder: Path, keep: Sequence[str], per_token: bool) -> int:
-    """Write `network` as graphs into `folder`, itself changed on the way; how many numbers it has.
+def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> int:
+    """Write `network` as graphs into `folder`; this changes `network`.
 
-    Linear layers and embeddings whose names end as one of `keep` stay fp32. With `per_token`, each
-    token's activations have a range of their own, else a batch has one.
+    Args:
+        network: the network.
+        folder: where the graphs are written.
+        skip: ends of the names of linear layers and embeddings that stay in fp32.
+        per_token: whether each token's activations have a separate range, or the batch has one.
+
+    Returns:
+        How many numbers the graphs contain.
     """
+    # Replace the layers by integer ones.
     head = network.get_output_embeddings() if network.can_generate() else None
     tied = head is not None and head.weight is network.get_input_embeddings().weight
-    layers: list[tuple[str, Any]] = list(stored_layers.layers(network, keep))
+    layers: list[tuple[str, Any]] = list(stored_layers.layers(network, skip))
     for name, layer in layers:
-        integers = quantise(layer.weight.detach(), MOST)
+        integers = quantize(layer.weight.detach(), MAX_WEIGHT)
         if isinstance(layer, nn.Linear):
             network.set_submodule(name, _Linear(*integers, layer.bias, per_token))
-        elif type(layer) is nn.Embedding:  # others, as of positions, are small
+        elif type(layer) is nn.Embedding:  # subclasses, such as of positions, are small
             network.set_submodule(name, Int8Embedding(*integers))
+
+    # Trace one graph of an encoder, or two of a decoder.
     ids = torch.ones(SHAPE, dtype=torch.int64)
     body = network if head is None else network.base_model
     graphs = {BODY: _trace(_First(body), (ids, torch.ones_like(ids)), len(SHAPE))}
     if head is not None:
         states = torch.zeros(SHAPE[0], network.config.hidden_size)
         graphs[HEAD] = _trace(_Head(network.get_output_embeddings()), (states,), 1)
+
+    # Write them, with a tied table in a file of its own.
     numbers: int = sum(
         math.prod(c.dims) for graph in graphs.values() for c in graph.graph.initializer
     )
@@ -71,13 +83,13 @@ def write(network: Any, folder: Path, keep: Sequence[str], per_token: bool) -> i
 
 
 def restore(folder: Path) -> Any:
-    """What answers as the network would whose graphs are in `folder`."""
+    """Load the graphs in `folder` as a network."""
     head = Graph(folder / HEAD) if (folder / HEAD).exists() else nn.Identity()
-    return Network(pretrained.config(folder), Graph(folder / BODY), head)
+    return GraphNetwork(pretrained.config(folder), Graph(folder / BODY), head)
 
 
 class Graph(nn.Module):
-    """A graph in ONNX Runtime, with the threads of torch."""
+    """A graph in ONNX Runtime, with as many threads as torch has."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime
@@ -92,14 +104,14 @@ class Graph(nn.Module):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The graph's inputs in its order, each int64 or fp32; its one output, fp32."""
+        """Run the graph on its inputs, int64 or fp32, in order; return its only output, fp32."""
         names = [entry.name for entry in self.session.get_inputs()]
-        given = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
-        return torch.from_numpy(self.session.run(None, given)[0])
+        arrays = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
+        return torch.from_numpy(self.session.run(None, arrays)[0])
 
 
-class Network(nn.Module):
-    """What the families ask of a network of transformers, answered by graphs."""
+class GraphNetwork(nn.Module):
+    """The part of the interface of a transformers network that families use, run by graphs."""
 
     device = torch.device("cpu")
 
@@ -110,27 +122,27 @@ class Network(nn.Module):
     def base_model(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any
     ) -> tuple[Tensor]:
-        """What the output layer takes, for token ids (batch, length)."""
+        """The input of the output layer, for token ids (batch, length)."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         return (self.body(input_ids, mask),)
 
     def get_output_embeddings(self) -> nn.Module:
-        """The output layer; of an encoder it has been applied already."""
+        """The output layer; for an encoder the identity, because its graph includes the layer."""
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
-        """An output with `logits`; single texts have one token type, so none is asked for."""
-        (found,) = self.base_model(input_ids, attention_mask)
-        answers = self.head(found.flatten(0, -2))
-        return ModelOutput(logits=answers.unflatten(0, found.shape[:-1]))
+        """An output with `logits`; token types are ignored, because single texts have only one."""
+        (states,) = self.base_model(input_ids, attention_mask)
+        logits = self.head(states.flatten(0, -2))
+        return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))
 
     def can_generate(self) -> bool:
-        """It answers for whole texts."""
+        """False: it processes whole texts."""
         return False
 
 
 class _Linear(nn.Module):
-    """A linear layer of integers: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
+    """A linear layer: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
 
     weight: Tensor
     scale: Tensor
@@ -143,13 +155,13 @@ class _Linear(nn.Module):
         self.per_token = per_token
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, in) to (…, out), both fp32; it can be traced, not run."""
+        """(…, in) to (…, out), both fp32; it can only be traced, not run."""
         if self.per_token:
-            largest = x.abs().amax(-1, keepdim=True).clamp(min=LEAST)
-            found = self._product(x / largest) * largest
+            largest = x.abs().amax(-1, keepdim=True).clamp(min=EPSILON)
+            product = self._product(x / largest) * largest
         else:
-            found = self._product(x)
-        return found if self.bias is None else found + self.bias
+            product = self._product(x)
+        return product if self.bias is None else product + self.bias
 
     def _product(self, x: Tensor) -> Tensor:
         integers, scale, zero = ops.symbolic_multi_out(
@@ -170,7 +182,7 @@ class _Linear(nn.Module):
 
 
 class _First(nn.Module):
-    """A network's first output, of ids and mask alone."""
+    """The first output of a network, with only ids and mask as inputs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -179,24 +191,27 @@ class _First(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         config = self.network.config
         caches = {"use_cache": False} if getattr(config, "use_cache", False) else {}
-        found: Tensor = self.network(input_ids, attention_mask=attention_mask, **caches)[0]
-        return found
+        output: Tensor = self.network(input_ids, attention_mask=attention_mask, **caches)[0]
+        return output
 
 
 class _Head(nn.Module):
-    """An output layer of states (tokens, width)."""
+    """The output layer, with states (tokens, width) as input."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
 
     def forward(self, states: Tensor) -> Tensor:
-        found: Tensor = self.head(states)
-        return found
+        logits: Tensor = self.head(states)
+        return logits
 
 
 def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onnx.ModelProto:
-    """The graph of `network`, at `inputs` whose first `any_size` axes may vary, bare of notes."""
+    """Trace `network` to a graph without metadata.
+
+    The first `any_size` axes of `inputs` may have any size in the graph.
+    """
     axes = dict.fromkeys(range(any_size), torch.export.Dim.DYNAMIC)
     with _quiet(), torch.no_grad():
         program: Any = torch.onnx.export(
@@ -207,7 +222,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            optimize=False,  # ONNX Runtime does it as it reads; the exporter takes minutes for it
+            optimize=False,  # ONNX Runtime optimizes on loading; the exporter takes minutes
         )
     model: onnx.ModelProto = program.model_proto
     for graph in (model.graph, *model.functions):
@@ -221,7 +236,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
 
 
 def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> None:
-    """Move the constant of this `content` out of `graphs` into `file`, which all of them name."""
+    """Move the constant with this `content` out of `graphs` into `file`, which they refer to."""
     io.write_bytes(file, content)
     for graph in graphs:
         (constant,) = (c for c in graph.graph.initializer if c.raw_data == content)
@@ -231,7 +246,7 @@ def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> Non
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep exporters from telling what nobody asked."""
+    """Suppress the log messages, warnings and prints of the exporter."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

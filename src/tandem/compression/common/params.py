@@ -1,4 +1,4 @@
-"""What several methods can be set to, apart from what does it: params are checked without torch."""
+"""Params that several methods share, checked without torch."""
 
 from pydantic import Field
 
@@ -7,23 +7,24 @@ from tandem.core.training_params import TrainingParams
 
 
 class PruningParams(StrictModel):
-    """How much is taken out, and how the rest is healed; see `_pruning`."""
+    """How much is removed, and how the rest is fine-tuned; see `pruning`."""
 
     keep_ffn: float = Field(default=1.0, gt=0, le=1)
     """Fraction of the units of each feed-forward layer that is kept."""
     keep_layers: float = Field(default=1.0, gt=0, le=1)
     """Fraction of the blocks of each stack that is kept."""
     rows: int = Field(ge=1)
-    """Training rows by which units, heads and blocks are judged."""
+    """Training rows on which the importance of units, heads and blocks is measured."""
     distillation_weight: float = Field(default=0.0, ge=0, le=1)
-    """Weight of the whole network's answers in the healing's loss; the rest is the labels'."""
+    """Weight of the original network's predictions in the loss; the labels have the rest."""
     recovery: TrainingParams
+    """How the pruned network is fine-tuned."""
 
 
 class SmoothingParams(StrictModel):
-    """How outliers of activations are moved into the weights before; see `_smoothing`."""
+    """How outliers of activations are moved into the weights; see `smoothquant`."""
 
     alpha: float = Field(ge=0, le=1)
-    """How much of the range is moved: 0 leaves it in the activations, 1 moves all."""
+    """Fraction of the range that is moved: 0 leaves it in the activations, 1 moves all of it."""
     rows: int = Field(ge=1)
-    """Training rows by which ranges are judged."""
+    """Training rows on which ranges are measured."""

@@ -1,19 +1,19 @@
-"""Take blocks, attention heads and feed-forward units out of a network, and heal what is left.
+"""Remove blocks, attention heads and feed-forward units of a network, and fine-tune the rest.
 
-All judgements are made on training rows of the task.
+Importance is measured on training rows of the task.
 
-- Blocks, by how little they turn what passes through them: 1 - cos(in, out), Block Influence of
+- Blocks: how much they change what passes through them, 1 - cos(in, out), the Block Influence of
   Men et al. 2024 ("ShortGPT: Layers in Large Language Models are More Redundant Than You Expect").
-- Units, by the first-order change of the loss without them, (Σ w · ∂L/∂w)² over a unit's outgoing
+- Units: the first-order change of the loss without them, (Σ w · ∂L/∂w)² over a unit's outgoing
   weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for Neural Network
-  Pruning"). Each block keeps as many, for a config holds one number for all of a stack.
-- Attention heads, by the same sum over a head's outgoing weights, which is the loss's derivative
-  by a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better than One?"). Heads
-  that share keys and values stay or go together.
+  Pruning"). All blocks keep the same number, because a config has one number for a whole stack.
+- Attention heads: the same sum over a head's outgoing weights, which is the loss's derivative by a
+  mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better than One?"). Heads that
+  share keys and values are kept or removed together.
 
-A short fit then heals, as in Gromov et al. 2024 ("The Unreasonable Ineffectiveness of the Deeper
-Layers"); by the whole network's answers too, where `soft` says so (Sanh, Wolf & Rush 2020,
-"Movement Pruning", section 6).
+Short recovery fine-tuning follows, as in Gromov et al. 2024 ("The Unreasonable Ineffectiveness of
+the Deeper Layers"). With `distillation_weight`, the original network's predictions are targets too
+(Sanh, Wolf & Rush 2020, "Movement Pruning", section 6).
 """
 
 import copy
@@ -28,44 +28,51 @@ from tandem.compression.common import blocks, recovery
 from tandem.compression.common.params import PruningParams
 from tandem.core.errors import StageError
 from tandem.modeling.base import TextModel
+from tandem.modeling.batching import length_batches
 
 MULTIPLE = 8
-"""Units are kept in this number's multiples, the width of a vector register in fp32 (AVX2)."""
+"""The number of kept units is a multiple of this, the width of an fp32 vector register (AVX2)."""
 
 
-def prune(given: CompressionContext, settings: PruningParams, heads: float = 1.0) -> bool:
-    """Prune the model in place, down to the share `heads` of its heads, and heal it.
+def prune(context: CompressionContext, params: PruningParams, keep_heads: float = 1.0) -> bool:
+    """Prune the model in place, and fine-tune it.
+
+    Args:
+        context: the model and its rows.
+        params: how much is removed, and how the rest is fine-tuned.
+        keep_heads: the fraction of the heads of each attention that is kept.
 
     Returns:
-        Whether the model's config can say how many heads there are now.
+        Whether the model's config can express the new number of heads.
 
     Raises:
-        StageError: no layer of a known shape is found, or healing fails.
+        StageError: the network is not of a supported architecture, or fine-tuning failed.
     """
-    model, healing = given.model, settings.recovery
-    examples = recovery.examples(given, healing)
-    judged = examples[: settings.rows]
+    model, training = context.model, params.recovery
     if not list(blocks.stacks(model.network)):
-        raise StageError(f"{type(model.network).__name__} has no block that pruning knows")
-    whole = copy.deepcopy(model.network) if settings.distillation_weight else None
-    drop_blocks(model, judged, settings.keep_layers, healing.batch_size)
-    plain = drop_heads(model, judged, heads, healing.batch_size)
-    drop_units(model, judged, settings.keep_ffn, healing.batch_size)
-    loss = (
-        recovery.distillation_loss(model, whole, settings.distillation_weight)
-        if whole is not None
-        else None
-    )
-    recovery.recover(given, examples, healing, loss)
-    return plain
+        raise StageError(f"pruning does not support {type(model.network).__name__}")
+    examples = recovery.encode_rows(context, training)
+    teacher = copy.deepcopy(model.network) if params.distillation_weight else None
+
+    # Each step measures importance in the network that the one before has left.
+    measured = examples[: params.rows]
+    drop_blocks(model, measured, params.keep_layers, training.batch_size)
+    config_has_heads = drop_heads(model, measured, keep_heads, training.batch_size)
+    drop_units(model, measured, params.keep_ffn, training.batch_size)
+
+    loss = None
+    if teacher is not None:
+        loss = recovery.distillation_loss(model, teacher, params.distillation_weight)
+    recovery.recover(context, examples, training, loss)
+    return config_has_heads
 
 
 def drop_blocks(
-    model: TextModel, examples: Sequence[dict[str, Any]], share: float, batch_size: int
+    model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """Keep the `share` of each stack's blocks that turn their input most, one at the least."""
+    """Keep the `fraction` of each stack's blocks that change their input most, at least one."""
     network: Any = model.network
-    kept = {name: max(1, round(share * len(stack))) for name, stack in blocks.stacks(network)}
+    kept = {name: max(1, round(fraction * len(stack))) for name, stack in blocks.stacks(network)}
     if all(kept[name] == len(stack) for name, stack in blocks.stacks(network)):
         return
     influence = _influence(model, examples, batch_size)
@@ -79,71 +86,74 @@ def _influence(
     model: TextModel, examples: Sequence[dict[str, Any]], batch_size: int
 ) -> dict[str, Tensor]:
     """1 - cos(in, out) of each block of each stack, (blocks,), summed over tokens."""
-    found = {name: torch.zeros(len(stack)) for name, stack in blocks.stacks(model.network)}
+    influence = {name: torch.zeros(len(stack)) for name, stack in blocks.stacks(model.network)}
 
-    def watch(name: str, number: int) -> Any:
+    def make_hook(name: str, index: int) -> Any:
         def hook(_: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
             after = output if isinstance(output, Tensor) else output[0]
-            found[name][number] += (1 - torch.cosine_similarity(inputs[0], after, dim=-1)).sum()
+            change = 1 - torch.cosine_similarity(inputs[0], after, dim=-1)
+            influence[name][index] += change.sum()
 
         return hook
 
     hooks = [
-        block.register_forward_hook(watch(name, number))
+        block.register_forward_hook(make_hook(name, index))
         for name, stack in blocks.stacks(model.network)
-        for number, block in enumerate(stack)
+        for index, block in enumerate(stack)
     ]
     for batch in _batches(model, examples, batch_size):
         model.loss(model.network, batch, 0.0)
     for hook in hooks:
         hook.remove()
-    return found
+    return influence
 
 
 def drop_heads(
-    model: TextModel, examples: Sequence[dict[str, Any]], share: float, batch_size: int
+    model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> bool:
-    """Keep the `share` of each attention's heads that the loss needs most, one at the least.
+    """Keep the `fraction` of each attention's heads that the loss needs most, at least one.
 
     Returns:
-        Whether the model's config can say how many there are now.
+        Whether the model's config can express the new number of heads.
 
     Raises:
-        StageError: no attention of a known shape is found.
+        StageError: the attentions are not of a supported architecture.
     """
-    if share == 1:
+    if fraction == 1:
         return True
     network: Any = model.network
-    found = [
+    attentions = [
         attention
         for _, stack in blocks.stacks(network)
         for block in stack
         for attention in blocks.attentions(block)
     ]
-    if not found:
-        raise StageError(f"{type(network).__name__} has no attention that pruning knows")
-    outs = [(attention.out, attention.shared * attention.width) for attention in found]
+    if not attentions:
+        raise StageError(f"pruning does not support the attention of {type(network).__name__}")
+    outs = [(attention.out, attention.shared * attention.width) for attention in attentions]
     scores = _importance(model, examples, outs, batch_size)
-    for score, attention in zip(scores, found, strict=True):
-        _keep_heads(attention, score.topk(max(1, round(share * len(score)))).indices.sort().values)
-    return _tell_heads(network.config, found[0])
+    for score, attention in zip(scores, attentions, strict=True):
+        count = max(1, round(fraction * len(score)))
+        _keep_heads(attention, score.topk(count).indices.sort().values)
+    return _set_config_heads(network.config, attentions[0])
 
 
 def _keep_heads(attention: blocks.Attention, kept: Tensor) -> None:
-    """Leave of an attention only the groups of heads whose numbers are `kept`, (groups,)."""
+    """Keep only the groups of heads of an attention whose indices are `kept`, (groups,)."""
 
-    def places(size: int) -> Tensor:
+    def indices(size: int) -> Tensor:
         return (kept[:, None] * size + torch.arange(size)).flatten()
 
-    queries, one = places(attention.shared * attention.width), places(attention.width)
-    blocks.prune_linear(attention.query, queries, out=True)
-    blocks.prune_linear(attention.key, one, out=True)
-    blocks.prune_linear(attention.value, one, out=True)
-    blocks.prune_linear(attention.out, queries, out=False)
+    query_indices = indices(attention.shared * attention.width)
+    key_indices = indices(attention.width)
+    blocks.prune_linear(attention.query, query_indices, out=True)
+    blocks.prune_linear(attention.key, key_indices, out=True)
+    blocks.prune_linear(attention.value, key_indices, out=True)
+    blocks.prune_linear(attention.out, query_indices, out=False)
 
 
-def _tell_heads(config: Any, attention: blocks.Attention) -> bool:
-    """Write the heads into `config`, if it has a word for a head's width and allows the number."""
+def _set_config_heads(config: Any, attention: blocks.Attention) -> bool:
+    """Write the number of heads into `config`; return False if it cannot express the number."""
     heads = attention.groups * attention.shared
     if not hasattr(config, "head_dim") or config.hidden_size % heads:
         return False
@@ -153,21 +163,21 @@ def _tell_heads(config: Any, attention: blocks.Attention) -> bool:
 
 
 def drop_units(
-    model: TextModel, examples: Sequence[dict[str, Any]], share: float, batch_size: int
+    model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """Keep the `share` of each feed-forward layer's units that the loss needs most."""
-    if share == 1:
+    """Keep the `fraction` of each feed-forward layer's units that the loss needs most."""
+    if fraction == 1:
         return
     network: Any = model.network
     layers = [
-        found
+        layer
         for _, stack in blocks.stacks(network)
         for block in stack
-        if (found := blocks.feed_forward(block))
+        if (layer := blocks.feed_forward(block))
     ]
     scores = _importance(model, examples, [(layer.out, 1) for layer in layers], batch_size)
     for score, layer in zip(scores, layers, strict=True):
-        kept = max(MULTIPLE, round(share * len(score) / MULTIPLE) * MULTIPLE)
+        kept = max(MULTIPLE, round(fraction * len(score) / MULTIPLE) * MULTIPLE)
         chosen = score.topk(min(kept, len(score))).indices.sort().values
         for linear in layer.into:
             blocks.prune_linear(linear, chosen, out=True)
@@ -183,22 +193,24 @@ def _importance(
     outs: Sequence[tuple[nn.Linear, int]],
     batch_size: int,
 ) -> list[Tensor]:
-    """(Σ w · ∂L/∂w)² for so many inputs at a time of each layer, summed over batches."""
+    """(Σ w · ∂L/∂w)² for groups of inputs of each layer, (groups,), summed over batches.
+
+    `outs` are the layers with the number of inputs of a group.
+    """
     weights = [layer.weight for layer, _ in outs]
     sizes = [size for _, size in outs]
     scores = [torch.zeros(layer.in_features // size) for layer, size in outs]
     for batch in _batches(model, examples, batch_size):
-        changes = torch.autograd.grad(model.loss(model.network, batch, 0.0), weights)
-        for score, weight, change, size in zip(scores, weights, changes, sizes, strict=True):
-            score += (weight.detach() * change).sum(dim=0).view(-1, size).sum(dim=1) ** 2
+        gradients = torch.autograd.grad(model.loss(model.network, batch, 0.0), weights)
+        for score, weight, gradient, size in zip(scores, weights, gradients, sizes, strict=True):
+            score += (weight.detach() * gradient).sum(dim=0).view(-1, size).sum(dim=1) ** 2
     return scores
 
 
 def _batches(
     model: TextModel, examples: Sequence[dict[str, Any]], batch_size: int
 ) -> Iterator[dict[str, Tensor]]:
-    """`examples` by length, as tensors."""
+    """Batches of examples of similar length, as tensors."""
     collate = model.collate()
-    ordered = sorted(examples, key=lambda example: len(example["input_ids"]))
-    for start in range(0, len(ordered), batch_size):
-        yield collate(ordered[start : start + batch_size])
+    for indices in length_batches([example["input_ids"] for example in examples], batch_size):
+        yield collate([examples[index] for index in indices])

@@ -1,4 +1,4 @@
-"""The short fit that gives a smaller network back what it can do, by labels or by a teacher."""
+"""Short recovery fine-tuning of a smaller network, on labels or by distillation."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,62 +15,69 @@ from tandem.modeling.base import TextModel
 Examples = Sequence[dict[str, Any]]
 
 
-def examples(given: CompressionContext, training: TrainingParams) -> Examples:
-    """The training rows that `training` asks for, encoded and cut as it says."""
-    given.model.limit(training.max_length)
-    return given.model.encode(hash_sample(given.rows, training.max_rows))
+def encode_rows(context: CompressionContext, training: TrainingParams) -> Examples:
+    """Encode the training rows, as many and as long as `training` says."""
+    context.model.set_max_length(training.max_length)
+    return context.model.encode(hash_sample(context.rows, training.max_rows))
 
 
 def recover(
-    given: CompressionContext,
-    shown: Examples,
+    context: CompressionContext,
+    examples: Examples,
     training: TrainingParams,
     loss: Callable[[Any, dict[str, Tensor], float], Tensor] | None = None,
 ) -> None:
-    """Fit the model to the examples `shown`, by its own loss or another.
+    """Fine-tune the model on `examples`, with its own loss or with `loss`.
 
     Raises:
         StageError: there are no rows, or the loss is not a number.
     """
-    from tandem.modeling.training.trainer import (
-        fit,  # slow, and reading a compressed model needs none
-    )
+    # slow to import, and loading a compressed model does not need it
+    from tandem.modeling.training.trainer import fit
 
-    model = given.model
+    model = context.model
     fit(
         model.network,
         loss or model.loss,
-        shown,
-        model.encode(hash_sample(given.validation, training.max_validation_rows)),
+        examples,
+        model.encode(hash_sample(context.validation, training.max_validation_rows)),
         model.collate(),
         training,
-        given.runtime,
+        context.runtime,
     )
 
 
 def distillation_loss(
-    model: TextModel, teacher: Any, soft: float, temperature: float = 1.0
+    model: TextModel, teacher: Any, distillation_weight: float, temperature: float = 1.0
 ) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """The loss of a student of `teacher`, whose family is that of `model`."""
+    """The loss of a student of `teacher`; both have the architecture of `model`."""
 
     def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         with torch.no_grad():
-            wanted = model.logits_of(teacher, batch)
-        given = model.logits_of(student, batch)
-        pairs = zip(given, wanted, strict=True)
-        total = torch.stack([divergence(*pair, temperature) for pair in pairs]).sum()
-        if soft == 1:
-            return total
-        return soft * total + (1 - soft) * model.loss(student, batch, smoothing)
+            teacher_logits = model.logits_of(teacher, batch)
+        student_logits = model.logits_of(student, batch)
+        pairs = zip(student_logits, teacher_logits, strict=True)
+        distilled = torch.stack([divergence(*pair, temperature) for pair in pairs]).sum()
+        if distillation_weight == 1:
+            return distilled
+        labeled = model.loss(student, batch, smoothing)
+        return distillation_weight * distilled + (1 - distillation_weight) * labeled
 
     return loss
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² · KL(teacher ‖ student) of logits (answers, classes), in nats, the mean over answers.
+    """T² · KL(teacher ‖ student) in nats, the mean over predictions; 0 if there are none.
 
-    No answers have none. T² keeps the gradient's size the same for all temperatures.
+    The factor T² makes the size of gradients independent of the temperature.
+
+    Args:
+        student: logits, (predictions, classes).
+        teacher: logits, (predictions, classes).
+        temperature: T, the divisor of the logits.
     """
-    given, wanted = ((logits / temperature).log_softmax(1) for logits in (student, teacher))
-    total = functional.kl_div(given, wanted, reduction="sum", log_target=True)
+    log_probs, teacher_log_probs = (
+        (logits / temperature).log_softmax(1) for logits in (student, teacher)
+    )
+    total = functional.kl_div(log_probs, teacher_log_probs, reduction="sum", log_target=True)
     return temperature**2 * total / max(1, len(student))

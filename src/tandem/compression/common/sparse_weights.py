@@ -1,4 +1,4 @@
-"""Find the smallest weights of a network, and store the others with a bit mask."""
+"""Prune the smallest weights of a network, and store the others with a bit mask."""
 
 import math
 from collections.abc import Sequence
@@ -13,47 +13,57 @@ from tandem.compression.common import stored_layers
 MASK = "_mask"
 
 
-def prune(network: nn.Module, share: float, scope: str, keep: Sequence[str]) -> Sequence[Tensor]:
-    """Set all but the largest `share` of the weights to zero, in place; the weights so changed."""
-    names = {f"{name}.weight" for name, _ in stored_layers.layers(network, keep)}
-    # tied ones once; what is not trained, as sinusoids of positions, is left alone
-    named = network.named_parameters()
-    found = [weight for name, weight in named if name in names and weight.requires_grad]
+def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) -> Sequence[Tensor]:
+    """Set all but the largest `fraction` of the weights to zero, in place.
+
+    Args:
+        network: the network.
+        fraction: the fraction of weights that is kept.
+        scope: `network` keeps the fraction of all weights together, `layer` that of each layer.
+        skip: ends of the names of layers that are not pruned.
+
+    Returns:
+        The pruned weights.
+    """
+    names = {f"{name}.weight" for name, _ in stored_layers.layers(network, skip)}
+    # Tied weights occur once. Untrained ones, such as sinusoids of positions, are not pruned.
+    parameters = network.named_parameters()
+    weights = [weight for name, weight in parameters if name in names and weight.requires_grad]
+    magnitudes = [weight.detach().abs().flatten() for weight in weights]
     if scope == "network":
-        least = _threshold(torch.cat([weight.detach().abs().flatten() for weight in found]), share)
-        edges = [least] * len(found)
+        thresholds = [_threshold(torch.cat(magnitudes), fraction)] * len(weights)
     else:
-        edges = [_threshold(weight.detach().abs().flatten(), share) for weight in found]
-    for weight, edge in zip(found, edges, strict=True):
-        weight.data *= weight.detach().abs() > edge
-    return found
+        thresholds = [_threshold(values, fraction) for values in magnitudes]
+    for weight, threshold in zip(weights, thresholds, strict=True):
+        weight.data *= weight.detach().abs() > threshold
+    return weights
 
 
 def store(weight: Tensor) -> stored_layers.StoredTensors:
-    """What is not zero of a matrix, (left,), and a bit for each of its places, (⌈places / 8⌉,)."""
-    left = weight != 0
-    return {"": weight[left], MASK: torch.from_numpy(np.packbits(left.numpy()))}
+    """The nonzero weights of a matrix, (nonzero,), and a bit per weight, (⌈weights / 8⌉,)."""
+    nonzero = weight != 0
+    return {"": weight[nonzero], MASK: torch.from_numpy(np.packbits(nonzero.numpy()))}
 
 
 def dense(parts: stored_layers.StoredTensors, shape: Sequence[int]) -> Tensor:
-    """The matrix of `shape` that `store` stored."""
+    """The inverse of `store`: a matrix of `shape`."""
     bits = np.unpackbits(parts[MASK].numpy(), count=math.prod(shape)).view(bool)
-    whole = torch.zeros(shape)
-    whole[torch.from_numpy(bits).view(*shape)] = parts[""]
-    return whole
+    matrix = torch.zeros(shape)
+    matrix[torch.from_numpy(bits).view(*shape)] = parts[""]
+    return matrix
 
 
-def _threshold(sizes: Tensor, share: float) -> float:
-    """The largest of `sizes`, (weights,), that goes when the largest `share` stays."""
-    gone = len(sizes) - round(share * len(sizes))
-    return float(sizes.kthvalue(gone).values) if gone else -1.0
+def _threshold(magnitudes: Tensor, fraction: float) -> float:
+    """The largest of `magnitudes`, (weights,), that is pruned if `fraction` of them is kept."""
+    pruned = len(magnitudes) - round(fraction * len(magnitudes))
+    return float(magnitudes.kthvalue(pruned).values) if pruned else -1.0
 
 
-def only(left: Tensor) -> Any:
-    """A hook that takes the gradient of all but the weights that are `left`."""
-    return lambda gradient: gradient * left
+def gradient_mask(nonzero: Tensor) -> Any:
+    """A gradient hook that sets the gradient of pruned weights to zero."""
+    return lambda gradient: gradient * nonzero
 
 
-def count_left(weight: Tensor) -> int:
-    """How many weights are left."""
+def count_nonzero(weight: Tensor) -> int:
+    """The number of weights that are not zero."""
     return int(weight.count_nonzero())

@@ -1,11 +1,11 @@
-"""Layers whose weights are stored in another form than a matrix of floats.
+"""Write and load networks whose weights are stored in another form than float matrices.
 
-Methods that differ in the form alone share the rest here: which layers there are, which weights
-are tied, how the folder is written and how the network is built again.
+Methods that only differ in the form share this module: it finds the layers and tied weights, writes
+the folder and rebuilds the network.
 
-A stored form is some tensors, each under the weight's own name and an ending of the method's. One
-ending is empty; its tensor lies there flat, so that `from_pretrained`, which would take it for
-weights, refuses its shape. A tied weight lies there once.
+A stored form consists of one or several tensors, each under the name of the weight plus an ending.
+One ending is empty; its tensor is flat, so that `from_pretrained` rejects its shape instead of
+loading it as a weight. Tied weights are stored once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,53 +24,58 @@ from tandem.loading import tensors as stored_tensors
 
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
-"""In tandem.json: how many numbers the tensors hold, where their shapes do not say. Not in the
-file's own metadata, whose entries safetensors writes in no fixed order."""
+"""Key in tandem.json: how many numbers the tensors contain, if their shapes do not tell. It is not
+in the metadata of the safetensors file, whose entries are written in no fixed order."""
 
 StoredTensors = Mapping[str, Tensor]
-"""A weight's stored form: tensors by the endings of their names."""
+"""The stored form of a weight: tensors by the endings of their names."""
 
 
-def layers(network: nn.Module, keep: Sequence[str] = ()) -> Iterator[tuple[str, nn.Module]]:
-    """Linear layers and embeddings by name, without those whose names end as one of `keep`."""
+def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, nn.Module]]:
+    """Linear layers and embeddings by name, without those whose names end with one of `skip`."""
     for name, module in network.named_modules():
-        wanted = isinstance(module, nn.Linear | nn.Embedding)
-        if wanted and not any(name.endswith(end) for end in keep):
+        is_layer = isinstance(module, nn.Linear | nn.Embedding)
+        if is_layer and not any(name.endswith(end) for end in skip):
             yield name, module
 
 
 def first_names(network: nn.Module) -> dict[str, str]:
-    """For each parameter the first name of the same tensor."""
+    """The first name of each parameter's tensor, by all its names."""
     first: dict[int, str] = {}
     named = network.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
 
 
 def write_model(
-    given: CompressionContext,
-    keep: Sequence[str],
+    context: CompressionContext,
+    skip: Sequence[str],
     store: Callable[[Tensor], StoredTensors],
     marker: Mapping[str, Any],
     count: Callable[[Tensor], int] | None = None,
-    rest: torch.dtype | None = None,
+    other_dtype: torch.dtype | None = None,
 ) -> None:
-    """Write the model with `store(weight)` for each weight (out, in) of a layer not in `keep`.
+    """Write the model with the weights of its layers in their stored form.
 
-    `rest` is the type that all other numbers, as biases and norms, are stored in, but for those of
-    layers in `keep`; None leaves them as they are. `marker` becomes tandem.json. `count(weight)`
-    says how many numbers a stored weight is, for forms that pack several into one byte.
+    Args:
+        context: the model and its folder.
+        skip: ends of the names of layers that are written unchanged.
+        store: the stored form of a weight (out, in).
+        marker: the content of tandem.json.
+        count: how many numbers a stored weight contains, for forms that pack several into one byte.
+        other_dtype: the type of all other parameters, such as biases and norms, except those of
+            skipped layers; None leaves them unchanged.
     """
-    model, folder = given.model, given.folder
+    model, folder = context.model, context.folder
     model.save(folder)
-    names = {f"{name}.weight" for name, _ in layers(model.network, keep)}
-    own = tuple(f"{end}.{part}" for end in keep for part in ("weight", "bias"))
+    names = {f"{name}.weight" for name, _ in layers(model.network, skip)}
+    skipped = tuple(f"{end}.{part}" for end in skip for part in ("weight", "bias"))
     tensors: dict[str, Tensor] = {}
     numbers = 0
     for name, tensor in stored_tensors.load(folder / WEIGHTS).items():
         if name in names:
             stored = store(tensor)
-        elif rest and tensor.is_floating_point() and not name.endswith(own):
-            stored = {"": tensor.to(rest)}
+        elif other_dtype and tensor.is_floating_point() and not name.endswith(skipped):
+            stored = {"": tensor.to(other_dtype)}
         else:
             stored = {"": tensor}
         tensors |= {name + ending: part for ending, part in stored.items()}
@@ -85,15 +90,20 @@ def restore(
     endings: Collection[str],
     rebuild: Callable[[nn.Module, StoredTensors, Tensor | None], nn.Module | Tensor],
 ) -> Any:
-    """The network in `folder`, built by the class `auto` of transformers, in evaluation mode.
+    """Load the network in `folder`, in evaluation mode.
 
-    `rebuild(layer, parts, bias)` gives what stands in the place of a stored layer: a module, or
-    the layer's weight, which `layer` as it was built then takes.
+    Args:
+        folder: what `write_model` wrote.
+        auto: the class of transformers that builds the network.
+        endings: the endings of the tensors of a stored form.
+        rebuild: `rebuild(layer, parts, bias)` returns the module that replaces a layer, or the
+            layer's weight.
     """
     tensors = stored_tensors.load(folder / WEIGHTS)
     network = skeleton(folder, auto)
     tied = first_names(network)
     used: set[str] = set()
+    # Rebuild the layers whose weights are in their stored form.
     for name, module in list(layers(network)):
         weight = tied[f"{name}.weight"]
         names = {ending: weight + ending for ending in endings}
@@ -111,9 +121,9 @@ def restore(
 
 
 def skeleton(folder: Path, auto: Any) -> Any:
-    """The network that the config in `folder` describes, its memory not written to."""
+    """The network that the config in `folder` describes, with uninitialized weights."""
     config = pretrained.config(folder)
-    with no_init_weights():  # memory that is not written to is not taken
+    with no_init_weights():  # memory that is never written is not allocated
         network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
@@ -124,7 +134,7 @@ def skeleton(folder: Path, auto: Any) -> Any:
 def fill(
     network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
 ) -> None:
-    """Put `tensors` in their places; what is in no file, as sinusoids of positions, is made."""
+    """Load `tensors` into `network`; initialize those that no file has, such as sinusoids."""
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:
         if tied[name] not in stored:

@@ -1,1 +1,1 @@
-"""What all metrics share: scoring, bootstrap intervals, tables of predictions."""
+"""Code that all metrics share: scoring, bootstrap intervals, tables of predictions."""

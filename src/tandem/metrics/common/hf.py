@@ -1,20 +1,47 @@
-"""A metric module as an `evaluate.Metric`, without the hub that `evaluate.load` asks."""
+"""A metric module as an `evaluate.Metric`, without the hub that `evaluate.load` queries."""
 
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import evaluate
 from datasets import Features, List, Value
 
 if TYPE_CHECKING:
     from tandem.metrics import Metric
 
 
+@contextmanager
+def _without_transformers() -> Iterator[None]:
+    """Let imports of transformers fail inside the block.
+
+    `evaluate` imports the pipelines of transformers, and with them torch, for its evaluators. They
+    are optional and unused here, and take three quarters of the import's time.
+    """
+    loaded = sys.modules.get("transformers")
+    sys.modules["transformers"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["transformers"]
+        if loaded is not None:
+            sys.modules["transformers"] = loaded
+
+
+with _without_transformers():
+    import evaluate
+
+
 class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
-    """The metric of `module`: its inputs are the module's INPUTS, its one result has its name."""
+    """The metric that `module` defines.
+
+    Its features are the module's `INPUTS`; `compute` returns one result, under the module's name.
+    """
 
     def __init__(self, module: "Metric") -> None:
         self.module = module
-        self.short = vars(module)["__name__"].rpartition(".")[2]
+        self.result = vars(module)["__name__"].rpartition(".")[2]
         super().__init__(keep_in_memory=True)
 
     def _info(self) -> evaluate.MetricInfo:
@@ -25,13 +52,17 @@ class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
             features=Features({name: _feature(kind) for name, kind in self.module.INPUTS.items()}),
         )
 
-    def _compute(self, **columns: Any) -> dict[str, float]:
-        """`evaluate.combine` hands every metric the columns of all: take one's own."""
-        return {
-            self.short: self.module.compute(**{name: columns[name] for name in self.module.INPUTS})
-        }
+    def _build_data_dir(self) -> str:
+        """No folder: `evaluate` would create one in the home directory, and leave it empty."""
+        return ""
+
+    def _compute(self, **inputs: Any) -> dict[str, float]:
+        # `evaluate.combine` passes the inputs of all its metrics to each of them
+        accepted = inspect.signature(self.module.compute).parameters
+        value = self.module.compute(**{k: v for k, v in inputs.items() if k in accepted})
+        return {self.result: value}
 
 
 def _feature(kind: str | list[str]) -> Any:
-    """`"string"` is one string a row, `["string"]` a list of them."""
+    """The feature of a column: `"string"` is one string per row, `["string"]` a list of them."""
     return List(Value(kind[0])) if isinstance(kind, list) else Value(kind)

@@ -1,4 +1,4 @@
-"""What was answered on each test row, as a Parquet file that any reader opens."""
+"""The predictions for the test rows, as a Parquet file."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from tandem.metrics.common.statistics import Array
 
 
 def write_predictions(
-    path: Path, rows: Sequence[Row], answers: Sequence[Any], tables: Mapping[str, Array]
+    path: Path, rows: Sequence[Row], predictions: Sequence[Any], tables: Mapping[str, Array]
 ) -> None:
     """Write id, group, domain, prediction (JSON) and each metric's statistics (list of float64).
 
-    The statistics' sums give the score, so that it can be checked, or cut in other ways, without
-    the model.
+    A score follows from the sums of its statistics, so it can be checked, or computed for a subset
+    of the rows, without the model.
     """
     columns: dict[str, Any] = {
         "id": [row.id for row in rows],
         "group": [row.group for row in rows],
         "domain": [row.domain for row in rows],
-        "prediction": [json.dumps(a, ensure_ascii=False, sort_keys=True) for a in answers],
+        "prediction": [json.dumps(p, ensure_ascii=False, sort_keys=True) for p in predictions],
     }
     for name, table in tables.items():
         columns[name] = pa.array(table.tolist(), pa.list_(pa.float64()))

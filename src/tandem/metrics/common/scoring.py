@@ -1,10 +1,11 @@
-"""Score predictions by all metrics of a task, in one way for models and baselines."""
+"""Score predictions with all metrics of a task, in the same way for models and baselines."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from tandem.core import paths, registry
@@ -16,9 +17,8 @@ from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
 from tandem.metrics.common.statistics import Array, bootstrap_interval
 
-MAX_DOMAINS = 8  # more parts than this have too few rows each to tell anything
-DIGITS = 6  # what lies below is noise of the order in which a machine sums
-DIVERGED = "A model whose training diverged answers so: lower its learning_rate"
+MAX_DOMAINS = 8  # with more domains, each has too few rows for a meaningful score
+DIGITS = 6  # further digits depend on the order in which a machine adds numbers up
 
 Scores = dict[str, dict[str, Any]]
 
@@ -26,23 +26,23 @@ Scores = dict[str, dict[str, Any]]
 class EvaluationParams(StrictModel):
     """Which test rows are scored, the same for baselines and all variants."""
 
-    __test__ = False  # the name is no call to pytest
+    __test__ = False  # pytest would collect the class because of an imported name
 
     max_rows: int | None = Field(ge=1)
-    """Rows at the most, the first in the order of their ids' hashes; null takes all."""
+    """At most this many rows, the first by hashed id; null takes all."""
     batch_size: int = Field(ge=1)
-    """Rows that a model answers at once."""
+    """Rows per batch of predictions."""
 
 
-def sample(rows: Sequence[Row], most: int | None, where: str = "the test rows") -> list[Row]:
-    """The first `most` rows in the order of their ids' hashes, in their old order.
+def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
+    """The first `limit` rows by hashed id, in their original order; all rows if None.
 
     Raises:
-        DataError: there is no row.
+        DataError: there are no rows; the message names their `source`.
     """
     if not rows:
-        raise DataError(f"{where} is empty: there is nothing to score. Give the task more rows")
-    chosen = set(row_ids(hash_sample(rows, most)))
+        raise DataError(f"{source} is empty: there is nothing to score. Give the task more rows")
+    chosen = set(row_ids(hash_sample(rows, limit)))
     return [row for row in rows if row.id in chosen]
 
 
@@ -60,54 +60,73 @@ def evaluation_rows(task: BaseTask, limit: int | None) -> list[Row]:
 def score(
     task: BaseTask, rows: Sequence[Row], predictions: Sequence[Any], runtime: Runtime
 ) -> tuple[Scores, dict[str, Array]]:
-    """Score `predictions` by every metric of `task`, over all rows and by domain.
+    """Score `predictions` with every metric of `task`, over all rows and by domain.
 
-    Returns the scores, `{"accuracy": {value, low, high, n, seed}, "accuracy/movie": …}`, and each
-    metric's statistics (rows, k). The resamples depend on seed, task and metric alone, so that
-    all variants are judged on the same draws.
+    The Hugging Face library `evaluate` computes the scores; their intervals come from the metrics'
+    sufficient statistics. Resamples depend on the seed, the task and the metric only, so all
+    variants are scored on the same resamples.
+
+    Returns:
+        The scores, `{"accuracy": {value, low, high, n, seed}, "accuracy/movie": …}`, and each
+        metric's statistics (rows, k).
 
     Raises:
-        DataError: no rows, not one prediction a row, or a score that is not a number.
+        DataError: there are no rows, the number of predictions differs from that of rows, or a
+            score is not a number.
     """
     if not rows or len(rows) != len(predictions):
-        raise DataError(f"{task.name}: {len(predictions)} answers to {len(rows)} test rows")
+        raise DataError(f"{task.name}: {len(predictions)} predictions for {len(rows)} test rows")
     scores: Scores = {}
     tables: dict[str, Array] = {}
     for name in task.metrics:
         metric = registry.load("metrics", name)
         tables[name] = metric.statistics(rows, predictions)
-        for part, chosen in _parts(rows).items():
-            label = f"{name}/{part}" if part else name
+        columns = metric.columns(rows, predictions)
+        # Options such as BLEU's tokenizer come from all rows, so that all domains share them.
+        options = metric.options(rows) if hasattr(metric, "options") else {}
+        for domain, chosen in _domains(rows).items():
+            label = f"{name}/{domain}" if domain else name
             seed = derived_seed(runtime.seed, "interval", task.name, label)
             groups = [row.group for row, taken in zip(rows, chosen, strict=True) if taken]
-            found = estimate(tables[name][chosen], groups, metric.value, seed)
-            if not math.isfinite(found["value"]):
-                raise DataError(f"{task.name}: {label} is not a number. {DIVERGED}")
-            scores[label] = found | {"seed": runtime.seed}
+            point = evaluate_columns(name, _select(columns, chosen), **options)
+            estimated = estimate(tables[name][chosen], groups, metric.value, seed, point)
+            if not math.isfinite(point):
+                raise DataError(
+                    f"{task.name}: {label} is not a number, as after a training that diverged: "
+                    "lower its learning_rate"
+                )
+            scores[label] = estimated | {"seed": runtime.seed}
         if hasattr(metric, "signature"):
             scores[name]["signature"] = metric.signature(rows)
     return scores, tables
+
+
+def evaluate_columns(name: str, columns: Mapping[str, Sequence[Any]], **options: Any) -> float:
+    """The score of the metric `name` for the columns of its `INPUTS`, computed by `evaluate`."""
+    from tandem.metrics import evaluation  # slow: it imports `evaluate`
+
+    return float(evaluation(name).compute(**columns, **options)[name])
 
 
 def difference(
     task: BaseTask,
     rows: Sequence[Row],
     tables: Mapping[str, Array],
-    others: Mapping[str, Array],
+    baseline: Mapping[str, Array],
     runtime: Runtime,
 ) -> Scores:
-    """By how much each metric is higher with statistics `tables` than with `others` (rows, k).
+    """The difference of each metric's scores between two sets of predictions, with its interval.
 
-    Both are of the same `rows`, as `score` returns them, and are resampled together: what makes
-    rows hard for both does not widen the interval (paired bootstrap, Koehn 2004, section 4). 0 is
-    outside it where the two differ beyond chance.
+    `tables` and `baseline` are the statistics (rows, k) that `score` returns for the same `rows`.
+    They are resampled together, so rows that are hard for both do not widen the interval (paired
+    bootstrap, Koehn 2004, section 4). The difference is significant if its interval excludes 0.
     """
-    found = {}
+    differences = {}
     for name in task.metrics:
         value, width = registry.load("metrics", name).value, tables[name].shape[1]
-        found[name] = (
+        differences[name] = (
             estimate(
-                np.hstack([tables[name], others[name]]),
+                np.hstack([tables[name], baseline[name]]),
                 [row.group for row in rows],
                 lambda sums, value=value, width=width: (  # type: ignore[misc]
                     value(sums[..., :width]) - value(sums[..., width:])
@@ -116,24 +135,29 @@ def difference(
             )
             | {"seed": runtime.seed}
         )
-    return found
-
-
-def _parts(rows: Sequence[Row]) -> dict[str, Any]:
-    """All rows under "", and those of each domain where there are a few."""
-    domains = np.array([row.domain for row in rows])
-    names = sorted(set(domains.tolist()))
-    few = names if 1 < len(names) <= MAX_DOMAINS else []
-    return {"": np.full(len(rows), True)} | {name: domains == name for name in few}
+    return differences
 
 
 def estimate(
-    statistics: Array, groups: Sequence[str], value: Callable[[Array], Any], seed: int
+    statistics: Array,
+    groups: Sequence[str],
+    value: Callable[[Array], Any],
+    seed: int,
+    point: float | None = None,
 ) -> dict[str, Any]:
-    """The value of summed `statistics` (rows, k) with its interval: value, low, high, n."""
-    point = float(value(statistics.sum(axis=0)))
-    ends = bootstrap_interval(statistics, groups, value, seed) if math.isfinite(point) else None
-    low, high = ends or (None, None)
+    """A score with its interval: value, low, high, n.
+
+    Args:
+        statistics: sufficient statistics, (rows, k).
+        groups: the group of each row.
+        value: scores (…) from sums of statistics (…, k).
+        seed: seed of the resamples.
+        point: the score, if a library has computed it; else it follows from the statistics.
+    """
+    if point is None:
+        point = float(value(statistics.sum(axis=0)))
+    interval = bootstrap_interval(statistics, groups, value, seed) if math.isfinite(point) else None
+    low, high = interval or (None, None)
     return {
         "value": rounded(point),
         "low": rounded(low),
@@ -143,5 +167,23 @@ def estimate(
 
 
 def rounded(value: float | None) -> float | None:
-    """`value` to six decimals."""
+    """`value` rounded to six decimals."""
     return None if value is None else round(value, DIGITS)
+
+
+def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
+    """Which rows (rows,) each score covers: all under "", and each domain's if they are few."""
+    domains = np.array([row.domain for row in rows])
+    names = sorted(set(domains.tolist()))
+    scored = names if 1 < len(names) <= MAX_DOMAINS else []
+    return {"": np.full(len(rows), True)} | {name: domains == name for name in scored}
+
+
+def _select(
+    columns: Mapping[str, Sequence[Any]], chosen: NDArray[np.bool_]
+) -> dict[str, list[Any]]:
+    """The values of each column whose rows are `chosen`, (rows,)."""
+    return {
+        name: [value for value, taken in zip(column, chosen, strict=True) if taken]
+        for name, column in columns.items()
+    }

@@ -1,9 +1,9 @@
-"""The interval of a score: a cluster bootstrap over sums of sufficient statistics.
+"""Confidence intervals of scores: a cluster bootstrap over sums of sufficient statistics.
 
-Rows of one group (document, template, component) are no independent draws, so whole groups are
-drawn. The percentile bootstrap is Efron & Tibshirani, An Introduction to the Bootstrap (1993),
-ch. 13; resampling a test set to judge a corpus score such as BLEU is Koehn, Statistical
-Significance Tests for Machine Translation Evaluation (EMNLP 2004).
+Rows of one group (document, template, component) are not independent, so whole groups are
+resampled. The percentile bootstrap is from Efron & Tibshirani, An Introduction to the Bootstrap
+(1993), ch. 13; resampling a test set to estimate the error of a corpus score such as BLEU is from
+Koehn, Statistical Significance Tests for Machine Translation Evaluation (EMNLP 2004).
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-RESAMPLES = 1000  # Koehn (2004) and sacrebleu draw as many; 95 % ends then rest on 25 draws each
+RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; each end of a 95 % interval cuts off 25
 LEVEL = 0.95
 BLOCK = 250  # resamples at once: 250 × 36,000 groups of 8 bytes are 72 MB
 
@@ -22,29 +22,39 @@ BLOCK = 250  # resamples at once: 250 × 36,000 groups of 8 bytes are 72 MB
 def bootstrap_interval(
     statistics: Array, groups: Sequence[str], value: Callable[[Array], Any], seed: int
 ) -> tuple[float, float] | None:
-    """The 95 % percentile interval of `value` of the summed `statistics` (rows, k).
+    """The 95 % percentile interval of the score `value(sums)`.
 
-    None if there are fewer than two groups: one cluster tells nothing of its spread.
+    Args:
+        statistics: sufficient statistics, (rows, k).
+        groups: the group of each row.
+        value: scores (…) from sums of statistics (…, k).
+        seed: seed of the resamples.
+
+    Returns:
+        The lower and the upper end; None if there are fewer than two groups.
     """
-    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    names, group_index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:
         return None
+    # Sum the statistics by group: a resample is then a weighted sum of groups.
     sums = np.zeros((len(names), statistics.shape[1]))
-    np.add.at(sums, member, statistics)
+    np.add.at(sums, group_index, statistics)
+
+    # Draw the weights, how often each group is drawn, and score all resamples of a block at once.
     random = np.random.default_rng(seed)
-    even = np.full(len(names), 1 / len(names))
+    uniform = np.full(len(names), 1 / len(names))
     blocks = [
-        value(random.multinomial(len(names), even, size=BLOCK) @ sums)
+        value(random.multinomial(len(names), uniform, size=BLOCK) @ sums)
         for _ in range(RESAMPLES // BLOCK)
     ]
-    drawn = np.concatenate(blocks)
-    low, high = np.quantile(drawn[~np.isnan(drawn)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    scores = np.concatenate(blocks)
+    low, high = np.quantile(scores[~np.isnan(scores)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def safe_divide(part: Any, whole: Any, empty: float) -> Array:
-    """`part / whole`, and `empty` where the whole is zero; shapes (…) as given."""
-    part, whole = np.asarray(part, float), np.asarray(whole, float)
-    fallback = np.full(np.broadcast_shapes(part.shape, whole.shape), empty)
-    np.divide(part, whole, out=fallback, where=whole != 0)
-    return fallback
+def safe_divide(numerator: Any, denominator: Any, empty: float) -> Array:
+    """`numerator / denominator`, and `empty` where the denominator is zero; shapes broadcast."""
+    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
+    quotient = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), empty)
+    np.divide(numerator, denominator, out=quotient, where=denominator != 0)
+    return quotient

@@ -1,8 +1,8 @@
-"""Causal language models: a pretrained decoder whose last blocks are trained on a task's texts.
+"""Causal language models: a pretrained decoder, trained further on a task's texts.
 
-A text is one sequence, BOS text EOS, so that where it ends is learned and scored too. The
-vocabulary is large (49,152 for SmolLM2), so logits are made only for tokens that count, and in
-scoring a few hundred positions at a time: they, not the weights, would fill the memory.
+A text is one sequence, BOS text EOS, so the model also learns where texts end, and scores it. The
+vocabulary is large (49,152 for SmolLM2) and logits would need more memory than the weights, so
+they are computed only for tokens that count, and in scoring for a few hundred positions at once.
 """
 
 import math
@@ -19,9 +19,10 @@ from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
 from tandem.modeling.base import TextModel
+from tandem.modeling.batching import length_batches
 
 POSITIONS = 512
-"""Positions whose logits are held at once in scoring: 512 × 49,152 × 4 bytes = 100 MB."""
+"""Positions whose logits are in memory at once in scoring: 512 × 49,152 × 4 bytes = 100 MB."""
 
 
 class Model(TextModel):
@@ -30,37 +31,40 @@ class Model(TextModel):
     auto: ClassVar[type[Any]] = AutoModelForCausalLM
 
     @classmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
         training: TrainingParams,
-        settings: Any,
+        params: Any,
     ) -> Self:
-        """The pretrained decoder; with `trainable_layers`, a tied output layer stays frozen too."""
+        """Load the pretrained decoder.
+
+        With `trainable_layers`, an output layer tied to the embedding stays frozen too.
+        """
         model = cls.load(folder, task)
         model.max_length = training.max_length
         return model
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """`input_ids` alone: BOS, the text's tokens, EOS, cut at the training's `max_length`."""
-        return [{"input_ids": ids[: self.max_length]} for ids in self._whole(rows)]
+        """Only `input_ids`: BOS, the text's tokens and EOS, truncated to `max_length`."""
+        return [{"input_ids": ids[: self.max_length]} for ids in self._sequences(rows)]
 
-    def _whole(self, rows: Sequence[Row]) -> list[list[int]]:
+    def _sequences(self, rows: Sequence[Row]) -> list[list[int]]:
         bos, eos = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
         return [[bos, *ids, eos] for ids in self.tokens([row.text for row in rows])]
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """The tokens of each text; what looks like a special token in a text is plain text."""
+        """The token ids of each text; names of special tokens in a text are plain text."""
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
-        found: list[list[int]] = encoded["input_ids"]
-        return found
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """Pads on the right: `input_ids` and `attention_mask`, each (batch, length)."""
+        """`input_ids` and `attention_mask`, each (batch, length), padded on the right."""
         return lambda examples: padded([example["input_ids"] for example in examples])
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
@@ -70,20 +74,20 @@ class Model(TextModel):
         return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Logits of the next token, (tokens, vocabulary), for all that are not padding."""
+        """Logits of the next token, (tokens, vocabulary), without padding."""
         hidden, _ = next_tokens(network, batch)
         return [network.get_output_embeddings()(hidden)]
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
         """Bits and bytes of each row's whole text; `bits / bytes` is its bits per byte."""
-        sequences = self._whole(rows)
+        sequences = self._sequences(rows)
         bits = [0.0] * len(rows)
-        for places in by_length(sequences, batch_size):
-            batch = padded([sequences[place] for place in places])
-            found = log_likelihood(self.network, batch).tolist()
-            for place, likelihood in zip(places, found, strict=True):
-                bits[place] = -likelihood / math.log(2)
+        for indices in length_batches(sequences, batch_size, longest_first=True):
+            batch = padded([sequences[index] for index in indices])
+            likelihoods = log_likelihood(self.network, batch).tolist()
+            for index, likelihood in zip(indices, likelihoods, strict=True):
+                bits[index] = -likelihood / math.log(2)
         return [
             {"bits": value, "bytes": len(row.text.encode())}
             for row, value in zip(rows, bits, strict=True)
@@ -91,39 +95,41 @@ class Model(TextModel):
 
 
 def padded(sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, (batch, longest); padding is 0 and masked."""
+    """`input_ids` and `attention_mask`, (batch, longest), padded on the right with masked zeros."""
     rows = [torch.tensor(sequence) for sequence in sequences]
     masks = [torch.ones_like(row) for row in rows]
     pad = torch.nn.utils.rnn.pad_sequence
     return {"input_ids": pad(rows, True), "attention_mask": pad(masks, True)}
 
 
-def by_length(sequences: Sequence[Sequence[int]], batch_size: int) -> list[list[int]]:
-    """Places of `sequences` in batches of like length, the longest first."""
-    order = sorted(range(len(sequences)), key=lambda place: (-len(sequences[place]), place))
-    return [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
-
-
 def next_tokens(
-    network: Any, batch: dict[str, Tensor], counts: Tensor | None = None
+    network: Any, batch: dict[str, Tensor], selected: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """What each token is predicted from, (tokens, width), and the token itself, (tokens,).
+    """The hidden states that predict tokens, (tokens, width), and these tokens, (tokens,).
 
-    `counts` (batch, length − 1) says which of a row's tokens from the second on are meant; all
-    but padding, if it is not given. They come row by row.
+    Args:
+        network: a causal language model.
+        batch: what `padded` returns.
+        selected: which tokens of each row, from the second on, (batch, length − 1); by default all
+            that are not padding. The result has them row by row.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
-    counts = mask[:, 1:].bool() if counts is None else counts
+    selected = mask[:, 1:].bool() if selected is None else selected
     hidden = network.base_model(ids, attention_mask=mask, use_cache=False)[0]
-    return hidden[:, :-1][counts], ids[:, 1:][counts]
+    return hidden[:, :-1][selected], ids[:, 1:][selected]
 
 
-def log_likelihood(network: Any, batch: dict[str, Tensor], counts: Tensor | None = None) -> Tensor:
-    """Natural log of p of each row's tokens that count, given those before them, (batch,)."""
-    hidden, targets = next_tokens(network, batch, counts)
+def log_likelihood(
+    network: Any, batch: dict[str, Tensor], selected: Tensor | None = None
+) -> Tensor:
+    """The log-likelihood in nats of each row's selected tokens, given those before them, (batch,).
+
+    `selected` is as in `next_tokens`.
+    """
+    hidden, targets = next_tokens(network, batch, selected)
     head = network.get_output_embeddings()
-    pieces = zip(torch.split(hidden, POSITIONS), torch.split(targets, POSITIONS), strict=True)
-    losses = [functional.cross_entropy(head(h), t, reduction="none") for h, t in pieces]
-    counts = batch["attention_mask"][:, 1:].bool() if counts is None else counts
-    table = hidden.new_zeros(counts.shape).masked_scatter(counts, torch.cat(losses))
+    chunks = zip(torch.split(hidden, POSITIONS), torch.split(targets, POSITIONS), strict=True)
+    losses = [functional.cross_entropy(head(h), t, reduction="none") for h, t in chunks]
+    selected = batch["attention_mask"][:, 1:].bool() if selected is None else selected
+    table = hidden.new_zeros(selected.shape).masked_scatter(selected, torch.cat(losses))
     return -table.sum(1)

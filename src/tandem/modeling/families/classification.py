@@ -1,12 +1,12 @@
-"""One label a text: an encoder with a linear head on its first token's output.
+"""One label per text: an encoder with a linear head on the output of its first token.
 
-A folder is read by plain `AutoModelForSequenceClassification.from_pretrained`, or by
+`AutoModelForSequenceClassification.from_pretrained` reads the folder, and so does
 `transformers.pipeline("text-classification", model=folder)`.
 
-Where rows hold several people's ratings, a label is a threshold on their mean, and a text near
-the threshold is hardly more the one than the other. `rating_edges` trains on that doubt: with m
-the mean and s its standard error, a class between the edges a and b is expected with
-Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters beat the single label (Uma et al. 2021,
+If rows have ratings of several people, a label is a threshold on their mean, and the label of a
+text near the threshold is uncertain. `rating_thresholds` trains on this uncertainty: with mean m
+and standard error s, a class between the thresholds a and b has the probability
+Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters are better than single labels (Uma et al. 2021,
 "Learning from Disagreement", JAIR 72).
 """
 
@@ -24,64 +24,60 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.families.classification import Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
+from tandem.modeling.params import ClassificationParams
 from tandem.modeling.training.class_weights import class_weights, set_class_weights
 
 
 class Model(TextModel):
-    """A classifier; with one output it scores texts, as a reward model does."""
+    """A classifier of texts."""
 
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 
     @classmethod
-    def start(
+    def initialize(
         cls,
         folder: Path,
         task: BaseTask,
         rows: Sequence[Row],
         training: TrainingParams,
-        settings: Params,
+        params: ClassificationParams,
     ) -> Self:
-        """The encoder in `folder` under a new head, one output a label of the task or its rows."""
+        """Build the encoder in `folder` with a new head, one output per label.
+
+        The labels are those of the task, or those of `rows` if the task has none.
+        """
         labels = task.labels or sorted({row.label for row in rows})  # type: ignore[attr-defined]
         network = pretrained.network(
             cls.auto,
             folder,
-            new_head=True,  # a head that is there already is another task's
+            new_head=True,  # an existing head belongs to another task
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
-            label2id={label: number for number, label in enumerate(labels)},
+            label2id={label: index for index, label in enumerate(labels)},
         )
-        network.config.rating_edges = settings.rating_thresholds
+        network.config.rating_edges = params.rating_thresholds
         tokenizer = pretrained.tokenizer(folder, model_max_length=training.max_length)
         model = cls(network, tokenizer, task)
-        shares = [sum(column) for column in zip(*map(model._target, rows), strict=True)]
-        set_class_weights(network.config, settings.class_weights, shares)
+        class_totals = [sum(column) for column in zip(*map(model._target, rows), strict=True)]
+        set_class_weights(network.config, params.class_weights, class_totals)
         return model
 
-    @classmethod
-    def scorer(cls, folder: Path, task: BaseTask, max_length: int) -> Self:
-        """The encoder in `folder` under a new head of one output, whose value is the score."""
-        network = pretrained.network(cls.auto, folder, new_head=True, num_labels=1)
-        tokenizer = pretrained.tokenizer(folder, model_max_length=max_length)
-        return cls(network, tokenizer, task)
-
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Token ids and `labels`, the share expected of each class, summing to 1.
+        """Token ids and `labels`, the probability of each class, which sum to 1.
 
-        A label that was not seen in training has none, so its row adds nothing to the loss.
+        For a label that was not seen in training all are 0, so the row does not add to the loss.
         """
         encoded = self.encode_texts([row.text for row in rows])
         return [e | {"labels": self._target(row)} for e, row in zip(encoded, rows, strict=True)]
 
     def _target(self, row: Any) -> list[float]:
-        edges = getattr(self.network.config, "rating_edges", None)
-        if edges and len(getattr(row, "ratings", ())) > 1:
-            return expected_shares(row.ratings, edges)
+        thresholds = getattr(self.network.config, "rating_edges", None)
+        if thresholds and len(getattr(row, "ratings", ())) > 1:
+            return class_probabilities(row.ratings, thresholds)
         labels = self.network.config.id2label
-        return [float(labels[number] == row.label) for number in range(len(labels))]
+        return [float(labels[index] == row.label) for index in range(len(labels))]
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
         """Token tensors (batch, length) and `labels` (batch, classes)."""
@@ -90,44 +86,39 @@ class Model(TextModel):
         return collator
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        """Cross-entropy against the expected shares, each class by its weight."""
+        """Cross-entropy with the classes' probabilities, each class weighted."""
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         logits = network(**inputs).logits
-        found: Tensor = cross_entropy(
+        value: Tensor = cross_entropy(
             logits, batch["labels"], class_weights(self.network), label_smoothing=smoothing
         )
-        return found
+        return value
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """The likeliest label of each row: `{"label": str}`."""
+        """The most probable label of each row: `{"label": str}`."""
         logits = self.logits([row.text for row in rows], batch_size)
         labels = self.network.config.id2label
-        return [{"label": labels[number]} for number in logits.argmax(dim=1).tolist()]
-
-    def score(self, texts: Sequence[str], batch_size: int) -> list[float]:
-        """The first output for each text: the score, where the head has one output."""
-        scores: list[float] = self.logits(texts, batch_size)[:, 0].tolist()
-        return scores
+        return [{"label": labels[index]} for index in logits.argmax(dim=1).tolist()]
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str], batch_size: int) -> Tensor:
-        """The network's outputs, (texts, outputs)."""
-        found = torch.zeros(len(texts), self.network.config.num_labels)
-        for places, batch in self.batches(self.encode_texts(texts), batch_size):
-            found[places] = self.network(**batch).logits.cpu()
-        return found
+        """The network's outputs, (texts, classes)."""
+        logits = torch.zeros(len(texts), self.network.config.num_labels)
+        for indices, batch in self.batches(self.encode_texts(texts), batch_size):
+            logits[indices] = self.network(**batch).logits.cpu()
+        return logits
 
 
-def expected_shares(ratings: Sequence[int], edges: Sequence[float]) -> list[float]:
-    """How much of each class to expect of the true mean of `ratings`, given their spread.
+def class_probabilities(ratings: Sequence[int], thresholds: Sequence[float]) -> list[float]:
+    """The probability that the true mean of `ratings` is in each class.
 
-    The standard error has a floor of half a step of the scale over √n, for n equal ratings do
-    not make a mean certain. Classes as many as `edges` and one more.
+    There is one class more than `thresholds`. The standard error is at least half a step of the
+    rating scale over √n, because n equal ratings do not make the mean certain.
 
-    >>> [round(share, 2) for share in expected_shares([0, 1, 1, 0], [-0.5, 0.5])]
+    >>> [round(p, 2) for p in class_probabilities([0, 1, 1, 0], [-0.5, 0.5])]
     [0.0, 0.5, 0.5]
     """
     mean = statistics.fmean(ratings)
     error = max(statistics.stdev(ratings), 0.5) / math.sqrt(len(ratings))
-    below = [statistics.NormalDist(mean, error).cdf(edge) for edge in edges]
+    below = [statistics.NormalDist(mean, error).cdf(threshold) for threshold in thresholds]
     return [high - low for low, high in zip([0.0, *below], [*below, 1.0], strict=True)]

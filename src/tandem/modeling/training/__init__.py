@@ -1,1 +1,1 @@
-"""How every model is fitted: one trainer, its options, and what it writes."""
+"""Training of all models: one trainer, its options, and the files that it writes."""

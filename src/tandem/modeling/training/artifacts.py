@@ -1,4 +1,4 @@
-"""What every stage that fits a model writes: the model, its metrics and its loss curve."""
+"""The files that every stage which trains a model writes: model, metrics and loss history."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ from tandem.core import io, paths
 from tandem.modeling.training.trainer import HISTORY_COLUMNS
 
 
-class Fitted(Protocol):
-    """A model that has been fitted: a `TextModel` or what is made of one."""
+class SavableModel(Protocol):
+    """A trained model: a `TextModel` or a `RewardModel`."""
 
     network: Any
 
@@ -21,31 +21,38 @@ class Fitted(Protocol):
 
 def write_fitted(
     stage: str,
-    task: str,
+    task_name: str,
     variant: str,
-    model: Fitted,
-    curve: Sequence[Mapping[str, float]],
-    found: Mapping[str, Any],
+    model: SavableModel,
+    history: Sequence[Mapping[str, float]],
+    results: Mapping[str, Any],
 ) -> None:
-    """Write `model` as `variant` of `task`, and what `stage` found beside the facts of its fit."""
-    facts = {
+    """Write `model` as `variant` of a task, and the metrics and loss history of `stage`.
+
+    The metrics are the number of parameters, the last step, the lowest validation loss and the
+    `results` of the stage.
+    """
+    training = {
         "parameters": model.network.num_parameters(),
-        "steps": curve[-1]["step"],
-        "validation_loss": min(look["validation_loss"] for look in curve),
+        "steps": history[-1]["step"],
+        "validation_loss": min(evaluation["validation_loss"] for evaluation in history),
     }
     with io.atomic_outputs(
-        paths.model(task, variant), paths.metrics(stage, task), paths.plots(stage, task)
-    ) as (folder, scores, plot):
+        paths.model(task_name, variant),
+        paths.metrics(stage, task_name),
+        paths.plots(stage, task_name),
+    ) as (folder, metrics, plot):
         model.save(folder)
-        io.write_json(scores, {**facts, **found})
-        write_curve(plot, curve)
+        io.write_json(metrics, {**training, **results})
+        write_history(plot, history)
 
 
-def write_curve(path: Path, curve: Sequence[Mapping[str, float]]) -> None:
-    """The curve as the CSV table behind a DVC plot, six significant digits."""
+def write_history(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write the loss history as the CSV table of a DVC plot, with six significant digits."""
     table = StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(HISTORY_COLUMNS)
-    for look in curve:
-        writer.writerow([look["step"], *(f"{look[name]:.6g}" for name in HISTORY_COLUMNS[1:])])
+    for evaluation in history:
+        losses = (f"{evaluation[name]:.6g}" for name in HISTORY_COLUMNS[1:])
+        writer.writerow([evaluation["step"], *losses])
     io.write_text(path, table.getvalue())

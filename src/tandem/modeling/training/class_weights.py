@@ -1,8 +1,8 @@
-"""Weights of classes in the loss, kept in a network's config so that it can be rebuilt from there.
+"""Weights of classes in the loss, stored in the network's config.
 
-`balanced` is scikit-learn's: n / (classes · count), a weight of one for a class of average size;
-so all classes together weigh the same (King & Zeng 2001, "Logistic Regression in Rare Events
-Data"). Soft labels count by their shares.
+`balanced` is the formula of scikit-learn: n / (classes · count), 1 for a class of average size. All
+classes then have the same total weight (King & Zeng 2001, "Logistic Regression in Rare Events
+Data"). Soft labels count by their probabilities.
 """
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ ClassWeights = Literal["none", "balanced"]
 
 
 def balanced(counts: Sequence[float]) -> list[float]:
-    """The weight of each class, from how many rows, or shares of rows, it has.
+    """The weight of each class, given its number of rows or the sum of its probabilities.
 
-    A class without rows is no class of the rows, and weighs one.
+    A class without rows does not count as a class and gets the weight 1.
 
     >>> balanced([6, 2, 0])
     [0.666667, 2.0, 1.0]
@@ -26,14 +26,14 @@ def balanced(counts: Sequence[float]) -> list[float]:
     return [round(sum(counts) / (seen * count), 6) if count else 1.0 for count in counts]
 
 
-def set_class_weights(config: Any, kind: ClassWeights, counts: Sequence[float]) -> None:
-    """Write the weights into `config`; with `none`, take out those of an earlier training."""
+def set_class_weights(config: Any, weighting: ClassWeights, counts: Sequence[float]) -> None:
+    """Write the weights into `config`; `none` removes those of an earlier training."""
     vars(config).pop("class_weights", None)
-    if kind == "balanced":
+    if weighting == "balanced":
         config.class_weights = balanced(counts)
 
 
 def class_weights(network: Any) -> Tensor | None:
-    """The weights (classes,) in the network's config, for `cross_entropy`; None: all are one."""
-    found = getattr(network.config, "class_weights", None)
-    return None if found is None else torch.tensor(found, device=network.device)
+    """The weights (classes,) in the network's config, for `cross_entropy`; None if all are 1."""
+    weights = getattr(network.config, "class_weights", None)
+    return None if weights is None else torch.tensor(weights, device=network.device)

@@ -1,9 +1,10 @@
-"""Have several processes of this machine train one model, each on its own batches of a step.
+"""Train one model with several processes on this machine, each on its own batches of a step.
 
-Each process runs the whole of a stage's work from the same files and seed, and so builds the same
-model; in `fit`, accelerate finds the others by the variables that are set here, deals out the
-batches and averages the gradients after each (Li et al. 2020, "PyTorch Distributed: Experiences
-on Accelerating Data Parallel Training"). Then all have the same weights, and the first writes.
+Each process runs the whole stage with the same files and seed, and so builds the same model. In
+`fit`, accelerate connects the processes through the environment variables that are set here,
+distributes the batches and averages the gradients (Li et al. 2020, "PyTorch Distributed:
+Experiences on Accelerating Data Parallel Training"). All processes end with the same weights, and
+the main process writes them.
 """
 
 import os
@@ -21,60 +22,65 @@ from torch.multiprocessing.spawn import (
 
 from tandem.core.errors import StageError, TandemError
 
-HERE = "127.0.0.1"
-ERROR_KEY = "mistake"
+LOCALHOST = "127.0.0.1"
+ERROR_KEY = "error"
 
 
 def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
-    """Call `work(*arguments)`, a function of a module, in so many processes; with one, right here.
+    """Call `work(*arguments)` in each of several processes; with one, in this process.
+
+    Args:
+        work: a function of a module, so that it can be pickled.
+        processes: how many processes to start.
+        arguments: the arguments of `work`.
 
     Raises:
-        StageError: a process died; the others are ended.
-        TandemError: what `work` raised.
+        StageError: a process died; the others are stopped.
+        TandemError: `work` raised it.
     """
     if processes == 1:
         work(*arguments)
         return
-    # the parent keeps the store, on a port that the system picks: no process waits for another's
-    store = TCPStore(HERE, 0, is_master=True, wait_for_workers=False)
-    given = (processes, store.port, work, arguments)
+    # The parent owns the store, on a free port, so that no process waits for another one's.
+    store = TCPStore(LOCALHOST, 0, is_master=True, wait_for_workers=False)
+    process_arguments = (processes, store.port, work, arguments)
     try:
-        start_processes(_join, given, nprocs=processes, start_method="spawn")  # type: ignore[no-untyped-call]
+        start_processes(_join, process_arguments, nprocs=processes, start_method="spawn")  # type: ignore[no-untyped-call]
     except (ProcessExitedException, ProcessRaisedException) as error:
         if store.check([ERROR_KEY]):
             raise TandemError(store.get(ERROR_KEY).decode()) from None
-        last = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[-1]
         raise StageError(
-            f"process {error.error_index + 1} of {processes} died and the others were ended: "
-            f"{last}. Give it memory, or set runtime.processes to 1 to see more"
+            f"process {error.error_index + 1} of {processes} died, and the others were stopped: "
+            f"{reason}. Provide more memory, or set runtime.processes to 1 to see the whole error"
         ) from error
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes; asked after `fit`."""
+    """Whether this process is the one that writes files; valid after `fit`."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def _join(
     rank: int, processes: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]
 ) -> None:
-    """Be the process `rank` of `processes`."""
+    """Run `work` as the process `rank` of `processes`."""
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
         WORLD_SIZE=str(processes),
-        MASTER_ADDR=HERE,
+        MASTER_ADDR=LOCALHOST,
         MASTER_PORT=str(port),
-        # torch's names for "the store is kept by whoever started us"
+        # torch's variables for "the store belongs to the parent process"
         TORCHELASTIC_USE_AGENT_STORE="True",
         TORCHELASTIC_RESTART_COUNT="0",
     )
     if sys.platform == "linux":
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # a host's own name may lead nowhere
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # the host name may not resolve
     try:
         work(*arguments)
     except TandemError as error:
-        TCPStore(HERE, port).set(ERROR_KEY, str(error))
+        TCPStore(LOCALHOST, port).set(ERROR_KEY, str(error))
         raise SystemExit(2) from None
     finally:
         if distributed.is_initialized():

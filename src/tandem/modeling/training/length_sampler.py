@@ -1,4 +1,4 @@
-"""How the rows that a model is fitted on form batches."""
+"""The order of training examples: batches of similar length, in random order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,12 +6,19 @@ import torch
 
 
 class LengthGroupedSampler(torch.utils.data.Sampler[int]):
-    """Indices such that each batch in turn has like lengths, in a new order each epoch.
+    """Indices of examples whose batches have similar lengths, in a new order each epoch.
 
-    Unlike `group_by_length` of transformers, whose batches run from long to short within 50, the
-    batches are shuffled, so the last, slow steps see all lengths. The random numbers are torch's,
-    which the Trainer seeds. Processes that take turns with the batches of one order give a `seed`:
-    dropout moves torch's numbers by as much as a batch is long, which differs between them.
+    `group_by_length` of transformers sorts each 50 batches from long to short. Here the batches are
+    shuffled, so that the last steps of training see all lengths.
+
+    Args:
+        lengths: the length of each example.
+        batch_size: the examples of a batch.
+        pool: how many batches are sorted by length together.
+        seed: seed of a random number generator of its own. By default torch's global one is used,
+            which the Trainer seeds. Processes that share the batches of one order need a seed:
+            dropout advances the global generator by the length of a batch, which differs between
+            the processes.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Low-rank adapters by the peft library: put in before a fit, merged into the weights after it.
+"""Low-rank adapters of the peft library: added before training, merged into the weights after it.
 
-Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models": a linear layer's W stays, and
-B·A of a low rank is trained beside it. Merged, W + (alpha / rank)·B·A is an ordinary weight, so
-that what is saved is a plain model of its architecture, as fast and as large as before.
+Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models": the weight W of a linear layer
+is frozen, and a product B·A of low rank is trained. The merged W + (alpha / r)·B·A is an ordinary
+weight, so the saved model is a plain model of its architecture, of the same size and speed.
 """
 
 from collections.abc import Iterator
@@ -16,15 +16,15 @@ from tandem.modeling.training.freezing import BLOCK
 
 
 def adapt(network: Any, lora: LoraParams) -> Any:
-    """Put adapters into `network`, in place; what is returned merges them.
+    """Add adapters to `network`, in place; pass the returned object to `merge`.
 
-    Adapters go beside linear layers of blocks that are trainable; what is trainable outside the
-    blocks, as a new head has to be, stays so.
+    Adapters are added to the linear layers of trainable blocks. Trainable parameters outside of
+    blocks, such as a new head, remain trainable.
 
     Raises:
         StageError: no such layer has a name that `lora.target_modules` lists.
     """
-    from peft import LoraConfig, LoraModel  # seconds that a fit without adapters is spared
+    from peft import LoraConfig, LoraModel  # slow, and only needed with adapters
 
     layers = list(_layers(network))
     chosen = [
@@ -33,11 +33,11 @@ def adapt(network: Any, lora: LoraParams) -> Any:
         if not lora.target_modules or name.split(".")[-1] in lora.target_modules
     ]
     if not chosen:
-        known = sorted({name.split(".")[-1] for name in layers})
+        available = sorted({name.split(".")[-1] for name in layers})
         raise StageError(
-            f"lora.target_modules names no layer of the network; it has {', '.join(known)}"
+            f"lora.target_modules names no layer of the network; it has {', '.join(available)}"
         )
-    beside = [
+    outside_blocks = [
         parameter
         for name, parameter in network.named_parameters()
         if parameter.requires_grad and not BLOCK.match(name)
@@ -46,18 +46,18 @@ def adapt(network: Any, lora: LoraParams) -> Any:
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=chosen
     )
     adapted = LoraModel(network, config, "default")
-    for parameter in beside:
+    for parameter in outside_blocks:
         parameter.requires_grad_(True)
     return adapted
 
 
 def merge(adapted: Any) -> None:
-    """Add the adapters to the weights of the network that `adapt` was given, and take them out."""
+    """Merge the adapters into the weights of the network, and remove them."""
     adapted.merge_and_unload()
 
 
 def _layers(network: nn.Module) -> Iterator[str]:
-    """Names of the linear layers of the blocks whose weights are trainable."""
+    """Names of the linear layers in blocks whose weights are trainable."""
     for name, module in network.named_modules():
         if BLOCK.match(name) and isinstance(module, nn.Linear) and module.weight.requires_grad:
             yield name

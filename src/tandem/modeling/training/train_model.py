@@ -1,4 +1,4 @@
-"""Train the model of a task; stages and tools that train one call this."""
+"""Train the model of a task; used by all stages and tools that train one."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,39 +15,36 @@ from tandem.modeling.training.trainer import fit
 
 
 class TrainedModel(NamedTuple):
-    """A model, and the history of its losses."""
+    """A trained model, and the history of its training."""
 
     model: TextModel
-    curve: list[dict[str, float]]
+    history: list[dict[str, float]]
 
     @property
     def validation_loss(self) -> float:
-        """The lowest of the history; the model has the weights of that step."""
-        return min(look["validation_loss"] for look in self.curve)
+        """The lowest validation loss of the history; the model has the weights of that step."""
+        return min(evaluation["validation_loss"] for evaluation in self.history)
 
 
-def training_rows(task: BaseTask, training: TrainParams) -> tuple[list[Row], list[Row]]:
-    """The rows to train on, and those to validate on.
+def training_rows(task: BaseTask, params: TrainParams) -> tuple[list[Row], list[Row]]:
+    """Read the training and the validation rows.
 
     Raises:
         StageError: a table is missing.
     """
     rows = read_rows(paths.augmented(task.name) / "train.parquet", task.row)
     validation = read_rows(paths.split(task.name) / "validation.parquet", task.row)
-    return (
-        hash_sample(rows, training.max_rows),
-        hash_sample(validation, training.max_validation_rows),
-    )
+    return hash_sample(rows, params.max_rows), hash_sample(validation, params.max_validation_rows)
 
 
 def train_model(
     task: BaseTask,
     rows: Sequence[Row],
     validation: Sequence[Row],
-    training: TrainParams,
+    params: TrainParams,
     runtime: Runtime,
 ) -> TrainedModel:
-    """A model of `task`, trained on `rows` from its pretrained weights; nothing is written.
+    """Train a model of `task` on `rows`, from its pretrained weights; no file is written.
 
     What a family learns besides weights, such as a vocabulary, it learns from all `rows`. If the
     steps cannot reach all of them, only the first by hashed id are encoded.
@@ -58,20 +55,20 @@ def train_model(
     pretrained = paths.model(task.name, "pretrained")
     io.require_exists(pretrained)
     make_torch_deterministic(runtime)
-    seen = (
-        training.max_steps
-        * training.gradient_accumulation_steps
-        * training.batch_size
+    reachable = (
+        params.max_steps
+        * params.gradient_accumulation_steps
+        * params.batch_size
         * runtime.processes
     )
-    model = family(task).start(pretrained, task, rows, training, training.model)
-    curve = fit(
+    model = family(task).initialize(pretrained, task, rows, params, params.model)
+    history = fit(
         model.network,
         model.loss,
-        model.encode(hash_sample(rows, seen)),
+        model.encode(hash_sample(rows, reachable)),
         model.encode(validation),
         model.collate(),
-        training,
+        params,
         runtime,
     )
-    return TrainedModel(model, curve)
+    return TrainedModel(model, history)

@@ -1,12 +1,12 @@
-"""Fit any family's model with the Trainer of transformers.
+"""Fit the model of any family with the Trainer of transformers.
 
-Batches by length, linear or cosine decay after a warm-up, gradient clipping and accumulation,
-L1, L2, dropout, label smoothing, frozen layers, adapters, and early stopping on the validation
-loss, whose best weights are kept. A run is a number of steps, never of seconds, so that its bits
-repeat.
+Batches by length, linear or cosine decay after a warm-up, gradient clipping and accumulation, L1,
+weight decay, dropout, label smoothing, frozen layers, adapters, and early stopping on the
+validation loss, which restores the best weights. The length of a training is a number of steps,
+never of seconds, so that its bits are reproducible.
 
-What the Trainer is given is the network and its loss as one module, so that lower precision and
-several processes, both of which accelerate ties to a module's `forward`, hold for every family.
+The Trainer gets the network and its loss as one module, because accelerate implements lower
+precision and several processes in a module's `forward`. Both then work for every family.
 """
 
 import math
@@ -42,28 +42,44 @@ def fit(
     training: TrainingParams,
     runtime: Runtime,
 ) -> list[dict[str, float]]:
-    """Train `network` in place to its best validation loss; returns the curve, one dict a look.
+    """Train `network` in place to its best validation loss.
 
-    `loss(network, batch, label_smoothing)` gives a scalar; `examples` hold `input_ids`, whose
-    lengths batches are formed by. On validation rows `loss` is called without smoothing. Dropout,
-    frozen layers and adapters are set here too, so every stage that fits a model has them;
-    adapters are merged at the end. In each of the processes that `parallel` starts, all of which
-    call this with the same, `network` ends with the same weights.
+    Dropout, frozen layers and adapters are set here, so that every stage which fits a model has
+    them; adapters are merged at the end. Each process that `distributed.launch` starts calls this
+    function with the same arguments and ends with the same weights.
+
+    Args:
+        network: the network.
+        loss: `loss(network, batch, label_smoothing)`, a scalar; the smoothing is 0 for validation.
+        examples: what is trained on. Batches are formed by the length of their `input_ids`.
+        validation: what the validation loss is computed on.
+        collate: makes a batch of tensors from examples.
+        training: how the network is trained.
+        runtime: device, precision, processes and seed.
+
+    Returns:
+        The history: step, losses and learning rate at each evaluation, as in `HISTORY_COLUMNS`.
 
     Raises:
         ParamsError: the precision needs a GPU, and there is none.
         StageError: there is nothing to train or validate on, or the loss is not a number.
     """
     if runtime.precision == "fp16" and not torch.cuda.is_available():
-        at = f"{paths.PARAMS}: runtime.precision"
-        raise ParamsError(f"{at}: fp16 needs a GPU, and there is none here; a CPU has bf16")
+        raise ParamsError(
+            f"{paths.PARAMS}: runtime.precision: fp16 needs a GPU, and none is available; "
+            "use bf16 on a CPU"
+        )
     if not examples or not validation:
         part = "validation" if examples else "training"
-        raise StageError(f"there are no {part} rows: give the task more, or another split")
+        raise StageError(f"there are no {part} rows: give the task more rows or change its split")
+
+    # Prepare the network.
     set_dropout(network, training.dropout)
     if training.trainable_layers is not None or training.lora is not None:
         freeze(network, training.trainable_layers or sys.maxsize)
     adapted = adapt(network, training.lora) if training.lora is not None else None
+
+    # Train.
     best = _BestWeights(network, training.early_stopping_patience)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = _Trainer(
@@ -76,8 +92,12 @@ def fit(
         )
         trainer.training, trainer.runtime = training, runtime
         trainer.train()
+
+    # Restore the weights of the best evaluation.
     if not best.weights:
-        raise StageError("the validation loss is not a number: use a lower learning_rate or clip")
+        raise StageError(
+            "the validation loss is not a number: use a lower learning_rate or max_grad_norm"
+        )
     network.load_state_dict(best.weights, strict=False)
     if adapted is not None:
         merge(adapted)
@@ -86,7 +106,7 @@ def fit(
 
 
 class _LossModule(nn.Module):
-    """A network whose `forward` is its loss of a batch, a scalar."""
+    """A network and its loss: `forward` returns the loss of a batch, a scalar."""
 
     def __init__(self, network: Any, loss: Loss) -> None:
         super().__init__()
@@ -97,11 +117,11 @@ class _LossModule(nn.Module):
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """The Trainer with a loss of the family's own, L1, and batches by length in random order."""
+    """The Trainer with the family's loss, L1, and batches by length in random order."""
 
     training: TrainingParams
     runtime: Runtime
-    # a loss is a mean over its batch, so the Trainer divides it by the accumulated batches
+    # a loss is the mean over its batch, so the Trainer has to divide it by the accumulated batches
     loss_is_scaled_for_ga = False
 
     def compute_loss(
@@ -113,7 +133,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         loss = model(inputs, self.training.label_smoothing)
         if self.training.l1:
-            # biases and norms are left alone, as AdamW's weight decay leaves them
+            # biases and norms are excluded, as they are from AdamW's weight decay
             weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
             loss = loss + self.training.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
         return loss
@@ -135,28 +155,28 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
 
 class _BestWeights(TrainerCallback):  # type: ignore[misc]
-    """Keep the trainable weights of the best look in memory; stop when patience has run out."""
+    """Keep the best evaluation's trainable weights in memory; stop when it was too long ago."""
 
     def __init__(self, network: nn.Module, patience: int) -> None:
         self.network = network
         self.patience = patience
         self.loss = math.inf
         self.weights: dict[str, Tensor] = {}
-        self.worse = 0
+        self.evaluations_since_best = 0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        # the last step is looked at even off the beat, and its training loss belongs beside it
+        # The last step is evaluated even if it is not a multiple of eval_steps; log its loss too.
         control.should_log = control.should_log or control.should_evaluate
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
     ) -> None:
-        self.worse += 1
+        self.evaluations_since_best += 1
         if metrics["eval_loss"] < self.loss:
-            self.loss, self.worse = metrics["eval_loss"], 0
+            self.loss, self.evaluations_since_best = metrics["eval_loss"], 0
             named = self.network.named_parameters()
             self.weights = {n: p.detach().clone() for n, p in named if p.requires_grad}
-        if self.worse >= self.patience:
+        if self.evaluations_since_best >= self.patience:
             control.should_training_stop = True
 
 
@@ -196,12 +216,12 @@ def _arguments(training: TrainingParams, runtime: Runtime, scratch: str) -> Trai
 
 
 def _history(log: list[dict[str, float]]) -> list[dict[str, float]]:
-    """One entry a look at the validation rows: step, both losses, the learning rate there."""
-    looks: dict[int, dict[str, float]] = {}
+    """One entry per evaluation: step, both losses, learning rate."""
+    by_step: dict[int, dict[str, float]] = {}
     for entry in log:
-        look = looks.setdefault(int(entry["step"]), {"step": int(entry["step"])})
+        evaluation = by_step.setdefault(int(entry["step"]), {"step": int(entry["step"])})
         if "eval_loss" in entry:
-            look["validation_loss"] = entry["eval_loss"]
+            evaluation["validation_loss"] = entry["eval_loss"]
         elif "loss" in entry:
-            look |= {"train_loss": entry["loss"], "learning_rate": entry["learning_rate"]}
-    return [look for look in looks.values() if set(HISTORY_COLUMNS) == set(look)]
+            evaluation |= {"train_loss": entry["loss"], "learning_rate": entry["learning_rate"]}
+    return [entry for entry in by_step.values() if set(HISTORY_COLUMNS) == set(entry)]

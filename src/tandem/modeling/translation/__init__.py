@@ -1,1 +1,1 @@
-"""What only the seq2seq family needs: alignment, phrases, placeholders, copying."""
+"""Code of the seq2seq family only: word alignment, phrases, placeholders, copying."""

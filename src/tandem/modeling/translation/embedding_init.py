@@ -1,11 +1,12 @@
-"""First embeddings: tokens that occur in the same pairs of texts start out alike.
+"""Initial embeddings: tokens that occur in the same pairs of texts get similar vectors.
 
-In a few hundred steps a network hardly learns which words belong together; counting tells at
-once, across the languages too, for a pair is a document of both (Levy, Søgaard & Goldberg 2017,
-"A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence Alignments").
+A few hundred steps are too few to learn which words are related. Co-occurrence counts give that
+at once, and across languages, because each pair is a bilingual document (Levy, Søgaard & Goldberg
+2017, "A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence Alignments").
 
-LAPACK's decompositions give other bits on other CPUs, whatever is pinned. So the decomposition is
-done here, of matrix products, sums and elementwise operations, which do not.
+LAPACK's decompositions give different bits on different CPUs, even with pinned kernels. This
+module therefore decomposes the matrix with matrix products, sums and elementwise operations,
+whose bits are the same.
 """
 
 from collections.abc import Sequence
@@ -17,46 +18,55 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 ROUNDS = 6
-"""Products with the matrix, each of which turns the basis towards its first eigenvectors."""
+"""Iterations, each of which turns the basis towards the first eigenvectors."""
 
 
 def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
-    """Move the rows of `weight`, (tokens, width), half the way to those of related tokens.
+    """Move the rows of `weight` halfway towards those of related tokens, in place.
 
-    `texts` are the tokens of each pair, both sides together. The other half stays random, so that
-    a token can still be told from its translation. A token of no text stays as it is.
+    The other half stays random, so that a token remains distinguishable from its translation.
+    Tokens that occur in no text are not changed.
+
+    Args:
+        weight: the embeddings, (tokens, width).
+        texts: the tokens of each pair of texts, both sides together.
     """
-    vectors, seen = _vectors(weight, texts)
+    vectors, seen = _cooccurrence_vectors(weight, texts)
     mixed = normalize(vectors + normalize(weight.detach(), dim=1), dim=1)
     with torch.no_grad():
         weight.copy_(mixed.where(seen[:, None], weight))
 
 
-def _vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Tensor, Tensor]:
-    """Unit vectors (tokens, width) from positive pointwise mutual information; which were seen.
+def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Tensor, Tensor]:
+    """Unit vectors (tokens, width), and which tokens occur, (tokens,).
 
-    The square roots of the singular values are as Levy, Goldberg & Dagan 2015 advise.
+    The vectors factorize the matrix of positive pointwise mutual information, with the square roots
+    of its singular values, as Levy, Goldberg & Dagan 2015 advise.
     """
+    # Count in how many texts each pair of tokens occurs: (tokens, tokens).
     size, width = weight.shape
     tokens = [token for text in texts for token in sorted(text)]
     starts = np.cumsum([0, *(len(text) for text in texts)])
     table = csr_array((np.ones(len(tokens)), tokens, starts), shape=(len(texts), size))
-    together = torch.from_numpy((table.T @ table).toarray()).float()
-    alone = together.diagonal().clone()
-    expected = (alone[:, None] * alone / len(texts)).clamp(min=1 / len(texts))
-    information = (together / expected).clamp(min=1).log()
+    joint = torch.from_numpy((table.T @ table).toarray()).float()
+
+    # Divide by the counts expected of independent tokens; the log is the information, at least 0.
+    counts = joint.diagonal().clone()
+    expected = (counts[:, None] * counts / len(texts)).clamp(min=1 / len(texts))
+    information = (joint / expected).clamp(min=1).log()
+
     basis, values = eigenvectors(information, min(width, size))
-    found = torch.zeros_like(weight)
-    found[:, : len(basis)] = (basis * values.sqrt()[:, None]).T
-    return normalize(found, dim=1), alone > 0
+    vectors = torch.zeros_like(weight)
+    vectors[:, : len(basis)] = (basis * values.sqrt()[:, None]).T
+    return normalize(vectors, dim=1), counts > 0
 
 
 def eigenvectors(symmetric: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Orthonormal rows (count, size) near the first eigenvectors, and the size of their values.
+    """Approximate the first eigenvectors, (count, size), and the absolute eigenvalues, (count,).
 
     Orthogonal iteration (Golub & Van Loan 2013, "Matrix Computations", section 8.2.4) from random
-    rows. After a few rounds they span the space of the eigenvectors of the largest values, and
-    are mixed only among those of similar values.
+    rows. After a few rounds the rows span the eigenvectors of the largest eigenvalues; only
+    eigenvectors of similar eigenvalues are still mixed.
     """
     rows, _ = orthonormal(torch.randn(count, len(symmetric)))
     lengths = torch.ones(count)
@@ -66,9 +76,9 @@ def eigenvectors(symmetric: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def orthonormal(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """An orthonormal basis of `rows` by modified Gram-Schmidt, and what was left of each row.
+    """An orthonormal basis of `rows` by modified Gram-Schmidt, and the length of each residual.
 
-    A row that depends on those before it becomes zero.
+    A row that depends linearly on those before it becomes zero.
     """
     rows = rows.clone()
     lengths = torch.zeros(len(rows))

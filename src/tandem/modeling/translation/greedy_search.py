@@ -1,8 +1,8 @@
-"""Greedy search that stops computing a text once it has ended.
+"""Greedy search that removes texts from the batch once they have ended.
 
-In a batch few texts are as long as the longest, yet `generate` of transformers carries all of them
-to its end. Here those that have ended leave the batch, as in fairseq (Ott et al. 2019, "fairseq: A
-Fast, Extensible Toolkit for Sequence Modeling"). The answers are those of `generate`.
+Few texts of a batch are as long as the longest, but `generate` of transformers computes all of
+them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast, Extensible
+Toolkit for Sequence Modeling"), ended texts leave the batch. The output equals that of `generate`.
 """
 
 from typing import Any
@@ -17,35 +17,43 @@ from tandem.modeling.translation.pointer_generator import PointerGeneratorMarian
 
 @torch.inference_mode()
 def greedy_search(
-    network: PointerGeneratorMarian, batch: Any, keep: PlaceholderConstraint
+    network: PointerGeneratorMarian, batch: Any, constraint: PlaceholderConstraint
 ) -> Tensor:
-    """Token ids of the likeliest next tokens, padded, (batch, length)."""
-    settings: Any = network.generation_config
-    unlooped = NoRepeatNGramLogitsProcessor(settings.no_repeat_ngram_size)
-    seen = network.look(**batch)
-    encoded = seen.pop("encoder_outputs").last_hidden_state
-    seen["attention_mask"] = batch["attention_mask"]
-    found = torch.full((len(encoded), int(keep.longest.max())), settings.pad_token_id)
-    found[:, 0] = settings.decoder_start_token_id
-    rows, past = torch.arange(len(encoded)), None
-    for place in range(1, found.shape[1]):
-        so_far = found[rows, :place]
+    """Token ids of the most probable next tokens, (batch, length), padded.
+
+    Args:
+        network: the translator.
+        batch: `input_ids` and `attention_mask`, (batch, source).
+        constraint: what the translations must contain; it forgets texts that have ended.
+    """
+    config: Any = network.generation_config
+    repetition = NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)
+    source = network.encode_source(**batch)
+    encoded = source.pop("encoder_outputs").last_hidden_state
+    source["attention_mask"] = batch["attention_mask"]
+    tokens = torch.full((len(encoded), int(constraint.max_lengths.max())), config.pad_token_id)
+    tokens[:, 0] = config.decoder_start_token_id
+
+    rows, cache = torch.arange(len(encoded)), None  # the rows that have not ended
+    for position in range(1, tokens.shape[1]):
+        prefix = tokens[rows, :position]
         output = network(
-            decoder_input_ids=so_far[:, -1:],
-            past_key_values=past,
+            decoder_input_ids=prefix[:, -1:],
+            past_key_values=cache,
             encoder_outputs=(encoded,),
             use_cache=True,
-            **seen,
+            **source,
         )
-        past = output.past_key_values
-        best = keep(so_far, unlooped(so_far, output.logits[:, -1])).argmax(-1)
-        found[rows, place] = best
-        going = best.ne(keep.end)
-        if not going.any():
+        cache = output.past_key_values
+        best = constraint(prefix, repetition(prefix, output.logits[:, -1])).argmax(-1)
+        tokens[rows, position] = best
+        # Remove the rows that have ended from everything that the next step reads.
+        unfinished = best.ne(constraint.end)
+        if not unfinished.any():
             break
-        if not going.all():
-            rows, encoded = rows[going], encoded[going]
-            seen = {name: tensor[going] for name, tensor in seen.items()}
-            past.batch_select_indices(going)
-            keep.leave(going)
-    return found
+        if not unfinished.all():
+            rows, encoded = rows[unfinished], encoded[unfinished]
+            source = {name: tensor[unfinished] for name, tensor in source.items()}
+            cache.batch_select_indices(unfinished)
+            constraint.keep_rows(unfinished)
+    return tokens

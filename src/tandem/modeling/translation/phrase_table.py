@@ -1,9 +1,10 @@
-"""A table of phrases learnt from pairs of texts, and the drafts put together from it.
+"""A table of phrases learned from pairs of texts, and drafts composed of its phrases.
 
-The phrases are those of phrase-based translation (Koehn, Och & Marcu 2003): runs of words whose
-links stay inside a run of the other side. A phrase counts once a group, for the same text all
-over one component says less than in two; and a text's own group is left out of its draft, so that
-a training row gets the draft an unseen component would get.
+The phrases are those of phrase-based translation (Koehn, Och & Marcu 2003): consecutive words that
+are only linked to consecutive words of the other side. A phrase counts once per group, because
+repetitions within one component are weaker evidence than occurrences in two. A draft uses no
+phrase of the text's own group, so a training row gets the draft that an unseen component would
+get.
 """
 
 import math
@@ -20,20 +21,20 @@ from tandem.modeling.translation.word_alignment import (
     align,
     join,
     key,
-    symmetrise,
+    symmetrize,
     words,
 )
 
 MAX_PHRASE_WORDS = 5
-"""Words of a source phrase at the most; seven is usual for long texts, ours are short."""
+"""Maximum words of a source phrase; seven is usual for long texts, but these are short."""
 TRUSTED_WORDS = 3
-"""Words of a source phrase up to which one group's word is taken."""
+"""A source phrase of at most this many words needs only one group as evidence."""
 CHOICES = 3
-"""Translations kept a source phrase, those of most groups."""
+"""Translations kept per source phrase, those of most groups."""
 PHRASE_PENALTY = -1.0
-"""Cost of each phrase of a draft, in nats, so that few long ones are preferred."""
+"""Added per phrase of a draft, in nats, so that few long phrases are preferred."""
 UNKNOWN_PENALTY = -8.0
-"""Cost of a word that is left as it is, in nats."""
+"""Added per word that is copied untranslated, in nats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,24 +47,24 @@ class Phrase:
 
 
 class PhraseTable:
-    """Source phrases, in lower case, with their likeliest translations."""
+    """Source phrases in lower case, with their most probable translations."""
 
     def __init__(self, phrases: Sequence[Phrase]) -> None:
         self.phrases = phrases
         self.choices: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
         for phrase in phrases:
             self.choices[phrase.source].append((phrase.target, frozenset(phrase.groups)))
-        # one empty word before each, for a phrase stands inside a sentence
+        # The empty first word: a phrase is inside a sentence.
         self.cases = Truecaser([["", *words(phrase.target)] for phrase in phrases])
 
     @classmethod
     def learn(cls, texts: Sequence[tuple[str, str, str]]) -> Self:
-        """The table of `texts`, each a source text, its translation and its group."""
-        found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        """Learn the table from `texts`, each a source text, its translation and its group."""
+        groups_of: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for source, target, group in _phrases(texts):
-            found[source][target].add(group)
+            groups_of[source][target].add(group)
         phrases = []
-        for source, targets in sorted(found.items()):
+        for source, targets in sorted(groups_of.items()):
             ranked = sorted(targets.items(), key=lambda item: (-len(item[1]), item[0]))
             if len(ranked) > 1 or len(ranked[0][1]) > 1 or source.count(" ") < TRUSTED_WORDS:
                 phrases += [
@@ -74,7 +75,7 @@ class PhraseTable:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """The table that `save` wrote."""
+        """Load the table that `save` wrote."""
         return cls(read_rows(path, Phrase))
 
     def save(self, path: Path) -> None:
@@ -82,15 +83,15 @@ class PhraseTable:
         write_rows(path, self.phrases, Phrase)
 
     def draft(self, text: str, group: str = "") -> str:
-        """The likeliest monotone translation of `text` by phrases of other groups than `group`.
+        """The most probable monotone translation of `text`, by phrases of groups except `group`.
 
-        Its first word is written as inside a sentence, for it may not stay the first.
+        Its first word is written as inside a sentence, because the model may move it.
         """
-        pieces = words(text)
-        keys = [key(piece) for piece in pieces]
+        tokens = words(text)
+        keys = [key(piece) for piece in tokens]
         best: list[tuple[float, list[str]]] = [(0.0, [])]
-        for end in range(1, len(pieces) + 1):
-            options = [(best[end - 1][0] + UNKNOWN_PENALTY, [*best[end - 1][1], pieces[end - 1]])]
+        for end in range(1, len(tokens) + 1):
+            options = [(best[end - 1][0] + UNKNOWN_PENALTY, [*best[end - 1][1], tokens[end - 1]])]
             for start in range(max(0, end - MAX_PHRASE_WORDS), end):
                 choice = self._choose(" ".join(keys[start:end]), group)
                 if choice:
@@ -111,31 +112,37 @@ class PhraseTable:
             (len(groups) - (group in groups), target)
             for target, groups in self.choices.get(source, ())
         ]
-        most = max(counts, default=(0, ""), key=lambda count: count[0])
-        if not most[0]:
+        count, translation = max(counts, default=(0, ""), key=lambda pair: pair[0])
+        if not count:
             return None
-        # Half a count is kept back for what was not seen.
-        return math.log(most[0] / (sum(count for count, _ in counts) + 0.5)), most[1]
+        # Half a count is reserved for translations that were not seen.
+        return math.log(count / (sum(n for n, _ in counts) + 0.5)), translation
 
 
 def _phrases(texts: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
     """Every phrase of every text: source, target and group."""
-    cut = [(words(source), words(target), group) for source, target, group in texts]
-    cut = [item for item in cut if item[0] and item[1]]
-    cases = Truecaser([target for _, target, _ in cut])
-    pairs = [([key(w) for w in source], [key(w) for w in target]) for source, target, _ in cut]
-    forward = align(pairs).links()
-    backward = align([(target, source) for source, target in pairs]).links()
-    for (keys, _), (_, target, group), there, back in zip(
-        pairs, cut, forward, backward, strict=True
+    tokenized = [(words(source), words(target), group) for source, target, group in texts]
+    tokenized = [item for item in tokenized if item[0] and item[1]]
+    cases = Truecaser([target for _, target, _ in tokenized])
+
+    # Align the words in both directions.
+    pairs = [
+        ([key(word) for word in source], [key(word) for word in target])
+        for source, target, _ in tokenized
+    ]
+    all_forward = align(pairs).links()
+    all_backward = align([(target, source) for source, target in pairs]).links()
+
+    for (keys, _), (_, target, group), forward, backward in zip(
+        pairs, tokenized, all_forward, all_backward, strict=True
     ):
         inside = cases.inside(target)
-        for start, end, low, high in _runs(symmetrise(there, back), len(keys)):
+        for start, end, low, high in _phrase_bounds(symmetrize(forward, backward), len(keys)):
             yield " ".join(keys[start:end]), "".join(inside[low:high]), group
 
 
-def _runs(links: Links, length: int) -> Iterator[tuple[int, int, int, int]]:
-    """Runs of source words and of target words, [start, end) each, that only link each other."""
+def _phrase_bounds(links: Links, length: int) -> Iterator[tuple[int, int, int, int]]:
+    """Source and target words, [start, end) each, that are only linked to each other."""
     targets, sources = defaultdict(list), defaultdict(list)
     for i, j in links:
         targets[i].append(j)

@@ -1,7 +1,7 @@
-"""Placeholders as numbers: `{name}` of a text becomes `{0}`, and is put back afterwards.
+"""Placeholders as numbers: `{name}` in a text becomes `{0}`, and is restored after translation.
 
-An unseen component has placeholders that no training row had; numbered, they are tokens like any
-other, and each one of a source can be counted in its translation.
+An unseen component has placeholders that occur in no training row. As numbers they are ordinary
+tokens, and each placeholder of a source can be counted in its translation.
 """
 
 from collections.abc import Sequence
@@ -12,82 +12,94 @@ from transformers import LogitsProcessor
 
 from tandem.core.task import PLACEHOLDER
 
-MOST = 10
-MARKS = tuple(f"{{{number}}}" for number in range(MOST))
-"""The placeholders a masked text may have; further ones stay as they are written."""
+MAX_NAMES = 10
+MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
+"""The placeholders of a numbered text; further placeholders keep their names."""
 
 
 def names(text: str) -> list[str]:
-    """The different placeholders of a text, in the order of their first use, `MOST` at most."""
-    return list(dict.fromkeys(PLACEHOLDER.findall(text)))[:MOST]
+    """The distinct placeholders of a text in the order of their first use, at most `MAX_NAMES`."""
+    return list(dict.fromkeys(PLACEHOLDER.findall(text)))[:MAX_NAMES]
 
 
 def counts(text: str) -> list[int]:
-    """How often each of a text's `names` stands in it, then zeros, `MOST` numbers.
+    """How often each of a text's `names` occurs in it; `MAX_NAMES` numbers, the last ones zero.
 
     >>> counts("{b} and {a} and {b}")[:3]
     [2, 1, 0]
     """
-    found = PLACEHOLDER.findall(text)
-    return [found.count(name) for name in (*names(text), *[""] * MOST)][:MOST]
+    placeholders = PLACEHOLDER.findall(text)
+    return [placeholders.count(name) for name in (*names(text), *[""] * MAX_NAMES)][:MAX_NAMES]
 
 
-def number_placeholders(text: str, known: Sequence[str]) -> str:
-    """`text` with each placeholder of `known` as its number.
+def number_placeholders(text: str, placeholders: Sequence[str]) -> str:
+    """`text` with each of `placeholders` replaced by its number.
 
-    >>> mask("{b} and {a}", ["{a}", "{b}"])
+    >>> number_placeholders("{b} and {a}", ["{a}", "{b}"])
     '{1} and {0}'
     """
-    marks = dict(zip(known, MARKS, strict=False))
-    return PLACEHOLDER.sub(lambda found: marks.get(found[0], found[0]), text)
+    marks = dict(zip(placeholders, MARKS, strict=False))
+    return PLACEHOLDER.sub(lambda match: marks.get(match[0], match[0]), text)
 
 
-def restore_placeholders(text: str, known: Sequence[str]) -> str:
-    """The inverse of `mask`; a number that stands for none of `known` is left out."""
-    meant = dict(zip(MARKS, [*known, *[""] * len(MARKS)], strict=False))
-    return PLACEHOLDER.sub(lambda found: meant.get(found[0], found[0]), text)
+def restore_placeholders(text: str, placeholders: Sequence[str]) -> str:
+    """The inverse of `number_placeholders`; a number without a placeholder is removed."""
+    originals = dict(zip(MARKS, [*placeholders, *[""] * len(MARKS)], strict=False))
+    return PLACEHOLDER.sub(lambda match: originals.get(match[0], match[0]), text)
 
 
 class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
-    """Let a translation end when its source's placeholders stand in it as often, and in time.
+    """Make a translation contain its source's placeholders, each as often.
 
-    Where one is missing, what would end the text goes to it instead; one that the source does not
-    have cannot be generated. Once only `longest` leaves room for the missing ones and the end,
-    these are all that may follow.
+    While a placeholder is missing, a translation cannot end: the score of the end token goes to
+    the missing placeholders. Placeholders that the source does not have are forbidden. Once
+    `max_lengths` only leaves room for the missing placeholders and the end token, nothing else is
+    allowed.
     """
 
-    def __init__(self, marks: Tensor, wanted: Tensor, longest: Tensor, end: int) -> None:
-        """`marks`: the placeholders' tokens, (marks,); `end`: the token that ends a text.
+    def __init__(self, marks: Tensor, required: Tensor, max_lengths: Tensor, end: int) -> None:
+        """Initialize the constraint.
 
-        `wanted`: how often each of them stands in the source, (batch, marks); `longest`: how many
-        tokens a translation may have, its first and its end counted, (batch,).
+        Args:
+            marks: the token ids of the placeholders, (marks,).
+            required: how often each of them occurs in the source, (batch, marks).
+            max_lengths: the maximum number of tokens of each translation, (batch,), including the
+                start and end tokens.
+            end: the id of the end token.
         """
         self.marks = marks
-        self.wanted = wanted
-        self.longest = longest
+        self.required = required
+        self.max_lengths = max_lengths
         self.end = end
 
-    def leave(self, chosen: Tensor) -> None:
-        """Go on with the `chosen` texts of the batch alone, (batch,) of bool."""
-        self.wanted, self.longest = self.wanted[chosen], self.longest[chosen]
+    def keep_rows(self, chosen: Tensor) -> None:
+        """Continue with the `chosen` texts of the batch only, bool (batch,)."""
+        self.required, self.max_lengths = self.required[chosen], self.max_lengths[chosen]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores of the next token, (batch · beams, vocabulary), with what may not be at −∞."""
-        beams = len(input_ids) // len(self.wanted)
-        wanted = self.wanted.repeat_interleave(beams, 0)
-        lacking = (wanted - input_ids[:, None].eq(self.marks[:, None]).sum(-1)).clamp(min=0)
-        missing = lacking > 0
-        never = torch.full_like(scores, -torch.inf)
+        """The scores of the next token, (batch · beams, vocabulary), −∞ for forbidden tokens."""
+        beams = len(input_ids) // len(self.required)
+        required = self.required.repeat_interleave(beams, 0)
+        occurrences = input_ids[:, None].eq(self.marks[:, None]).sum(-1)
+        remaining = (required - occurrences).clamp(min=0)
+        missing = remaining > 0
+        forbidden = torch.full_like(scores, -torch.inf)
 
-        ending = scores[:, self.end, None]
-        marked = scores[:, self.marks]
-        marked = (
-            marked.maximum(ending).where(missing, marked).where(wanted > 0, never[:, self.marks])
+        # Missing placeholders get the end token's score if it is higher.
+        end_scores = scores[:, self.end, None]
+        mark_scores = scores[:, self.marks]
+        mark_scores = (
+            mark_scores.maximum(end_scores)
+            .where(missing, mark_scores)
+            .where(required > 0, forbidden[:, self.marks])
         )
-        free = scores.index_copy(1, self.marks, marked)
-        free[:, self.end] = never[:, 0].where(missing.any(1), ending.squeeze(1))
+        free = scores.index_copy(1, self.marks, mark_scores)
+        free[:, self.end] = forbidden[:, 0].where(missing.any(1), end_scores.squeeze(1))
 
-        last = never.index_copy(1, self.marks, marked.where(missing, never[:, self.marks]))
-        last[:, self.end] = never[:, 0].where(missing.any(1), 0.0)
-        room = self.longest.repeat_interleave(beams) - input_ids.shape[1]
-        return last.where((room <= lacking.sum(1) + 1)[:, None], free)
+        # Where no room is left, only missing placeholders may follow, or else the end token.
+        final = forbidden.index_copy(
+            1, self.marks, mark_scores.where(missing, forbidden[:, self.marks])
+        )
+        final[:, self.end] = forbidden[:, 0].where(missing.any(1), 0.0)
+        room = self.max_lengths.repeat_interleave(beams) - input_ids.shape[1]
+        return final.where((room <= remaining.sum(1) + 1)[:, None], free)

@@ -1,11 +1,11 @@
-"""A Marian network that may copy: each next token is generated or taken from its input.
+"""A Marian network that can copy: each token is generated, or copied from the input.
 
 The pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) = g · P_vocabulary +
-(1 − g) · attention over the input's tokens. The attention also compares the last token of the
-output with the token before each place of the input, and starts as just that comparison: an
-untrained network goes on copying where it copied last (an induction head, Olsson et al. 2022),
-from the token after the one that the output starts with. Of like places it takes the one that
-stands in the draft where the output is. Training then is learning to edit.
+(1 − g) · attention over the input's tokens. The attention also compares the last output token with
+the token before each input position, and is initialized to only that comparison: an untrained
+network continues where it copied last (an induction head, Olsson et al. 2022), beginning after the
+token that starts the output. Among equal matches it prefers the draft position aligned with the
+output. Training then amounts to learning edits.
 """
 
 from typing import Any
@@ -17,18 +17,19 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 from transformers.models.marian.modeling_marian import shift_tokens_right
 
 IGNORED = -100
-COPYING = -1.0
-"""Logit of generating rather than copying, before training."""
-FAR = 16
-"""Tokens ahead or behind, at which a draft's place counts as far; the source is one place more."""
+INITIAL_GATE = -1.0
+"""Logit of generating a token, as opposed to copying it, before training."""
+MAX_OFFSET = 16
+"""Distances between output and draft positions are clipped to this many tokens; the positions of
+the source share one further embedding."""
 SLOPE = 0.5
-"""What a token's distance takes off its logit before training."""
+"""The decrease of a position's logit per token of distance, before training."""
 EPSILON = 1e-9
 """Added to a probability before its logarithm."""
 
 
 class Pointer(nn.Module):
-    """Where to copy from, and whether to."""
+    """Attention over the input's tokens, and the probability of generating instead of copying."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -36,20 +37,20 @@ class Pointer(nn.Module):
         self.key = nn.Linear(width, width, bias=False)
         self.after = nn.Linear(width, width, bias=False)
         self.gate = nn.Linear(width, 1)
-        self.offset = nn.Embedding(2 * FAR + 2, 1)
+        self.offset = nn.Embedding(2 * MAX_OFFSET + 2, 1)
 
-    def start_copying(self) -> None:
-        """Before training: go on where the last token was copied from, and seldom generate."""
+    def prefer_copying(self) -> None:
+        """Initialize to continue where the last token was copied from, and rarely generate."""
         nn.init.eye_(self.after.weight)
-        nn.init.constant_(self.gate.bias, COPYING)
-        distances = torch.arange(2 * FAR + 1).sub(FAR).abs()
-        self.offset.weight.data[:, 0] = -SLOPE * torch.cat([distances, torch.tensor([FAR])])
+        nn.init.constant_(self.gate.bias, INITIAL_GATE)
+        distances = torch.arange(2 * MAX_OFFSET + 1).sub(MAX_OFFSET).abs()
+        self.offset.weight.data[:, 0] = -SLOPE * torch.cat([distances, torch.tensor([MAX_OFFSET])])
 
     def keys(self, encoded: Tensor, before: Tensor) -> Tensor:
-        """What each place of the input is found by, (batch, 2, source, width).
+        """The attention's keys of the input positions, (batch, 2, source, width).
 
-        The `encoded` input and the embeddings of the tokens `before` each place are (batch, source,
-        width).
+        The `encoded` input and the embeddings of the tokens `before` each position are (batch,
+        source, width).
         """
         return torch.stack((self.key(encoded), self.after(before)), dim=1)
 
@@ -69,7 +70,7 @@ class Pointer(nn.Module):
 
 
 class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
-    """MarianMTModel with a pointer; `decoder_copy_ids` is what may be copied, (batch, source)."""
+    """MarianMTModel with a pointer; `decoder_copy_ids` can be copied, (batch, source)."""
 
     def __init__(self, config: MarianConfig) -> None:
         super().__init__(config)
@@ -93,9 +94,10 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
     ) -> Seq2SeqLMOutput:
         """The logits, (batch, target, vocabulary), are log-probabilities; with `labels`, the loss.
 
-        In generation the encoder has run already, and `decoder_copy_ids` stands for `input_ids`;
-        `decoder_copy_keys`, the same for all tokens, are those that `look` made.
+        In generation the encoder has run before, and `decoder_copy_ids` repositions `input_ids`;
+        `decoder_copy_keys`, which do not depend on the output, are from `encode_source`.
         """
+        # Training passes `input_ids` and `labels`, generation `decoder_copy_ids`.
         copied = decoder_copy_ids if input_ids is None else input_ids
         if labels is not None:
             start = self.config.decoder_start_token_id
@@ -113,6 +115,8 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             use_cache=use_cache and labels is None,
             **kwargs,
         )
+
+        # Both distributions: over the vocabulary, and over the positions of the input.
         states = outputs.last_hidden_state
         generated = (self.lm_head(states) + self.final_logits_bias).log_softmax(-1)
         if decoder_copy_keys is None:
@@ -124,6 +128,8 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             copied.eq(self.config.pad_token_id),
             self._offsets(copied, decoder_input_ids.shape[1], done),
         )
+
+        # The mixture is only computed for all tokens where logits are needed.
         loss = logits = None
         if labels is None:
             mixed = (generated.exp() * gate).scatter_add(
@@ -139,8 +145,8 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             encoder_last_hidden_state=outputs.encoder_last_hidden_state,
         )
 
-    def look(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
-        """What `generate` needs to know of an input once, and not again for every token."""
+    def encode_source(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
+        """The arguments of `generate` that are computed once per input, not for every token."""
         encoded = self.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
         return {
             "encoder_outputs": encoded,
@@ -154,20 +160,21 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         return keys
 
     def _offsets(self, copied: Tensor, length: int, done: int) -> Tensor:
-        """How far each place of the draft is ahead of each of the output's, as `offset` counts.
+        """Index into `Pointer.offset` for each output and input position, (batch, length, source).
 
-        The draft begins after the token that the output starts with. (batch, `length`, source).
+        It encodes how far the position in the draft is ahead of that in the output. The draft
+        begins after the token that starts the output; `done` output tokens precede.
         """
         begin = copied.eq(self.config.decoder_start_token_id).int().argmax(1, keepdim=True) + 1
-        places = torch.arange(copied.shape[1], device=copied.device) - begin
-        now = torch.arange(done, done + length, device=copied.device)[:, None]
-        ahead = (places[:, None] - now).clamp(-FAR, FAR) + FAR
-        return ahead.masked_fill(places[:, None] < 0, 2 * FAR + 1)
+        positions = torch.arange(copied.shape[1], device=copied.device) - begin
+        current = torch.arange(done, done + length, device=copied.device)[:, None]
+        ahead = (positions[:, None] - current).clamp(-MAX_OFFSET, MAX_OFFSET) + MAX_OFFSET
+        return ahead.masked_fill(positions[:, None] < 0, 2 * MAX_OFFSET + 1)
 
     def _embed(self, ids: Tensor) -> Tensor:
-        """Embeddings as the encoder takes them, each of length √width about."""
-        found: Tensor = self.model.shared(ids) * self.model.encoder.embed_scale
-        return found
+        """Embeddings as the encoder reads them, each of a length of about √width."""
+        embeddings: Tensor = self.model.shared(ids) * self.model.encoder.embed_scale
+        return embeddings
 
 
 def _loss(
@@ -178,15 +185,15 @@ def _loss(
     labels: Tensor,
     smoothing: float,
 ) -> Tensor:
-    """Mean negative log-probability of `labels`, smoothed over the generated part.
+    """Mean negative log-probability of `labels`; smoothing applies to the generated part.
 
-    Only the labels' own probabilities are mixed, so the vocabulary is never scattered into.
+    Only the probabilities of the labels are mixed, which avoids a scatter into the vocabulary.
     """
-    known = labels.ne(IGNORED)
-    wanted = labels.masked_fill(~known, 0)
-    own = generated.gather(-1, wanted[..., None]).squeeze(-1).exp()
-    hits = (pointed * copied[:, None].eq(wanted[..., None])).sum(-1)
-    loss = -(gate * own + (1 - gate) * hits + EPSILON).log()
+    counted = labels.ne(IGNORED)
+    targets = labels.masked_fill(~counted, 0)
+    generating = generated.gather(-1, targets[..., None]).squeeze(-1).exp()
+    copying = (pointed * copied[:, None].eq(targets[..., None])).sum(-1)
+    loss = -(gate * generating + (1 - gate) * copying + EPSILON).log()
     if smoothing:
         loss = (1 - smoothing) * loss - smoothing * generated.mean(-1)
-    return loss[known].mean()
+    return loss[counted].mean()

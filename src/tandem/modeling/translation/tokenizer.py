@@ -1,4 +1,4 @@
-"""The tokens that source and target share: byte-level BPE, with placeholders and hyphens whole."""
+"""The tokenizer of source and target: byte-level BPE, with placeholders and hyphens as tokens."""
 
 import re
 from collections.abc import Sequence
@@ -11,45 +11,45 @@ from tandem.modeling.translation.placeholders import MARKS
 HYPHEN = "@-@"
 INNER_HYPHEN = re.compile(r"(?<=[\w}])-(?=[\w{])")
 SPACED_HYPHEN = re.compile(rf" *{HYPHEN} *")
-PAD, END, BREAK = "<pad>", "</s>", "<sep>"
+PAD, EOS, SEPARATOR = "<pad>", "</s>", "<sep>"
 
 
-def spaced(text: str) -> str:
-    """`text` led by a space, each hyphen between its words as a token of its own.
+def split_hyphens(text: str) -> str:
+    """`text` after a space, with each hyphen between words as a separate token.
 
-    A second part is so written with the same tokens as the word alone, and can be copied: German
-    joins with a hyphen what English only puts side by side.
+    The second part then has the same tokens as the stand-alone word, so it can be copied: German
+    joins with a hyphen what English writes as separate words.
 
-    >>> spaced("WebDAV-Server")
+    >>> split_hyphens("WebDAV-Server")
     ' WebDAV @-@ Server'
     """
     return " " + INNER_HYPHEN.sub(f" {HYPHEN} ", text)
 
 
-def unspaced(text: str) -> str:
-    """The inverse of `spaced`."""
+def join_hyphens(text: str) -> str:
+    """The inverse of `split_hyphens`."""
     return SPACED_HYPHEN.sub("-", text).strip()
 
 
 def train_bpe(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of `size` tokens, placeholders' numbers whole among them."""
-    cutter = Tokenizer(models.BPE())
-    cutter.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    cutter.decoder = decoders.ByteLevel()
-    cutter.add_special_tokens([PAD, END, BREAK])
-    cutter.add_tokens([AddedToken(mark, normalized=False) for mark in MARKS])
-    cutter.add_tokens([AddedToken(HYPHEN, normalized=False, lstrip=True)])
+    """Train a byte-level BPE tokenizer of `size` tokens, with a token per placeholder number."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([PAD, EOS, SEPARATOR])
+    tokenizer.add_tokens([AddedToken(mark, normalized=False) for mark in MARKS])
+    tokenizer.add_tokens([AddedToken(HYPHEN, normalized=False, lstrip=True)])
     trainer = trainers.BpeTrainer(
         vocab_size=size,
-        special_tokens=[PAD, END, BREAK],
+        special_tokens=[PAD, EOS, SEPARATOR],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    cutter.train_from_iterator(map(spaced, texts), trainer)
+    tokenizer.train_from_iterator(map(split_hyphens, texts), trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=cutter,
+        tokenizer_object=tokenizer,
         pad_token=PAD,
-        eos_token=END,
-        sep_token=BREAK,
+        eos_token=EOS,
+        sep_token=SEPARATOR,
         clean_up_tokenization_spaces=False,
     )

@@ -1,9 +1,9 @@
-"""Which word translates which: words, and their alignment across pairs of texts.
+"""Words of texts, and their alignment across pairs of texts.
 
 The alignment is IBM model 1 (Brown et al. 1993, "The Mathematics of Statistical Machine
-Translation"), with, where asked for, the preference for the diagonal that makes it model 2 in one
-parameter (Dyer, Chahuneau & Smith 2013, fast_align). It serves the word-by-word baseline and the
-phrases that the sequence-to-sequence family drafts from.
+Translation"), optionally with a preference for the diagonal, which makes it model 2 with one
+parameter (Dyer, Chahuneau & Smith 2013, fast_align). The word-by-word baseline and the phrase
+table use it.
 """
 
 import re
@@ -24,48 +24,47 @@ Links = set[tuple[int, int]]
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, each led by `SPACE` where a space (or the start) stood before it.
+    """The words of a text, each with the prefix `SPACE` if it follows a space or is the first.
 
     >>> words("Set up {name}.")
     ['▁Set', '▁up', '▁{name}', '.']
     """
-    found: list[str] = []
+    tokens: list[str] = []
     end = 0
     for match in WORD.finditer(text):
-        spaced = match.start() > end or not found
-        found.append(SPACE + match.group() if spaced else match.group())
+        spaced = match.start() > end or not tokens
+        tokens.append(SPACE + match.group() if spaced else match.group())
         end = match.end()
-    return found
+    return tokens
 
 
-def join(pieces: Sequence[str]) -> str:
-    """The text that `words` cut, its runs of space made one.
+def join(tokens: Sequence[str]) -> str:
+    """The inverse of `words`, except that several spaces become one.
 
     >>> join(words("Set up  {name}."))
     'Set up {name}.'
     """
-    return "".join(pieces).replace(SPACE, " ").strip()
+    return "".join(tokens).replace(SPACE, " ").strip()
 
 
 def key(word: str) -> str:
-    """A word as it is looked up: without its mark of space, in lower case."""
+    """The form of a word that is looked up: without `SPACE`, in lower case."""
     return word.lstrip(SPACE).lower()
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """What `align` found.
-
-    `weights` has one entry a candidate link, pair after pair, target word after target word, the
-    empty source word first; `translations` gives P(target word | source word).
-    """
+    """The result of `align`."""
 
     pairs: Sequence[Pair]
     weights: NDArray[np.float64]
+    """One entry per candidate link: for each pair, each target word and each source word, of which
+    the empty word is the first."""
     translations: dict[str, dict[str, float]]
+    """P(target word | source word), by source word and target word."""
 
     def links(self) -> Iterator[Links]:
-        """Each pair's links (source index, target index): every target word's likeliest source."""
+        """The links of each pair: (source index, target index), at most one per target word."""
         start = 0
         for source, target in self.pairs:
             shape = len(target), len(source) + 1
@@ -79,27 +78,37 @@ def align(
 ) -> Alignment:
     """Fit P(target word | source word) to `pairs` of non-empty lists of words, by EM.
 
-    `tension` pulls a link toward the diagonal, and 0 gives IBM model 1; `empty` is the chance of
-    a target word that no source word explains. Both defaults are fast_align's.
+    Args:
+        pairs: source and target words.
+        rounds: iterations of EM.
+        tension: preference for the diagonal; 0 gives IBM model 1. The default is fast_align's.
+        empty: probability that no source word explains a target word; the default is fast_align's.
     """
+    # All candidate links of all pairs, as flat arrays.
     sources, targets = _Vocabulary(), _Vocabulary()
     candidates = [_candidates(sources[s], targets[t], tension, empty) for s, t in pairs]
     source, target, prior = (np.concatenate(part) for part in zip(*candidates, strict=True))
     widths = np.concatenate([np.full(len(t), len(s) + 1) for s, t in pairs])
-    slots = np.repeat(np.arange(len(widths)), widths)
-    kinds, kind = np.unique(source * len(targets.names) + target, return_inverse=True)
-    owner = kinds // len(targets.names)
-    chance = np.ones(len(kinds))
+    target_index = np.repeat(np.arange(len(widths)), widths)
+
+    # The distinct pairs of words: the code of each, its source word, and that of each link.
+    codes, code_index = np.unique(source * len(targets.names) + target, return_inverse=True)
+    source_of_code = codes // len(targets.names)
+
+    probs = np.ones(len(codes))
     for _ in range(rounds):
-        weights = chance[kind] * prior
-        weights /= np.bincount(slots, weights)[slots]
-        counts = np.bincount(kind, weights, len(kinds))
-        chance = counts / np.bincount(owner, counts)[owner]
+        # Expectation: the links of a target word sum to 1.
+        weights = probs[code_index] * prior
+        weights /= np.bincount(target_index, weights)[target_index]
+        # Maximization: the translations of a source word sum to 1.
+        counts = np.bincount(code_index, weights, len(codes))
+        probs = counts / np.bincount(source_of_code, counts)[source_of_code]
+
     translations: dict[str, dict[str, float]] = defaultdict(dict)
-    for code, probability in zip(kinds.tolist(), chance.tolist(), strict=True):
+    for code, prob in zip(codes.tolist(), probs.tolist(), strict=True):
         i, j = divmod(code, len(targets.names))
-        translations[sources.names[i]][targets.names[j]] = probability
-    return Alignment(pairs, chance[kind] * prior, dict(translations))
+        translations[sources.names[i]][targets.names[j]] = prob
+    return Alignment(pairs, probs[code_index] * prior, dict(translations))
 
 
 class _Vocabulary:
@@ -120,18 +129,19 @@ class _Vocabulary:
 def _candidates(
     source: NDArray[np.int64], target: NDArray[np.int64], tension: float, empty: float
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Source, target and prior of all links of one pair, each (target words × source words + 1)."""
+    """Source, target and prior of one pair's links, each (target words · (source words + 1),)."""
     n, m = len(source), len(target)
-    places = np.abs((np.arange(n) + 0.5) / n - (np.arange(m)[:, None] + 0.5) / m)
-    near = np.exp(-tension * places)
+    distances = np.abs((np.arange(n) + 0.5) / n - (np.arange(m)[:, None] + 0.5) / m)
+    near = np.exp(-tension * distances)
     near = (1 - empty) * near / near.sum(1, keepdims=True)
     prior = np.concatenate([np.full((m, 1), empty), near], axis=1)
     return np.tile(np.concatenate([[0], source]), m), np.repeat(target, n + 1), prior.ravel()
 
 
-def symmetrise(forward: Links, backward: Links) -> Links:
-    """Links both directions found, grown into those that one found: grow-diag-final-and.
+def symmetrize(forward: Links, backward: Links) -> Links:
+    """Merge the links of both directions by grow-diag-final-and.
 
+    The result starts from the links of both directions and grows into those of either one.
     `backward` has target indices first. Source: Koehn, Och & Marcu 2003, "Statistical
     Phrase-Based Translation".
     """
@@ -146,14 +156,14 @@ def symmetrise(forward: Links, backward: Links) -> Links:
 
 
 def _grows(link: tuple[int, int], links: Links) -> bool:
-    """Whether a link touches one of `links` and gives a word its first."""
+    """Whether a link is adjacent to one of `links`, and one of its words has no link yet."""
     i, j = link
     touches = any((i + a, j + b) in links for a in (-1, 0, 1) for b in (-1, 0, 1))
     return touches and (all(i != a for a, _ in links) or all(j != b for _, b in links))
 
 
 class Truecaser:
-    """How a word is written inside a sentence, for the first word of one says nothing of it."""
+    """The usual spelling of words inside a sentence, learned from all words but the first."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
         seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -163,7 +173,7 @@ class Truecaser:
         self.usual = {k: min(c, key=lambda w: (-c[w], w)) for k, c in seen.items()}
 
     def inside(self, text: Sequence[str]) -> list[str]:
-        """The words of a sentence as they would be written after its first word."""
+        """The words of a sentence, with the first one spelled as inside a sentence."""
         if not text:
             return []
         first = text[0].lstrip(SPACE)
@@ -171,5 +181,5 @@ class Truecaser:
 
 
 def match_case(model: str, text: str) -> str:
-    """`text` with a capital letter first where `model` has one."""
+    """`text`, capitalized if `model` is."""
     return text[:1].upper() + text[1:] if model[:1].isupper() else text

@@ -1,0 +1,19 @@
+"""Batches of sequences of similar length, so that little of a batch is padding."""
+
+from collections.abc import Sequence, Sized
+
+
+def length_batches(
+    sequences: Sequence[Sized], batch_size: int, longest_first: bool = False
+) -> list[list[int]]:
+    """Indices of `sequences`, sorted by length and cut into batches.
+
+    Sequences of equal length keep their order. The last batch may be smaller. `longest_first`
+    shows at the first batch whether memory suffices.
+
+    >>> length_batches(["a", "abc", "ab", "b"], 2)
+    [[0, 3], [2, 1]]
+    """
+    lengths = [len(sequence) for sequence in sequences]
+    order = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=longest_first)
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

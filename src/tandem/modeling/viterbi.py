@@ -1,0 +1,61 @@
+"""The most probable well-formed BIO tags of texts (Viterbi 1967)."""
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tandem.modeling.bio_tags import OUTSIDE
+
+
+def viterbi_decode(
+    scores: Tensor, lengths: Sequence[int], tags: Sequence[str], adjacency: float
+) -> list[list[str]]:
+    """The most probable tags of each text's words, all texts at once.
+
+    An I tag only follows a B or I tag of its label. A span that begins right after another one
+    costs `adjacency`; without this cost, words unseen in training are split into two spans, such
+    as `reading corner` into a name and an area.
+
+    Args:
+        scores: log-probabilities, (texts, words, tags).
+        lengths: the number of words of each text; scores of later words are ignored.
+        tags: the BIO tag of each index of the last axis of `scores`.
+        adjacency: added to a path's score where one span follows another; at most 0.
+    """
+    transitions = _transition_scores(tuple(tags), adjacency)
+    # A text cannot begin with an I tag.
+    inside = torch.tensor([tag.startswith("I-") for tag in tags])
+    totals = scores[:, 0].masked_fill(inside, -torch.inf)
+
+    # Forward: the best score of a path to each tag, and the tag before it on that path.
+    best_last = [totals.argmax(dim=1).tolist()]
+    backpointers = []
+    for word_scores in scores.unbind(dim=1)[1:]:
+        best = (totals[:, :, None] + transitions).max(dim=1)
+        totals = best.values + word_scores
+        best_last.append(totals.argmax(dim=1).tolist())
+        backpointers.append(best.indices.tolist())
+
+    # Backward: follow the pointers from each text's own last word.
+    paths = []
+    for text, length in enumerate(lengths):
+        path = [best_last[length - 1][text]] if length else []
+        for pointers in reversed(backpointers[: max(length - 1, 0)]):
+            path.append(pointers[text][path[-1]])
+        paths.append([tags[index] for index in reversed(path)])
+    return paths
+
+
+@functools.cache
+def _transition_scores(tags: tuple[str, ...], adjacency: float) -> Tensor:
+    """What the transition from one tag to the next adds to a path's score, (tags, tags)."""
+    scores = torch.zeros(len(tags), len(tags))
+    for i, previous in enumerate(tags):
+        for j, tag in enumerate(tags):
+            if tag.startswith("I-") and previous[2:] != tag[2:]:
+                scores[i, j] = -torch.inf
+            elif tag.startswith("B-") and previous != OUTSIDE:
+                scores[i, j] = adjacency
+    return scores
