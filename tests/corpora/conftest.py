@@ -1,4 +1,4 @@
-"""The real packages, through the download cache, as params.yaml pins them."""
+"""The real packages as pinned in params.yaml, from the download cache."""
 
 import pytest
 
@@ -9,6 +9,6 @@ from tandem.stages import fetch
 
 @pytest.fixture(scope="session")
 def sources() -> dict[str, PluginParams]:
-    """Each task's source, as the default params have it."""
+    """Task → its source in the default params."""
     tasks = ("generation", "sentiment", "intent", "translation")
     return {task: params.load(fetch.Params, task, "fetch").source for task in tasks}

@@ -12,12 +12,12 @@ def rows(sources: dict[str, PluginParams]) -> list[dict[str, Any]]:
     return list(package.rows(sources["translation"]))  # type: ignore[arg-type]
 
 
-def test_there_are_as_many_pairs_as_were_counted_once(rows: list[dict[str, Any]]) -> None:
+def test_the_numbers_of_pairs_and_components(rows: list[dict[str, Any]]) -> None:
     assert 36_000 < len(rows) < 36_500
     assert len({row["group"] for row in rows}) > 1_100
 
 
-def test_pairs_differ_and_come_once(rows: list[dict[str, Any]]) -> None:
+def test_pairs_differ_and_are_unique(rows: list[dict[str, Any]]) -> None:
     assert all(row["text"] != row["target"] for row in rows)
     assert len({(row["text"], row["target"]) for row in rows}) == len(rows)
     assert len({row["id"] for row in rows}) == len(rows)
@@ -29,9 +29,9 @@ def test_a_known_pair(rows: list[dict[str, Any]]) -> None:
     assert (row["text"], row["target"]) == ("Invalid websocket URL", "Ungültige Websocket-URL")
 
 
-def test_one_text_in_nine_holds_placeholders(rows: list[dict[str, Any]]) -> None:
-    share = sum("{" in row["text"] for row in rows) / len(rows)
-    assert 0.09 < share < 0.13
+def test_one_text_in_nine_has_placeholders(rows: list[dict[str, Any]]) -> None:
+    fraction = sum("{" in row["text"] for row in rows) / len(rows)
+    assert 0.09 < fraction < 0.13
 
 
 def test_strings_are_found_at_any_depth() -> None:

@@ -13,7 +13,7 @@ def rows(sources: dict[str, PluginParams]) -> list[dict[str, Any]]:
     return list(package.rows(sources["sentiment"]))  # type: ignore[arg-type]
 
 
-def test_all_texts_of_the_four_domains_are_there(rows: list[dict[str, Any]]) -> None:
+def test_all_texts_of_the_four_domains_are_read(rows: list[dict[str, Any]]) -> None:
     sizes = Counter(row["domain"] for row in rows)
     assert sizes == {"movie": 10_605, "amazon": 3_708, "nyt": 5_190, "tweets": 4_200}
     assert len({row["id"] for row in rows}) == len(rows)
@@ -31,7 +31,7 @@ def test_texts_and_ratings_are_joined_by_id(rows: list[dict[str, Any]]) -> None:
     assert by_id["amazon/1_1"]["ratings"][:5] == [0, -1, 0, 0, -1]
 
 
-def test_ratings_are_those_that_were_asked_for(rows: list[dict[str, Any]]) -> None:
+def test_ratings_are_in_range(rows: list[dict[str, Any]]) -> None:
     assert all(15 <= len(row["ratings"]) <= 99 for row in rows)
     assert {rating for row in rows for rating in row["ratings"]} <= set(range(-4, 5))
     assert not any("\ufeff" in row["id"] or "\r" in row["text"] for row in rows)
@@ -41,9 +41,9 @@ def test_generation_has_the_same_ids_and_groups(
     rows: list[dict[str, Any]], sources: dict[str, PluginParams]
 ) -> None:
     groups = {row["id"]: row["group"] for row in rows}
-    found = list(package.rows(sources["generation"]))  # type: ignore[arg-type]
-    assert len(found) == 10_605
-    assert all(groups[row["id"]] == row["group"] for row in found)  # type: ignore[index]
+    records = list(package.rows(sources["generation"]))  # type: ignore[arg-type]
+    assert len(records) == 10_605
+    assert all(groups[row["id"]] == row["group"] for row in records)  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

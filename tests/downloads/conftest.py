@@ -1,4 +1,4 @@
-"""A package on an index of our own, so that most tests of downloads need no network."""
+"""A package on a local index, so that most tests of downloads need no network."""
 
 import hashlib
 import zipfile
@@ -15,7 +15,7 @@ WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that pip takes for its only index; the download cache is empty."""
+    """A folder that is the only index of pip; the download cache is empty."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
@@ -27,7 +27,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pin(index: Path) -> Pin:
-    """A wheel on that index, pinned."""
+    """The pin of a wheel on that index."""
     wheel = index / "tinycorpus-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr("tinycorpus/rows.txt", "one\ntwo\n")

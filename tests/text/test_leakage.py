@@ -1,4 +1,4 @@
-"""Planted leaks, and texts that only look alike: precision and recall of what `leaks` finds."""
+"""Precision and recall of `find_leaks` on planted leaks and lookalikes; `verify_no_leaks`."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tandem.tasks.generation import GenerationRow, Task
 from tandem.text.leakage import find_leaks, split_key_of, verify_no_leaks
 from tandem.text.minhash import NearDuplicates
 
-LIKENESS = NearDuplicates(threshold=0.8, ngram_size=5, num_perm=128)
+PARAMS = NearDuplicates(threshold=0.8, ngram_size=5, num_perm=128)
 TASK = Task()
 
 
@@ -15,7 +15,7 @@ def row(name: str, text: str, group: str | None = None) -> GenerationRow:
     return GenerationRow(id=name, group=group or name, domain="movie", text=text)
 
 
-# A test text, a training text, and whether one gives the other away.
+# A test text, a training text, and whether the second leaks the first.
 PLANTED = [
     ("Effective but too tepid biopic", "effective but too tepid biopic!!!", True),
     ("A film of quiet power.", "A film of quiet power", True),
@@ -35,45 +35,43 @@ PLANTED = [
 
 
 def test_precision_and_recall_on_planted_leaks() -> None:
-    test = [(f"test/{at}", split_key_of(row("x", a), TASK)) for at, (a, _, _) in enumerate(PLANTED)]
-    train = [
-        (f"train/{at}", split_key_of(row("x", b), TASK)) for at, (_, b, _) in enumerate(PLANTED)
-    ]
-    found = find_leaks({"test": test, "train": train}, LIKENESS)
-    true = {f"train/{at}" for at, (_, _, leak) in enumerate(PLANTED) if leak}
-    recall = len(found.keys() & true) / len(true)
-    precision = len(found.keys() & true) / len(found)
+    test = [(f"test/{i}", split_key_of(row("x", a), TASK)) for i, (a, _, _) in enumerate(PLANTED)]
+    train = [(f"train/{i}", split_key_of(row("x", b), TASK)) for i, (_, b, _) in enumerate(PLANTED)]
+    leaks = find_leaks({"test": test, "train": train}, PARAMS)
+    expected = {f"train/{i}" for i, (_, _, is_leak) in enumerate(PLANTED) if is_leak}
+    recall = len(leaks.keys() & expected) / len(expected)
+    precision = len(leaks.keys() & expected) / len(leaks)
     print(f"recall {recall:.2f}, precision {precision:.2f}")
     assert (recall, precision) == (1, 1)
-    assert found["train/0"] == ("same", "test")
-    assert found["train/3"] == ("near", "test")
+    assert leaks["train/0"] == ("same", "test")
+    assert leaks["train/3"] == ("near", "test")
 
 
-def test_a_row_that_went_protects_nothing() -> None:
-    """Train keeps a text whose only double, in validation, has itself given way to test."""
-    forms = {
+def test_a_dropped_row_is_not_compared_with_later_splits() -> None:
+    """Train keeps a text whose near-duplicate in validation was itself dropped because of test."""
+    keys = {
         "test": [("t", "one two three four five six seven eight nine ten")],
         "validation": [("v", "one two three four five six seven eight nine tenth")],
         "train": [("a", "six seven eight nine tenth"), ("b", "quite another text")],
     }
-    assert find_leaks(forms, LIKENESS) == {"v": ("near", "test")}
+    assert find_leaks(keys, PARAMS) == {"v": ("near", "test")}
 
 
 @pytest.mark.parametrize(
-    ("figure", "train", "test"),
+    ("name", "train", "test"),
     [
         ("groups_crossing", row("a", "A gem.", "doc"), row("b", "Boy oh boy.", "doc")),
         ("texts_crossing", row("a", "A gem."), row("b", "a GEM!")),
         ("near_duplicates_crossing", row("a", PLANTED[3][0]), row("b", PLANTED[3][1])),
     ],
 )
-def test_the_proof_sees_what_crosses(figure: str, train: Row, test: Row) -> None:
+def test_verification_counts_what_is_in_two_splits(name: str, train: Row, test: Row) -> None:
     splits: dict[str, list[Row]] = {
         "train": [train],
         "validation": [row("c", "Not so.")],
         "test": [test],
     }
-    assert verify_no_leaks(splits, TASK, LIKENESS)[figure] == 1
-    figures = verify_no_leaks(splits | {"train": [row("z", "All else.")]}, TASK, LIKENESS)
-    assert {value for key, value in figures.items() if key.endswith("crossing")} == {0}
-    assert figures["max_similarity"] < 0.8
+    assert verify_no_leaks(splits, TASK, PARAMS)[name] == 1
+    counts = verify_no_leaks(splits | {"train": [row("z", "All else.")]}, TASK, PARAMS)
+    assert {value for key, value in counts.items() if key.endswith("crossing")} == {0}
+    assert counts["max_similarity"] < 0.8

@@ -1,10 +1,10 @@
-"""Planted personal data, and what only looks like it; precision and recall are asserted."""
+"""Planted personal data and lookalikes; precision and recall are asserted."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.text.mask import FINDERS, Kind, luhn, masked
+from tandem.text.mask import FINDERS, Kind, luhn, mask_personal_data
 
 ALL: list[Kind] = ["email", "card", "phone"]
 REGIONS = ["US", "DE"]
@@ -30,7 +30,7 @@ PERSONAL: list[tuple[Kind, str]] = [
     ("phone", "030 901820"),
     ("phone", "+4917612345678"),
 ]
-# Years, scores, versions, sizes, dates, amounts, addresses, checksums: what the real texts hold.
+# Years, scores, versions, sizes, dates, amounts, addresses, checksums: as in the real texts.
 HARMLESS = [
     "1995",
     "1995-1998, 2001-2003",
@@ -66,57 +66,61 @@ FRAMES = ["{}", "call {} now", "({}).", "it is `{}`!", "für {}, bitte"]
 
 def test_precision_and_recall_on_planted_data() -> None:
     hits = sum(
-        masked(frame.format(text), ALL, REGIONS) == (frame.format(f"<{kind.upper()}>"), [kind])
+        mask_personal_data(frame.format(text), ALL, REGIONS)
+        == (frame.format(f"<{kind.upper()}>"), [kind])
         for kind, text in PERSONAL
         for frame in FRAMES
     )
-    false = [
+    false_positives = [
         frame.format(text)
         for text in HARMLESS
         for frame in FRAMES
-        if masked(frame.format(text), ALL, REGIONS)[1]
+        if mask_personal_data(frame.format(text), ALL, REGIONS)[1]
     ]
     recall = hits / (len(PERSONAL) * len(FRAMES))
-    precision = hits / (hits + len(false))
-    print(f"recall {recall:.3f}, precision {precision:.3f}; masked wrongly: {false}")
+    precision = hits / (hits + len(false_positives))
+    print(f"recall {recall:.3f}, precision {precision:.3f}; masked wrongly: {false_positives}")
     assert recall >= 0.98
     assert precision >= 0.98
 
 
-def test_a_text_may_hold_several() -> None:
+def test_a_text_may_contain_several() -> None:
     text = "jo@example.org, 212-736-5000 and 4111 1111 1111 1111"
-    assert masked(text, ALL, ["US"]) == (
+    assert mask_personal_data(text, ALL, ["US"]) == (
         "<EMAIL>, <PHONE> and <CARD>",
         ["email", "card", "phone"],
     )
 
 
-def test_only_the_kinds_and_regions_asked_for_are_masked() -> None:
-    assert masked("jo@example.org 212-736-5000", ["phone"], ["US"])[0] == "jo@example.org <PHONE>"
-    assert masked("212-736-5000", ALL, [])[1] == []
-    assert masked("+1 212 736 5000", ALL, [])[1] == ["phone"]
+def test_only_the_given_kinds_and_regions_are_masked() -> None:
+    assert (
+        mask_personal_data("jo@example.org 212-736-5000", ["phone"], ["US"])[0]
+        == "jo@example.org <PHONE>"
+    )
+    assert mask_personal_data("212-736-5000", ALL, [])[1] == []
+    assert mask_personal_data("+1 212 736 5000", ALL, [])[1] == ["phone"]
 
 
 def test_masks_are_not_masked_again() -> None:
-    once, _ = masked(" or ".join(text for _, text in PERSONAL), ALL, REGIONS)
+    once, _ = mask_personal_data(" or ".join(text for _, text in PERSONAL), ALL, REGIONS)
     assert once.count("<") == len(PERSONAL)
-    assert masked(once, ALL, REGIONS) == (once, [])
+    assert mask_personal_data(once, ALL, REGIONS) == (once, [])
 
 
 @given(st.text(st.sampled_from("0123456789"), min_size=8, max_size=18), st.data())
 def test_one_wrong_digit_fails_the_check(number: str, data: st.DataObject) -> None:
-    """Luhn finds every error in one digit."""
+    """Luhn detects every error in a single digit."""
     check = next(digit for digit in "0123456789" if luhn(number + digit))
-    good = number + check
-    at = data.draw(st.integers(0, len(good) - 1))
-    other = data.draw(st.sampled_from([digit for digit in "0123456789" if digit != good[at]]))
-    assert not luhn(good[:at] + other + good[at + 1 :])
+    valid = number + check
+    i = data.draw(st.integers(0, len(valid) - 1))
+    wrong = data.draw(st.sampled_from([digit for digit in "0123456789" if digit != valid[i]]))
+    assert not luhn(valid[:i] + wrong + valid[i + 1 :])
 
 
 @pytest.mark.parametrize("kind", list(FINDERS))
-def test_pieces_are_disjoint(kind: Kind) -> None:
-    text = " or ".join(text for of, text in PERSONAL if of == kind)
-    pieces = sorted(FINDERS[kind](text, REGIONS))
-    ends = [0, *(end for _, end in pieces)]
-    assert pieces
-    assert all(start >= end for (start, _), end in zip(pieces, ends, strict=False))
+def test_positions_are_disjoint(kind: Kind) -> None:
+    text = " or ".join(example for name, example in PERSONAL if name == kind)
+    positions = sorted(FINDERS[kind](text, REGIONS))
+    ends = [0, *(end for _, end in positions)]
+    assert positions
+    assert all(start >= end for (start, _), end in zip(positions, ends, strict=False))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tandem.text.repair import REPAIRS, repaired
+from tandem.text.repair import REPAIRS, repair_text
 
 
 @pytest.mark.parametrize(
@@ -24,20 +24,20 @@ from tandem.text.repair import REPAIRS, repaired
         ("spaces", "\t a \n\u00a0b  ", "a b"),
     ],
 )
-def test_each_repair_does_what_it_is_named_after(name: str, before: str, after: str) -> None:
+def test_each_repair(name: str, before: str, after: str) -> None:
     assert REPAIRS[name](before) == after
 
 
 @given(st.text(st.sampled_from("ab<>/&;#lt gmp\u200b\u0301é\xa0Ã¶123")))
 @example("&amp;amp;lt;p&amp;gt;")
 @example("<<b>b>")
-def test_all_repairs_leave_nfc_single_spaces_and_nothing_invisible(text: str) -> None:
-    tidy = repaired(text)
-    assert tidy == unicodedata.normalize("NFC", tidy)
-    assert tidy == " ".join(tidy.split())
-    assert "\u200b" not in tidy
+def test_all_repairs_give_nfc_single_spaces_and_no_invisible_characters(text: str) -> None:
+    repaired = repair_text(text)
+    assert repaired == unicodedata.normalize("NFC", repaired)
+    assert repaired == " ".join(repaired.split())
+    assert "\u200b" not in repaired
 
 
-def test_only_the_repairs_asked_for_are_done() -> None:
-    assert repaired("<b>x</b>  &amp;", ["spaces"]) == "<b>x</b> &amp;"
-    assert repaired("<b>x</b>  &amp;", ["spaces", "entities"]) == "<b>x</b> &"
+def test_only_named_repairs_are_applied() -> None:
+    assert repair_text("<b>x</b>  &amp;", ["spaces"]) == "<b>x</b> &amp;"
+    assert repair_text("<b>x</b>  &amp;", ["spaces", "entities"]) == "<b>x</b> &"

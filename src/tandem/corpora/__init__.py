@@ -1,4 +1,4 @@
-"""Readers of known corpora: one file each, named like the corpus.
+"""Readers of corpora that ship in packages: one module each, chosen by its name in params.yaml.
 
 A corpus module defines `Params(CorpusParams)` and the functions of `Corpus`.
 """
@@ -11,21 +11,21 @@ from tandem.sources import DatasetInfo, RawRecords
 
 
 class Corpus(Protocol):
-    """What a module in this folder defines."""
+    """The functions that a corpus module defines."""
 
     def rows(self, params: Any, archive: Archive) -> RawRecords:
-        """The raw records of the corpus, each with an id, a group and a domain."""
+        """Yield the raw records of the corpus, each with an id, a group and a domain."""
 
     def about(self, params: Any) -> DatasetInfo:
-        """License, citation and known limits, for the data card."""
+        """Return title, license, citation and known limits, for the data card."""
 
 
 class CorpusParams(PluginParams):
-    """Base class of a corpus's settings."""
+    """Base class of the params of a corpus."""
 
     @property
     def plugin(self) -> Corpus:  # type: ignore[override]
-        """The corpus."""
+        """The corpus's module."""
         return cast(Corpus, super().plugin)
 
 

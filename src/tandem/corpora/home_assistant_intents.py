@@ -1,11 +1,11 @@
-"""Requests to a home, with their intent and slots, from Home Assistant's grammars (its package).
+"""Requests to a smart home with intent and slots, from Home Assistant's grammars (its package).
 
 A record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the template), domain
 "homeassistant", text "switch the wine cellar lights on", label "HassTurnOn", spans
 [{"start": 11, "end": 22, "label": "area"}], holdout "test".
 
-Every template gives rows for each split, filled with that split's own values: the split stage
-assigns the template to one split and keeps there the rows made for it.
+From every template, rows are sampled for each split with the slot values of that split. The split
+stage assigns the template to one split and keeps the rows that were sampled for it.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ from tandem.downloads.archive import Archive
 from tandem.sources import DatasetInfo, RawRecords
 
 FOLDER = "home_assistant_intents"
-TRIES = 5  # draws for each wanted text, as a small template soon repeats itself
+TRIES = 5  # draws per text, because a small template soon repeats itself
 
 
 class PerTemplate(StrictModel):
-    """How many different texts a template gives, at most, for each split."""
+    """Highest number of different texts sampled from a template for each split."""
 
     train: int = Field(ge=1)
     validation: int = Field(ge=1)
@@ -42,7 +42,7 @@ class PerTemplate(StrictModel):
 
 
 class Params(CorpusParams):
-    """Which grammar, and how much of it."""
+    """Which grammar to sample from, and how many texts."""
 
     language: str = Field(pattern=r"^[A-Za-z-]+$")
     per_template: PerTemplate
@@ -50,22 +50,24 @@ class Params(CorpusParams):
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Records of all intents, template by template; texts that two intents share are left out."""
+    """Yield the records of all intents, without texts that two intents share."""
     grammar = Intents.from_dict(json.loads(archive.read(f"{FOLDER}/data/{params.language}.json")))
     facts = json.loads(archive.read(f"{FOLDER}/intents.json"))
-    found = list(_all(params, grammar, facts))
+    records = list(_all_records(params, grammar, facts))
     intents = defaultdict(set)
-    for record in found:
+    for record in records:
         intents[record["text"].casefold()].add(record["label"])
-    yield from (record for record in found if len(intents[record["text"].casefold()]) == 1)
+    yield from (record for record in records if len(intents[record["text"].casefold()]) == 1)
 
 
-def _all(params: Params, grammar: Intents, facts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _all_records(
+    params: Params, grammar: Intents, facts: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     for name, intent in sorted(grammar.intents.items()):
-        for number, block in enumerate(intent.data):
-            for place, text in enumerate(block.sentence_texts):
-                group = f"{params.language}/{name}/{number}/{place}"
-                for key, split, sample in samples(group, text, block, grammar, params):
+        for block_index, block in enumerate(intent.data):
+            for index, template in enumerate(block.sentence_texts):
+                group = f"{params.language}/{name}/{block_index}/{index}"
+                for key, split, sample in samples(group, template, block, grammar, params):
                     yield {
                         "id": f"{group}/{key}",
                         "group": group,
@@ -80,9 +82,13 @@ def _all(params: Params, grammar: Intents, facts: dict[str, Any]) -> Iterator[di
 def samples(
     group: str, template: str, block: IntentData, grammar: Intents, params: Params
 ) -> Iterator[tuple[str, str, Sample]]:
-    """A template's texts, each once, with a key of their own and the split they are made for.
+    """Sample different texts from a template.
 
-    Texts without a reserved value go wherever the template goes, so the first split's are enough.
+    Texts without a reserved value can be used in any split, so they are only sampled once, with
+    the first split.
+
+    Yields:
+        A key that is unique in the template, the split that the text is for, and the sample.
     """
     rules = grammar.expansion_rules | block.expansion_rules
     values = Values(params.language, grammar.slot_lists | block.slot_lists, rules)
@@ -92,32 +98,32 @@ def samples(
     for split in SPLITS:
         rng = random.Random(derived_seed(params.seed, group, split))
         sampler = Sampler(rules, functools.partial(values.pick, domains, split, rng), rng)
-        wanted: int = getattr(params.per_template, split)
-        made = 0
-        for _ in range(wanted * TRIES):
-            if made == wanted:
+        limit: int = getattr(params.per_template, split)
+        count = 0
+        for _ in range(limit * TRIES):
+            if count == limit:
                 break
             sample = sampler.draw(sentence)
-            placed = sample.reserved or split == SPLITS[0]
-            if placed and sample.text not in seen:
+            usable = sample.reserved or split == SPLITS[0]
+            if usable and sample.text not in seen:
                 seen.add(sample.text)
-                yield f"{split}/{made}", split, sample
-                made += 1
+                yield f"{split}/{count}", split, sample
+                count += 1
 
 
 def _domains(block: IntentData) -> list[str]:
-    """The kinds of device that a block's names may stand for."""
-    wanted = block.requires_context.get("domain", [])
-    return [wanted] if isinstance(wanted, str) else list(wanted)
+    """Return the kinds of device that the names in a block may refer to."""
+    domains = block.requires_context.get("domain", [])
+    return [domains] if isinstance(domains, str) else list(domains)
 
 
 def about(params: Params) -> DatasetInfo:
-    """What the data card tells."""
+    """Return the description for the data card."""
     return DatasetInfo(
         title=f"Home Assistant intents, {params.language}",
         description=(
-            "Requests to a home with their intent and slots, sampled from the grammars that Home "
-            "Assistant understands them with. Names, areas, floors and free texts, which the "
+            "Requests to a smart home with their intent and slots, sampled from the grammars with "
+            "which Home Assistant parses requests. Names, areas, floors and free texts, which the "
             "grammars leave open, are authored; each value, and each number, belongs to one split."
         ),
         license="apache-2.0",
@@ -127,11 +133,11 @@ def about(params: Params) -> DatasetInfo:
             "https://github.com/OHF-Voice/intents"
         ),
         limits=[
-            "Made from a human-written grammar, not collected from people's speech: what people "
-            "say beside the grammar is missing, and some of what it allows nobody says.",
-            "Rows of one template differ in their wording's options and values alone; measure by "
-            "template, never by row.",
+            "Sampled from a human-written grammar, not collected from speech: requests that the "
+            "grammar does not cover are missing, and some that it allows are unnatural.",
+            "Rows of one template differ only in optional words and slot values; measure by "
+            "template, not by row.",
             "Slots with few values (colours, states) have the same values in every split.",
-            "Some intents have one or two templates, so that a split may lack them.",
+            "Some intents have one or two templates, so they may be missing in a split.",
         ],
     )

@@ -1,7 +1,7 @@
 """Interface texts of Home Assistant's components, in pairs of two languages (its wheel).
 
 A record: id "zwave_js/config/error/invalid_ws_url", group and domain "zwave_js", text "Invalid
-websocket URL", target "Ungültige Websocket-URL". One text in nine holds {placeholders}.
+websocket URL", target "Ungültige Websocket-URL". One text in nine has {placeholders}.
 """
 
 import json
@@ -18,27 +18,27 @@ FOLDER = "homeassistant/components"
 
 
 class Params(CorpusParams):
-    """From which language into which, as the package names them (`de`, `zh-Hans`)."""
+    """Source and target language, by their codes in the package (`de`, `zh-Hans`)."""
 
     source: str = Field(pattern=r"^[A-Za-z-]+$")
     target: str = Field(pattern=r"^[A-Za-z-]+$")
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Unique pairs, by component and key.
+    """Yield unique pairs, by component and key.
 
-    A text that is the same in both languages was left untranslated, or is a name: left out.
+    Pairs with the same text in both languages are left out: they are untranslated, or names.
     """
     names = set(archive.names)
     seen: set[tuple[str, str]] = set()
     for name in sorted(names):
         if not (name.startswith(FOLDER) and name.endswith(f"/translations/{params.source}.json")):
             continue
-        other = name.removesuffix(f"{params.source}.json") + f"{params.target}.json"
-        if other not in names:
+        target_name = name.removesuffix(f"{params.source}.json") + f"{params.target}.json"
+        if target_name not in names:
             continue
         component = name.split("/")[2]
-        targets = dict(strings(json.loads(archive.read(other))))
+        targets = dict(strings(json.loads(archive.read(target_name))))
         for key, text in strings(json.loads(archive.read(name))):
             target = targets.get(key, text)
             if target != text and (text, target) not in seen:
@@ -52,17 +52,17 @@ def rows(params: Params, archive: Archive) -> RawRecords:
                 }
 
 
-def strings(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Every string of a tree, with the path of keys that leads to it."""
+def strings(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every string in nested mappings, with the path of its keys."""
     for key, value in tree.items():
         if isinstance(value, dict):
-            yield from strings(value, f"{above}{key}/")
+            yield from strings(value, f"{prefix}{key}/")
         elif isinstance(value, str):
-            yield f"{above}{key}", value
+            yield f"{prefix}{key}", value
 
 
 def about(params: Params) -> DatasetInfo:
-    """What the data card tells."""
+    """Return the description for the data card."""
     return DatasetInfo(
         title=f"Home Assistant interface texts, {params.source} to {params.target}",
         description=(
@@ -73,8 +73,8 @@ def about(params: Params) -> DatasetInfo:
         languages=[params.source, params.target],
         citation="The Home Assistant Authors. Home Assistant. https://www.home-assistant.io",
         limits=[
-            "Labels and short sentences of one kind of software: six words in the mean.",
-            "Many components share their wording, so an unseen component is not all new.",
+            "Labels and short sentences of one kind of software: six words on average.",
+            "Many components share their wording, so not all texts of an unseen component are new.",
             "Translations are made by volunteers and reviewed unevenly.",
         ],
     )

@@ -1,8 +1,8 @@
-"""Texts of four domains, each rated from -4 to 4 by 15 to 99 people (vaderSentiment's sdist).
+"""VADER ratings: texts of four domains, each with 15 to 99 ratings (vaderSentiment's sdist).
 
 A record: id "movie/3", group "movie/3", domain "movie", text "Effective but too tepid biopic",
-ratings [-1, 0, -1, …], label "negative". One corpus serves sentiment, generation and reward, so
-their ids and groups are the same, and with them their split.
+ratings [-1, 0, -1, …] from -4 to 4, label "negative". Several tasks use this corpus with the same
+ids and groups, so that their splits are the same, too.
 """
 
 import json
@@ -26,7 +26,7 @@ FILES = {
 
 
 class Params(CorpusParams):
-    """Which texts, and where neutral ends."""
+    """Which domains to read, and the threshold of the classes."""
 
     domains: list[Domain] = Field(min_length=1)
     threshold: float = Field(
@@ -35,7 +35,7 @@ class Params(CorpusParams):
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """The records of the chosen domains, in the order of their files."""
+    """Yield the records of the domains, in the order of their files."""
     (inner,) = [name for name in archive.names if name.endswith("/hutto_ICWSM_2014.tar.gz")]
     tables = open_archive(archive.read(inner), inner)
     for domain in params.domains:
@@ -43,29 +43,29 @@ def rows(params: Params, archive: Archive) -> RawRecords:
 
 
 def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
-    """Texts and ratings stand in two files, not in the same order: they are joined by id."""
+    """Join the texts and ratings of a domain by id; their files have different orders."""
     name = f"hutto_ICWSM_2014/{FILES[domain]}"
     ratings = {cells[0]: cells[-1] for cells in _lines(tables, f"{name}_anonDataRatings.txt", 4)}
     for key, _, text in _lines(tables, f"{name}_GroundTruth.txt", 3):
         if key not in ratings:
             yield Unreadable("no_ratings", text)
             continue
-        rated = json.loads(ratings[key])
-        # amazon's and nyt's ids are DOCUMENT_SENTENCE; the others' texts stand alone.
+        values = json.loads(ratings[key])
+        # Ids of amazon and nyt are DOCUMENT_SENTENCE; other texts are documents of their own.
         yield {
             "id": f"{domain}/{key}",
             "group": f"{domain}/{key.partition('_')[0]}",
             "domain": domain,
             "text": text,
-            "ratings": rated,
-            "label": label(sum(rated) / len(rated), threshold),
+            "ratings": values,
+            "label": label(sum(values) / len(values), threshold),
         }
 
 
 def label(mean: float, threshold: float) -> str:
-    """The class of a mean rating.
+    """Return the class of a mean rating.
 
-    The files give means too, but 199 tweets' differ from file to file: the ratings decide.
+    The mean is computed from the ratings, because the means in the files of 199 tweets differ.
     """
     if mean >= threshold:
         return "positive"
@@ -73,20 +73,20 @@ def label(mean: float, threshold: float) -> str:
 
 
 def _lines(tables: Archive, name: str, cells: int) -> Iterator[list[str]]:
-    """The cells of each line; quotes mean nothing in these files."""
+    """Yield the cells of each line; these files do not quote cells."""
     for line in tables.read(name).decode("utf-8-sig").split("\r\n"):
         if line:
             yield line.split("\t", cells - 1)
 
 
 def about(params: Params) -> DatasetInfo:
-    """What the data card tells."""
+    """Return the description for the data card."""
     return DatasetInfo(
         title="VADER ratings",
         description=(
             "Sentences of film reviews, product reviews, newspaper editorials and tweets, each "
-            "with 15 to 99 single human ratings of its sentiment, from -4 to 4. Classes come from "
-            f"the mean rating: positive from {params.threshold}, negative from "
+            "with 15 to 99 individual human ratings of its sentiment, from -4 to 4. Classes come "
+            f"from the mean rating: positive from {params.threshold}, negative from "
             f"-{params.threshold}, else neutral. Domains here: {', '.join(params.domains)}."
         ),
         license="mit",
@@ -100,7 +100,7 @@ def about(params: Params) -> DatasetInfo:
             "Collected before 2014, in English, rated by crowd workers.",
             "Film reviews are single sentences whose review is not known: sentences of one review "
             "may fall into different splits.",
-            "The tweets are those that the VADER lexicon was made with, which flatters it there.",
-            "A class is cut out of a continuous mean: near the threshold people disagree.",
+            "The tweets were used to build the VADER lexicon, so its scores on them are too high.",
+            "Classes are derived from a continuous mean: labels near the threshold are uncertain.",
         ],
     )

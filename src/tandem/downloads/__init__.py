@@ -1,1 +1,1 @@
-"""Pinned files from package indexes, and safe readers of archives."""
+"""Downloads of pinned package files, and safe reading of archives."""

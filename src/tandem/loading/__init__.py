@@ -1,11 +1,11 @@
-"""The one place that reads models, tokenizers, tensors and datasets that other programs wrote.
+"""Load models, tokenizers, tensors and datasets that other programs wrote, and nowhere else.
 
-    folders     checks the files of a model folder before any library sees them; standard library
-    tensors     safetensors files
-    pretrained  configs, networks and tokenizers, by transformers
-    datasets    datasets in the form of the Hugging Face hub
+    folders     checks the files of a model folder before any library reads them
+    tensors     reads safetensors files
+    pretrained  loads configs, networks and tokenizers with transformers
+    datasets    loads datasets in the layout of the Hugging Face hub
 
-No code of a model runs, no pickle is read, nothing is asked on standard input, and a folder never
-makes a library reach a hub. What breaks a rule ends in one line that names the file and the key.
-`tests/loading/test_calls.py` finds every such call outside of this package.
+No code of a model is run, no pickle is read, no question is asked on standard input, and no folder
+can make a library connect to a hub. A folder that breaks a rule is an error in one line that names
+the file and the key. `tests/loading/test_calls.py` finds loading calls outside of this package.
 """

@@ -1,4 +1,4 @@
-"""Load datasets in the form of the Hugging Face hub, by the library `datasets`."""
+"""Load datasets in the layout of the Hugging Face hub with the library `datasets`."""
 
 import re
 from collections.abc import Iterator
@@ -15,44 +15,51 @@ CARD = "README.md"
 
 
 def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
-    """The table of one split of a dataset, on the hub or in a local folder.
+    """Load one split of a dataset on the hub or in a local folder, as a `datasets.Dataset`.
 
-    `datasets` runs no script and reads no pickle that a dataset brings.
+    `datasets` does not run scripts or read pickles of a dataset.
+
+    Args:
+        path: Name of the dataset on the hub, or a local folder.
+        name: Name of the configuration.
+        split: Name of the split.
+        revision: A commit of the dataset on the hub.
 
     Raises:
-        DataError: a local folder names files out of it.
-        Exception: what `datasets` raises; its errors share no base.
+        DataError: a local folder refers to files outside of it.
+        Exception: any error of `datasets`, whose errors have no common base.
     """
     import datasets
 
     datasets.disable_progress_bars()
     if Path(path).is_dir():
-        folders.at(Path(path)).check_files()
+        folders.open_folder(Path(path)).check_files()
         _check_card(Path(path))
     return datasets.load_dataset(path, name, split=split, revision=revision)
 
 
 def _check_card(folder: Path) -> None:
-    """Check that the data files that the folder's card names are in the folder."""
+    """Check that the data files that are named in the folder's card are in the folder."""
     card = folder / CARD
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
-    front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    if not front:
+    front_matter = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
+    if not front_matter:
         return
     try:
-        content = io.parse_yaml(front[1])
+        content = io.parse_yaml(front_matter[1])
     except YAMLError as error:
-        raise DataError(f"{card} has no YAML in front: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).split())
+        raise DataError(f"{card}: the front matter is not YAML: {reason}") from None
     configs = content.get("configs") if isinstance(content, dict) else None
-    for pattern in _texts(configs):
+    for pattern in _strings(configs):
         if "://" in pattern or "::" in pattern or io.why_outside(pattern.removesuffix("/")):
-            raise DataError(f"{card}: configs names {pattern!r}, which is not in the folder")
+            raise DataError(f"{card}: configs refers to {pattern!r}, which is not in the folder")
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in `value`, at any depth."""
+def _strings(value: Any) -> Iterator[str]:
+    """Yield every string in `value`, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _texts(each)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)

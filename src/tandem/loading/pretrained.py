@@ -1,13 +1,13 @@
-"""Load configs, networks and tokenizers of model folders, by transformers.
+"""Load configs, networks and tokenizers of model folders with transformers.
 
-Every call here is without remote code, pickles and hubs, and its folder has been checked. What
-transformers still raises is one line.
+Every call allows no remote code, no pickles and no hub, after a check of its folder. Any error of
+transformers becomes a DataError of one line.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import huggingface_hub.constants
 from transformers import (
@@ -26,25 +26,25 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def config(folder: Path, auto: Any = AutoConfig) -> Any:
-    """The config in `folder`, read by the class `auto` of transformers.
+    """Load the config in `folder` with the class `auto` of transformers.
 
     Raises:
-        DataError: the folder is damaged, or asks for what is never done.
+        DataError: the folder is damaged, or breaks a rule of `tandem.loading.folders`.
     """
-    folders.at(folder).check()
+    folders.open_folder(folder).check()
     with _offline(folder):
         return auto.from_pretrained(folder, **LOCAL)
 
 
 def generation_config(folder: Path) -> Any:
-    """How the network in `folder` generates; see `config` for what it raises."""
-    folders.at(folder).check()
+    """Load the generation config in `folder`; see `config` for errors."""
+    folders.open_folder(folder).check()
     with _offline(folder):
         return GenerationConfig.from_pretrained(folder, local_files_only=True)
 
 
 def blank(auto: Any, config: Any) -> Any:
-    """A network of the class `auto` of transformers with the shape that `config` describes."""
+    """Create a network of the class `auto` of transformers with the shape in `config`."""
     with _offline(config.model_type):
         if hasattr(auto, "from_config"):
             return auto.from_config(config, trust_remote_code=False)
@@ -52,19 +52,24 @@ def blank(auto: Any, config: Any) -> Any:
 
 
 def network(auto: Any, folder: Path, *, new_head: bool = False, **changes: Any) -> PreTrainedModel:
-    """The network in `folder`, read by the class `auto` of transformers, in evaluation mode.
+    """Load the network in `folder` with the class `auto` of transformers, in evaluation mode.
 
-    With `new_head`, weights that are missing or of another shape start at random, as for a head
-    that is to be trained. `changes` are laid over the config.
+    Args:
+        auto: The class that loads the network.
+        folder: The model folder.
+        new_head: Whether weights may be missing or have another shape; they are initialized at
+            random. For a head that is to be trained.
+        changes: Values that replace those of the config.
 
     Raises:
-        DataError: the folder is damaged, lacks weights or asks for what is never done.
+        DataError: the folder is damaged, lacks weights, or breaks a rule of
+            `tandem.loading.folders`.
     """
-    checked = folders.at(folder)
-    checked.check()
-    checked.check_weights()
+    model_folder = folders.open_folder(folder)
+    model_folder.check()
+    model_folder.check_weights()
     with _offline(folder):
-        found, info = auto.from_pretrained(
+        loaded, info = auto.from_pretrained(
             folder,
             use_safetensors=True,
             output_loading_info=True,
@@ -76,52 +81,52 @@ def network(auto: Any, folder: Path, *, new_head: bool = False, **changes: Any) 
     if missing and not new_head:
         raise DataError(
             f"{folder}/{folders.WEIGHTS} has no weights for {missing[0]}"
-            f"{f' and {len(missing) - 1} more' if missing[1:] else ''}: it is not a whole "
-            f"{type(found).__name__}"
+            f"{f' and {len(missing) - 1} more' if missing[1:] else ''}: it is not a complete "
+            f"{type(loaded).__name__}"
         )
-    network: PreTrainedModel = found.eval()
+    network: PreTrainedModel = loaded.eval()
     return network
 
 
 def tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
-    """The tokenizer in `folder`; `settings` are laid over its config.
+    """Load the tokenizer in `folder`; `settings` replace values of its config.
 
     Raises:
-        DataError: the folder is damaged, has no tokenizer or asks for what is never done.
+        DataError: the folder is damaged, has no tokenizer, or breaks a rule of
+            `tandem.loading.folders`.
     """
-    checked = folders.at(folder)
-    checked.check()
-    checked.check_vocabulary()
+    model_folder = folders.open_folder(folder)
+    model_folder.check()
+    model_folder.check_vocabulary()
     with _offline(folder):
-        return _as_saved(AutoTokenizer.from_pretrained(folder, **LOCAL, **settings))
+        return _without_load_options(AutoTokenizer.from_pretrained(folder, **LOCAL, **settings))
 
 
 def gguf(file: Path, dtype: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The causal language model in a GGUF file, its weights as `dtype`, and its tokenizer.
+    """Load the causal language model in a GGUF file, with weights as `dtype`, and its tokenizer.
 
     Raises:
-        DataError: the file is damaged, or of an architecture that transformers cannot read.
+        DataError: the file is damaged, or transformers does not support its architecture.
     """
-    place = {"gguf_file": file.name, **LOCAL}
+    arguments = {"gguf_file": file.name, **LOCAL}
     with _offline(file.name):
-        model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=dtype, **place)
-        return model, _as_saved(AutoTokenizer.from_pretrained(file.parent, **place))
+        model = AutoModelForCausalLM.from_pretrained(file.parent, dtype=dtype, **arguments)
+        return model, _without_load_options(AutoTokenizer.from_pretrained(file.parent, **arguments))
 
 
-def _as_saved(tokenizer: Any) -> PreTrainedTokenizerBase:
-    """`tokenizer`, which says nothing of how it was loaded when it is saved."""
+def _without_load_options(tokenizer: Any) -> PreTrainedTokenizerBase:
+    """Reset the options with which `tokenizer` was loaded, so that they are not saved with it."""
     tokenizer.init_kwargs["local_files_only"] = False
-    found: PreTrainedTokenizerBase = tokenizer
-    return found
+    return cast(PreTrainedTokenizerBase, tokenizer)
 
 
 @contextmanager
-def _offline(what: object) -> Iterator[None]:
-    """Have no library reach a hub while it loads `what`; see `folders.one_line`."""
+def _offline(name: object) -> Iterator[None]:
+    """Keep libraries from connecting to a hub; errors become a DataError that names `name`."""
     before = huggingface_hub.constants.HF_HUB_OFFLINE
     huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:
-        with folders.one_line(what):
+        with folders.as_data_error(name):
             yield
     finally:
         huggingface_hub.constants.HF_HUB_OFFLINE = before

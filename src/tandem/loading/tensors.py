@@ -1,4 +1,4 @@
-"""Read safetensors files, whose headers are checked first (github.com/huggingface/safetensors)."""
+"""Read safetensors files after a check of their headers (github.com/huggingface/safetensors)."""
 
 import json
 import math
@@ -10,8 +10,8 @@ from tandem.core.errors import DataError
 if TYPE_CHECKING:
     from torch import Tensor
 
-LONGEST_HEADER = 100_000_000
-"""Bytes, the limit of the format."""
+MAX_HEADER = 100_000_000
+"""Highest number of bytes of a header, as in the format."""
 BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -20,27 +20,30 @@ BITS = {
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
     "F4": 4,
 }
-"""Bits of a number, by the names of types in headers."""
+"""Type in a header → bits per number."""
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def header(path: Path, name: str | None = None) -> Shapes:
-    """The shape of each tensor in a safetensors file; `name` is what messages call the file.
+    """Return the shape of each tensor in a safetensors file.
+
+    Args:
+        path: The file.
+        name: What error messages call the file; None for its path.
 
     Raises:
         DataError: the file is damaged, or its header does not match its length.
     """
-    problem = name or str(path)
     try:
-        return _checked(path)
+        return _read_shapes(path)
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise DataError(f"{problem} is not a whole safetensors file: {reason}") from None
+        reason = "its header is nested too deeply" if isinstance(error, RecursionError) else error
+        raise DataError(f"{name or path} is not a complete safetensors file: {reason}") from None
 
 
 def load(path: Path) -> "dict[str, Tensor]":
-    """All tensors of a safetensors file, on the CPU.
+    """Load all tensors of a safetensors file, on the CPU.
 
     Raises:
         DataError: the file is damaged.
@@ -48,47 +51,52 @@ def load(path: Path) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
     header(path)
-    found: dict[str, Tensor] = load_file(path)
-    return found
+    tensors: dict[str, Tensor] = load_file(path)
+    return tensors
 
 
-def _checked(path: Path) -> Shapes:
-    """The shapes in a file.
+def _read_shapes(path: Path) -> Shapes:
+    """Return the shape of each tensor in a file.
 
     Raises:
-        ValueError: why the file is not one of safetensors.
+        ValueError: the file is not a complete safetensors file; the message is the reason.
     """
     if not path.is_file():
         raise ValueError("it is missing or not a file")
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(LONGEST_HEADER, size - 8):
-            raise ValueError(f"it has {size} bytes, and its header {length}")
+        if size < 8 or length > min(MAX_HEADER, size - 8):
+            raise ValueError(f"it has {size} bytes, and its header says that it has {length}")
         content = json.loads(file.read(length).decode("utf-8"))
     if not isinstance(content, dict):
         raise ValueError("its header is not a JSON object")
     content.pop("__metadata__", None)
     if not content:
-        raise ValueError("it holds no tensor")
-    spans = sorted(_span(name, entry) for name, entry in content.items())
+        raise ValueError("it has no tensors")
+    # The bytes of the tensors follow each other without gaps until the end of the file.
+    ranges = sorted(_byte_range(name, entry) for name, entry in content.items())
     end = 0
-    for start, stop, name in spans:
+    for start, stop, name in ranges:
         if start != end:
             raise ValueError(f"the bytes of {name} overlap others or leave a gap")
         end = stop
     if end != size - 8 - length:
-        raise ValueError(f"it has {size - 8 - length} bytes of numbers, and its header says {end}")
+        raise ValueError(f"it has {size - 8 - length} bytes of numbers, its header says {end}")
     return {name: tuple(entry["shape"]) for name, entry in content.items()}
 
 
-def _span(name: str, entry: Any) -> tuple[int, int, str]:
-    """Where the bytes of a tensor start and stop, and its name; a ValueError if they cannot."""
+def _byte_range(name: str, entry: Any) -> tuple[int, int, str]:
+    """Return where the bytes of a tensor start and stop, and its name.
+
+    Raises:
+        ValueError: the entry is not valid, or type, shape and range do not match.
+    """
     try:
         bits, shape, (start, stop) = BITS[entry["dtype"]], entry["shape"], entry["data_offsets"]
-        sane = all(type(n) is int and n >= 0 for n in (*shape, start, stop))
+        is_valid = all(type(n) is int and n >= 0 for n in (*shape, start, stop))
     except (KeyError, TypeError, ValueError):
-        raise ValueError(f"its header says nothing known of {ascii(name)[:80]}") from None
-    if not sane or 8 * (stop - start) != math.prod(shape) * bits:
+        raise ValueError(f"its header has no valid entry for {ascii(name)[:80]}") from None
+    if not is_valid or 8 * (stop - start) != math.prod(shape) * bits:
         raise ValueError(f"type, shape and bytes of {ascii(name)[:80]} do not match")
     return start, stop, name

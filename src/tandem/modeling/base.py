@@ -76,11 +76,11 @@ class TextModel(ABC):
             DataError: the folder is damaged, or asks for something that is not allowed.
         """
         if (folder / paths.METHOD).exists():
-            model_folder = folders.at(folder)
+            model_folder = folders.open_folder(folder)
             model_folder.check()
             method = str(model_folder.read(paths.METHOD).get("method"))
             module = registry.load("compression", method, str(folder / paths.METHOD))
-            with folders.one_line(folder):
+            with folders.as_data_error(folder):
                 network = module.restore(folder, cls.auto).eval()
         else:
             network = pretrained.network(cls.auto, folder)

@@ -1,4 +1,4 @@
-"""Sources of pretrained weights: one file each, found by name.
+"""Sources of pretrained weights: one module each, chosen by its name in params.yaml.
 
 A module defines `Params(WeightsParams)` and the functions of `WeightsSource`.
 """
@@ -11,21 +11,21 @@ from tandem.core.schema import PluginParams, plugin_field
 
 
 class WeightsSource(Protocol):
-    """What a module in this folder defines."""
+    """The functions that a module of this package defines."""
 
     def write(self, params: Any, folder: Path, runtime: Runtime) -> None:
-        """Write what `from_pretrained` of transformers reads: JSON, safetensors, a tokenizer."""
+        """Write config, safetensors and tokenizer, as `from_pretrained` reads them, to `folder`."""
 
     def pins(self, params: Any) -> dict[str, str]:
-        """What identifies the bytes, for the model card of the folder."""
+        """Return what identifies the exact weights, for the model card."""
 
 
 class WeightsParams(PluginParams):
-    """Base class of the settings of a source of weights."""
+    """Base class of the params of a source of weights."""
 
     @property
     def plugin(self) -> WeightsSource:  # type: ignore[override]
-        """The source of weights."""
+        """The module of the source."""
         return cast(WeightsSource, super().plugin)
 
 

@@ -1,4 +1,4 @@
-"""Weights in a local folder in Hugging Face form; the path starts at the project's root."""
+"""Weights in a local folder in Hugging Face format."""
 
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from tandem.pretrained.common import model_files
 
 
 class Params(WeightsParams):
-    """Which folder; the pin makes DVC fetch again when the weights change."""
+    """The folder, relative to the project's root, and the hash of its weights.
+
+    DVC sees a change of the weights only through the hash.
+    """
 
     path: str
     sha256: str | None = Field(
@@ -23,24 +26,23 @@ class Params(WeightsParams):
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
-    """Fill `folder`.
+    """Copy the weights, configs and tokenizer to `folder`.
 
     Raises:
         SourceError: there is no such folder.
         HashMismatch: the weights are not the pinned ones.
-        DataError: it holds no config.json or no safetensors, or is damaged or hostile.
+        DataError: it has no config.json or no safetensors, or is damaged or malicious.
     """
-    place = Path(params.path)
-    if not place.is_dir():
-        raise SourceError(f"{place} is no folder; paths start at the project's root")
-    folders.at(place).check_files()
-    weights = place / folders.WEIGHTS
-    if params.sha256 and weights.exists() and (found := sha256(weights)) != params.sha256:
-        raise hash_mismatch(str(weights), params.sha256, found)
-    names = [file.name for file in place.iterdir() if file.is_file()]
-    model_files.copy_model_files(names, lambda name: (place / name).open("rb"), folder, str(place))
+    source = Path(params.path)
+    if not source.is_dir():
+        raise SourceError(f"{source} is not a folder; paths are relative to the project's root")
+    folders.open_folder(source).check_files()
+    weights = source / folders.WEIGHTS
+    if params.sha256 and weights.exists() and (digest := sha256(weights)) != params.sha256:
+        raise hash_mismatch(str(weights), params.sha256, digest)
+    model_files.copy_folder(source, folder, str(source))
 
 
 def pins(params: Params) -> dict[str, str]:
-    """The folder, and its pin if it has one."""
+    """Return the folder, and the hash if it is pinned."""
     return model_files.folder_pins(params.path, params.license, sha256=params.sha256)

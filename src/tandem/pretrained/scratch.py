@@ -1,6 +1,7 @@
-"""No weights: the shape of an encoder–decoder that training starts from nothing.
+"""No weights: only the shape of an encoder–decoder that is trained from scratch.
 
-The vocabulary is made from training rows, so its size, and with it the weights, come in train.
+The stage `train` learns the vocabulary from the training rows, and creates the weights, whose
+size depends on it.
 """
 
 from pathlib import Path
@@ -13,18 +14,20 @@ from tandem.pretrained.common.model_files import sanitize_configs
 
 
 class Params(WeightsParams):
-    """The shape."""
+    """The shape of the network."""
 
     d_model: int = Field(ge=8, description="width; a multiple of attention_heads")
     ffn_dim: int = Field(ge=8, description="width inside a feed-forward block")
     attention_heads: int = Field(ge=1)
     encoder_layers: int = Field(ge=1)
     decoder_layers: int = Field(ge=1)
-    max_position_embeddings: int = Field(ge=8, description="the longest input or output, in tokens")
+    max_position_embeddings: int = Field(
+        ge=8, description="highest number of tokens of an input or output"
+    )
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:
-    """Write config.json of a Marian transformer (Junczys-Dowmunt et al. 2018) into `folder`."""
+    """Write config.json of a Marian transformer (Junczys-Dowmunt et al. 2018) to `folder`."""
     from transformers import MarianConfig
 
     MarianConfig(
@@ -36,7 +39,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         encoder_layers=params.encoder_layers,
         decoder_layers=params.decoder_layers,
         max_position_embeddings=params.max_position_embeddings,
-        # One table serves both sides and the output: at this size it is most of the weights.
+        # Encoder, decoder and output share one table, which has most of the weights at this size.
         share_encoder_decoder_embeddings=True,
         tie_word_embeddings=True,
         scale_embedding=True,
@@ -45,5 +48,5 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Nothing is pinned, as nothing is fetched."""
+    """Return a note instead of pins, because nothing is fetched."""
     return {"weights": "none; trained from scratch"}

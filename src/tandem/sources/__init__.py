@@ -1,7 +1,7 @@
-"""Sources of rows: one file each, found by name.
+"""Sources of rows: one module each, chosen by its name in params.yaml.
 
-A source module defines `Params(SourceParams)` and the functions of `Source`. Records are raw: the
-stage adds missing ids, and the task checks each record.
+A source module defines `Params(SourceParams)` and the functions of `Source`. It returns raw
+records: the stage adds missing ids, and the task parses each record.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ from tandem.core.schema import PluginParams, StrictModel, plugin_field
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that could not be read: a short reason, which is counted, and its content."""
+    """A record that could not be read: a short reason, by which it is counted, and its content."""
 
     reason: str
     text: str
@@ -27,7 +27,7 @@ RawRecords = Iterable[RawRecord | Unreadable]
 
 
 class DatasetInfo(StrictModel):
-    """Description of a dataset; for the user's own files, params.yaml gives it."""
+    """Description of a dataset; for the user's own files it is written in params.yaml."""
 
     title: str
     description: str
@@ -47,28 +47,28 @@ UNKNOWN = DatasetInfo(
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """Exactly where rows came from: a description, and the pins that identify the bytes."""
+    """Where rows came from: a description, and the pins that identify the exact bytes."""
 
     about: DatasetInfo
     pins: dict[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):
-    """What a module in this folder defines."""
+    """The functions that a source module defines."""
 
     def rows(self, params: Any) -> RawRecords:
-        """The raw records, with an `Unreadable` in place of one that cannot be read."""
+        """Yield the raw records, with an `Unreadable` in place of one that cannot be read."""
 
     def origin(self, params: Any) -> SourceInfo:
-        """Where the rows came from, for the data card."""
+        """Return where the rows came from, for the data card."""
 
 
 class SourceParams(PluginParams):
-    """Base class of a source's settings."""
+    """Base class of the params of a source."""
 
     @property
     def plugin(self) -> Source:  # type: ignore[override]
-        """The source."""
+        """The source's module."""
         return cast(Source, super().plugin)
 
 

@@ -1,12 +1,12 @@
-"""Rows of the user's own files: CSV, JSON Lines, Parquet, or plain text with a row a line.
+"""Rows of the user's own files: CSV, JSON Lines, Parquet, or plain text with one row per line.
 
     source:
       kind: files
       format: csv
       files: [{path: reviews.csv, sha256: 9f86d081…}]
-      columns: {text: review, label: stars}     # our name: the file's name
+      columns: {text: review, label: stars}     # field name: column name
 
-A line that cannot be read becomes an `Unreadable`; a file that cannot, a DataError.
+A line that cannot be read becomes an `Unreadable`; a file that cannot be read is a DataError.
 """
 
 import codecs
@@ -33,14 +33,14 @@ from tandem.sources import (
     Unreadable,
 )
 
-LONGEST_CELL = 2**31 - 1
-"""Characters; the csv module's own limit, 131,072, would break long documents."""
+MAX_CELL_CHARS = 2**31 - 1
+"""Highest number of characters in a CSV cell; the csv module's default of 131,072 is too low."""
 
 
 class File(StrictModel):
-    """A path from the project's root, and its pin: `sha256sum FILE` prints it.
+    """A path relative at the project's root, and the SHA-256 that `sha256sum FILE` prints.
 
-    The pin is what DVC sees of the file. It is not optional, else a changed file would go unseen.
+    The hash is required, because DVC tracks the file only through it.
     """
 
     path: str
@@ -48,19 +48,19 @@ class File(StrictModel):
 
 
 class Params(SourceParams):
-    """Which files, in which form."""
+    """Which files to read, and their format."""
 
     format: Literal["csv", "jsonl", "parquet", "text"]
     files: list[File] = Field(min_length=1)
-    columns: dict[str, str] = Field(default={}, description="our name: the file's name")
+    columns: dict[str, str] = Field(default={}, description="field name: column name in the file")
     encoding: str = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="CSV only")
     about: DatasetInfo = UNKNOWN
 
     @field_validator("encoding")
     @classmethod
-    def known(cls, name: str) -> str:
-        """Reject a name that Python knows no text codec for (`base64` is one of bytes)."""
+    def _check_encoding(cls, name: str) -> str:
+        """Reject a name that is not a text codec of Python (`base64` is a codec of bytes)."""
         try:
             "a".encode(name)
         except (LookupError, UnicodeError):
@@ -69,10 +69,10 @@ class Params(SourceParams):
 
 
 def rows(params: Params) -> RawRecords:
-    """The files' records, in their order.
+    """Yield the records of the files, in order.
 
     Raises:
-        DataError: a file is missing, empty, not of its format, or lacks a column.
+        DataError: a file is missing, empty or not in its format, or lacks a column.
         HashMismatch: a file is not the pinned one.
     """
     read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "text": _text}[params.format]
@@ -84,66 +84,82 @@ def rows(params: Params) -> RawRecords:
         except UnicodeError as error:
             raise DataError(f"{path} is not {params.encoding}: {error}. Set `encoding`") from None
         except OSError as error:
-            why = " ".join((error.strerror or str(error)).split())
-            raise DataError(f"cannot read {path}: {why}") from None
+            reason = " ".join((error.strerror or str(error)).split())
+            raise DataError(f"cannot read {path}: {reason}") from None
 
 
 def origin(params: Params) -> SourceInfo:
-    """What params.yaml says of the files, and the hash of each."""
+    """Return the description in params.yaml, and the hash of each file."""
     return SourceInfo(params.about, {file.path: f"sha256 {file.sha256}" for file in params.files})
 
 
 def rename_columns(
     records: RawRecords, columns: dict[str, str]
 ) -> Iterator[RawRecord | Unreadable]:
-    """Give columns our names; one that stands for another of ours is not passed on as itself."""
-    theirs = set(columns.values())
+    """Rename columns to field names.
+
+    A renamed column is not also passed through under its own name.
+
+    Args:
+        records: Records by column name.
+        columns: Field name → column name.
+    """
+    renamed = set(columns.values())
     for record in records:
         if isinstance(record, Unreadable) or not columns:
             yield record
         else:
-            kept = {k: v for k, v in record.items() if k not in theirs and k not in columns}
-            yield kept | {ours: record.get(name) for ours, name in columns.items()}
+            others = {k: v for k, v in record.items() if k not in renamed and k not in columns}
+            yield others | {field: record.get(column) for field, column in columns.items()}
 
 
-def require_columns(where: object, found: Iterable[str], columns: dict[str, str]) -> None:
-    """Raises DataError unless every column that `columns` maps is there, and none is twice."""
-    names = list(found)
-    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
-        raise DataError(f"{where} has more than one column {twice[0]!r}: rename all but one")
-    for ours, theirs in columns.items():
-        if theirs not in names:
-            near = difflib.get_close_matches(theirs, names, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            known = ", ".join(names)
-            raise DataError(f"{where} has no column {theirs!r} (for {ours}).{hint} It has: {known}")
+def require_columns(where: object, names: Iterable[str], columns: dict[str, str]) -> None:
+    """Check the column `names` of a file or dataset against `columns`, field name → column name.
+
+    Raises:
+        DataError: a column of `columns` is missing, or two columns have one name.
+    """
+    names = list(names)
+    if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
+        raise DataError(f"{where} has more than one column {repeated[0]!r}: rename all but one")
+    for field, column in columns.items():
+        if column not in names:
+            similar = difflib.get_close_matches(column, names, n=1)
+            hint = f" Did you mean {similar[0]!r}?" if similar else ""
+            listed = ", ".join(names)
+            raise DataError(
+                f"{where} has no column {column!r} (for {field}).{hint} It has: {listed}"
+            )
 
 
 def _check(path: Path, file: File) -> None:
     if not path.is_file():
-        raise DataError(f"{path} is missing, or is no file; paths start at the project's root")
+        raise DataError(
+            f"{path} is missing or not a file; paths are relative to the project's root"
+        )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
-    if (found := sha256(path)) != file.sha256:
-        raise hash_mismatch(str(path), file.sha256, found)
+    if (digest := sha256(path)) != file.sha256:
+        raise hash_mismatch(str(path), file.sha256, digest)
 
 
 def _open(path: Path, params: Params) -> TextIO:
-    """Bytes that are not in the encoding become lone surrogates, which `_broken` sees.
+    """Open a text file; bytes that are not in its encoding become lone surrogates (`_is_broken`).
 
-    A UTF-8 file may start with a byte order mark, as spreadsheets write it.
+    A UTF-8 file may start with a byte order mark, as written by spreadsheet programs.
     """
     is_utf8 = codecs.lookup(params.encoding).name == "utf-8"
     encoding = "utf-8-sig" if is_utf8 else params.encoding
     return path.open(encoding=encoding, errors="surrogateescape", newline="")
 
 
-def _broken(text: str) -> bool:
-    """Whether bytes are not in the encoding; NUL is what UTF-16 has where others have nothing."""
+def _is_broken(text: str) -> bool:
+    """Return whether `text` has bytes that are not in its encoding; a NUL is a sign of UTF-16."""
     return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
+    """Replace lone surrogates, which cannot be stored."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -151,8 +167,8 @@ def _text(path: Path, params: Params) -> RawRecords:
     with _open(path, params) as file:
         for line in file:
             text = line.strip()
-            if _broken(text):
-                yield Unreadable("wrong_encoding", _shown(text))
+            if _is_broken(text):
+                yield Unreadable("wrong_encoding", _printable(text))
             elif text:
                 yield {"text": text}
 
@@ -174,14 +190,14 @@ def _csv(path: Path, params: Params) -> RawRecords:
     with _open(path, params) as file:
         table = _table(file, params.delimiter)
         header = next(table, [])
-        if isinstance(header, Unreadable) or any(map(_broken, header)):
+        if isinstance(header, Unreadable) or any(map(_is_broken, header)):
             raise DataError(f"{path}: the header is not CSV in {params.encoding}. Set `encoding`")
         require_columns(path, header, params.columns)
         for cells in table:
             if isinstance(cells, Unreadable):
                 yield cells
-            elif any(map(_broken, cells)):
-                yield Unreadable("wrong_encoding", _shown(params.delimiter.join(cells)))
+            elif any(map(_is_broken, cells)):
+                yield Unreadable("wrong_encoding", _printable(params.delimiter.join(cells)))
             elif len(cells) != len(header):
                 yield Unreadable("wrong_number_of_cells", params.delimiter.join(cells))
             else:
@@ -189,30 +205,30 @@ def _csv(path: Path, params: Params) -> RawRecords:
 
 
 def _table(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | Unreadable]:
-    """The cells of each row but blank ones; a row of any length may span lines.
+    """Yield the cells of each row that is not blank; a row may span several lines.
 
-    What breaks a row is its first line, so reading goes on with the next: a quote that is never
-    closed does not take all that follows with it.
+    If a row is broken, only its first line is, and reading continues with its second line: a
+    quote that is never closed does not break the rows that follow.
     """
-    csv.field_size_limit(LONGEST_CELL)
-    again: deque[str] = deque()
-    taken: list[str] = []
+    csv.field_size_limit(MAX_CELL_CHARS)
+    to_reread: deque[str] = deque()
+    row_lines: list[str] = []
 
     def source() -> Iterator[str]:
-        while line := again.popleft() if again else next(lines, ""):
-            taken.append(line)
+        while line := to_reread.popleft() if to_reread else next(lines, ""):
+            row_lines.append(line)
             yield line
 
     reader = csv.reader(source(), delimiter=delimiter, strict=True)
     while True:
-        taken.clear()
+        row_lines.clear()
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            yield Unreadable("broken_csv", _shown(taken[0].rstrip("\r\n")))
-            again.extendleft(reversed(taken[1:]))
+            yield Unreadable("broken_csv", _printable(row_lines[0].rstrip("\r\n")))
+            to_reread.extendleft(reversed(row_lines[1:]))
             reader = csv.reader(source(), delimiter=delimiter, strict=True)
             continue
         if cells:

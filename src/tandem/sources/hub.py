@@ -1,13 +1,13 @@
-"""Rows of a data set on the Hugging Face hub, at a revision, or of a local folder in its form.
+"""Rows of a dataset on the Hugging Face hub at a revision, or of a local folder in its layout.
 
     source:
       kind: hub
       path: stanfordnlp/sst2
       revision: 8d51e7e4887a4caaa95b3fbebbf53c0490b58bbb
       split: train
-      columns: {text: sentence}     # our name: the data set's name
+      columns: {text: sentence}     # field name: column name
 
-`datasets` runs no code that a data set brings, and nor does this.
+No code that a dataset contains is run.
 """
 
 from pathlib import Path
@@ -22,43 +22,47 @@ from tandem.sources.files import rename_columns, require_columns
 
 
 class Params(SourceParams):
-    """What `datasets.load_dataset` takes."""
+    """Arguments of `datasets.load_dataset`, and the columns to use."""
 
     path: str
     split: str
-    name: str | None = Field(default=None, description="the configuration, where there are several")
-    revision: str | None = Field(default=None, description="a commit; a local folder has none")
-    columns: dict[str, str] = Field(default={}, description="our name: the data set's name")
+    name: str | None = Field(
+        default=None, description="the configuration, if the dataset has several"
+    )
+    revision: str | None = Field(default=None, description="a commit; not used for a local folder")
+    columns: dict[str, str] = Field(
+        default={}, description="field name: column name in the dataset"
+    )
     about: DatasetInfo = UNKNOWN
 
     @model_validator(mode="after")
-    def pinned(self) -> Self:
-        """Only a local folder can do without a revision."""
+    def _require_revision(self) -> Self:
+        """Only a local folder needs no revision."""
         if self.revision is None and not Path(self.path).is_dir():
-            raise ValueError("needs a revision (a commit of the data set), as hubs change")
+            raise ValueError("needs a revision (a commit), because a dataset on a hub can change")
         return self
 
 
 def rows(params: Params) -> RawRecords:
-    """The data set's records, in their order.
+    """Yield the records of the dataset, in order.
 
     Raises:
-        SourceError: the hub cannot be reached or has no such data set, split or revision.
-        DataError: a column is missing, or a local folder leads out of itself.
+        SourceError: the hub cannot be reached or has no such dataset, split or revision.
+        DataError: a column is missing, or a local folder refers to files outside of it.
     """
     try:
         table = datasets.load(params.path, params.name, params.split, params.revision)
     except TandemError:
         raise
     except Exception as error:
-        # One library's errors, from HTTP to Arrow, share no base below Exception.
+        # The errors of `datasets`, from HTTP to Arrow, have no common base below Exception.
         reason = " ".join(str(error).split())
-        raise SourceError(f"cannot load the data set {params.path}: {reason:.300}") from None
+        raise SourceError(f"cannot load the dataset {params.path}: {reason:.300}") from None
     require_columns(params.path, table.column_names, params.columns)
     yield from rename_columns(table, params.columns)
 
 
 def origin(params: Params) -> SourceInfo:
-    """What params.yaml says of the data set, and its revision."""
-    pins = {"data set": params.path, "configuration": params.name, "revision": params.revision}
+    """Return the description in params.yaml, and the revision."""
+    pins = {"dataset": params.path, "configuration": params.name, "revision": params.revision}
     return SourceInfo(params.about, {key: value for key, value in pins.items() if value})

@@ -1,9 +1,9 @@
-"""Rows of a known corpus that ships inside a package on the index, at a version and a hash.
+"""Rows of a corpus inside a package of the package index, pinned by version and hash.
 
     {kind: package, name: home-assistant-intents, version: 2026.10.27, sha256: 256eb1e4…,
      sdist: false, corpus: {kind: home_assistant_intents, …}}
 
-How the package's files are read is the corpus's own affair; see `tandem.corpora`.
+A module of `tandem.corpora` reads the package's files.
 """
 
 from tandem.corpora import AnyCorpus
@@ -12,23 +12,23 @@ from tandem.sources import RawRecords, SourceInfo, SourceParams
 
 
 class Params(SourceParams, Pin):
-    """The package's pins, and the corpus inside it."""
+    """The package, and the corpus inside it."""
 
     corpus: AnyCorpus
 
 
 def rows(params: Params) -> RawRecords:
-    """The corpus's raw records.
+    """Return the raw records of the corpus.
 
     Raises:
-        SourceError: the package cannot be had, or is not the pinned one.
+        SourceError: the package cannot be downloaded, or is not the pinned one.
     """
     return params.corpus.plugin.rows(params.corpus, open_package(params))
 
 
 def origin(params: Params) -> SourceInfo:
-    """The corpus's own description, and the package's pins."""
+    """Return the description of the corpus, and the pins of the package."""
     about = params.corpus.plugin.about(params.corpus)
-    form = "sdist" if params.sdist else "wheel"
-    pins = {"package": f"{params} ({form})", "sha256": params.sha256, "corpus": params.corpus.kind}
+    kind = "sdist" if params.sdist else "wheel"
+    pins = {"package": f"{params} ({kind})", "sha256": params.sha256, "corpus": params.corpus.kind}
     return SourceInfo(about, pins)

@@ -1,1 +1,1 @@
-"""Assign groups of rows to splits."""
+"""Assign groups of rows to splits, and keep texts from occurring in two of them."""

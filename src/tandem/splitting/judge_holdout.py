@@ -1,14 +1,15 @@
-"""Rows and ratings that only a second, independent judge learns from.
+"""Hold out rows and ratings for an independent judge.
 
-A judge of what the reward model has made of a generator is worth little if it learned from the
-same people's word on the same texts. So some of the training groups are set aside for it, with
-some of their ratings; the rest of the training and validation rows keep the other ratings:
+The judge rates the texts that a generator writes after it was aligned with a reward model. An
+independent judge must not be trained on the ratings and texts that the reward model saw. So some
+of the training groups are held out for it, with some of their ratings; the rest of the training
+and validation rows keep the other ratings:
 
                     train, validation    judge          test
     ratings         the others           the judge's    all
 
-A source lists the ratings of a text without names. `every` takes each so-manieth place for the
-judge: that no rating is in two hands is certain, that no person stands at two places is not.
+Every `every_nth_rating`-th rating of a text goes to the judge. No rating is used twice, but raters
+are anonymous, so one person may have rated texts on both sides.
 """
 
 from collections.abc import Mapping
@@ -24,29 +25,36 @@ from tandem.splitting.stratified_groups import draw_key
 
 
 class JudgeHoldout(StrictModel):
-    """What is set aside."""
+    """What is held out for the judge."""
 
     fraction: float = Field(gt=0, lt=1)
-    """Of the groups of train."""
+    """Fraction of the training groups."""
     every_nth_rating: int = Field(ge=2)
-    """4: each fourth rating of a text, from the first on, is the judge's."""
+    """4: every fourth rating of a text, starting with the first, is the judge's."""
 
 
-def set_aside(place: Mapping[str, str], jury: JudgeHoldout, salt: str) -> dict[str, str]:
-    """The split of each group, `jury.fraction` of those of train being the judge's now.
+def set_aside(assignment: Mapping[str, str], params: JudgeHoldout, salt: str) -> dict[str, str]:
+    """Move `params.fraction` of the training groups to the judge.
 
-    They are the first in the order of sha256(salt + judge + group).
+    They are the first groups in the order of sha256(salt + judge + group).
+
+    Args:
+        assignment: Group → split.
+        params: How much is held out.
+        salt: Another salt holds out other groups.
     """
     train = sorted(
-        (group for group, split in place.items() if split == "train"),
+        (group for group, split in assignment.items() if split == "train"),
         key=lambda group: draw_key(f"{salt}\0{JUDGE}", group),
     )
-    chosen = train[: round(len(train) * jury.fraction)]
-    return {**place, **dict.fromkeys(chosen, JUDGE)}
+    held_out = train[: round(len(train) * params.fraction)]
+    return {**assignment, **dict.fromkeys(held_out, JUDGE)}
 
 
-def with_ratings(row: Row, split: str, every: int) -> Row:
-    """`row` with the ratings that `split` may know; a row without ratings as it is.
+def with_ratings(row: Row, split: str, every_nth: int) -> Row:
+    """Return `row` with only the ratings that `split` may use.
+
+    A row without ratings is returned as it is.
 
     >>> from tandem.tasks.sentiment import SentimentRow
     >>> row = SentimentRow(
@@ -58,5 +66,7 @@ def with_ratings(row: Row, split: str, every: int) -> Row:
     ratings: tuple[Any, ...] = getattr(row, "ratings", ())
     if not ratings or split == "test":
         return row
-    kept = tuple(r for at, r in enumerate(ratings) if (at % every == 0) == (split == JUDGE))
+    kept = tuple(
+        rating for i, rating in enumerate(ratings) if (i % every_nth == 0) == (split == JUDGE)
+    )
     return replace(row, ratings=kept)  # type: ignore[call-arg]

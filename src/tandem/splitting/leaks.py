@@ -1,4 +1,4 @@
-"""Find the rows that must leave their split, because their text also occurs in another one."""
+"""Find the rows to drop from a split because their text also occurs in another split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ PRECEDENCE = {
     "drop_train": ("test", "validation", JUDGE, "train"),
     "drop_held_out": ("train", JUDGE, "test", "validation"),
 }
-"""If two splits hold one text, the row of the split that comes first is kept."""
+"""`on_leak` → splits: of two rows with one text, the row of the earlier split is kept."""
 REASONS = {"same": "same_text_as", "near": "near_duplicate_of"}
 
 
@@ -23,42 +23,52 @@ def rows_to_drop(
     clean: Sequence[Row],
     assignment: Mapping[str, str],
     task: BaseTask,
-    likeness: NearDuplicates,
+    near_duplicates: NearDuplicates,
     on_leak: str,
 ) -> dict[str, str]:
-    """The rows that must leave the split of their group: id → reason.
+    """Return the rows that must leave the split of their group: id → reason.
 
     All raw rows are compared, so the result does not depend on what cleaning kept, and tasks that
     share a source agree. A clean row whose text differs from its raw row is compared by both.
+
+    Args:
+        raw: The rows as fetched.
+        clean: The rows that cleaning kept.
+        assignment: Group → split.
+        task: The rows' task.
+        near_duplicates: When two texts are near-duplicates.
+        on_leak: A key of PRECEDENCE.
     """
+    # A row whose slot values are reserved for one split is of no use in another.
     reserved = {
         row.id: f"reserved_for_{row.holdout}"
         for row in raw
         if row.holdout not in (None, assignment[row.group])
     }
-    forms: dict[str, list[tuple[str, str]]] = {split: [] for split in PRECEDENCE[on_leak]}
-    raw_forms: dict[str, str] = {}
+    keys: dict[str, list[tuple[str, str]]] = {split: [] for split in PRECEDENCE[on_leak]}
+    raw_keys: dict[str, str] = {}
     for row in raw:
-        raw_forms[row.id] = split_key_of(row, task)
+        raw_keys[row.id] = split_key_of(row, task)
         if row.id not in reserved:
-            forms[assignment[row.group]].append((row.id, raw_forms[row.id]))
+            keys[assignment[row.group]].append((row.id, raw_keys[row.id]))
     for row in clean:
-        if row.id not in reserved and (changed := split_key_of(row, task)) != raw_forms[row.id]:
-            forms[assignment[row.group]].append((row.id, changed))
-    found = find_leaks(forms, likeness)
-    return reserved | {key: f"{REASONS[kind]}_{split}" for key, (kind, split) in found.items()}
+        if row.id not in reserved and (clean_key := split_key_of(row, task)) != raw_keys[row.id]:
+            keys[assignment[row.group]].append((row.id, clean_key))
+    leaks = find_leaks(keys, near_duplicates)
+    return reserved | {row_id: f"{REASONS[how]}_{split}" for row_id, (how, split) in leaks.items()}
 
 
-def require_no_leak(task: str, figures: dict[str, Any]) -> dict[str, Any]:
-    """`figures`, the result of `tandem.text.leakage.proof`, if they show no leak.
+def require_no_leak(task_name: str, counts: dict[str, Any]) -> dict[str, Any]:
+    """Return `counts`, the result of `verify_no_leaks`, if they show no leak.
 
     Raises:
         DataError: a group or a text is in two splits.
     """
-    crossing = {key: n for key, n in figures.items() if key.endswith("_crossing") and n}
+    crossing = {name: n for name, n in counts.items() if name.endswith("_crossing") and n}
     if crossing:
-        what = ", ".join(f"{key}: {count}" for key, count in crossing.items())
+        listed = ", ".join(f"{name}: {n}" for name, n in crossing.items())
         raise DataError(
-            f"{task}: the split is not clean ({what}): raise {task}.split.near_duplicates.num_perm"
+            f"{task_name}: some texts or groups are in two splits ({listed}): "
+            f"raise {task_name}.split.near_duplicates.num_perm"
         )
-    return figures
+    return counts

@@ -1,4 +1,4 @@
-"""Which split each group goes to: stratified, and decided by the rows and a salt alone."""
+"""Stratified assignment of groups to splits, determined by the rows and a salt only."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -11,55 +11,61 @@ from tandem.core.rows import Row
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
 
-PREFERRED = ("train", "test", "validation")  # which one, if several would do
+TIE_BREAK = ("train", "test", "validation")  # of equally good splits, the first one is taken
 
 
 class SplitRatios(StrictModel):
-    """The share of rows wanted in each split."""
+    """The desired fraction of rows in each split."""
 
     train: float = Field(default=0.8, gt=0, lt=1)
     validation: float = Field(default=0.1, gt=0, lt=1)
     test: float = Field(default=0.1, gt=0, lt=1)
 
     @model_validator(mode="after")
-    def _whole(self) -> "SplitRatios":
+    def _check_sum(self) -> "SplitRatios":
         if abs(self.train + self.validation + self.test - 1) > 1e-9:
             raise ValueError("train, validation and test must add up to 1")
         return self
 
 
-Usable = dict[str, Counter[str]]
+SplitCounts = dict[str, Counter[str]]
+"""Split → stratum → rows."""
 
 
 def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) -> dict[str, str]:
-    """The split of each group.
+    """Assign each group to a split, and return the split of each group.
 
     Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) over groups: the strata with
     the fewest groups first; in a stratum, groups in the order of sha256(salt + group), each to
-    the split where the table of rows by split and stratum comes nearest to the wanted one. A
-    stratum of two groups is in train and test, of three in all splits.
+    the split that brings the rows by split and stratum closest to `ratios`. A stratum of two
+    groups is in train and test, one of three groups in all splits.
     """
     usable = rows_by_split(rows, task)
-    table = SplitBalance(usable, ratios)
+    balance = SplitBalance(usable, ratios)
+    # Strata with their groups, the rarest first.
     members: dict[str, list[str]] = defaultdict(list)
     for group in sorted(usable, key=lambda group: draw_key(salt, group)):
         for stratum in sorted({s for counts in usable[group].values() for s in counts}):
             members[stratum].append(group)
-    rarest = sorted(members, key=lambda stratum: (len(members[stratum]), stratum))
-    place: dict[str, str] = {}
-    for stratum in rarest:
+    rarest_first = sorted(members, key=lambda stratum: (len(members[stratum]), stratum))
+    # A group of several strata is assigned with its rarest one.
+    assignment: dict[str, str] = {}
+    for stratum in rarest_first:
         for group in members[stratum]:
-            if group not in place:
-                place[group] = table.nearest(usable[group])
-                table.have[place[group]].update(usable[group][place[group]])
-    for stratum in rarest:
-        fill_empty_splits(members, stratum, place, usable)
-    return place
+            if group not in assignment:
+                assignment[group] = balance.best_split(usable[group])
+                balance.add(usable[group], assignment[group])
+    for stratum in rarest_first:
+        fill_empty_splits(members, stratum, assignment, usable)
+    return assignment
 
 
-def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, Usable]:
-    """Rows that a group would give to each split, by stratum; `holdout` rows fit one split only."""
-    usable: dict[str, Usable] = {}
+def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, SplitCounts]:
+    """Count the rows that each group would give to each split, by stratum.
+
+    A row with a `holdout` can be used in that split only.
+    """
+    usable: dict[str, SplitCounts] = {}
     for row in rows:
         counts = usable.setdefault(row.group, {split: Counter() for split in SPLITS})
         for split in SPLITS:
@@ -69,61 +75,67 @@ def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, Usable]:
 
 
 class SplitBalance:
-    """Rows by split and stratum so far, and how far they are from the wanted ratios."""
+    """Rows assigned so far by split and stratum, and their distance from the desired ratios."""
 
-    def __init__(self, usable: Mapping[str, Usable], ratios: SplitRatios) -> None:
+    def __init__(self, usable: Mapping[str, SplitCounts], ratios: SplitRatios) -> None:
         self.ratios = ratios.model_dump()
-        self.have: Usable = {split: Counter() for split in SPLITS}
-        self.whole: Usable = {split: Counter() for split in SPLITS}
+        self.assigned: SplitCounts = {split: Counter() for split in SPLITS}
+        self.total: SplitCounts = {split: Counter() for split in SPLITS}
         for counts in usable.values():
             for split in SPLITS:
-                self.whole[split].update(counts[split])
+                self.total[split].update(counts[split])
 
-    def nearest(self, counts: Usable) -> str:
-        """The split that brings the table nearest to the wanted; train, test if there are ties."""
-        return min(PREFERRED, key=lambda split: self.cost(counts[split], split))
+    def best_split(self, counts: SplitCounts) -> str:
+        """Return the split that brings the counts closest to the ratios; see TIE_BREAK."""
+        return min(TIE_BREAK, key=lambda split: self.cost(counts[split], split))
+
+    def add(self, counts: SplitCounts, split: str) -> None:
+        """Count the rows of a group that was assigned to `split`."""
+        self.assigned[split].update(counts[split])
 
     def cost(self, counts: Counter[str], split: str) -> float:
-        """By how much the chi-square distance grows if a group's rows go to `split`.
+        """Return the growth of the chi-square distance if a group's rows go to `split`.
 
-        Each stratum is counted in shares of its rows that fit the split, and weighed by its rows.
+        Each stratum is measured in fractions of its rows that can be used in the split, and is
+        weighted by its number of rows.
         """
         ratio, growth = self.ratios[split], 0.0
         for stratum, count in counts.items():
-            whole = self.whole[split][stratum]
-            have, share = self.have[split][stratum] / whole, count / whole
-            weight = max(self.whole[other][stratum] for other in SPLITS)
-            growth += weight * share * (share + 2 * (have - ratio)) / ratio
+            total = self.total[split][stratum]
+            assigned, added = self.assigned[split][stratum] / total, count / total
+            weight = max(self.total[name][stratum] for name in SPLITS)
+            growth += weight * added * (added + 2 * (assigned - ratio)) / ratio
         return growth
 
 
 def fill_empty_splits(
     members: Mapping[str, Sequence[str]],
     stratum: str,
-    place: dict[str, str],
-    usable: Mapping[str, Usable],
+    assignment: dict[str, str],
+    usable: Mapping[str, SplitCounts],
 ) -> None:
-    """Move the stratum's smallest training group to a split that has none, test first.
+    """Move the stratum's smallest training group to each split that has none, test first.
 
-    Train keeps at least one group of each stratum.
+    Train keeps at least one group of each stratum. `assignment` is changed.
     """
     for split in ("test", "validation"):
-        if any(place[group] == split for group in members[stratum]):
+        if any(assignment[group] == split for group in members[stratum]):
             continue
-        spare = [
+        movable = [
             group
             for group in members[stratum]
-            if place[group] == "train"
+            if assignment[group] == "train"
             and usable[group][split][stratum]
             and all(
-                sum(place[other] == "train" for other in members[own]) > 1
-                for own in usable[group]["train"]
+                sum(assignment[member] == "train" for member in members[name]) > 1
+                for name in usable[group]["train"]
             )
         ]
-        if spare:
-            place[min(spare, key=lambda group: usable[group][split].total())] = split
+        if movable:
+            smallest = min(movable, key=lambda group: usable[group][split].total())
+            assignment[smallest] = split
 
 
 def draw_key(salt: str, group: str) -> str:
-    """The place of a group in the draw."""
+    """Return the sort key of a group, which decides when it is drawn."""
     return hashlib.sha256(f"{salt}\0{group}".encode()).hexdigest()

@@ -1,1 +1,1 @@
-"""What the data stages do to texts: repair, mask, filter, compare. Imports no torch."""
+"""Text processing of the data stages: repair, masking, filters, comparison. Imports no torch."""

@@ -1,4 +1,4 @@
-"""Clean rows: repair their texts, mask personal data, apply filters."""
+"""Clean rows: repair their texts, mask personal data, and apply filters."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,16 +16,18 @@ from tandem.text.repair import REPAIRS
 
 
 class MaskParams(StrictModel):
-    """Which personal data is masked."""
+    """Which personal data to mask."""
 
-    kinds: list[mask.Kind] = Field(default=["email", "card", "phone"], description="in any order")
+    kinds: list[mask.Kind] = Field(
+        default=["email", "card", "phone"], description="what to mask, in any order"
+    )
     regions: list[str] = Field(
         default=[], description="regions (ISO 3166-1) whose national phone numbers are masked"
     )
 
     @field_validator("regions")
     @classmethod
-    def _known(cls, regions: list[str]) -> list[str]:
+    def _check_regions(cls, regions: list[str]) -> list[str]:
         if regions:
             from phonenumbers import SUPPORTED_REGIONS
 
@@ -47,7 +49,10 @@ class CleanParams(StrictModel):
 
 
 def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str]) -> Row:
-    """`row` with its text fields repaired and masked; `counts` counts the changes."""
+    """Repair and mask the text fields of `row`.
+
+    Changes are added to `counts`, as `repaired/NAME` and `masked/KIND`.
+    """
 
     def repair(text: str) -> str:
         for name, function in REPAIRS.items():
@@ -57,8 +62,8 @@ def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str
         return text
 
     def mask_text(text: str) -> str:
-        text, kinds = mask.masked(text, params.mask.kinds, params.mask.regions)
-        counts.update(f"masked/{kind}" for kind in kinds)
+        text, masks = mask.mask_personal_data(text, params.mask.kinds, params.mask.regions)
+        counts.update(f"masked/{kind}" for kind in masks)
         return text
 
     for field in task.text_fields:
@@ -69,14 +74,17 @@ def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str
 def apply_filters(
     rows: Sequence[Row], task: BaseTask, filters: Sequence[FilterParams]
 ) -> tuple[list[Row], list[Dropped]]:
-    """The rows that every filter keeps, in order, and the dropped ones, by filter, then in order.
+    """Apply filters, each to the rows that the filters before it kept.
 
-    Each filter sees the rows that the filters before it kept.
+    Returns:
+        The rows that every filter kept, in order, and the dropped ones, by filter, then in order.
     """
     kept, dropped = list(rows), list[Dropped]()
     for params in filters:
-        reasons = list(params.plugin.judge(kept, task, params))
+        reasons = list(params.plugin.drop_reasons(kept, task, params))
         pairs = list(zip(kept, reasons, strict=True))
-        dropped += [Dropped(id=row.id, reason=why, text=row.text) for row, why in pairs if why]
-        kept = [row for row, why in pairs if not why]
+        dropped += [
+            Dropped(id=row.id, reason=reason, text=row.text) for row, reason in pairs if reason
+        ]
+        kept = [row for row, reason in pairs if not reason]
     return kept, dropped

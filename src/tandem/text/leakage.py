@@ -1,8 +1,8 @@
-"""Find texts that are in two splits, or nearly, and prove that none is left.
+"""Find texts that are in two splits, exactly or nearly, and verify that none is left.
 
-`leaks` is how the split stage finds them: fast, by MinHash. `proof` is how it checks what it is
-about to write: by counting the shared n-grams of every pair across splits, with no hashing and
-none of the code above it but the definition of a text's normal form.
+The split stage finds leaks with `find_leaks`, which is fast because it uses MinHash. Before it
+writes, it checks the result with `verify_no_leaks`, which counts the shared n-grams of every pair
+of texts in two splits. The check uses no hashing, and shares only `split_key_of` with the search.
 """
 
 from collections import defaultdict
@@ -16,78 +16,88 @@ from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
 from tandem.text.normalize import split_key
 from tandem.text.protected import protected
 
-BLOCK = 256  # rows compared with all others at a time: some ten million numbers
+BLOCK = 256  # rows compared with all others at a time: about ten million numbers
 
 
 def split_key_of(row: Row, task: BaseTask) -> str:
-    """The words that a row must not share with another split's: the model's input, letters only.
+    """Return the words of a row that must not occur in another split: the model's input.
 
-    Placeholders and spans are left out: a sentence known from training stays known when only the
-    name of the room in it is new.
+    Placeholders and spans are left out: a sentence known from training is not new if only the
+    name of the room in it is.
     """
     return split_key(row.text, protected(row, task))
 
 
 def find_leaks(
-    forms: Mapping[str, Sequence[tuple[str, str]]], likeness: NearDuplicates
+    keys: Mapping[str, Sequence[tuple[str, str]]], params: NearDuplicates
 ) -> dict[str, tuple[str, str]]:
-    """Rows near to a row that stays in an earlier split: id to (`same` or `near`, that split).
+    """Find rows that are the same as or near a row that is kept in an earlier split.
 
-    `forms` gives each split's (id, form); its splits stand in order of who stays. A row may have
-    several forms.
+    Args:
+        keys: Split → (row id, split key) of its rows; a row may have several keys. Rows of an
+            earlier split are kept, rows of a later split leak.
+        params: When two keys are near-duplicates.
+
+    Returns:
+        Row id → (`same` or `near`, the split of the kept row).
     """
-    found: dict[str, tuple[str, str]] = {}
-    index, owner = MinHashIndex(likeness), dict[str, str]()
-    for split, pairs in forms.items():
-        staying: dict[str, object] = {}
-        sketched = signatures((text for _, text in pairs), likeness)
-        for (key, text), sketch in zip(pairs, sketched, strict=True):
-            if text in owner:
-                found[key] = ("same", owner[text])
-            elif near := index.near(text, sketch):
-                found.setdefault(key, ("near", owner[near[0][1]]))
+    leaks: dict[str, tuple[str, str]] = {}
+    index, split_of = MinHashIndex(params), dict[str, str]()
+    for split, pairs in keys.items():
+        kept: dict[str, object] = {}
+        pair_signatures = signatures((key for _, key in pairs), params)
+        for (row_id, key), signature in zip(pairs, pair_signatures, strict=True):
+            if key in split_of:
+                leaks[row_id] = ("same", split_of[key])
+            elif near := index.query(key, signature):
+                leaks.setdefault(row_id, ("near", split_of[near[0][1]]))
             else:
-                staying[text] = sketch
-        for text, sketch in staying.items():
-            owner[text] = split
-            index.add(text, text, sketch)
-    return found
+                kept[key] = signature
+        # Keys are added after their whole split, because rows of one split may be alike.
+        for key, signature in kept.items():
+            split_of[key] = split
+            index.add(key, key, signature)
+    return leaks
 
 
 def verify_no_leaks(
-    splits: Mapping[str, Sequence[Row]], task: BaseTask, likeness: NearDuplicates
+    splits: Mapping[str, Sequence[Row]], task: BaseTask, params: NearDuplicates
 ) -> dict[str, Any]:
-    """Figures of what crosses `splits`; the first three must be 0.
+    """Count what is in two of `splits`: groups, texts and pairs of near-duplicates.
 
-    `max_similarity` is the highest Jaccard similarity of any two texts in two splits, by exact
-    count over all of them.
+    The three counts, whose names end with `_crossing`, are 0 if nothing leaks. `max_similarity`
+    is the highest Jaccard similarity of any two texts in two splits, by an exact count over all
+    pairs.
     """
-    forms = {
+    keys = {
         split: sorted({split_key_of(row, task) for row in rows}) for split, rows in splits.items()
     }
-    numbers: dict[str, int] = {}
-    grams = {split: _matrix(texts, likeness.ngram_size, numbers) for split, texts in forms.items()}
-    tops = [_similar(grams[a], grams[b], likeness.threshold) for a, b in combinations(splits, 2)]
+    column_of: dict[str, int] = {}
+    grams = {split: _matrix(texts, params.ngram_size, column_of) for split, texts in keys.items()}
+    pairs = [_compare(grams[a], grams[b], params.threshold) for a, b in combinations(splits, 2)]
     return {
         "groups_crossing": _crossing((row.group for row in rows) for rows in splits.values()),
-        "texts_crossing": _crossing(forms.values()),
-        "near_duplicates_crossing": sum(count for count, _ in tops),
-        "max_similarity": round(max(top for _, top in tops), 6),
-        "threshold": likeness.threshold,
+        "texts_crossing": _crossing(keys.values()),
+        "near_duplicates_crossing": sum(count for count, _ in pairs),
+        "max_similarity": round(max(highest for _, highest in pairs), 6),
+        "threshold": params.threshold,
     }
 
 
-def _crossing(values: Iterable[Iterable[Hashable]]) -> int:
-    """How many values stand in two or more of the collections."""
-    places: dict[Hashable, set[int]] = defaultdict(set)
-    for place, collection in enumerate(values):
+def _crossing(collections: Iterable[Iterable[Hashable]]) -> int:
+    """Count the values that are in two or more of the collections."""
+    holders: dict[Hashable, set[int]] = defaultdict(set)
+    for index, collection in enumerate(collections):
         for value in collection:
-            places[value].add(place)
-    return sum(len(found) > 1 for found in places.values())
+            holders[value].add(index)
+    return sum(len(indices) > 1 for indices in holders.values())
 
 
-def _matrix(texts: Sequence[str], size: int, numbers: dict[str, int]) -> Any:
-    """A sparse matrix (texts, n-grams), 1 where the text has the n-gram; `numbers` is filled."""
+def _matrix(texts: Sequence[str], size: int, column_of: dict[str, int]) -> Any:
+    """Return a sparse matrix (texts, n-grams) with a 1 where the text has the n-gram.
+
+    N-grams that are not in `column_of` yet are added to it.
+    """
     import numpy as np
     from scipy.sparse import csr_array
 
@@ -95,28 +105,31 @@ def _matrix(texts: Sequence[str], size: int, numbers: dict[str, int]) -> Any:
     ends = [0]
     for text in texts:
         padded = f" {text} ".ljust(size)
-        grams = dict.fromkeys(padded[at : at + size] for at in range(len(padded) - size + 1))
-        columns += (numbers.setdefault(gram, len(numbers)) for gram in grams)
+        grams = dict.fromkeys(padded[i : i + size] for i in range(len(padded) - size + 1))
+        columns += (column_of.setdefault(gram, len(column_of)) for gram in grams)
         ends.append(len(columns))
     ones = np.ones(len(columns), dtype=np.int32)
     return csr_array((ones, np.array(columns, np.int32), np.array(ends, np.int32)))
 
 
-def _similar(one: Any, other: Any, threshold: float) -> tuple[int, float]:
-    """How many pairs of rows reach `threshold`, and the highest similarity of any pair."""
+def _compare(a: Any, b: Any, threshold: float) -> tuple[int, float]:
+    """Compare each row of `a` with each row of `b`.
+
+    Returns:
+        The number of pairs whose Jaccard similarity reaches `threshold`, and the highest one.
+    """
     import numpy as np
 
-    width = max(one.shape[1], other.shape[1])
-    one, other = (
-        m.__class__((m.data, m.indices, m.indptr), (m.shape[0], width)) for m in (one, other)
-    )
-    sizes, columns = other.sum(axis=1), other.T.tocsr()
-    count, top = 0, 0.0
-    for start in range(0, one.shape[0], BLOCK):
-        block = one[start : start + BLOCK]
+    # Later matrices have more columns, because they added n-grams.
+    width = max(a.shape[1], b.shape[1])
+    a, b = (m.__class__((m.data, m.indices, m.indptr), (m.shape[0], width)) for m in (a, b))
+    sizes, columns = b.sum(axis=1), b.T.tocsr()
+    count, highest = 0, 0.0
+    for start in range(0, a.shape[0], BLOCK):
+        block = a[start : start + BLOCK]
         shared = (block @ columns).tocoo()
         union = block.sum(axis=1)[shared.row] + sizes[shared.col] - shared.data
         similarity = shared.data / union
         count += int(np.count_nonzero(similarity >= threshold))
-        top = max(top, float(similarity.max(initial=0)))
-    return count, top
+        highest = max(highest, float(similarity.max(initial=0)))
+    return count, highest

@@ -1,8 +1,8 @@
 """Mask e-mail addresses, card numbers and phone numbers: `call <PHONE>`.
 
-Addresses and cards are found by datafog's patterns, cards are confirmed by their check digit;
-phone numbers are found by phonenumbers, Google's library, and must be valid ones of the regions
-asked for. Years, scores and versions are none of these, and the tests measure that.
+Addresses and cards are matched by datafog's patterns, and a card needs a correct check digit.
+Phone numbers are found by phonenumbers, Google's library, and must be valid numbers of the given
+regions. Years, scores and version numbers are not masked; the tests measure precision and recall.
 """
 
 import re
@@ -11,68 +11,81 @@ from functools import cache
 from typing import Literal
 
 Kind = Literal["email", "card", "phone"]
-Piece = tuple[int, int]
+Position = tuple[int, int]
+"""Start and end in a text, in characters."""
 
-SIGNS = "!#$%&'*+-/=?^_`{|}~"  # what may begin an address (RFC 5322, atext) and hardly ever does
-SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, though x also marks an extension
-INTERNATIONAL = ["ZZ"]  # phonenumbers' name for no region: only numbers with a + are found
-DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have seven digits or more
+SIGNS = "!#$%&'*+-/=?^_`{|}~"  # may begin an address (RFC 5322, atext), but hardly ever do
+SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, although x also marks an extension
+INTERNATIONAL = ["ZZ"]  # phonenumbers' name of no region: only numbers with a + are found
+DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have at least seven digits
 
 
-def masked(text: str, kinds: Sequence[Kind], regions: Sequence[str]) -> tuple[str, list[Kind]]:
-    """`text` with masks, and the kind of each; cards go before phones, whose digits are fewer.
+def mask_personal_data(
+    text: str, kinds: Sequence[Kind], regions: Sequence[str]
+) -> tuple[str, list[Kind]]:
+    """Mask personal data of these kinds in `text`.
 
-    >>> masked("mail jo@example.org by 2024", ["email", "phone"], ["US"])
+    Args:
+        text: The text to mask.
+        kinds: What to mask; cards are masked before phones, because a phone number could match
+            a part of a card number.
+        regions: Regions (ISO 3166-1) whose national phone numbers are masked.
+
+    Returns:
+        The masked text, and the kind of each mask.
+
+    >>> mask_personal_data("mail jo@example.org by 2024", ["email", "phone"], ["US"])
     ('mail <EMAIL> by 2024', ['email'])
     """
-    found: list[Kind] = []
+    masks: list[Kind] = []
     for kind, find in FINDERS.items():
         if kind not in kinds:
             continue
         for start, end in sorted(find(text, regions), reverse=True):
             text = f"{text[:start]}<{kind.upper()}>{text[end:]}"
-            found.append(kind)
-    return text, found
+            masks.append(kind)
+    return text, masks
 
 
-def emails(text: str, _regions: Sequence[str]) -> Iterator[Piece]:
-    """Where e-mail addresses stand."""
+def emails(text: str, _regions: Sequence[str]) -> Iterator[Position]:
+    """Yield the positions of e-mail addresses."""
     if "@" in text:
         for match in _pattern("EMAIL").finditer(text):
-            # The pattern takes quotes and backticks before an address for a part of it.
+            # The pattern includes quotes and backticks before an address.
             yield match.end() - len(match.group().lstrip(SIGNS)), match.end()
 
 
-def cards(text: str, _regions: Sequence[str]) -> Iterator[Piece]:
-    """Where payment card numbers with a right check digit stand."""
+def cards(text: str, _regions: Sequence[str]) -> Iterator[Position]:
+    """Yield the positions of payment card numbers with a correct check digit."""
     if DIGITS.search(text):
         for match in _pattern("CREDIT_CARD").finditer(text):
             if luhn(match.group()):
                 yield match.span()
 
 
-def phones(text: str, regions: Sequence[str]) -> Iterator[Piece]:
-    """Where phone numbers stand: international ones, and national ones of `regions`."""
+def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
+    """Yield the positions of phone numbers: international ones, and national ones of `regions`."""
     if not DIGITS.search(text):
         return
     from phonenumbers import Leniency, PhoneNumberMatcher
 
-    end = 0
-    found = {
+    matches = {
         # A bracket that is not closed inside the number belongs to the sentence.
         (match.start + (match.raw_string[0] == "(" and ")" not in match.raw_string), match.end)
         for region in regions or INTERNATIONAL
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING)
         if not SIZE.search(match.raw_string)
     }
-    for start, stop in sorted(found):
-        if start >= end:
-            yield start, stop
-            end = stop
+    # Numbers of several regions may overlap; the first one counts.
+    last_end = 0
+    for start, end in sorted(matches):
+        if start >= last_end:
+            yield start, end
+            last_end = end
 
 
 def luhn(number: str) -> bool:
-    """Whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B).
+    """Return whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B).
 
     >>> luhn("4111 1111 1111 1111"), luhn("4111 1111 1111 1112")
     (True, False)
@@ -90,8 +103,9 @@ def _pattern(label: str) -> re.Pattern[str]:
     return pattern
 
 
-FINDERS: dict[Kind, Callable[[str, Sequence[str]], Iterator[Piece]]] = {
+FINDERS: dict[Kind, Callable[[str, Sequence[str]], Iterator[Position]]] = {
     "email": emails,
     "card": cards,
     "phone": phones,
 }
+"""Kind of personal data → the function that finds it, in the order in which kinds are masked."""

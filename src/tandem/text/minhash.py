@@ -1,4 +1,4 @@
-"""Near-duplicates: MinHash and LSH find candidates, the true Jaccard similarity decides.
+"""Near-duplicate texts: MinHash and LSH find candidates, the exact Jaccard similarity decides.
 
 Texts are compared as sets of character n-grams (Broder 1997, "On the resemblance and containment
 of documents"; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3).
@@ -10,8 +10,8 @@ from pydantic import Field
 
 from tandem.core.schema import StrictModel
 
-MAX_MISS_RATE = 1e-6  # a pair at the threshold may be missed with this probability, at most
-SEED = 13  # of the MinHash: another finds other candidates, of which the same are near
+MAX_MISS_RATE = 1e-6  # highest probability of missing a pair at the threshold
+SEED = 13  # of the MinHash; another seed finds other candidates, but the same near-duplicates
 
 
 class NearDuplicates(StrictModel):
@@ -24,74 +24,78 @@ class NearDuplicates(StrictModel):
     num_perm: int = Field(default=128, ge=16, description="MinHash values per text")
 
 
-def shingles(form: str, size: int) -> set[str]:
-    """The n-grams of `size` characters, ends marked by spaces; a shorter text is its own.
+def shingles(text: str, size: int) -> set[str]:
+    """Return the n-grams of `size` characters, with spaces around the text.
+
+    A text that is shorter than that is its own single n-gram.
 
     >>> sorted(shingles("on", 3))
     [' on', 'on ']
     """
-    padded = f" {form} "
-    return {padded[at : at + size] for at in range(max(1, len(padded) - size + 1))}
+    padded = f" {text} "
+    return {padded[i : i + size] for i in range(max(1, len(padded) - size + 1))}
 
 
-def jaccard(one: set[str], other: set[str]) -> float:
-    """Shared n-grams by all n-grams of both, 0 to 1."""
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)
+def jaccard(a: set[str], b: set[str]) -> float:
+    """Return the size of the intersection divided by the size of the union, 0 to 1."""
+    shared = len(a & b)
+    return shared / (len(a) + len(b) - shared)
 
 
-def bands(threshold: float, permutations: int, miss: float = MAX_MISS_RATE) -> tuple[int, int]:
-    """LSH bands and rows a band: the longest bands that miss a pair at `threshold` rarely enough.
+def bands(threshold: float, num_perm: int, max_miss_rate: float = MAX_MISS_RATE) -> tuple[int, int]:
+    """Return the number of LSH bands and the rows per band, with as many rows as possible.
 
-    A pair of similarity s is missed with probability (1 - s**rows)**bands.
+    A pair of similarity s is missed with probability (1 - s**rows)**bands, which must not exceed
+    `max_miss_rate` at the threshold.
 
     >>> bands(0.8, 128)
     (32, 4)
     """
-    fit = [
-        (permutations // rows, rows)
-        for rows in range(1, permutations + 1)
-        if (1 - threshold**rows) ** (permutations // rows) <= miss
+    options = [
+        (num_perm // rows, rows)
+        for rows in range(1, num_perm + 1)
+        if (1 - threshold**rows) ** (num_perm // rows) <= max_miss_rate
     ]
-    return fit[-1] if fit else (permutations, 1)
+    return options[-1] if options else (num_perm, 1)
 
 
 class MinHashIndex:
-    """Texts added so far, by key, and which of them a further text is near to."""
+    """An index of texts that finds the near-duplicates of a further text."""
 
-    def __init__(self, likeness: NearDuplicates) -> None:
+    def __init__(self, params: NearDuplicates) -> None:
         from rensa import RMinHashLSH
 
-        self.likeness = likeness
+        self.params = params
         self.added: list[tuple[str, str]] = []
-        count, rows = bands(likeness.threshold, likeness.num_perm)
-        self.lsh = RMinHashLSH(likeness.threshold, num_perm=count * rows, num_bands=count)
+        """Key and text, in the order in which they were added."""
+        num_bands, rows = bands(params.threshold, params.num_perm)
+        self.lsh = RMinHashLSH(params.threshold, num_perm=num_bands * rows, num_bands=num_bands)
 
-    def near(self, form: str, sketch: object) -> list[tuple[float, str]]:
-        """Similarity and key of each added text at or above the threshold, most similar first."""
-        own = shingles(form, self.likeness.ngram_size)
-        candidates = (self.added[place] for place in self.lsh.query(sketch))
-        close = (
-            (jaccard(own, shingles(other, self.likeness.ngram_size)), key)
-            for key, other in candidates
+    def query(self, text: str, signature: object) -> list[tuple[float, str]]:
+        """Return similarity and key of each near-duplicate of `text`, the most similar first."""
+        grams = shingles(text, self.params.ngram_size)
+        candidates = (self.added[index] for index in self.lsh.query(signature))
+        similar = (
+            (jaccard(grams, shingles(candidate, self.params.ngram_size)), key)
+            for key, candidate in candidates
         )
         return sorted(
-            (pair for pair in close if pair[0] >= self.likeness.threshold),
+            (pair for pair in similar if pair[0] >= self.params.threshold),
             key=lambda pair: (-pair[0], pair[1]),
         )
 
-    def add(self, key: str, form: str, sketch: object) -> None:
-        """Let later texts be compared with this one; keys are unique."""
-        self.lsh.insert(len(self.added), sketch)
-        self.added.append((key, form))
+    def add(self, key: str, text: str, signature: object) -> None:
+        """Add a text under a key that is not in the index yet."""
+        self.lsh.insert(len(self.added), signature)
+        self.added.append((key, text))
 
 
-def signatures(forms: Iterable[str], likeness: NearDuplicates) -> Iterator[object]:
-    """The MinHash of each form, in order."""
+def signatures(texts: Iterable[str], params: NearDuplicates) -> Iterator[object]:
+    """Yield the MinHash of each text, in order."""
     from rensa import RMinHash
 
-    count, rows = bands(likeness.threshold, likeness.num_perm)
-    for form in forms:
-        sketch = RMinHash(num_perm=count * rows, seed=SEED)
-        sketch.update(list(shingles(form, likeness.ngram_size)))
-        yield sketch
+    num_bands, rows = bands(params.threshold, params.num_perm)
+    for text in texts:
+        signature = RMinHash(num_perm=num_bands * rows, seed=SEED)
+        signature.update(list(shingles(text, params.ngram_size)))
+        yield signature

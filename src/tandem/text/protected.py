@@ -1,12 +1,12 @@
-"""Change a text around pieces of it that must stay: `{placeholders}` and key-information spans.
+"""Edit a text around pieces that must not change: `{placeholders}` and spans.
 
-Each piece is hidden behind one character of a private-use plane, so that an edit sees whole
-sentences, and a tag or a phone number can never be found half inside a piece:
+Each piece is replaced by a sentinel, one private-use character, while the text is edited. An edit
+therefore sees whole sentences, and a tag or a phone number is never matched half inside a piece:
 
     turn on {name} in the  attic     the text, with {name} and the span attic
-    turn on ① in the  ②              hidden
+    turn on ① in the  ②              masked
     turn on ① in the ②               edited, here by collapsing spaces
-    turn on {name} in the attic      shown; the span has moved by one
+    turn on {name} in the attic      restored; the span has moved by one character
 """
 
 import re
@@ -18,16 +18,28 @@ from typing import Any, TypeVar
 from tandem.core.rows import Row, Span
 from tandem.core.task import PLACEHOLDER, BaseTask
 
-FIRST, LAST = 0xF0000, 0xFFFFD  # Supplementary Private Use Area-A (Unicode 15, section 23.5)
-SENTINEL = re.compile(f"[{chr(FIRST)}-{chr(LAST)}]")
+# Supplementary Private Use Area-A (Unicode 15, section 23.5)
+FIRST_SENTINEL, LAST_SENTINEL = chr(0xF0000), chr(0xFFFFD)
+SENTINEL = re.compile(f"[{FIRST_SENTINEL}-{LAST_SENTINEL}]")
 
 Edit = Callable[[str], str]
 Piece = tuple[int, int]
+"""Start and end of a protected part of a text, in characters."""
 R = TypeVar("R", bound=Row)
 
 
+def sentinel(index: int) -> str:
+    """The character that replaces the piece with this index."""
+    return chr(ord(FIRST_SENTINEL) + index)
+
+
+def piece_index(character: str) -> int:
+    """The index of the piece that a sentinel replaces."""
+    return ord(character) - ord(FIRST_SENTINEL)
+
+
 def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
-    """`row` with a text field edited around its protected pieces, and its spans moved.
+    """Return `row` with a text field edited around its protected pieces, and its spans moved.
 
     Raises:
         ValueError: `edit` lost or repeated a protected piece, which is a bug of `edit`.
@@ -36,15 +48,15 @@ def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
     return restore(row, task, edit(mask_pieces(text, protected(row, task, field))), field)
 
 
-def restore(row: R, task: BaseTask, hidden: str, field: str = "text") -> R:
-    """`row` with the text `hidden`, whose protected pieces are put back, and its spans moved.
+def restore(row: R, task: BaseTask, masked: str, field: str = "text") -> R:
+    """Return `row` with the text of `masked`, its protected pieces put back, and its spans moved.
 
     Raises:
-        ValueError: a protected piece of the row is not in `hidden`, or is there twice.
+        ValueError: a protected piece of the row is missing in `masked`, or occurs twice.
     """
     before = getattr(row, field)
     pieces = protected(row, task, field)
-    after, starts = put_back(before, pieces, hidden)
+    after, starts = restore_pieces(before, pieces, masked)
     if after == before:
         return row
     changes: dict[str, Any] = {field: after}
@@ -55,77 +67,89 @@ def restore(row: R, task: BaseTask, hidden: str, field: str = "text") -> R:
 
 
 def protected(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
-    """What must stay in a text field: its placeholders, what the task protects, its spans.
+    """Return the pieces of a text field that must not change, sorted and disjoint.
 
-    Spans and the task's own rule belong to `text`; other fields hold placeholders only.
+    In `text` these are the pieces that the task protects, and the spans; in any other field, the
+    placeholders.
     """
     if field != "text":
-        return merged([match.span() for match in PLACEHOLDER.finditer(getattr(row, field))])
-    return merged([*task.protected(row), *((span.start, span.end) for span in spans_of(row))])
+        return merge_pieces([match.span() for match in PLACEHOLDER.finditer(getattr(row, field))])
+    return merge_pieces([*task.protected(row), *((span.start, span.end) for span in spans_of(row))])
 
 
 def spans_of(row: Row) -> tuple[Span, ...]:
-    """The spans of a row whose type has them."""
+    """Return the spans of a row; none if its type has no spans."""
     spans: tuple[Span, ...] = getattr(row, "spans", ())
     return spans
 
 
-def put_back(text: str, pieces: Sequence[Piece], hidden: str) -> tuple[str, list[int]]:
-    """`hidden` with the pieces of `text` in it, and where each of `pieces` starts in the result."""
+def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str, list[int]]:
+    """Replace the sentinels in `masked` by the `pieces` of `text`.
+
+    Returns:
+        The restored text, and the position in it where each of `pieces` starts.
+
+    Raises:
+        ValueError: a piece is missing, or occurs twice.
+    """
     starts = [-1] * len(pieces)
     parts: list[str] = []
     length = end = 0
-    for match in SENTINEL.finditer(hidden):
-        number = ord(match.group()) - FIRST
-        if number >= len(pieces) or starts[number] >= 0:
-            raise ValueError(f"an edit put a piece of {text!r} twice: {hidden!r}")
-        parts += hidden[end : match.start()], text[slice(*pieces[number])]
+    for match in SENTINEL.finditer(masked):
+        index = piece_index(match.group())
+        if index >= len(pieces) or starts[index] >= 0:
+            raise ValueError(f"an edit repeated a piece of {text!r}: {masked!r}")
+        # The unprotected part since the last sentinel, then the piece.
+        parts += masked[end : match.start()], text[slice(*pieces[index])]
         end = match.end()
-        starts[number] = length + len(parts[-2])
-        length = starts[number] + len(parts[-1])
+        starts[index] = length + len(parts[-2])
+        length = starts[index] + len(parts[-1])
     if -1 in starts:
-        raise ValueError(f"an edit lost a piece of {text!r}: {hidden!r}")
-    return "".join([*parts, hidden[end:]]), starts
+        raise ValueError(f"an edit lost a piece of {text!r}: {masked!r}")
+    return "".join([*parts, masked[end:]]), starts
 
 
 def mask_pieces(text: str, pieces: Sequence[Piece]) -> str:
-    """`text` with each of the sorted, disjoint `pieces` behind a character of its own."""
+    """Replace each of the sorted, disjoint `pieces` of `text` by its sentinel.
+
+    Private-use characters that the text itself contains are removed.
+    """
     if not pieces:
         return SENTINEL.sub("", text)
     edges = [0, *(edge for piece in pieces for edge in piece), len(text)]
-    gaps = [SENTINEL.sub("", text[a:b]) for a, b in list(pairwise(edges))[::2]]
-    marks = [chr(FIRST + number) for number in range(len(pieces))]
-    return "".join(part for pair in zip(gaps, [*marks, ""], strict=True) for part in pair)
+    gaps = [SENTINEL.sub("", text[start:end]) for start, end in list(pairwise(edges))[::2]]
+    sentinels = [sentinel(index) for index in range(len(pieces))]
+    return "".join(part for pair in zip(gaps, [*sentinels, ""], strict=True) for part in pair)
 
 
 def unmask_pieces(text: str, pieces: Sequence[str]) -> str:
-    """`text` with each hidden piece's own text in its place.
+    """Replace each sentinel in `text` by the text of its piece.
 
-    >>> shown("turn on " + chr(FIRST), ["{name}"])
+    >>> unmask_pieces("turn on " + sentinel(0), ["{name}"])
     'turn on {name}'
     """
-    return SENTINEL.sub(lambda match: pieces[ord(match.group()) - FIRST], text)
+    return SENTINEL.sub(lambda match: pieces[piece_index(match.group())], text)
 
 
-def merged(pieces: Sequence[Piece]) -> list[Piece]:
-    """The pieces sorted, with those that overlap joined; empty ones are left out.
+def merge_pieces(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the pieces sorted, with overlapping ones joined and empty ones left out.
 
-    >>> merged([(4, 9), (0, 2), (6, 12), (3, 3)])
+    >>> merge_pieces([(4, 9), (0, 2), (6, 12), (3, 3)])
     [(0, 2), (4, 12)]
     """
-    joined: list[Piece] = []
+    merged: list[Piece] = []
     for start, end in sorted(piece for piece in pieces if piece[0] < piece[1]):
-        if joined and start < joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
-            joined.append((start, end))
-    return joined
+            merged.append((start, end))
+    return merged
 
 
 def _moved(span: Span, pieces: Sequence[Piece], starts: Sequence[int]) -> Span:
-    """`span`, which lies inside one of `pieces`, where that piece now starts."""
-    for (start, end), now in zip(pieces, starts, strict=True):
+    """Move `span` with the piece that contains it to the piece's new start."""
+    for (start, end), new_start in zip(pieces, starts, strict=True):
         if start <= span.start and span.end <= end:
-            shift = now - start
+            shift = new_start - start
             return replace(span, start=span.start + shift, end=span.end + shift)
-    raise ValueError(f"{span} lies in none of {pieces}")
+    raise ValueError(f"{span} is inside none of {pieces}")

@@ -1,16 +1,16 @@
-"""Repairs of a text, each `str → str`, done in the order in which REPAIRS names them.
+"""Repairs of a text, each a function `str → str`, applied in the order of REPAIRS.
 
-Every repair leaves alone what `tandem.text.protected` has hidden.
+No repair changes the sentinels of `tandem.text.protected`.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
-from tandem.text.protected import FIRST, LAST
+from tandem.text.protected import FIRST_SENTINEL, LAST_SENTINEL
 
-# Elements of the HTML Living Standard. Other things in angle brackets stay: UI strings and
-# manuals write <host>, people write <3, and masks are written <EMAIL>.
+# Elements of the HTML Living Standard. Anything else in angle brackets stays: UI strings and
+# manuals contain <host>, people write <3, and masks are written <EMAIL>.
 BLOCK = (
     "address|article|aside|blockquote|br|button|caption|dd|div|dl|dt|fieldset|figcaption|figure|"
     "footer|form|h[1-6]|header|hr|iframe|img|li|main|nav|ol|option|p|pre|script|section|select|"
@@ -20,20 +20,20 @@ INLINE = (
     "abbr|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|label|mark|q|samp|small|span|"
     "strike|strong|sub|sup|s|tt|u|var|wbr"
 )
-ATTRIBUTES = rf"(?:\s[^<>{chr(FIRST)}-{chr(LAST)}]*)?/?>"
+ATTRIBUTES = rf"(?:\s[^<>{FIRST_SENTINEL}-{LAST_SENTINEL}]*)?/?>"
 BLOCK_TAG = re.compile(rf"</?(?:{BLOCK}){ATTRIBUTES}|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 INLINE_TAG = re.compile(rf"</?(?:{INLINE}){ATTRIBUTES}", re.IGNORECASE)
 
-# Cc and Cf without meaning for a reader: zero-width space, word joiner, soft hyphen, byte order
-# mark. Joiners and direction marks stay, since emoji, Persian and Hebrew need them. Private-use
-# characters mean something in one font only.
+# Characters of Cc and Cf that a reader does not see: zero-width space, word joiner, soft hyphen,
+# byte order mark. Joiners and direction marks stay, because emoji, Persian and Hebrew need them.
+# Private-use characters have a meaning in one font only.
 INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\ue000-\uf8ff\U00100000-\U0010fffd]"
 )
 
 
 def entities(text: str) -> str:
-    """Unescape HTML entities, twice escaped ones too; a bare `&copy` in a URL stays.
+    """Unescape HTML entities, including twice escaped ones; a bare `&copy` in a URL stays.
 
     >>> entities("Tom &amp;amp; Jerry")
     'Tom & Jerry'
@@ -42,13 +42,13 @@ def entities(text: str) -> str:
         return text
     from ftfy.fixes import unescape_html
 
-    while (again := unescape_html(text)) != text:
-        text = again
+    while (unescaped := unescape_html(text)) != text:
+        text = unescaped
     return text
 
 
 def markup(text: str) -> str:
-    """Take out HTML tags: a block's becomes a space, one inside a line nothing.
+    """Remove HTML tags: a block tag becomes a space, an inline tag is deleted.
 
     >>> markup("one<br>two <b>th</b>ree <host> <3")
     'one two three <host> <3'
@@ -59,9 +59,9 @@ def markup(text: str) -> str:
 
 
 def characters(text: str) -> str:
-    """Undo wrong decodings (ftfy), remove invisible characters, compose to NFC.
+    """Undo wrong decodings (with ftfy), remove invisible characters, compose to NFC.
 
-    Curly quotes and wide characters stay: German and Japanese are written with them.
+    Curly quotes and fullwidth characters stay, because German and Japanese use them.
 
     >>> characters("schÃ¶n")
     'schön'
@@ -76,7 +76,7 @@ def characters(text: str) -> str:
 
 
 def spaces(text: str) -> str:
-    """One space for any run of white space, none at the ends."""
+    """Collapse runs of white space to one space, and strip the ends."""
     return " ".join(text.split())
 
 
@@ -88,10 +88,10 @@ REPAIRS: dict[str, Callable[[str], str]] = {
 }
 
 
-def repaired(text: str, names: Iterable[str] = tuple(REPAIRS)) -> str:
-    """`text` after the repairs of these names, in the order of REPAIRS."""
-    chosen = set(names)
+def repair_text(text: str, names: Iterable[str] = tuple(REPAIRS)) -> str:
+    """Apply the repairs with these names to `text`, in the order of REPAIRS."""
+    selected = set(names)
     for name, repair in REPAIRS.items():
-        if name in chosen:
+        if name in selected:
             text = repair(text)
     return text

@@ -1,4 +1,4 @@
-"""Words of a text, as augmentation sees them: what spaces part."""
+"""Words of a text, as augmentation sees them: the parts between spaces."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,31 +7,32 @@ from random import Random
 from tandem.text.protected import SENTINEL
 
 CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
+"""A word without the punctuation around it."""
 
 
 def editable(words: Sequence[str]) -> list[int]:
-    """Which words may be touched: those with a letter or digit in which nothing is hidden.
+    """Return the indices of words that may change: with a letter or digit, and no sentinel.
 
-    >>> free(["turn", "on", chr(0xF0000), "--"])
+    >>> editable(["turn", "on", chr(0xF0000), "--"])
     [0, 1]
     """
-    return [at for at, word in enumerate(words) if CORE.search(word) and not SENTINEL.search(word)]
+    return [i for i, word in enumerate(words) if CORE.search(word) and not SENTINEL.search(word)]
 
 
 def sample_positions(words: Sequence[str], rate: float, rng: Random) -> list[int]:
-    """The words to touch: `rate` of the free ones, drawn without replacement, sorted.
+    """Draw the indices of the words to change: `rate` of the editable ones, sorted.
 
-    Unlike in EDA (Wei & Zou 2019, section 2), which touches one word at least, a text whose share
-    is less than half a word stays as it is: one word of two would be too much.
+    EDA (Wei & Zou 2019, section 2) changes at least one word. Here a text stays unchanged if
+    `rate` of its words is less than half a word, because one word of two would be too many.
     """
-    among = editable(words)
-    return sorted(rng.sample(among, round(rate * len(among))))
+    positions = editable(words)
+    return sorted(rng.sample(positions, round(rate * len(positions))))
 
 
 def strip_punctuation(word: str) -> str:
-    """A free word without the signs that surround it.
+    """Return a word without the punctuation around it.
 
-    >>> core_of('"great!"')
+    >>> strip_punctuation('"great!"')
     'great'
     """
     match = CORE.search(word)
@@ -39,19 +40,20 @@ def strip_punctuation(word: str) -> str:
 
 
 def replace_core(word: str, core: str) -> str:
-    """`word` with `core` between the signs that surround it.
+    """Replace the part of `word` between the punctuation around it by `core`.
 
-    >>> recored('"great!"', "film")
+    >>> replace_core('"great!"', "film")
     '"film!"'
     """
     return CORE.sub(lambda _: core, word, count=1)
 
 
 def match_case(core: str, model: str) -> str:
-    """`core` with capitals where `model` has them: in all letters, or in the first.
+    """Capitalize `core` like `model`: all letters, the first letter, or none.
 
-    >>> cased("movie", "Film"), cased("movie", "FILM"), cased("movie", "film"), cased("me", "I")
-    ('Movie', 'MOVIE', 'movie', 'Me')
+    >>> pairs = [("movie", "Film"), ("movie", "FILM"), ("movie", "film"), ("me", "I")]
+    >>> [match_case(core, model) for core, model in pairs]
+    ['Movie', 'MOVIE', 'movie', 'Me']
     """
     if len(model) > 1 and model.isupper():
         return core.upper()
@@ -59,7 +61,7 @@ def match_case(core: str, model: str) -> str:
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
-    """The words of `texts` without the signs around them, each as often as it occurs."""
+    """Return the words of `texts` without punctuation, each as often as it occurs."""
     return [
         match.group()
         for text in texts

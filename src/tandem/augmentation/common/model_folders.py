@@ -20,7 +20,7 @@ def resolve_model_folder(given: AugmentationContext, key: str, *endings: str) ->
     """
     folder = Path(getattr(given.models, key))
     io.require_exists(folder / folders.CONFIG)
-    config = folders.at(folder).read(folders.CONFIG)
+    config = folders.open_folder(folder).read(folders.CONFIG)
     architecture = str((config.get("architectures") or ["none"])[0])
     make_torch_deterministic(given.runtime)
     for ending in endings:

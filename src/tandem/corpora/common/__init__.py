@@ -1,1 +1,1 @@
-"""What several corpora share."""
+"""Helpers of corpora: sampling from grammars, and slot values."""

@@ -1,6 +1,6 @@
-"""Sample texts from a hassil grammar, with the place of every slot value in them.
+"""Sample texts from a hassil grammar, with the span of every slot value.
 
-`hassil.sample` yields texts alone; this walks the same expressions and keeps the spans:
+`hassil.sample` yields texts only; this module walks the same expressions and records the spans:
 
     "turn on [the] lights in {area}"  →  "turn on lights in attic", [Span(18, 23, "area")]
 """
@@ -25,7 +25,7 @@ from tandem.core.rows import Span
 
 
 class Value(NamedTuple):
-    """What a slot is filled with; `reserved` if the value is kept for one split."""
+    """A value of a slot; `reserved` if it is reserved for one split."""
 
     text: str
     reserved: bool
@@ -48,7 +48,7 @@ class Sample(NamedTuple):
 
 
 class Sampler:
-    """Draws from one template; `pick` gives the value for a slot."""
+    """Samples texts from templates; `pick` chooses the value of a slot."""
 
     def __init__(
         self,
@@ -61,11 +61,11 @@ class Sampler:
         self._rng = rng
 
     def draw(self, sentence: Sentence) -> Sample:
-        """One text out of the many that a template stands for."""
+        """Sample one text from a template."""
         return join(self.pieces(sentence.expression))
 
     def pieces(self, expression: Expression) -> list[Piece]:
-        """The parts of one text; each alternative is as likely as the next."""
+        """Sample the parts of one text; all alternatives are equally likely."""
         if isinstance(expression, TextChunk):
             return [Piece(expression.original_text)]
         if isinstance(expression, RuleReference):
@@ -80,11 +80,11 @@ class Sampler:
             if isinstance(expression, Permutation):
                 self._rng.shuffle(items)
             return [piece for item in items for piece in self.pieces(item)]
-        raise TypeError(f"no way to sample from {expression!r}")
+        raise TypeError(f"cannot sample from {expression!r}")
 
 
 def join(pieces: list[Piece]) -> Sample:
-    """Put pieces together with single spaces, and say where the slots' values stand.
+    """Join pieces with single spaces, and compute the spans of the slot values.
 
     >>> join([Piece("dim  "), Piece(" "), Piece("attic", "area"), Piece(" ")])
     Sample(text='dim attic', spans=[Span(start=4, end=9, label='area')], reserved=False)

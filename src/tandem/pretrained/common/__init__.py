@@ -1,1 +1,1 @@
-"""What several sources of weights share."""
+"""Helpers of several sources of weights."""

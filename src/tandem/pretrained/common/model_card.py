@@ -1,11 +1,16 @@
-"""The card of a folder of pretrained weights."""
+"""The model card of a folder of pretrained weights."""
 
 from collections.abc import Mapping
 
 
-def card(task: str, pins: Mapping[str, str]) -> str:
-    """Markdown with the front matter of the Hugging Face hub."""
-    lines = [f"- {name}: {value}" for name, value in pins.items()]
-    front_matter = f"---\nlicense: {pins['license']}\n---\n\n" if "license" in pins else ""
-    body = "\n".join(lines)
-    return f"{front_matter}# Pretrained weights of the task {task}\n\n{body}\n"
+def card(task_name: str, pins: Mapping[str, str]) -> str:
+    """Return the text of the card: front matter of the Hugging Face hub, then the pins."""
+    lines = "\n".join(f"- {name}: {value}" for name, value in pins.items())
+    body = f"# Pretrained weights of the task {task_name}\n\n{lines}\n"
+    return _front_matter(pins["license"]) + body if "license" in pins else body
+
+
+def _front_matter(license_id: str) -> str:
+    from huggingface_hub import ModelCardData
+
+    return f"---\n{ModelCardData(license=license_id).to_yaml()}\n---\n\n"

@@ -1,4 +1,4 @@
-"""Which files of a model's folder are taken: JSON, text and safetensors, never code or pickles."""
+"""Copy the files of a model folder: JSON, text and safetensors, but no code and no pickles."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
@@ -26,53 +26,68 @@ ALLOWED_FILES = (
     "*.spm",
     "*.model",
 )
-# What a writer's machine leaves in JSON, and what would ask for code from a hub.
-UNWANTED = ("_name_or_path", "name_or_path", "auto_map", "custom_pipelines")
+# Keys that name a path on the author's machine, or refer to code on a hub.
+REMOVED_KEYS = ("_name_or_path", "name_or_path", "auto_map", "custom_pipelines")
 
 
 def copy_model_files(
-    names: Iterable[str], opened: Callable[[str], BinaryIO], folder: Path, where: str
+    names: Iterable[str], open_file: Callable[[str], BinaryIO], folder: Path, where: str
 ) -> None:
-    """Copy what is taken of `names`, each read with `opened`, into `folder`, and check it.
+    """Copy the allowed files among `names` to `folder`, and check the result.
 
-    Only files right in the place are taken, none of a folder below it.
+    Args:
+        names: Paths relative to the source; files in its subfolders are not copied.
+        open_file: Opens a file of the source by name.
+        folder: An existing folder.
+        where: What error messages call the source.
 
     Raises:
-        DataError: there is no config.json or no safetensors among them, or one breaks a rule of
+        DataError: there is no config.json or no safetensors, or a file breaks a rule of
             `tandem.loading.folders`.
     """
-    known = [name for name in names if "/" not in name]
-    if folders.ADAPTER in known:
-        raise folders.adapter(where)
-    wanted = sorted(name for name in known if any(fnmatch(name, kind) for kind in ALLOWED_FILES))
-    if folders.CONFIG not in wanted:
-        raise DataError(f"{where} holds no config.json with safetensors: nothing else is read")
-    if not any(name.endswith(".safetensors") for name in wanted):
-        raise folders.no_weights(where, iter(known))
-    for name in wanted:
-        with opened(name) as source:
+    names = [name for name in names if "/" not in name]
+    if folders.ADAPTER in names:
+        raise folders.adapter_error(where)
+    allowed = sorted(name for name in names if any(fnmatch(name, p) for p in ALLOWED_FILES))
+    if folders.CONFIG not in allowed:
+        raise DataError(f"{where} has no config.json, which a model with safetensors has")
+    if not any(name.endswith(".safetensors") for name in allowed):
+        raise folders.no_weights_error(where, names)
+    for name in allowed:
+        with open_file(name) as source:
             io.copy_into(folder, name, source)
+    # Keys that `check` rejects are removed first.
     sanitize_configs(folder, where)
-    taken = folders.ModelFolder(folder, where)
-    taken.check()
-    taken.check_weights()
-    if folders.TOKENIZER in wanted:
-        taken.check_vocabulary()
+    copied = folders.ModelFolder(folder, where)
+    copied.check()
+    copied.check_weights()
+    if folders.TOKENIZER in allowed:
+        copied.check_vocabulary()
+
+
+def copy_folder(source: Path, folder: Path, where: str) -> None:
+    """Copy the allowed files of a local folder; see `copy_model_files`."""
+    names = [file.name for file in source.iterdir() if file.is_file()]
+    copy_model_files(names, lambda name: (source / name).open("rb"), folder, where)
 
 
 def sanitize_configs(folder: Path, where: str = "") -> None:
-    """Take out of the folder's JSON what names a machine or asks for code.
+    """Remove REMOVED_KEYS from the configs in `folder`.
+
+    Args:
+        folder: The model folder.
+        where: What error messages call the folder; its path if empty.
 
     Raises:
-        DataError: a file of it is not a JSON object; the line says that it is in `where`.
+        DataError: a config is not a JSON object.
     """
     read = folders.ModelFolder(folder, where or str(folder)).read
     for name in ("config.json", "generation_config.json", "tokenizer_config.json"):
         path = folder / name
         if path.exists():
-            io.write_json(path, {k: v for k, v in read(name).items() if k not in UNWANTED})
+            io.write_json(path, {k: v for k, v in read(name).items() if k not in REMOVED_KEYS})
 
 
-def folder_pins(path: str, terms: str, **more: str | None) -> dict[str, Any]:
-    """The pins of weights that lie in a folder."""
-    return {"path": path, **{k: v for k, v in more.items() if v}, "license": terms}
+def folder_pins(path: str, license_id: str, **pins: str | None) -> dict[str, Any]:
+    """Return the pins of weights in a folder; those that are None are left out."""
+    return {"path": path, **{k: v for k, v in pins.items() if v}, "license": license_id}

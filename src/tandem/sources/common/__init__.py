@@ -1,1 +1,1 @@
-"""What several sources share."""
+"""Helpers of the fetch stage and of several sources."""

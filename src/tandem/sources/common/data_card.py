@@ -1,10 +1,7 @@
-"""A task's data card, as the Hugging Face hub reads it: YAML ahead, then Markdown."""
+"""The data card of a task's rows: YAML front matter of the Hugging Face hub, then Markdown."""
 
-import io
 from collections.abc import Mapping
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from tandem.core.task import BaseTask
 from tandem.sources import SourceInfo
@@ -16,6 +13,8 @@ CATEGORIES = {
     "seq2seq": "translation",
     "causal": "text-generation",
 }
+"""Model family → task category."""
+ORDER = ["pretty_name", "license", "language", "size_categories", "task_categories"]
 SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -25,15 +24,13 @@ SIZES = (
 )
 
 
-def card(work: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
-    """The card's text; `counts` are the metrics of the fetch stage."""
+def card(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
+    """Return the text of the card; `counts` are the metrics of the fetch stage."""
     about = origin.about
-    title = about.title or f"Rows of the task {work.name}"
     pins = [f"- {name}: {value}" for name, value in origin.pins.items()]
-    unreadable = counts["unreadable_by_reason"]
     parts = [
-        f"---\n{front_matter(work, origin, counts)}---",
-        f"# {title}",
+        f"---\n{front_matter(task, origin, counts)}\n---",
+        f"# {about.title or f'Rows of the task {task.name}'}",
         about.description,
         "## Source\n\n" + "\n".join([*pins, f"- license: {about.license}"]),
         f"## Citation\n\n{about.citation or 'None is known.'}",
@@ -42,30 +39,30 @@ def card(work: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
         table("Domain", counts["rows_by_domain"]),
         table("Label", counts["rows_by_label"]),
         f"{counts['unreadable']} rows could not be read; they are in unreadable.parquet.",
-        table("Reason", unreadable),
-        "## Known limits\n\n" + "\n".join(f"- {limit}" for limit in about.limits or ["None told."]),
+        table("Reason", counts["unreadable_by_reason"]),
+        "## Known limits\n\n"
+        + "\n".join(f"- {limit}" for limit in about.limits or ["None known."]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def front_matter(work: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
-    """The card's metadata, as YAML."""
-    size = next((name for upper, name in SIZES if counts["rows"] < upper), "n>10M")
-    meta = {
-        "pretty_name": origin.about.title or work.name,
-        "license": origin.about.license,
-        "language": list(origin.about.languages),
-        "size_categories": [size],
-        "task_categories": [CATEGORIES[work.family]] if work.family in CATEGORIES else [],
-    }
-    stream = io.StringIO()
-    yaml = YAML()
-    yaml.dump({key: value for key, value in meta.items() if value}, stream)
-    return stream.getvalue()
+def front_matter(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
+    """Return the metadata of the card, as YAML."""
+    from huggingface_hub import DatasetCardData
+
+    size = next((name for limit, name in SIZES if counts["rows"] < limit), "n>10M")
+    metadata = DatasetCardData(
+        pretty_name=origin.about.title or task.name,
+        license=origin.about.license,
+        language=list(origin.about.languages) or None,
+        size_categories=[size],
+        task_categories=[CATEGORIES[task.family]] if task.family in CATEGORIES else None,
+    )
+    return str(metadata.to_yaml(original_order=ORDER))
 
 
-def table(head: str, rows: Mapping[str, int]) -> str:
-    r"""A Markdown table of counts, the largest first; nothing if there are none.
+def table(heading: str, counts: Mapping[str, int]) -> str:
+    r"""Return a Markdown table of counts, the largest first; an empty text if there are none.
 
     >>> print(table("Domain", {"a | b": 1, "two\nlines": 2}))
     | Domain | Rows |
@@ -73,8 +70,8 @@ def table(head: str, rows: Mapping[str, int]) -> str:
     | two lines | 2 |
     | a / b | 1 |
     """
-    if not rows:
+    if not counts:
         return ""
-    ordered = sorted(rows.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"| {' '.join(key.replace('|', '/').split())} | {n} |" for key, n in ordered]
-    return "\n".join([f"| {head} | Rows |", "|---|---:|", *lines])
+    largest_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    lines = [f"| {' '.join(key.replace('|', '/').split())} | {n} |" for key, n in largest_first]
+    return "\n".join([f"| {heading} | Rows |", "|---|---:|", *lines])

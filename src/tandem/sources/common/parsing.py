@@ -1,4 +1,4 @@
-"""Parse raw records into rows of a task; what cannot be parsed is kept with its reason."""
+"""Parse raw records into rows of a task; keep the records that cannot be parsed, with a reason."""
 
 import dataclasses
 import hashlib
@@ -19,13 +19,13 @@ HINTS = {
     "wrong_encoding": "encoding to that of the file",
     "wrong_number_of_cells": "delimiter to that of the file",
 }
-"""First part of a reason → the key under `fetch.source` that is probably wrong."""
+"""First part of a reason → the key under `fetch.source` to set, and what to set it to."""
 
 
 def parse_records(
     records: Iterable[RawRecord | Unreadable], task: BaseTask
 ) -> tuple[list[Row], list[Dropped]]:
-    """The rows that the task can read, and the other records, each with the reason."""
+    """Return the rows that the task can parse, and the other records, each with a reason."""
     rows: list[Row] = []
     unreadable: list[Dropped] = []
     repeats: Counter[str] = Counter()
@@ -51,10 +51,14 @@ def parse_records(
 
 
 def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
-    """A record with id, group and domain.
+    """Return a record with id, group and domain.
 
-    A missing id is a digest of the content, numbered if the content occurs again. A missing group
-    is the id: the row belongs with no other row.
+    A missing id becomes a digest of the content, with a number if the content occurs again. A
+    missing group becomes the id, which means that the row is a group of its own.
+
+    Args:
+        record: The raw record.
+        repeats: Number of records by digest so far; it is updated.
     """
     raw = {
         key: str(value) if isinstance(value, int) and key in TEXT_KEYS else value
@@ -71,12 +75,22 @@ def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
 def check_readable(
     rows: Sequence[Row], unreadable: Sequence[Dropped], where: str, policy: str
 ) -> None:
-    """Raises DataError if no record could be parsed, or if one could not and `policy` is `raise`."""
+    """Check that there are rows, and that there are no unreadable records if they must not be.
+
+    Args:
+        rows: The parsed rows.
+        unreadable: The records that could not be parsed.
+        where: What error messages call the source.
+        policy: `keep`, or `raise` if a single unreadable record is an error.
+
+    Raises:
+        DataError: no record could be parsed, or one could not and `policy` is `raise`.
+    """
     reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(by_reason(unreadable).items()))
     first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""
     if not rows:
-        what = f"none of its rows can be read ({reasons}); {first}" if unreadable else "it is empty"
-        raise DataError(f"{where} gives nothing: {what}{_hint(unreadable)}")
+        problem = f"no row can be read ({reasons}); {first}" if unreadable else "it is empty"
+        raise DataError(f"{where} has no rows: {problem}{_hint(unreadable)}")
     if unreadable and policy == "raise":
         raise DataError(
             f"{where} has rows that cannot be read ({reasons}); {first}. "
@@ -85,24 +99,24 @@ def check_readable(
 
 
 def by_reason(dropped: Iterable[Dropped]) -> dict[str, int]:
-    """The number of dropped rows by reason."""
+    """Return the number of dropped rows by reason."""
     return dict(Counter(row.reason for row in dropped))
 
 
 def sample_groups(rows: Sequence[Row], limit: int) -> list[Row]:
-    """Whole groups, in the order of their hashed names, until there are at least `limit` rows."""
+    """Sample whole groups, in the order of their hashed names, until there are `limit` rows."""
     sizes = Counter(row.group for row in rows)
-    kept: set[str] = set()
+    sampled: set[str] = set()
     missing = limit
     for group in sorted(sizes, key=lambda name: hashlib.sha256(name.encode()).digest()):
         if missing > 0:
-            kept.add(group)
+            sampled.add(group)
             missing -= sizes[group]
-    return [row for row in rows if row.group in kept]
+    return [row for row in rows if row.group in sampled]
 
 
 def _require_storable(row: Row) -> Row:
-    """`row`, if Parquet can store it. JSON may contain lone surrogates and integers of any size."""
+    """Return `row` if Parquet can store it: JSON may have lone surrogates and huge integers."""
     content = [getattr(row, field.name) for field in dataclasses.fields(row)]
     try:
         json.dumps(content, ensure_ascii=False, default=dataclasses.astuple).encode()
@@ -114,7 +128,7 @@ def _require_storable(row: Row) -> Row:
 
 
 def _is_int64(value: Any) -> bool:
-    """Whether all integers in `value` fit into 64 bits."""
+    """Return whether all integers in `value` fit into 64 bits."""
     if dataclasses.is_dataclass(value):
         value = dataclasses.astuple(value)  # type: ignore[arg-type]
     if isinstance(value, list | tuple):
@@ -123,7 +137,7 @@ def _is_int64(value: Any) -> bool:
 
 
 def _hint(unreadable: Iterable[Dropped]) -> str:
-    """What to set in params.yaml, if the most frequent reason has a common cause."""
+    """Return what to set in params.yaml, if the most frequent reason has a likely cause."""
     for reason, _ in Counter(row.reason for row in unreadable).most_common(1):
         for start, key in HINTS.items():
             if reason.startswith(start):

@@ -1,7 +1,7 @@
-"""Filters of the `clean` stage: one file each, found by name, applied in the order of params.
+"""Filters of the `clean` stage: one module each, chosen by its name in params.yaml.
 
-A filter module defines `Params(FilterParams)` and the function of `Filter`. It is the design of
-datatrove's filters, but over all rows instead of one, so that removing duplicates is a filter too.
+A filter module defines `Params(FilterParams)` and the function of `Filter`. The design follows
+datatrove's filters, but a filter sees all rows at once, so that removing duplicates is one too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,21 +13,23 @@ from tandem.core.task import BaseTask
 
 
 class Filter(Protocol):
-    """What a module in this folder defines."""
+    """The function that a filter module defines."""
 
-    def judge(self, rows: Sequence[Row], task: BaseTask, params: Any) -> Iterator[str | None]:
-        """For each row, in order: None to keep it, or a short reason to drop it.
+    def drop_reasons(
+        self, rows: Sequence[Row], task: BaseTask, params: Any
+    ) -> Iterator[str | None]:
+        """Yield for each row, in order, None to keep it or a short reason to drop it.
 
-        `rows` are those that all earlier filters kept. Reasons are counted.
+        `rows` are the rows that all earlier filters kept. The stage counts rows by reason.
         """
 
 
 class FilterParams(PluginParams):
-    """Base class of a filter's settings."""
+    """Base class of the params of a filter."""
 
     @property
     def plugin(self) -> Filter:  # type: ignore[override]
-        """The filter."""
+        """The filter's module."""
         return cast(Filter, super().plugin)
 
 

@@ -1,4 +1,4 @@
-"""Drop rows whose texts were seen before, and texts that were given two answers."""
+"""Drop rows whose text occurred before, and all rows of a text with conflicting answers."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,27 +13,27 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(FilterParams):
-    """Which fields are the answer to a text, if any: `[label]`, or `[label, spans]`."""
+    """Which fields are the answer to a text, such as `[label]` or `[label, spans]`."""
 
     answer: list[str] = Field(
         default=[], description="fields in which rows with the same text must not differ"
     )
 
 
-def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """`duplicate`, `conflict` or None.
+def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """Yield `duplicate`, `conflict` or None for each row.
 
-    All rows of a text whose answers differ are in conflict, since nobody can say which is right;
-    of other rows alike, the first is kept.
+    All rows of a text whose answers differ are dropped as `conflict`, because the right answer is
+    not known. Of other rows with the same text, the first is kept.
 
     Raises:
         ParamsError: `answer` names a field that the task's rows do not have.
     """
-    known = task.row.__dataclass_fields__
+    fields = task.row.__dataclass_fields__
     for field in params.answer:
-        if field not in known:
+        if field not in fields:
             raise ParamsError(
-                f"duplicates: rows of {task.name} have no field {field!r}, only {', '.join(known)}"
+                f"duplicates: rows of {task.name} have no field {field!r}, only {', '.join(fields)}"
             )
     keys = [tuple(dedup_key(getattr(row, field)) for field in task.text_fields) for row in rows]
     answers: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -46,7 +46,10 @@ def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str |
 
 
 def _answer(row: Row, field: str) -> object:
-    """The value of an answer; spans of texts alike may stand elsewhere, so their words count."""
+    """Return the value of an answer; for spans, their labels and words.
+
+    Positions of spans do not count, because texts with the same key may differ in spacing.
+    """
     value = getattr(row, field)
     if isinstance(value, tuple) and all(isinstance(part, Span) for part in value):
         return [(span.label, dedup_key(row.text[span.start : span.end])) for span in value]

@@ -1,4 +1,4 @@
-"""Drop rows with a text in another language than expected, as lingua judges."""
+"""Drop rows with a text in another language than expected, as detected by lingua."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,9 +12,9 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected
 
 
 class Params(FilterParams):
-    """Which language each field is in, and when it is judged at all."""
+    """The expected language of each field, and which texts are checked."""
 
-    expected: dict[str, str] = Field(min_length=1, description="text field to ISO 639-1 code")
+    expected: dict[str, str] = Field(min_length=1, description="text field: ISO 639-1 code")
     among: list[str] = Field(
         default=["de", "en", "es", "fr"],
         description="languages to distinguish (ISO 639-1); few are faster and more accurate",
@@ -25,51 +25,53 @@ class Params(FilterParams):
     )
 
     @model_validator(mode="after")
-    def _known(self) -> "Params":
+    def _check_languages(self) -> "Params":
         from lingua import IsoCode639_1
 
         for code in [*self.among, *self.expected.values()]:
             try:
                 IsoCode639_1.from_str(code)
             except ValueError:
-                raise ValueError(f"{code!r} is no language that lingua knows") from None
+                raise ValueError(f"{code!r} is not a language that lingua detects") from None
         if len({*self.among, *self.expected.values()}) < 2:
-            raise ValueError("needs at least two languages to tell apart")
+            raise ValueError("needs at least two languages to distinguish")
         return self
 
 
-def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """`not_en`, say, where a long enough text is too likely not English, else None.
+def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """Yield `not_CODE` or None for each row, CODE being the language that was expected.
+
+    A text is dropped if lingua gives its expected language less than `min_confidence`.
 
     Raises:
         ParamsError: `expected` names a field that the task's rows do not have.
     """
     for field in params.expected:
         if field not in task.text_fields:
-            known = ", ".join(task.text_fields)
-            raise ParamsError(f"language: {task.name} has no text field {field!r}, only {known}")
+            fields = ", ".join(task.text_fields)
+            raise ParamsError(f"language: {task.name} has no text field {field!r}, only {fields}")
     from lingua import IsoCode639_1, Language, LanguageDetectorBuilder
 
     codes = sorted({*params.among, *params.expected.values()})
-    language = {code: Language.from_iso_code_639_1(IsoCode639_1.from_str(code)) for code in codes}
-    detector = LanguageDetectorBuilder.from_languages(*language.values()).build()
+    languages = {code: Language.from_iso_code_639_1(IsoCode639_1.from_str(code)) for code in codes}
+    detector = LanguageDetectorBuilder.from_languages(*languages.values()).build()
 
-    def strange(text: str, code: str) -> bool:
+    def is_other_language(text: str, code: str) -> bool:
         if len(text) < params.min_chars:
             return False
-        likely: float = detector.compute_language_confidence(text, language[code])
-        return likely < params.min_confidence
+        confidence: float = detector.compute_language_confidence(text, languages[code])
+        return confidence < params.min_confidence
 
     for row in rows:
-        wrong = (
+        reasons = (
             f"not_{code}"
             for field, code in params.expected.items()
-            if strange(_open(row, field, task), code)
+            if is_other_language(_without_pieces(row, field, task), code)
         )
-        yield next(wrong, None)
+        yield next(reasons, None)
 
 
-def _open(row: Row, field: str, task: BaseTask) -> str:
-    """The field's text without its frozen pieces, which belong to no language."""
+def _without_pieces(row: Row, field: str, task: BaseTask) -> str:
+    """Return the field's text without its protected pieces, which have no language."""
     text = getattr(row, field)
     return SENTINEL.sub("", mask_pieces(text, protected(row, task, field)))

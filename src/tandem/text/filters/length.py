@@ -1,4 +1,4 @@
-"""Drop rows with a text field that is too short or too long to learn from."""
+"""Drop rows with a text field that is too short or too long."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from tandem.text.filters import FilterParams
 
 
 class Params(FilterParams):
-    """Bounds, inclusive, on every text field; words are what spaces part."""
+    """Inclusive bounds on every text field; words are separated by white space."""
 
     min_chars: int = Field(default=1, ge=1)
     max_chars: int
@@ -18,14 +18,14 @@ class Params(FilterParams):
     max_words: int
 
 
-def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """`empty`, `too_short`, `too_long` or None."""
+def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """Yield `empty`, `too_short`, `too_long` or None for each row."""
     for row in rows:
-        reasons = (_judge(getattr(row, field), params) for field in task.text_fields)
+        reasons = (_drop_reason(getattr(row, field), params) for field in task.text_fields)
         yield next((reason for reason in reasons if reason), None)
 
 
-def _judge(text: str, params: Params) -> str | None:
+def _drop_reason(text: str, params: Params) -> str | None:
     chars, words = len(text), len(text.split())
     if not words:
         return "empty"

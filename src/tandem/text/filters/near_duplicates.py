@@ -1,4 +1,4 @@
-"""Drop rows whose texts are nearly those of an earlier row that is kept."""
+"""Drop rows whose texts are near-duplicates of an earlier row that is kept."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,16 +10,16 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(NearDuplicates, FilterParams):
-    """When two rows are nearly the same; all text fields are compared together."""
+    """When two rows are near-duplicates; all text fields are compared together."""
 
 
-def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """`near_duplicate` or None."""
-    forms = [dedup_key(" ".join(getattr(row, field) for field in task.text_fields)) for row in rows]
+def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """Yield `near_duplicate` or None for each row."""
+    keys = [dedup_key(" ".join(getattr(row, field) for field in task.text_fields)) for row in rows]
     index = MinHashIndex(params)
-    for row, form, sketch in zip(rows, forms, signatures(forms, params), strict=True):
-        if index.near(form, sketch):
+    for row, key, signature in zip(rows, keys, signatures(keys, params), strict=True):
+        if index.query(key, signature):
             yield "near_duplicate"
         else:
-            index.add(row.id, form, sketch)
+            index.add(row.id, key, signature)
             yield None

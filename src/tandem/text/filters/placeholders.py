@@ -1,4 +1,4 @@
-"""Drop pairs whose sides do not hold the same {placeholders}: a model must learn to keep them."""
+"""Drop pairs whose sides differ in their {placeholders}, because a model must keep them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,11 +8,13 @@ from tandem.text.filters import FilterParams
 
 
 class Params(FilterParams):
-    """Nothing to set."""
+    """No params."""
 
 
-def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """`placeholders` or None; their order is free, their number is not."""
+def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """Yield `placeholders` or None for each row; the order of placeholders does not count."""
     for row in rows:
-        held = [sorted(PLACEHOLDER.findall(getattr(row, field))) for field in task.text_fields]
-        yield "placeholders" if any(other != held[0] for other in held[1:]) else None
+        first, *others = (
+            sorted(PLACEHOLDER.findall(getattr(row, field))) for field in task.text_fields
+        )
+        yield "placeholders" if any(names != first for names in others) else None

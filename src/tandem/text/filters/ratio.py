@@ -1,4 +1,4 @@
-"""Drop pairs whose sides differ too much in length: one of them says more than the other."""
+"""Drop pairs whose sides differ too much in length, because they hardly say the same."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,16 +10,19 @@ from tandem.text.filters import FilterParams
 
 
 class Params(FilterParams):
-    """The bound, and from which length on it holds; short strings vary freely (OK, In Ordnung)."""
+    """The highest ratio, and the length from which it applies.
 
-    max_ratio: float = Field(gt=1, description="characters of the longer side by the shorter's")
-    min_chars: int = Field(ge=0, description="a pair is judged if its longer side has as many")
+    The lengths of short texts vary freely: `OK` is `In Ordnung`.
+    """
+
+    max_ratio: float = Field(gt=1, description="longer side divided by shorter side, in characters")
+    min_chars: int = Field(ge=0, description="pairs whose longer side is shorter are kept")
 
 
-def judge(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """`length_ratio` or None, over the task's text fields."""
+def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
+    """Yield `length_ratio` or None for each row, by the lengths of the task's text fields."""
     for row in rows:
         lengths = [len(getattr(row, field)) for field in task.text_fields]
         short, long = min(lengths), max(lengths)
-        odd = long >= params.min_chars and long > params.max_ratio * short
-        yield "length_ratio" if odd else None
+        differs = long >= params.min_chars and long > params.max_ratio * short
+        yield "length_ratio" if differs else None
