@@ -1,6 +1,25 @@
 """Export formats that other tools read: one module each, found by name.
 
-A module has `export(graph, root, folder)`, which returns file name → JSON value or text. `root` is
-the project's folder, and `folder` is the folder that the files will be written to. A format that
-requires a certain folder names it in `FOLDER`. Only tests use the libraries of these formats.
+A module defines what `ExportFormat` lists. A format that requires a certain folder names it in
+`FOLDER`. Only tests use the libraries of these formats.
 """
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from tandem.lineage.graph import Graph
+
+
+class ExportFormat(Protocol):
+    """What a module in this folder defines."""
+
+    def export(self, graph: "Graph", root: Path, folder: Path) -> Mapping[str, Any]:
+        """The files by name, each a JSON value or a text.
+
+        Args:
+            graph: The records.
+            root: The folder of the project.
+            folder: The folder that the files are written to.
+        """
