@@ -20,7 +20,8 @@ from tandem.text import filters
 
 PLUGINS = {
     "sources/countries.py": '''
-from tandem.sources import SourceInfo, SourceParams, UNKNOWN
+from tandem.core.raw_records import SourceInfo, UNKNOWN
+from tandem.sources import SourceParams
 
 class Params(SourceParams):
     """How many rows."""

@@ -486,7 +486,7 @@ def status(json: bool) -> int:
         tandem status
         tandem status --json
     """
-    from tandem.engines import status as module
+    from tandem.workspace import status as module
 
     return module.main(json)
 
@@ -504,7 +504,7 @@ def clean_up(yes: bool, json: bool) -> int:
         tandem clean-up
         tandem clean-up --yes
     """
-    from tandem.engines import clean_up as module
+    from tandem.workspace import clean_up as module
 
     return module.main(yes, json)
 
@@ -538,7 +538,7 @@ def doctor(add: str | None, json: bool) -> int:
         tandem doctor
         tandem doctor --json
     """
-    from tandem.machine import doctor as module
+    from tandem.workspace import doctor as module
 
     return module.main(add or "", json)
 

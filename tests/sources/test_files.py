@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tandem.core.errors import DataError, HashMismatch
-from tandem.sources import Unreadable, files
+from tandem.core.raw_records import Unreadable
+from tandem.sources import files
 
 ROWS = [
     {"text": "Good film.", "label": "positive"},

@@ -12,9 +12,9 @@ from ruamel.yaml import YAML
 
 from tandem import cli
 from tandem.core import paths
+from tandem.core.raw_records import Unreadable
 from tandem.core.rows import Dropped, read_rows
 from tandem.core.task import load
-from tandem.sources import Unreadable
 from tandem.sources.common.parsing import parse_records, sample_groups
 from tandem.stages.fetch import count
 from tandem.tasks.sentiment import SentimentRow

@@ -5,9 +5,9 @@ A corpus module defines `Params(CorpusParams)` and the functions of `Corpus`.
 
 from typing import Annotated, Any, Protocol, cast
 
+from tandem.core.raw_records import DatasetInfo, RawRecords
 from tandem.core.schema import PluginParams, plugin_field
 from tandem.downloads.archive import Archive
-from tandem.sources import DatasetInfo, RawRecords
 
 
 class Corpus(Protocol):

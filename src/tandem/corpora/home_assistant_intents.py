@@ -22,12 +22,12 @@ from pydantic import Field
 
 from tandem.core.determinism import derived_seed
 from tandem.core.paths import SPLITS
+from tandem.core.raw_records import DatasetInfo, RawRecords
 from tandem.core.schema import StrictModel
 from tandem.corpora import CorpusParams
 from tandem.corpora.common.grammar import Sample, Sampler
 from tandem.corpora.common.slot_values import Values
 from tandem.downloads.archive import Archive
-from tandem.sources import DatasetInfo, RawRecords
 
 FOLDER = "home_assistant_intents"
 TRIES = 5  # draws per text, because a small template soon repeats itself

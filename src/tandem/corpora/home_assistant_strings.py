@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import Field
 
+from tandem.core.raw_records import DatasetInfo, RawRecords
 from tandem.corpora import CorpusParams
 from tandem.downloads.archive import Archive
-from tandem.sources import DatasetInfo, RawRecords
 
 FOLDER = "homeassistant/components"
 

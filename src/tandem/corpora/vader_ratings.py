@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from tandem.core.raw_records import DatasetInfo, RawRecords, Unreadable
 from tandem.corpora import CorpusParams
 from tandem.downloads.archive import Archive, open_archive
-from tandem.sources import DatasetInfo, RawRecords, Unreadable
 
 Domain = Literal["movie", "amazon", "nyt", "tweets"]
 

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from tandem.core import registry
 from tandem.core.errors import LineageError, UnknownName
 from tandem.core.provenance import RunRecord
+from tandem.core.raw_records import DatasetInfo
 from tandem.engines.code_closure import normalized
 from tandem.lineage.revisions import git
-from tandem.sources import DatasetInfo
 
 COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
 

@@ -6,6 +6,7 @@
 """
 
 import functools
+import gc
 import io
 import operator
 import re
@@ -42,11 +43,9 @@ def main() -> int:
     """Run the command `dvc`, patched; return its exit code."""
     from dvc.cli import main as run_dvc
 
-    from tandem.core.io import gc_paused
-
     patch()
-    with gc_paused():  # DVC keeps what it reads until it ends
-        return int(run_dvc(sys.argv[1:]))
+    gc.disable()  # DVC keeps what it reads until it ends
+    return int(run_dvc(sys.argv[1:]))
 
 
 def patch() -> None:

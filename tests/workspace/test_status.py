@@ -19,8 +19,9 @@ from engines.workspace import ROOT, Workspace, clone
 from ruamel.yaml import YAML
 
 from tandem.core.errors import StageError
-from tandem.engines import code_closure, status
-from tandem.engines.status_report import lines
+from tandem.engines import code_closure
+from tandem.workspace import status
+from tandem.workspace.status_report import lines
 
 pytestmark = pytest.mark.slow
 

@@ -39,8 +39,9 @@ from tandem.core import io, params, paths
 from tandem.core.errors import StageError, TandemError
 from tandem.core.provenance import RunRecord, StageCode, StageSpec, read_code
 from tandem.engines import code_closure, locks, plan
-from tandem.engines.read_only import lenient_locks, read_only_repo
-from tandem.engines.status_report import (
+from tandem.lineage import graph as lineage
+from tandem.workspace.read_only import lenient_locks, read_only_repo
+from tandem.workspace.status_report import (
     ABSENT,
     MAX_NAMES,
     Reason,
@@ -49,7 +50,6 @@ from tandem.engines.status_report import (
     lines,
     listed,
 )
-from tandem.lineage import graph as lineage
 
 WIDTHS = (80, 120)
 """Columns of the output at least and at most."""

@@ -40,10 +40,10 @@ from tandem.core.errors import LineageError, StageError
 from tandem.core.provenance import is_ignored
 from tandem.engines import locks, stage_server
 from tandem.engines import plan as planning
-from tandem.engines.read_only import read_only_repo
 from tandem.lineage import graph as lineage
 from tandem.lineage.revisions import git
 from tandem.patches import dvc
+from tandem.workspace.read_only import read_only_repo
 
 MARK = ".snakemake_timestamp"
 """What Snakemake writes into each folder that is an output; it goes with the folder."""

@@ -13,9 +13,10 @@ from tandem import cli
 from tandem.core import params
 from tandem.core.errors import StageError
 from tandem.engines import cost
-from tandem.machine import doctor, fingerprint
+from tandem.machine import fingerprint
 from tandem.machine.fingerprint import Fingerprint
 from tandem.patches import mkl
+from tandem.workspace import doctor
 
 ROOT = Path(__file__).parents[2]
 DVC = str(Path(sys.executable).parent / "dvc")
@@ -163,7 +164,7 @@ def test_a_python_that_is_too_old(project: Path) -> None:
 def test_git_that_is_missing_or_refuses(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     assert f"git config --global --add safe.directory {project}" in problem("git")
-    monkeypatch.setattr("tandem.machine.doctor.shutil.which", lambda _: None)
+    monkeypatch.setattr("tandem.workspace.doctor.shutil.which", lambda _: None)
     assert "not installed" in problem("git")
 
 
@@ -176,7 +177,7 @@ def test_a_cache_that_cannot_be_written_to(project: Path, monkeypatch: pytest.Mo
     def refused(**_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("tandem.machine.doctor.tempfile.TemporaryFile", refused)
+    monkeypatch.setattr("tandem.workspace.doctor.tempfile.TemporaryFile", refused)
     assert "cannot be written to (Permission denied)" in problem("dvc")
 
 

@@ -16,7 +16,8 @@ from engines.workspace import ROOT, Workspace, clone
 from ruamel.yaml import YAML
 
 from tandem.core.errors import StageError
-from tandem.engines import clean_up, cost
+from tandem.engines import cost
+from tandem.workspace import clean_up
 
 pytestmark = pytest.mark.slow
 

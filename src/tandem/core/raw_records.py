@@ -1,0 +1,49 @@
+"""Raw records, which a source returns and a task parses, and the description of a dataset."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import Field
+
+from tandem.core.schema import StrictModel
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record that could not be read: a short reason, by which it is counted, and its content."""
+
+    reason: str
+    text: str
+
+
+RawRecord = Mapping[str, Any]
+"""Column → value."""
+RawRecords = Iterable[RawRecord | Unreadable]
+
+
+class DatasetInfo(StrictModel):
+    """Description of a dataset; for the user's own files it is written in params.yaml."""
+
+    title: str
+    description: str
+    license: str = Field(description="an identifier of the Hugging Face hub, or `other`")
+    languages: list[str] = Field(description="ISO 639 codes")
+    citation: str = ""
+    limits: list[str] = Field(default=[])
+
+
+UNKNOWN = DatasetInfo(
+    title="",
+    description="The user's own rows; params.yaml does not describe them.",
+    license="unknown",
+    languages=[],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """Where rows came from: a description, and the pins that identify the exact bytes."""
+
+    about: DatasetInfo
+    pins: dict[str, str] = field(default_factory=dict)

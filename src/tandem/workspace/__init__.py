@@ -1,0 +1,1 @@
+"""Tools that inspect and clean up a project: its stages, its leftovers, its machine."""
