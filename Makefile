@@ -1,6 +1,6 @@
 # make repro   the whole pipeline on all cores           make test       tests without engines
 # make smoke   the same DAG on tiny params, in .smoke    make test-all   all tests
-# make lint    ruff, mypy, snakefmt                      make docs       the documentation site
+# make lint    ruff, mypy, import-linter, snakefmt                      make docs       the documentation site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SNAKEMAKE := snakemake --cores all
@@ -36,6 +36,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
 
 # Offline, into docs/_build/html. A warning, such as a broken link, is an error.
