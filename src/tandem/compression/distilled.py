@@ -16,7 +16,6 @@ from typing import Any
 from pydantic import Field
 
 from tandem.compression import CompressionContext
-from tandem.compression.common import blocks, recovery
 from tandem.core.errors import StageError
 from tandem.core.schema import StrictModel
 from tandem.core.training_params import TrainingParams
@@ -42,6 +41,8 @@ def compress(context: CompressionContext, params: Params) -> None:
     Raises:
         StageError: the network has no blocks of a supported architecture, or training failed.
     """
+    from tandem.compression.common import blocks, recovery
+
     model = context.model
     teacher: Any = model.network
     student: Any = copy.deepcopy(teacher)
