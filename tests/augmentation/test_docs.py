@@ -1,4 +1,4 @@
-"""What docs/augmentation.md tells users to write is right."""
+"""The params in docs/augmentation.md are valid, and its table of operations is complete."""
 
 import re
 from functools import partial
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 SECTIONS = partial(dvc_stages.sections, root=ROOT)
 
 
-def test_the_settings_shown_are_valid() -> None:
+def test_the_params_in_the_docs_are_valid() -> None:
     text = (ROOT / "docs/augmentation.md").read_text()
     operation, *mappings = (
         YAML(typ="safe", pure=True).load(block)
@@ -31,6 +31,6 @@ def test_the_settings_shown_are_valid() -> None:
 
 def test_every_operation_is_in_the_table() -> None:
     text = (ROOT / "docs/augmentation.md").read_text()
-    told = re.findall(r"^\| (\w+) \|", text, re.MULTILINE)[1:]
+    listed = re.findall(r"^\| (\w+) \|", text, re.MULTILINE)[1:]
     files = (ROOT / "src/tandem/augmentation").glob("[a-z]*.py")
-    assert sorted(told) == sorted(file.stem for file in files)
+    assert sorted(listed) == sorted(file.stem for file in files)

@@ -1,4 +1,4 @@
-"""Operations that ask a model: real rows, tiny models, each answer checked against the model."""
+"""Operations with models, on real rows and tiny models, checked against the models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tandem.augmentation import AugmentationContext, apply, back_translation, masked_lm, to_input
+from tandem.augmentation import (
+    AugmentationContext,
+    AugmentationParams,
+    back_translation,
+    derive_texts,
+    masked_lm,
+    to_input,
+)
 from tandem.augmentation.common.masked_words import MaskedWord, predict_words
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
@@ -25,11 +32,11 @@ from tandem.core.rows import Row, Span
 from tandem.modeling.families.seq2seq import Model
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.intent import IntentRow
-from tandem.text.protected import rewrite
+from tandem.text.protected import restore
 
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
-FILL = masked_lm.Params(kind="masked_lm", rate=0.3, candidates=4, batch_size=3)
-TRANSLATE = back_translation.Params(kind="back_translation", batch_size=4)
+MASKED_LM = masked_lm.Params(kind="masked_lm", rate=0.3, candidates=4, batch_size=3)
+BACK_TRANSLATION = back_translation.Params(kind="back_translation", batch_size=4)
 REQUESTS = [
     IntentRow(
         id="en/HassTurnOn/1/5/test/1",
@@ -51,11 +58,11 @@ REQUESTS = [
 
 
 @pytest.fixture(scope="session")
-def masked(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def masked_lm_folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder with a masked-LM head."""
-    known = AutoTokenizer.from_pretrained(tiny / "encoder")
+    encoder_tokenizer = AutoTokenizer.from_pretrained(tiny / "encoder")
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=known.backend_tokenizer, pad_token="<pad>", mask_token="<mask>"
+        tokenizer_object=encoder_tokenizer.backend_tokenizer, pad_token="<pad>", mask_token="<mask>"
     )
     torch.manual_seed(1)
     config = BertConfig(
@@ -74,7 +81,7 @@ def masked(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
-    """Untrained models of both directions; their drafts know the phrases of the rows."""
+    """Untrained models of both directions, whose phrase tables have the phrases of the rows."""
     shape = tmp_path_factory.mktemp("shape")
     MarianConfig(
         d_model=32,
@@ -86,9 +93,9 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
         decoder_attention_heads=2,
         max_position_embeddings=256,
     ).save_pretrained(shape)
-    turned = [row(each.target, each.text, each.group) for each in ROWS]
+    reversed_rows = [row(item.target, item.text, item.group) for item in ROWS]
     folders = []
-    for rows in (turned, ROWS):
+    for rows in (reversed_rows, ROWS):
         torch.manual_seed(0)
         model = Model.initialize(shape, tasks.load("translation"), rows, TRAINING, SETTINGS)
         folders.append(tmp_path_factory.mktemp("translator"))
@@ -96,60 +103,63 @@ def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
     return AugmentationModels(forward=str(folders[0]), backward=str(folders[1]))
 
 
-def given(task: str, model: Path | str, back: Path | str = "none") -> AugmentationContext:
-    return AugmentationContext(
-        tasks.load(task), [], AugmentationModels(forward=str(model), backward=str(back)), RUNTIME
-    )
+def make_context(
+    task: str, forward: Path | str, backward: Path | str = "none"
+) -> AugmentationContext:
+    models = AugmentationModels(forward=str(forward), backward=str(backward))
+    return AugmentationContext(tasks.load(task), [], models, RUNTIME)
 
 
-def changed(rows: Sequence[Row], operation: object, context: AugmentationContext) -> list[Row]:
-    """The rows after an operation; `rewrite` holds that all hidden pieces are still there."""
-    drafts = [to_input(each, context.task, Random(each.id)) for each in rows]
-    texts = apply(operation, drafts, context)  # type: ignore[arg-type]
-    return [
-        rewrite(each, context.task, lambda _, text=text: text)  # type: ignore[misc]
-        for each, text in zip(rows, texts, strict=True)
-    ]
+def augment(
+    rows: Sequence[Row], params: AugmentationParams, context: AugmentationContext
+) -> list[Row]:
+    """Apply an operation to rows; `restore` checks that no protected piece is lost."""
+    inputs = [to_input(item, context.task, Random(item.id)) for item in rows]
+    texts = derive_texts(params, inputs, context)
+    return [restore(item, context.task, text) for item, text in zip(rows, texts, strict=True)]
 
 
-def test_a_causal_model_weighs_the_whole_text(tiny: Path) -> None:
-    blank = MaskedWord(["a", "film"], "of!", ["quiet", "power"])
-    (found,) = predict_words([blank], given("generation", tiny / "generator"), 5, 2)
+def test_a_causal_model_scores_the_whole_text(tiny: Path) -> None:
+    masked_word = MaskedWord(["a", "film"], "of!", ["quiet", "power"])
+    (scores,) = predict_words([masked_word], make_context("generation", tiny / "generator"), 5, 2)
     tokenizer = AutoTokenizer.from_pretrained(tiny / "generator")
     network = LlamaForCausalLM.from_pretrained(tiny / "generator").eval()
-    assert 1 < len(found) <= 5 and "of" not in found
-    for word, weight in found.items():
+    assert 1 < len(scores) <= 5 and "of" not in scores
+    for word, score in scores.items():
         ids = torch.tensor([[1, *tokenizer.encode(f"a film {word}! quiet power")]])
         loss = network(ids, labels=ids).loss.item()
-        assert weight == pytest.approx(-loss * (ids.shape[1] - 1), rel=1e-4)
+        assert score == pytest.approx(-loss * (ids.shape[1] - 1), rel=1e-4)
 
 
-def test_a_masked_model_weighs_what_stands_at_the_mask(masked: Path) -> None:
-    blanks = [
+def test_a_masked_model_scores_the_mask(masked_lm_folder: Path) -> None:
+    masked_words = [
         MaskedWord([], "It", ["is", "quite", "a"]),
         MaskedWord(["a"], '"film"', ["of", "power", "."]),
     ]
-    found = predict_words(blanks, given("generation", masked), 3, 2)
-    tokenizer = AutoTokenizer.from_pretrained(masked)
-    network = BertForMaskedLM.from_pretrained(masked).eval()
-    for text, own in zip(("<mask> is quite a", 'a "<mask>" of power .'), found, strict=True):
+    predictions = predict_words(masked_words, make_context("generation", masked_lm_folder), 3, 2)
+    tokenizer = AutoTokenizer.from_pretrained(masked_lm_folder)
+    network = BertForMaskedLM.from_pretrained(masked_lm_folder).eval()
+    texts = ("<mask> is quite a", 'a "<mask>" of power .')
+    for text, scores in zip(texts, predictions, strict=True):
         ids = tokenizer.encode(text)
         logits = network(torch.tensor([ids])).logits[0, ids.index(tokenizer.mask_token_id)]
-        for word, weight in own.items():
-            at = tokenizer.convert_tokens_to_ids(f"Ġ{word}")
-            assert weight == pytest.approx(logits[at].item(), abs=1e-4)
-        assert list(own.values()) == sorted(own.values(), reverse=True)
+        for word, score in scores.items():
+            token_id = tokenizer.convert_tokens_to_ids(f"Ġ{word}")
+            assert score == pytest.approx(logits[token_id].item(), abs=1e-4)
+        assert list(scores.values()) == sorted(scores.values(), reverse=True)
 
 
 @pytest.mark.parametrize("kind", ["causal", "masked"])
-def test_words_are_filled_the_same_each_time(
-    kind: str, tiny: Path, masked: Path, rated: list[GenerationRow]
+def test_words_are_replaced_reproducibly(
+    kind: str, tiny: Path, masked_lm_folder: Path, rated: list[GenerationRow]
 ) -> None:
-    context = given("generation", {"causal": tiny / "generator", "masked": masked}[kind])
-    after = changed(rated, FILL, context)
-    assert after == changed(rated, FILL, context)
-    for one, other in zip(rated, after, strict=True):
-        words, filled = one.text.split(), other.text.split()
+    context = make_context(
+        "generation", {"causal": tiny / "generator", "masked": masked_lm_folder}[kind]
+    )
+    after = augment(rated, MASKED_LM, context)
+    assert after == augment(rated, MASKED_LM, context)
+    for row_before, row_after in zip(rated, after, strict=True):
+        words, filled = row_before.text.split(), row_after.text.split()
         assert len(words) == len(filled)
         differing = [pair for pair in zip(words, filled, strict=True) if pair[0] != pair[1]]
         assert len(differing) <= round(0.3 * len(words))
@@ -157,54 +167,62 @@ def test_words_are_filled_the_same_each_time(
     assert sum(a.text != b.text for a, b in zip(rated, after, strict=True)) > len(rated) / 2
 
 
-def test_filling_leaves_spans_and_placeholders(tiny: Path) -> None:
-    settings = FILL.model_copy(update={"rate": 1.0})
+def test_masked_lm_keeps_spans_and_placeholders(tiny: Path) -> None:
+    params = MASKED_LM.model_copy(update={"rate": 1.0})
     for before, after in zip(
-        REQUESTS, changed(REQUESTS, settings, given("intent", tiny / "generator")), strict=True
+        REQUESTS, augment(REQUESTS, params, make_context("intent", tiny / "generator")), strict=True
     ):
         assert isinstance(after, IntentRow) and after.text != before.text
         assert [after.text[s.start : s.end] for s in after.spans] == [
             before.text[s.start : s.end] for s in before.spans
         ]
     sources = [row(text) for text in NEW]
-    filled = changed(sources, settings, given("translation", tiny / "generator"))
+    filled = augment(sources, params, make_context("translation", tiny / "generator"))
     assert "{device}" in filled[1].text and filled[2].text == "{a} {b}"
 
 
-def test_what_does_not_fit_the_model_stays(masked: Path) -> None:
+def test_words_beyond_the_longest_input_stay(masked_lm_folder: Path) -> None:
     long = GenerationRow(id="x", group="x", domain="movie", text=" ".join(["film"] * 60))
-    (after,) = changed([long], FILL.model_copy(update={"rate": 1.0}), given("generation", masked))
+    (after,) = augment(
+        [long],
+        MASKED_LM.model_copy(update={"rate": 1.0}),
+        make_context("generation", masked_lm_folder),
+    )
     kept = [word == "film" for word in after.text.split()]
     assert not kept[0] and kept[-1]
 
 
-def test_a_source_is_made_from_its_target(translators: AugmentationModels) -> None:
-    context = given("translation", translators.forward)
-    after = changed(ROWS, TRANSLATE, context)
-    assert after == changed(ROWS, TRANSLATE, context)
-    assert any(one.text != other.text for one, other in zip(ROWS, after, strict=True))
-    for one, other in zip(ROWS, after, strict=True):
-        assert other.target == one.target  # type: ignore[attr-defined]
+def test_a_source_is_generated_from_its_target(translators: AugmentationModels) -> None:
+    context = make_context("translation", translators.forward)
+    after = augment(ROWS, BACK_TRANSLATION, context)
+    assert after == augment(ROWS, BACK_TRANSLATION, context)
+    assert any(a.text != b.text for a, b in zip(ROWS, after, strict=True))
+    for before, derived in zip(ROWS, after, strict=True):
+        assert derived.target == before.target  # type: ignore[attr-defined]
         answer = Model.load(Path(translators.forward), context.task).predict(
-            [row(one.target, group=one.group)], 1
+            [row(before.target, group=before.group)], 1
         )[0]["target"]
-        assert other.text in (answer, one.text)
+        assert derived.text in (answer, before.text)
 
 
-def test_there_and_back_keeps_spans(translators: AugmentationModels) -> None:
-    context = given("intent", translators.forward, translators.backward)
-    after = changed(REQUESTS, TRANSLATE, context)
-    assert any(one.text != other.text for one, other in zip(REQUESTS, after, strict=True))
-    for before, one in zip(REQUESTS, after, strict=True):
-        assert isinstance(one, IntentRow)
-        assert {(s.label, one.text[s.start : s.end]) for s in one.spans} == {
+def test_back_translation_keeps_spans(translators: AugmentationModels) -> None:
+    context = make_context("intent", translators.forward, translators.backward)
+    after = augment(REQUESTS, BACK_TRANSLATION, context)
+    assert any(a.text != b.text for a, b in zip(REQUESTS, after, strict=True))
+    for before, derived in zip(REQUESTS, after, strict=True):
+        assert isinstance(derived, IntentRow)
+        assert {(s.label, derived.text[s.start : s.end]) for s in derived.spans} == {
             (s.label, before.text[s.start : s.end]) for s in before.spans
         }
 
 
-@pytest.mark.parametrize("operation", [FILL, TRANSLATE])
-def test_a_model_of_another_kind_is_one_line(operation: object, tiny: Path) -> None:
-    context = given("generation", tiny / "encoder")
-    with pytest.raises(ParamsError, match=r"augmenting\.generation\.model: .* is a Bert") as told:
-        changed([GenerationRow(id="x", group="x", domain="d", text="a film")], operation, context)
-    assert "\n" not in str(told.value)
+@pytest.mark.parametrize("params", [MASKED_LM, BACK_TRANSLATION])
+def test_a_model_of_another_architecture_is_an_error(
+    params: AugmentationParams, tiny: Path
+) -> None:
+    context = make_context("generation", tiny / "encoder")
+    with pytest.raises(
+        ParamsError, match=r"the forward model of generation, .* is a Bert"
+    ) as caught:
+        augment([GenerationRow(id="x", group="x", domain="d", text="a film")], params, context)
+    assert "\n" not in str(caught.value)

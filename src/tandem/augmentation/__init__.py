@@ -1,11 +1,12 @@
-"""Augmentations, which derive new training rows: one file each, found by name.
+"""Augmentations, which derive new training rows: one module each, chosen by name in params.yaml.
 
-A module defines `Params(Operation)` and one function: `apply` (see `TextAugmentation`) if each text
-is changed by itself, or `apply_all` (see `BatchAugmentation`) if a model changes many at once.
+A module defines `Params(AugmentationParams)` and one function: `apply` (see `TextAugmentation`) if
+it changes each text on its own, or `apply_all` (see `BatchAugmentation`) if a model changes many
+texts at once.
 
 `deletion`, `insertion`, `replacement` and `swap` are the operations of EDA (Wei & Zou 2019, "EDA:
 Easy Data Augmentation Techniques for Boosting Performance on Text Classification Tasks", section
-2), with words of the training rows in place of WordNet's synonyms; `synonym` uses WordNet.
+2), with words of the training rows instead of synonyms; `synonym` uses WordNet.
 """
 
 from collections.abc import Sequence
@@ -24,9 +25,9 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected, unmask_piece
 
 @dataclass(frozen=True, slots=True)
 class AugmentationInput:
-    """A row to derive another from, with a random stream that only this row uses.
+    """A row to derive another row from, with a random stream that no other row uses.
 
-    `text` is the row's text, each of the protected `pieces` replaced by one character.
+    `text` is the row's text with a sentinel in place of each of the protected `pieces`.
     """
 
     row: Row
@@ -34,8 +35,8 @@ class AugmentationInput:
     pieces: list[str]
     rng: Random
 
-    def shown(self, text: str) -> str:
-        """`text` with its protected pieces put back, as a model reads it."""
+    def unmask(self, text: str) -> str:
+        """Replace the sentinels in `text` by the protected pieces, as a model reads them."""
         return unmask_pieces(text, self.pieces)
 
 
@@ -45,47 +46,49 @@ class AugmentationContext:
 
     task: BaseTask
     vocabulary: Sequence[str]
-    """The words of the training rows, each as often as it occurs."""
+    """Words of the training rows, each as often as it occurs."""
     models: AugmentationModels
-    """The model folders of the task: the only ones that DVC tracks for this stage."""
+    """Model folders of the task; DVC tracks no others for this stage."""
     runtime: Runtime
 
 
 class TextAugmentation(Protocol):
-    """What a module defines that changes each text by itself."""
+    """The function of a module that changes each text on its own."""
 
-    def run(
+    def apply(
         self, words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Any
     ) -> list[str]:
-        """The words of the derived text.
+        """Return the words of the derived text.
 
-        Words that `tandem.text.words.free` does not list hold protected pieces. Each of them must
-        occur exactly once, unchanged, in the result.
+        Words that `tandem.text.words.editable` does not list may contain protected pieces. Each of
+        them must occur exactly once, unchanged, in the result.
         """
 
 
 class BatchAugmentation(Protocol):
-    """What a module defines that changes all texts together."""
+    """The function of a module that changes all texts at once."""
 
     def apply_all(
-        self, drafts: Sequence[AugmentationInput], given: AugmentationContext, params: Any
+        self, inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Any
     ) -> list[str]:
-        """One derived text per draft, with each protected piece exactly once."""
+        """Return one derived text per input, with each sentinel exactly once."""
 
 
 class AugmentationParams(PluginParams):
-    """Base class of an augmentation's settings."""
+    """Base class of the params of an augmentation."""
 
     @property
     def plugin(self) -> TextAugmentation | BatchAugmentation:  # type: ignore[override]
-        """The augmentation."""
+        """The augmentation's module."""
         return cast(TextAugmentation | BatchAugmentation, super().plugin)
 
 
 class WordAugmentationParams(AugmentationParams):
-    """Base class of the settings of an augmentation that edits words."""
+    """Base class of the params of an augmentation that edits words."""
 
-    rate: float = Field(default=0.1, gt=0, le=1, description="fraction of the words that change")
+    rate: float = Field(
+        default=0.1, gt=0, le=1, description="fraction of the words that are changed"
+    )
 
 
 AnyAugmentation = Annotated[AugmentationParams, plugin_field("augmentation")]
@@ -93,26 +96,26 @@ AnyAugmentation = Annotated[AugmentationParams, plugin_field("augmentation")]
 
 
 def to_input(row: Row, task: BaseTask, rng: Random) -> AugmentationInput:
-    """`row` with its protected pieces replaced."""
+    """Return the input for `row`, with its protected pieces masked."""
     pieces = protected(row, task)
     return AugmentationInput(
         row, mask_pieces(row.text, pieces), [row.text[slice(*piece)] for piece in pieces], rng
     )
 
 
-def apply(
-    operation: AugmentationParams, drafts: Sequence[AugmentationInput], given: AugmentationContext
+def derive_texts(
+    params: AugmentationParams, inputs: Sequence[AugmentationInput], context: AugmentationContext
 ) -> list[str]:
-    """The derived text of each draft, its protected pieces still replaced."""
-    plugin: Any = operation.plugin
+    """Apply an augmentation; return the derived text of each input, with its sentinels."""
+    plugin: Any = params.plugin
     if hasattr(plugin, "apply_all"):
-        return list(plugin.apply_all(drafts, given, operation))
+        return list(plugin.apply_all(inputs, context, params))
     return [
-        " ".join(plugin.apply(each.text.split(), each.rng, given.vocabulary, operation))
-        for each in drafts
+        " ".join(plugin.apply(item.text.split(), item.rng, context.vocabulary, params))
+        for item in inputs
     ]
 
 
 def without_pieces(text: str) -> str:
-    """`text` with a space in place of each protected piece."""
+    """Replace each sentinel in `text` by a space."""
     return SENTINEL.sub(" ", text)

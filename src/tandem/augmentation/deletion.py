@@ -14,6 +14,6 @@ class Params(WordAugmentationParams):
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `good`; the last word that may go stays."""
-    gone = sample_positions(words, params.rate, rng)[: max(0, len(editable(words)) - 1)]
-    return [word for at, word in enumerate(words) if at not in gone]
+    """`good film` → `good`; at least one editable word stays."""
+    deleted = sample_positions(words, params.rate, rng)[: max(0, len(editable(words)) - 1)]
+    return [word for i, word in enumerate(words) if i not in deleted]

@@ -1,4 +1,4 @@
-"""Insert words of the training rows before random words."""
+"""Insert random words of the training rows before random words."""
 
 from collections.abc import Sequence
 from random import Random
@@ -8,7 +8,7 @@ from tandem.text.words import sample_positions
 
 
 class Params(WordAugmentationParams):
-    """Before `rate` of the words one is inserted."""
+    """A word is inserted before `rate` of the words."""
 
 
 def apply(
@@ -16,6 +16,6 @@ def apply(
 ) -> list[str]:
     """`good film` → `good plot film`."""
     changed = list(words)
-    for at in reversed(sample_positions(words, params.rate, rng)):
-        changed.insert(at, rng.choice(vocabulary))
+    for i in reversed(sample_positions(words, params.rate, rng)):
+        changed.insert(i, rng.choice(vocabulary))
     return changed

@@ -1,11 +1,11 @@
-"""Replace random words by what a language model finds likely in their place.
+"""Replace random words by words that a language model predicts in their place.
 
-Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models", section 3. Of the
-likeliest `candidates` one is drawn, by the model's probability given the whole text: an encoder
-with a masked-LM head gives it at once; with a causal model, which reads from the left alone,
-candidates come from the words before and are judged by the likelihood of the text they make.
-The words of one text are drawn independently, each with the others as they were. The model is the
-folder `augmenting.TASK.model`.
+Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models", section 3. One of the
+likeliest `candidates` is drawn by the probability that the model gives it in the whole text. An
+encoder with a masked-LM head gives that probability directly. A causal model reads from left to
+right, so candidates come from the words before, and their probability from the likelihood of the
+whole text. The words of one text are drawn independently, each with the others unchanged. The
+model is the folder `augmentation_models.TASK.forward`.
 """
 
 import math
@@ -21,40 +21,43 @@ class Params(WordAugmentationParams):
     """`rate` of the words are replaced."""
 
     candidates: int = Field(ge=1)
-    """Words that are weighed for each place; a causal model reads the text as often."""
+    """Candidates per word; a causal model reads the text once for each."""
     batch_size: int = Field(ge=1)
 
 
 def apply_all(
-    drafts: Sequence[AugmentationInput], given: AugmentationContext, params: Params
+    inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Params
 ) -> list[str]:
-    """`a good film` → `a good story`; signs around a word stay, and its capitals.
+    """`a good film` → `a good story`; punctuation around a word and its capitals stay.
 
     Raises:
         ParamsError: the model has no language-model head.
     """
     from tandem.augmentation.common.masked_words import MaskedWord, predict_words  # takes seconds
 
-    texts = [each.text.split() for each in drafts]
-    places = [
-        (number, at)
-        for number, each in enumerate(drafts)
-        for at in sample_positions(texts[number], params.rate, each.rng)
+    # Draw the words to replace: (index of the text, index of the word).
+    texts = [item.text.split() for item in inputs]
+    positions = [
+        (i, position)
+        for i, item in enumerate(inputs)
+        for position in sample_positions(texts[i], params.rate, item.rng)
     ]
-    blanks = []
-    for number, at in places:
+    masked_words = []
+    for i, position in positions:
         before, after = (
-            [drafts[number].shown(word) for word in part]
-            for part in (texts[number][:at], texts[number][at + 1 :])
+            [inputs[i].unmask(word) for word in part]
+            for part in (texts[i][:position], texts[i][position + 1 :])
         )
-        blanks.append(MaskedWord(before, texts[number][at], after))
-    weighed = predict_words(blanks, given, params.candidates, params.batch_size)
+        masked_words.append(MaskedWord(before, texts[i][position], after))
+    # Draw one candidate for each of them.
+    predictions = predict_words(masked_words, context, params.candidates, params.batch_size)
     changed = [list(words) for words in texts]
-    for (number, at), found in zip(places, weighed, strict=True):
-        if found:
-            top = max(found.values())
-            chances = [math.exp(value - top) for value in found.values()]
-            (word,) = drafts[number].rng.choices(list(found), chances)
-            core = strip_punctuation(texts[number][at])
-            changed[number][at] = replace_core(texts[number][at], match_case(word, core))
+    for (i, position), scores in zip(positions, predictions, strict=True):
+        if scores:
+            highest = max(scores.values())
+            weights = [math.exp(score - highest) for score in scores.values()]
+            (word,) = inputs[i].rng.choices(list(scores), weights)
+            old_word = texts[i][position]
+            core = match_case(word, strip_punctuation(old_word))
+            changed[i][position] = replace_core(old_word, core)
     return [" ".join(words) for words in changed]

@@ -1,4 +1,4 @@
-"""Replace random words by words of the training rows."""
+"""Replace random words by random words of the training rows."""
 
 from collections.abc import Sequence
 from random import Random
@@ -14,8 +14,8 @@ class Params(WordAugmentationParams):
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `good plot`; signs around a word stay."""
+    """`good film` → `good plot`; punctuation around a word stays."""
     changed = list(words)
-    for at in sample_positions(words, params.rate, rng):
-        changed[at] = replace_core(words[at], rng.choice(vocabulary))
+    for i in sample_positions(words, params.rate, rng):
+        changed[i] = replace_core(words[i], rng.choice(vocabulary))
     return changed

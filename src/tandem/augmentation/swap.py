@@ -8,16 +8,16 @@ from tandem.text.words import editable, sample_positions
 
 
 class Params(WordAugmentationParams):
-    """`rate` of the words change places with another."""
+    """`rate` of the words are swapped with another word."""
 
 
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `film good`; words that must stay keep their places."""
+    """`good film` → `film good`; words that are not editable keep their positions."""
     changed = list(words)
-    among = editable(words)
-    for at in sample_positions(words, params.rate, rng):
-        other = rng.choice([place for place in among if place != at] or [at])
-        changed[at], changed[other] = changed[other], changed[at]
+    positions = editable(words)
+    for i in sample_positions(words, params.rate, rng):
+        j = rng.choice([position for position in positions if position != i] or [i])
+        changed[i], changed[j] = changed[j], changed[i]
     return changed

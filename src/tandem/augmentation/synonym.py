@@ -1,10 +1,10 @@
 """Replace random words by synonyms.
 
-As in EDA (Wei & Zou 2019, section 2.1), stop words stay and each word has one chance; which of its
-synonyms is taken follows Zhang et al. 2015, "Character-level Convolutional Networks for Text
-Classification", section 2.4: the n-th of the ranked list with a chance of `chance`·(1-`chance`)^n,
-so that those of a word's usual sense come first. Only words in the form in which the lexicon has
-them are replaced, so grammar mostly holds: `film` is, `films` is not.
+As in EDA (Wei & Zou 2019, section 2.1), stop words stay and each word is replaced at most once. The
+synonym is drawn as in Zhang et al. 2015, "Character-level Convolutional Networks for Text
+Classification", section 2.4: the n-th of the ranked list has the probability
+`chance`·(1-`chance`)^n, so that synonyms of the most frequent sense are preferred. Only words in
+the form of the lexicon are replaced, which mostly preserves grammar: `film` is, `films` is not.
 """
 
 from collections.abc import Sequence
@@ -19,33 +19,35 @@ from tandem.text.words import editable, match_case, replace_core, strip_punctuat
 
 
 class Params(WordAugmentationParams):
-    """`rate` of the words are replaced, as far as they have synonyms."""
+    """`rate` of the words are replaced, if enough words have synonyms."""
 
     lexicon: Lexicon
-    """The package that holds a WordNet database."""
+    """The package with a WordNet database."""
     chance: float = Field(default=0.5, gt=0, le=1)
-    """How likely the first synonym is, and each next one where those before it were not taken."""
+    """Probability of the first synonym, and of each next one if none before it was drawn."""
 
 
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`a good film!` → `a good movie!`; signs around a word stay, and its capitals."""
-    known, kept = synonyms(params.lexicon), stop_words()
+    """`a good film!` → `a good movie!`; punctuation around a word and its capitals stay."""
+    synonyms_of, excluded = synonyms(params.lexicon), stop_words()
     changed = list(words)
-    among = editable(words)
-    cores = {at: strip_punctuation(words[at]) for at in among}
-    able = [at for at in among if cores[at].lower() not in kept and known.get(cores[at].lower())]
-    for at in sorted(rng.sample(able, min(len(able), round(params.rate * len(among))))):
-        ranked = known[cores[at].lower()]
-        place = next((n for n in range(len(ranked)) if rng.random() < params.chance), -1)
-        changed[at] = replace_core(words[at], match_case(ranked[place], cores[at]))
+    positions = editable(words)
+    cores = {i: strip_punctuation(words[i]) for i in positions}
+    lemmas = {i: core.lower() for i, core in cores.items()}
+    replaceable = [i for i in positions if lemmas[i] not in excluded and synonyms_of.get(lemmas[i])]
+    count = min(len(replaceable), round(params.rate * len(positions)))
+    for i in sorted(rng.sample(replaceable, count)):
+        ranked = synonyms_of[lemmas[i]]
+        rank = next((n for n in range(len(ranked)) if rng.random() < params.chance), -1)
+        changed[i] = replace_core(words[i], match_case(ranked[rank], cores[i]))
     return changed
 
 
 @cache
 def stop_words() -> frozenset[str]:
-    """Words that carry grammar, negation among it, in small letters."""
+    """Return function words, including negations, in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # takes a second
 
     return frozenset(ENGLISH_STOP_WORDS)

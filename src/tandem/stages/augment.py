@@ -22,21 +22,19 @@ Params = AugmentParams
 
 def main(task: str) -> None:
     """Augment the training rows of one task."""
-    settings, project, spec = (
-        params.load(Params, task, "augment"),
-        params.project(),
-        tasks.load(task),
-    )
+    stage_params, project = params.load(Params, task, "augment"), params.project()
+    spec = tasks.load(task)
     train, held_out = rows_to_augment(spec)
     derived, counts = derive(
-        train, held_out, spec, settings, project.models_of(task), project.runtime
+        train, held_out, spec, stage_params, project.models_of(task), project.runtime
     )
-    with io.atomic_outputs(paths.augmented(task), paths.metrics("augment", task)) as (
-        folder,
-        metrics,
-    ):
+    summary = {
+        "originals": len(train),
+        "derived": len(derived),
+        "operations": {item.kind: counts[item.kind] for item in stage_params.operations},
+        "left_out": {name: counts[name] for name in ("unchanged", "held_out_text")},
+    }
+    outputs = paths.augmented(task), paths.metrics("augment", task)
+    with io.atomic_outputs(*outputs) as (folder, metrics):
         write_rows(folder / "train.parquet", [*train, *derived], spec.row)
-        operations = {operation.kind: counts[operation.kind] for operation in settings.operations}
-        left_out = {"unchanged": counts["unchanged"], "held_out_text": counts["held_out_text"]}
-        rows = {"originals": len(train), "derived": len(derived)}
-        io.write_json(metrics, rows | {"operations": operations, "left_out": left_out})
+        io.write_json(metrics, summary)

@@ -4,14 +4,14 @@ Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained,
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
         `TASK.augmentation_ablation`
 Writes  reports/metrics/augmentation-ablation/TASK.json   by operation: scores on validation rows
-                                                          with intervals, differences to `none`
+                                                          with intervals, differences from `none`
 
     tandem augmentation-ablation sentiment
 
 All models are trained on the same rows, with the same seed, for the same number of steps, without
-early stopping. Test rows are not scored, because the table is there to choose by; they are read
-only to drop derived rows with their texts, as `augment` does. Intervals of differences come from a
-paired bootstrap.
+early stopping. Test rows are not scored, because the table serves to choose augmentations; they are
+read only to drop derived rows with their texts. Intervals of differences come from a paired
+bootstrap.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ NONE = "none"
 
 
 class Params(metrics.EvaluationParams):
-    """Which operations are tried; `max_rows` and `batch_size` are those of the validation rows."""
+    """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
 
     operations: list[AnyAugmentation]
     fraction: float = Field(
@@ -44,7 +44,7 @@ class Params(metrics.EvaluationParams):
     def _unique(cls, operations: Sequence[Any]) -> Sequence[Any]:
         kinds = [operation.kind for operation in operations]
         if len(set(kinds)) < len(kinds):
-            raise ValueError("an operation is listed twice; each is tried once")
+            raise ValueError("an operation is listed twice: remove one")
         return operations
 
 
@@ -59,31 +59,34 @@ def main(task: str) -> None:
     project, spec = params.project(), tasks.load(task)
     if task not in project.augmentation_ablation:
         raise ParamsError(f"{paths.PARAMS}: augmentation_ablation.{task} is missing")
-    settings = params.load(Params, task, "augmentation_ablation")
+    stage_params = params.load(Params, task, "augmentation_ablation")
     training = train_params(spec)
-    training = training.model_copy(update={"patience": training.max_steps})
+    # No early stopping: with one evaluation per step at most, patience cannot run out.
+    training = training.model_copy(update={"early_stopping_patience": training.max_steps})
     train, held_out = rows_to_augment(spec)
     originals = hash_sample(train, training.max_rows)
     validation: list[Row] = list(read_rows(paths.split(task) / "validation.parquet", spec.row))
-    watched = hash_sample(validation, training.max_validation_rows)
-    scored = metrics.sample(validation, settings.max_rows, "the validation rows")
+    monitored = hash_sample(validation, training.max_validation_rows)
+    scored = metrics.sample(validation, stage_params.max_rows, "the validation rows")
 
-    arms: dict[str, list[Row]] = {NONE: []}
-    for operation in settings.operations:
-        alone = AugmentParams(operations=[operation], fraction=settings.fraction)
-        models, runtime = project.augmentation_ablation[task], project.runtime
-        arms[operation.kind], _ = derive(originals, held_out, spec, alone, models, runtime)
+    # The derived rows of each model: none, then those of one operation each.
+    models, runtime = project.augmentation_ablation[task], project.runtime
+    derived_rows: dict[str, list[Row]] = {NONE: []}
+    for operation in stage_params.operations:
+        single = AugmentParams(operations=[operation], fraction=stage_params.fraction)
+        derived_rows[operation.kind], _ = derive(originals, held_out, spec, single, models, runtime)
+    # Train and score each model; the first one, without augmentation, is the reference.
     results: dict[str, Any] = {}
-    without: dict[str, Any] = {}
-    for name, derived in arms.items():
+    reference: dict[str, Any] = {}
+    for name, derived in derived_rows.items():
         rows = [*originals, *derived]
-        model, _ = train_model(spec, rows, watched, training, project.runtime)
-        answers = model.predict(scored, settings.batch_size)
-        scores, tables = metrics.score(spec, scored, answers, project.runtime)
-        without = without or tables
+        model, _ = train_model(spec, rows, monitored, training, runtime)
+        predictions = model.predict(scored, stage_params.batch_size)
+        scores, tables = metrics.score(spec, scored, predictions, runtime)
+        reference = reference or tables
         results[name] = {"derived": len(derived)} | {key: scores[key] for key in spec.metrics}
         if name != NONE:
-            gains = metrics.difference(spec, scored, tables, without, project.runtime)
-            results[name] |= {f"{key}/difference": gain for key, gain in gains.items()}
+            differences = metrics.difference(spec, scored, tables, reference, runtime)
+            results[name] |= {f"{key}/difference": value for key, value in differences.items()}
     with io.atomic_outputs(paths.metrics("augmentation-ablation", task)) as (table,):
         io.write_json(table, results)

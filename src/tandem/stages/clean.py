@@ -8,7 +8,7 @@ Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order
     tandem clean sentiment
 
 `{placeholders}` and spans are never changed. Filters run in the order of params, each on the rows
-that the filters before it kept; `tandem.text.filters` says how to write one.
+that the filters before it kept; `tandem.text.filters` documents how to write one.
 """
 
 from collections import Counter
@@ -32,16 +32,20 @@ def main(task: str) -> None:
     Raises:
         DataError: no row is left.
     """
-    settings, spec = params.load(Params, task, "clean"), tasks.load(task)
+    stage_params, spec = params.load(Params, task, "clean"), tasks.load(task)
     source = paths.raw(task) / paths.ROWS
     raw = read_rows(source, spec.row)
     counts: Counter[str] = Counter()
-    cleaned = [clean_row(row, spec, settings, counts) for row in raw]
-    kept, dropped = apply_filters(cleaned, spec, settings.filters)
+    cleaned = [clean_row(row, spec, stage_params, counts) for row in raw]
+    kept, dropped = apply_filters(cleaned, spec, stage_params.filters)
     if not kept:
-        worst = Counter(item.reason for item in dropped).most_common(1)
-        why = f", most as {worst[0][0]}: relax {task}.clean.filters" if worst else ": fetch some"
-        raise DataError(f"no row of {source} is left after cleaning{why}")
+        if not dropped:
+            raise DataError(f"{source} has no rows: check {task}.fetch")
+        [(reason, _)] = Counter(item.reason for item in dropped).most_common(1)
+        raise DataError(
+            f"no row of {source} is left after cleaning, most were dropped as {reason}: "
+            f"relax {task}.clean.filters"
+        )
     with io.atomic_outputs(paths.clean(task), paths.metrics("clean", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, kept, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
@@ -51,13 +55,14 @@ def main(task: str) -> None:
 def summary(
     raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
 ) -> dict[str, Any]:
-    """The metric: rows in, kept, and dropped by reason, in total and by domain; repairs, masks."""
-    domain = {row.id: row.domain for row in raw}
-    by_domain: dict[str, Counter[str]] = {name: Counter() for name in sorted(set(domain.values()))}
+    """Return the metrics: rows kept, and dropped by reason, in total and by domain; changes."""
+    domain_of = {row.id: row.domain for row in raw}
+    domains = sorted(set(domain_of.values()))
+    by_domain: dict[str, Counter[str]] = {name: Counter() for name in domains}
     for row in kept:
         by_domain[row.domain]["kept"] += 1
     for item in dropped:
-        by_domain[domain[item.id]][item.reason] += 1
+        by_domain[domain_of[item.id]][item.reason] += 1
     return {
         "rows": len(raw),
         "kept": len(kept),

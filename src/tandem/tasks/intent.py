@@ -1,4 +1,4 @@
-"""Intent: what is asked of a home, and which pieces of the text say where, what and how much.
+"""Intent: classify a request to a smart home, and tag its slots as spans.
 
 An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_intents`):
 
@@ -8,7 +8,7 @@ An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_i
         spans=(Span(start=11, end=22, label="area"),), holdout="test",
     )
 
-A user's own rows need `text` and `label`; `spans` is a list of {start, end, label}, in characters.
+Rows need a `text` and a `label`. `spans` is a list of {start, end, label}, in characters.
 """
 
 import itertools
@@ -23,14 +23,14 @@ from tandem.core.task import BaseTask, parse_row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRow(Row):
-    """A request, its intent, and its key information as spans: sorted, disjoint, not empty."""
+    """A request, its intent, and its slots as spans: sorted, disjoint, not empty."""
 
     label: str
     spans: tuple[Span, ...] = ()
 
 
 class Task(BaseTask):
-    """Classification of a text and tagging of its words, by one model."""
+    """Classification of a text and tagging of its words by one model."""
 
     name: ClassVar[str] = "intent"
     row: ClassVar[type[Row]] = IntentRow
@@ -39,7 +39,7 @@ class Task(BaseTask):
     baselines: ClassVar[tuple[str, ...]] = ("majority", "tfidf")
 
     def parse(self, raw: Mapping[str, Any]) -> IntentRow:
-        """One raw record as a row; its spans must lie inside the text, in order, disjoint."""
+        """Parse a raw record; its spans must be inside the text, sorted and disjoint."""
         row = parse_row(IntentRow, raw)
         edges = list(itertools.chain.from_iterable((s.start, s.end) for s in row.spans))
         if any(span.start >= span.end or not span.label for span in row.spans):
@@ -49,9 +49,9 @@ class Task(BaseTask):
         return row
 
     def stratum(self, row: Row) -> str:
-        """The intent, so that each is in each split, as far as it has groups enough."""
+        """Return the intent, so that all splits have every intent with enough groups."""
         return cast(IntentRow, row).label
 
     def protected(self, row: Row) -> list[tuple[int, int]]:
-        """The spans."""
+        """Return the spans."""
         return [(span.start, span.end) for span in cast(IntentRow, row).spans]

@@ -1,4 +1,4 @@
-"""Sentiment: whether a text is negative, neutral or positive.
+"""Sentiment: classify a text as negative, neutral or positive.
 
 An example row, from the ratings of vaderSentiment (`tandem.corpora.vader_ratings`):
 
@@ -8,8 +8,8 @@ An example row, from the ratings of vaderSentiment (`tandem.corpora.vader_rating
         ratings=(-1, 0, -1, 0, -1, -1, -1, -1, 0, -2, 1, 1, -1, -1, -1),
     )
 
-A user's own rows need `text` and `label` only; ratings, where they exist, are single human
-judgements from -4 to 4 and give the human ceiling and the preferences.
+Rows need a `text` and a `label`. `ratings` are optional: individual human ratings from -4 to 4, for
+the human baseline and for preference pairs.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from tandem.core.task import BaseTask, parse_row, rating_polarity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentimentRow(Row):
-    """A text with its class and, where known, the human ratings behind it."""
+    """A text with its class, and its human ratings if there are any."""
 
     label: str
     ratings: tuple[int, ...] = ()
@@ -40,13 +40,20 @@ class Task(BaseTask):
     labels: ClassVar[tuple[str, ...]] = ("negative", "neutral", "positive")
 
     def parse(self, raw: Mapping[str, Any]) -> SentimentRow:
-        """One raw record as a row; its label must be one of `labels`."""
+        """Parse a raw record; its label must be one of `labels`."""
         row = parse_row(SentimentRow, raw)
         if row.label not in self.labels:
-            raise BadRow("unknown_label", f"{row.label!r:.60} is none of {', '.join(self.labels)}")
+            raise BadRow(
+                "unknown_label", f"{row.label!r:.60} is not one of {', '.join(self.labels)}"
+            )
         return row
 
     def stratum(self, row: Row) -> str:
-        """Domain and tone, so that each split has the same mix of both; see `tone`."""
-        rated = cast(SentimentRow, row)
-        return f"{row.domain}/{rating_polarity(rated.ratings) if rated.ratings else rated.label}"
+        """Return domain and polarity, so that all splits have the same mix of both.
+
+        The polarity of a row without ratings is its label.
+        """
+        sentiment_row = cast(SentimentRow, row)
+        if sentiment_row.ratings:
+            return f"{row.domain}/{rating_polarity(sentiment_row.ratings)}"
+        return f"{row.domain}/{sentiment_row.label}"

@@ -1,4 +1,4 @@
-"""Translation: a source text into a target text, with every `{placeholder}` kept.
+"""Translation of a text from one language to another, with all `{placeholders}` kept.
 
 An example row, from Home Assistant's interface texts (`tandem.corpora.home_assistant_strings`):
 
@@ -7,7 +7,7 @@ An example row, from Home Assistant's interface texts (`tandem.corpora.home_assi
         text="Invalid websocket URL", target="Ungültige Websocket-URL",
     )
 
-A user's own rows need `text` (the source side) and `target`.
+Rows need a `text` (the source side) and a `target`.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER, BaseTask, parse_row
 
-# Upper ends of the bands of length, in words, that every split has in the same proportion.
-BANDS = (3, 12)
+LENGTH_BOUNDS = (3, 12)
+"""Upper bounds, in words, of the length classes that are stratified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class TranslationRow(Row):
 
 
 class Task(BaseTask):
-    """Sequence to sequence, from the source language to the target language."""
+    """Sequence-to-sequence translation."""
 
     name: ClassVar[str] = "translation"
     row: ClassVar[type[Row]] = TranslationRow
@@ -39,13 +39,13 @@ class Task(BaseTask):
     text_fields: ClassVar[tuple[str, ...]] = ("text", "target")
 
     def parse(self, raw: Mapping[str, Any]) -> TranslationRow:
-        """One raw record as a row."""
+        """Parse a raw record."""
         return parse_row(TranslationRow, raw)
 
     def stratum(self, row: Row) -> str:
-        """Band of length, and whether the text holds placeholders.
+        """Return the length class, and whether the text has placeholders.
 
-        The domain is the component, which is the group too: it cannot be kept in proportion.
+        The domain is not part of it: it is the same as the group, so it cannot be stratified.
         """
-        band = sum(len(row.text.split()) > upper for upper in BANDS)
-        return f"{band}/{'placeholders' if PLACEHOLDER.search(row.text) else 'plain'}"
+        length_class = sum(len(row.text.split()) > upper for upper in LENGTH_BOUNDS)
+        return f"{length_class}/{'placeholders' if PLACEHOLDER.search(row.text) else 'plain'}"

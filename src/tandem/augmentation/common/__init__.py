@@ -1,1 +1,1 @@
-"""What several augmentations share, and how derived rows are made."""
+"""Helpers of several augmentations, and the function that derives rows."""

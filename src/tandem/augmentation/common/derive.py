@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from pydantic import Field
 
-from tandem import augmentation
 from tandem.augmentation import (
     AnyAugmentation,
     AugmentationContext,
     AugmentationInput,
     AugmentationParams,
+    derive_texts,
     to_input,
     without_pieces,
 )
@@ -30,7 +30,9 @@ class AugmentParams(StrictModel):
     """The section `augment` of a task."""
 
     operations: list[AnyAugmentation] = Field(
-        default=[], validate_default=True, description="a row is derived by one of them at random"
+        default=[],
+        validate_default=True,
+        description="each derived row is made by one of them, drawn at random",
     )
     fraction: float = Field(
         default=0.0, ge=0, le=1, description="fraction of training rows that get a derived row"
@@ -38,7 +40,7 @@ class AugmentParams(StrictModel):
 
 
 def rows_to_augment(task: BaseTask) -> tuple[list[Row], set[str]]:
-    """The training rows of `task`, and the split keys of all held-out texts.
+    """Read the training rows of `task`, and the split keys of all held-out texts.
 
     Raises:
         StageError: a table is missing.
@@ -59,10 +61,10 @@ def derive(
     models: AugmentationModels,
     runtime: Runtime,
 ) -> tuple[list[Row], Counter[str]]:
-    """The derived rows, in the order of their parents, and counts by operation.
+    """Derive rows, and return them in the order of their parents, with counts by operation.
 
-    A derived row whose text occurs in validation or test is dropped. Each row has a random stream
-    of its own, so what is derived from it does not depend on other rows.
+    A derived row whose text occurs in validation or test is dropped. Each row has its own random
+    stream, so the row derived from it does not depend on other rows.
 
     Args:
         train: Rows to derive from.
@@ -71,12 +73,16 @@ def derive(
         params: Operations, and the fraction of rows that get a derived row.
         models: Model folders that operations may use.
         runtime: Seed and pins.
+
+    Returns:
+        The derived rows, and their number by operation, with the rows that were dropped under
+        `unchanged` and `held_out_text`.
     """
     words = vocabulary(without_pieces(mask_pieces(row.text, protected(row, task))) for row in train)
-    given = AugmentationContext(task, words, models, runtime)
+    context = AugmentationContext(task, words, models, runtime)
     derived: list[Row] = []
     counts: Counter[str] = Counter()
-    for row, text, operation in _derived_texts(train if words else (), params, given):
+    for row, text, operation in _derived_texts(train if words else (), params, context):
         child = restore(row, task, text)
         if child.text == row.text:
             counts["unchanged"] += 1
@@ -89,21 +95,21 @@ def derive(
 
 
 def _derived_texts(
-    train: Sequence[Row], params: AugmentParams, given: AugmentationContext
+    train: Sequence[Row], params: AugmentParams, context: AugmentationContext
 ) -> list[tuple[Row, str, AugmentationParams]]:
-    """The sampled rows, in order, each with its derived text and the operation that made it.
+    """Return the sampled rows, in order, each with its derived text and the operation.
 
-    An operation receives all of its rows at once, because a model works in batches.
+    An operation gets all of its rows at once, because a model works in batches.
     """
     sampled: list[tuple[int, AugmentationInput]] = []
-    numbers = range(len(params.operations))
-    for row in train if numbers else ():
-        rng = generator(given.runtime, "augment", given.task.name, row.id)
+    choices = range(len(params.operations))
+    for row in train if choices else ():
+        rng = generator(context.runtime, "augment", context.task.name, row.id)
         if rng.random() < params.fraction:
-            sampled.append((rng.choice(numbers), to_input(row, given.task, rng)))
+            sampled.append((rng.choice(choices), to_input(row, context.task, rng)))
     texts: dict[str, str] = {}
-    for number in numbers:
-        drafts = [item for drawn, item in sampled if drawn == number]
-        changed = augmentation.apply(params.operations[number], drafts, given) if drafts else []
-        texts |= {item.row.id: text for item, text in zip(drafts, changed, strict=True)}
-    return [(item.row, texts[item.row.id], params.operations[n]) for n, item in sampled]
+    for choice in choices:
+        inputs = [item for drawn, item in sampled if drawn == choice]
+        derived = derive_texts(params.operations[choice], inputs, context) if inputs else []
+        texts |= {item.row.id: text for item, text in zip(inputs, derived, strict=True)}
+    return [(item.row, texts[item.row.id], params.operations[drawn]) for drawn, item in sampled]

@@ -1,4 +1,4 @@
-"""What a language model finds likely in a blank of a text; all of it imports torch."""
+"""Predict words for a gap in a text with a language model. Imports torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,113 +15,134 @@ from tandem.modeling.batching import length_batches
 from tandem.modeling.families.causal import Model, log_likelihood, padded
 from tandem.text.words import match_case, replace_core, strip_punctuation
 
-STARTS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark a token that starts a word
+WORD_STARTS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark the first token of a word
 
 WordScores = dict[str, float]
-"""Words, each with the natural log of its probability, plus a constant."""
+"""Word → natural log of its probability, plus a constant."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedWord:
-    """A word of a text, between the words before and after it."""
+    """A word of a text, with the words before and after it."""
 
     before: list[str]
     word: str
     after: list[str]
 
     def filled(self, core: str) -> str:
-        """The text with `core` between the signs around the word."""
+        """Return the text with `core` in place of the word; punctuation around the word stays."""
         return " ".join([*self.before, replace_core(self.word, core), *self.after])
 
 
 def predict_words(
-    blanks: Sequence[MaskedWord], given: AugmentationContext, most: int, batch_size: int
+    masked_words: Sequence[MaskedWord], context: AugmentationContext, limit: int, batch_size: int
 ) -> list[WordScores]:
-    """For each blank at the most `most` words, its own left out; none where the model sees none.
+    """Predict the likeliest words for each gap with the `forward` model of the context.
+
+    Args:
+        masked_words: The gaps, with the words that were there.
+        context: Names the model folder and the task.
+        limit: Highest number of words per gap.
+        batch_size: Texts per batch.
+
+    Returns:
+        The scores for each gap, without its own word. They are empty if the gap is beyond the
+        longest input of a masked language model.
 
     Raises:
-        ParamsError: the model of `augmenting.TASK` has no language-model head.
+        ParamsError: the model has no language-model head.
     """
-    folder, ending = resolve_model_folder(given, "model", "ForMaskedLM", "ForCausalLM")
-    if ending == "ForMaskedLM":
+    folder, head = resolve_model_folder(context, "forward", "ForMaskedLM", "ForCausalLM")
+    if head == "ForMaskedLM":
         network = pretrained.network(AutoModelForMaskedLM, folder)
-        return _at_mask(blanks, network, pretrained.tokenizer(folder), most, batch_size)
-    return _by_whole_text(blanks, Model.load(folder, given.task), most, batch_size)
+        tokenizer = pretrained.tokenizer(folder)
+        return _predict_at_mask(masked_words, network, tokenizer, limit, batch_size)
+    model = Model.load(folder, context.task)
+    return _predict_by_likelihood(masked_words, model, limit, batch_size)
 
 
 @torch.inference_mode()
-def _at_mask(
-    blanks: Sequence[MaskedWord],
+def _predict_at_mask(
+    masked_words: Sequence[MaskedWord],
     network: Any,
     tokenizer: PreTrainedTokenizerBase,
-    most: int,
-    size: int,
+    limit: int,
+    batch_size: int,
 ) -> list[WordScores]:
-    """What the masked-LM head says where the mask stands."""
-    texts = [blank.filled(tokenizer.mask_token) for blank in blanks]
-    longest = min(tokenizer.model_max_length, network.config.max_position_embeddings)
-    cut: list[list[int]] = [
-        tokenizer(text, truncation=True, max_length=longest)["input_ids"] for text in texts
+    """Score words by the logits of a masked-LM head at the mask token."""
+    texts = [masked.filled(tokenizer.mask_token) for masked in masked_words]
+    max_length = min(tokenizer.model_max_length, network.config.max_position_embeddings)
+    token_ids: list[list[int]] = [
+        tokenizer(text, truncation=True, max_length=max_length)["input_ids"] for text in texts
     ]
-    words = _words(tokenizer)
-    found: list[WordScores] = [{} for _ in blanks]
-    seen = [place for place, ids in enumerate(cut) if tokenizer.mask_token_id in ids]
-    for chosen in length_batches([cut[place] for place in seen], size, longest_first=True):
-        places = [seen[number] for number in chosen]
-        batch = padded([cut[place] for place in places])
-        logits = network(**batch).logits
-        for row, place in enumerate(places):
-            at = cut[place].index(tokenizer.mask_token_id)
-            found[place] = _top(logits[row, at], words, blanks[place], most)
-    return found
+    words = _whole_words(tokenizer)
+    scores: list[WordScores] = [{} for _ in masked_words]
+    # Truncation may have removed the mask.
+    visible = [i for i, ids in enumerate(token_ids) if tokenizer.mask_token_id in ids]
+    for batch in length_batches([token_ids[i] for i in visible], batch_size, longest_first=True):
+        indices = [visible[position] for position in batch]
+        logits = network(**padded([token_ids[i] for i in indices])).logits
+        for row, i in enumerate(indices):
+            mask = token_ids[i].index(tokenizer.mask_token_id)
+            scores[i] = _top_words(logits[row, mask], words, masked_words[i], limit)
+    return scores
 
 
 @torch.inference_mode()
-def _by_whole_text(
-    blanks: Sequence[MaskedWord], model: Model, most: int, size: int
+def _predict_by_likelihood(
+    masked_words: Sequence[MaskedWord], model: Model, limit: int, batch_size: int
 ) -> list[WordScores]:
-    """Candidates from the words before, weighed by the likelihood of the text they make."""
-    words, bos = _words(model.tokenizer), model.tokenizer.bos_token_id
-    starts = [[bos, *ids] for ids in model.tokens([" ".join(blank.before) for blank in blanks])]
-    found: list[WordScores] = [{} for _ in blanks]
-    for places in length_batches(starts, size, longest_first=True):
-        batch = padded([starts[place] for place in places])
+    """Take candidates from the words before a gap, and score them by the likelihood of the text.
+
+    A causal model reads from left to right, so its prediction for a gap ignores the words after.
+    """
+    words, bos = _whole_words(model.tokenizer), model.tokenizer.bos_token_id
+    # Candidates: the likeliest next words.
+    prefixes = [" ".join(masked.before) for masked in masked_words]
+    prefix_ids = [[bos, *ids] for ids in model.tokens(prefixes)]
+    scores: list[WordScores] = [{} for _ in masked_words]
+    for indices in length_batches(prefix_ids, batch_size, longest_first=True):
+        batch = padded([prefix_ids[i] for i in indices])
         hidden = model.network.base_model(**batch, use_cache=False)[0]
-        last = hidden[torch.arange(len(places)), batch["attention_mask"].sum(1) - 1]
+        last = hidden[torch.arange(len(indices)), batch["attention_mask"].sum(1) - 1]
         logits = model.network.get_output_embeddings()(last)
-        for row, place in enumerate(places):
-            found[place] = _top(logits[row], words, blanks[place], most)
-    tried = [(place, word) for place, weighed in enumerate(found) for word in weighed]
-    core = [strip_punctuation(blank.word) for blank in blanks]
-    texts = [blanks[place].filled(match_case(word, core[place])) for place, word in tried]
-    whole = [[bos, *ids] for ids in model.tokens(texts)]
-    for chosen in length_batches(whole, size, longest_first=True):
-        values = log_likelihood(model.network, padded([whole[number] for number in chosen]))
-        for number, value in zip(chosen, values.tolist(), strict=True):
-            place, word = tried[number]
-            found[place][word] = value
-    return found
+        for row, i in enumerate(indices):
+            scores[i] = _top_words(logits[row], words, masked_words[i], limit)
+    # Scores: the log likelihood of the text with each candidate.
+    candidates = [(i, word) for i, word_scores in enumerate(scores) for word in word_scores]
+    cores = [strip_punctuation(masked.word) for masked in masked_words]
+    texts = [masked_words[i].filled(match_case(word, cores[i])) for i, word in candidates]
+    text_ids = [[bos, *ids] for ids in model.tokens(texts)]
+    for positions in length_batches(text_ids, batch_size, longest_first=True):
+        values = log_likelihood(model.network, padded([text_ids[p] for p in positions]))
+        for position, value in zip(positions, values.tolist(), strict=True):
+            i, word = candidates[position]
+            scores[i][word] = value
+    return scores
 
 
-def _top(logits: Tensor, words: dict[int, str], blank: MaskedWord, most: int) -> WordScores:
-    """The likeliest of `words` by `logits` (vocabulary,), but the one that stands there."""
-    own = strip_punctuation(blank.word).casefold()
+def _top_words(
+    logits: Tensor, words: dict[int, str], masked_word: MaskedWord, limit: int
+) -> WordScores:
+    """Return the likeliest of `words` by `logits` (vocabulary,), except the masked word itself."""
+    own_word = strip_punctuation(masked_word.word).casefold()
     ids = torch.tensor(list(words))
     values, order = logits[ids].sort(descending=True, stable=True)
-    found: WordScores = {}
-    for value, number in zip(values[: 3 * most + 1].tolist(), order.tolist(), strict=False):
-        word = words[int(ids[number])]
-        if word.casefold() != own and len(found) < most:
-            found.setdefault(word, value)
-    return found
+    scores: WordScores = {}
+    for value, position in zip(values[: 3 * limit + 1].tolist(), order.tolist(), strict=False):
+        word = words[int(ids[position])]
+        if word.casefold() != own_word and len(scores) < limit:
+            scores.setdefault(word, value)
+    return scores
 
 
-def _words(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """The tokens that are whole words of letters, in the order of their ids.
+def _whole_words(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
+    """Return token id → word for the tokens that are whole words of letters, ordered by id.
 
-    A tokenizer marks what starts a word, or else, as WordPiece does, what goes on with one.
+    A tokenizer marks either the tokens that start a word or, as WordPiece does, the tokens that
+    continue one.
     """
-    tokens = sorted((number, token) for token, number in tokenizer.get_vocab().items())
-    starting = [pair for pair in tokens if pair[1].startswith(STARTS)] or tokens
-    texts = {n: tokenizer.convert_tokens_to_string([token]).strip() for n, token in starting}
-    return {number: text for number, text in texts.items() if text.isalpha()}
+    tokens = sorted((token_id, token) for token, token_id in tokenizer.get_vocab().items())
+    starting = [pair for pair in tokens if pair[1].startswith(WORD_STARTS)] or tokens
+    words = {i: tokenizer.convert_tokens_to_string([token]).strip() for i, token in starting}
+    return {token_id: word for token_id, word in words.items() if word.isalpha()}

@@ -1,4 +1,4 @@
-"""The models that operations ask: what a folder holds, by its config.json."""
+"""Model folders that augmentations use, checked by the architecture in config.json."""
 
 from pathlib import Path
 
@@ -9,23 +9,33 @@ from tandem.loading import folders
 from tandem.modeling.seeding import make_torch_deterministic
 
 
-def resolve_model_folder(given: AugmentationContext, key: str, *endings: str) -> tuple[Path, str]:
-    """The folder under `key` of `augmenting.TASK`, and which of `endings` its architecture has.
+def resolve_model_folder(
+    context: AugmentationContext, key: str, *suffixes: str
+) -> tuple[Path, str]:
+    """Return a model folder of the context, and which of `suffixes` its architecture ends with.
 
-    Pins the bits too, so that whatever is read from the folder next repeats.
+    Makes torch deterministic, so that the output of a model loaded from the folder is
+    reproducible.
+
+    Args:
+        context: Names the model folders of the task.
+        key: `forward` or `backward`.
+        suffixes: Suffixes of the architectures that the caller supports.
 
     Raises:
         StageError: the folder is missing.
-        ParamsError: the model in it is of another kind.
+        ParamsError: the model has another architecture.
     """
-    folder = Path(getattr(given.models, key))
+    folder = Path(getattr(context.models, key))
     io.require_exists(folder / folders.CONFIG)
     config = folders.open_folder(folder).read(folders.CONFIG)
     architecture = str((config.get("architectures") or ["none"])[0])
-    make_torch_deterministic(given.runtime)
-    for ending in endings:
-        if architecture.endswith(ending):
-            return folder, ending
-    at = f"{paths.PARAMS}: augmenting.{given.task.name}.{key}"
-    wanted = " or ".join(f"…{ending}" for ending in endings)
-    raise ParamsError(f"{at}: {folder} is a {architecture}; what asks it needs a {wanted}")
+    make_torch_deterministic(context.runtime)
+    for suffix in suffixes:
+        if architecture.endswith(suffix):
+            return folder, suffix
+    supported = " or ".join(f"…{suffix}" for suffix in suffixes)
+    raise ParamsError(
+        f"{paths.PARAMS}: the {key} model of {context.task.name}, {folder}, is a {architecture}; "
+        f"the augmentation needs a {supported}"
+    )

@@ -1,8 +1,8 @@
-"""Synonyms of WordNet (Miller 1995; Fellbaum 1998), out of a pinned package's database files.
+"""Synonyms of WordNet (Miller 1995; Fellbaum 1998), from the database files in a pinned package.
 
-The files are text, as described in wndb(5WN) and senseidx(5WN): `index.sense` says how often each
-sense of a lemma occurs in WordNet's own sense-tagged texts, `data.POS` holds the words of each
-sense. Senses that do not occur there are left out: they would give `as` as arsenic.
+The files are text, as described in wndb(5WN) and senseidx(5WN): `index.sense` has the frequency of
+each sense of a lemma in WordNet's sense-tagged texts, and `data.POS` the words of each sense.
+Senses that do not occur in these texts are left out, because `as` would become `arsenic`.
 """
 
 import functools
@@ -13,68 +13,74 @@ from tandem.core.errors import SourceError
 from tandem.downloads.archive import Archive
 from tandem.downloads.pypi import Pin, open_package
 
-MARKER = re.compile(r"\((?:p|a|ip)\)$")  # where an adjective may stand
+MARKER = re.compile(r"\((?:p|a|ip)\)$")  # the syntactic position of an adjective
 
-PARTS = ("noun", "verb", "adj", "adv")  # the kinds 1 to 4 of a sense
-SATELLITES = {5: 3}  # adjectives too, and in their file
+PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")  # numbers 1 to 4 in a sense key
+SATELLITES = {5: 3}  # satellite adjectives are in the file of adjectives
 
 Synonyms = dict[str, list[str]]
 
 
 class Lexicon(Pin):
-    """The package's pins, and the folder in it that holds the database files."""
+    """The package, and the folder in it that has the database files."""
 
     path: str
 
 
 @functools.cache
 def synonyms(lexicon: Lexicon) -> Synonyms:
-    """For each lemma in small letters its synonyms, those of its most frequent sense first.
+    """Return lemma in lower case → synonyms, those of its most frequent sense first.
 
     Raises:
-        SourceError: the package cannot be had, or its folder holds no such database.
+        SourceError: the package cannot be downloaded, or the folder has no such database.
     """
-    files = open_package(lexicon)
-    inside = lexicon.path.rstrip("/") + "/"
+    archive = open_package(lexicon)
+    folder = lexicon.path.rstrip("/") + "/"
     words = {
-        (kind, sense): found
-        for number, part in enumerate(PARTS, 1)
-        for kind, sense, found in _words(files, f"{inside}data.{part}", number)
+        (number, offset): synset
+        for number, name in enumerate(PARTS_OF_SPEECH, 1)
+        for offset, synset in _synsets(archive, f"{folder}data.{name}")
     }
-    ranked: dict[str, list[tuple[int, int, str]]] = {}
-    for lemma, count, kind, sense in _senses(files, f"{inside}index.sense"):
-        ranked.setdefault(lemma, []).append((-count, kind, sense))
-    found = {}
-    for lemma, senses in ranked.items():
+    # Senses of each lemma, to be sorted by descending frequency.
+    senses: dict[str, list[tuple[int, int, str]]] = {}
+    for lemma, count, number, offset in _senses(archive, f"{folder}index.sense"):
+        senses.setdefault(lemma, []).append((-count, number, offset))
+    result = {}
+    for lemma, ranked in senses.items():
         all_words = dict.fromkeys(
-            word for _, kind, sense in sorted(senses) for word in words.get((kind, sense), ())
+            word for _, number, offset in sorted(ranked) for word in words.get((number, offset), ())
         )
-        found[lemma] = [word for word in all_words if word.casefold() != lemma]
-    return found
+        result[lemma] = [word for word in all_words if word.casefold() != lemma]
+    return result
 
 
-def _lines(files: Archive, start: str) -> Iterator[list[str]]:
-    """The cells of each line below the license, of a file or of the two it was cut into."""
-    names = [name for name in files.names if name.rstrip("12") == start]
+def _lines(archive: Archive, path: str) -> Iterator[list[str]]:
+    """Yield the cells of each line after the license, of a file or of its two parts."""
+    names = [name for name in archive.names if name.rstrip("12") == path]
     if not names:
-        raise SourceError(f"{files.label} holds no {start}: name the folder of a WordNet database")
+        raise SourceError(
+            f"{archive.label} has no file {path}: `path` must be the folder of a WordNet database"
+        )
     for name in names:
-        for line in files.read(name).decode("utf-8").splitlines():
+        for line in archive.read(name).decode("utf-8").splitlines():
             if line.strip() and not line.startswith(" "):
                 yield line.partition(" | ")[0].split()
 
 
-def _words(files: Archive, start: str, kind: int) -> Iterator[tuple[int, str, list[str]]]:
-    """Each sense's offset, and its words: OFFSET FILE TYPE COUNT(hex), then WORD ID each."""
-    for cells in _lines(files, start):
+def _synsets(archive: Archive, path: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield offset and words of each synset: OFFSET FILE TYPE COUNT(hex), then WORD ID pairs."""
+    for cells in _lines(archive, path):
         words = cells[4 : 4 + 2 * int(cells[3], 16) : 2]
-        yield kind, cells[0], [MARKER.sub("", word).replace("_", " ") for word in words]
+        yield cells[0], [MARKER.sub("", word).replace("_", " ") for word in words]
 
 
-def _senses(files: Archive, start: str) -> Iterator[tuple[str, int, int, str]]:
-    """Each tagged sense, and how often it occurs: LEMMA%KIND:… OFFSET NUMBER COUNT."""
-    for key, sense, _, count in _lines(files, start):
+def _senses(archive: Archive, path: str) -> Iterator[tuple[str, int, int, str]]:
+    """Yield lemma, count, part of speech and offset of each sense that is tagged in texts.
+
+    A line has LEMMA%PART_OF_SPEECH:… OFFSET SENSE_NUMBER COUNT.
+    """
+    for key, offset, _, count in _lines(archive, path):
         lemma, _, rest = key.partition("%")
-        kind = int(rest[0])
+        number = int(rest[0])
         if int(count):
-            yield lemma.replace("_", " "), int(count), SATELLITES.get(kind, kind), sense
+            yield lemma.replace("_", " "), int(count), SATELLITES.get(number, number), offset
