@@ -1,4 +1,4 @@
-"""Models: `families` has one file per family, found by name; `params` their settings.
+"""Models: `families` has one file per family, found by name; `params` their params.
 
     base         what all families share: a network, a tokenizer, a folder
     families     causal, classification, seq2seq, tagging: each a class `Model`
