@@ -22,6 +22,7 @@ class Params(AugmentationParams):
     """Only the batch size."""
 
     batch_size: int = Field(ge=1)
+    """Texts that are translated at once."""
 
 
 def apply_all(

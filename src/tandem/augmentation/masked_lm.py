@@ -23,6 +23,7 @@ class Params(WordAugmentationParams):
     candidates: int = Field(ge=1)
     """Candidates per word; a causal model reads the text once for each."""
     batch_size: int = Field(ge=1)
+    """Texts that the model reads at once."""
 
 
 def apply_all(

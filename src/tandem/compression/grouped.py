@@ -39,6 +39,7 @@ class Params(StrictModel):
     """How precisely weights are stored, and which stay in fp32."""
 
     bits: Literal[8, 4]
+    """Bits per weight."""
     group_size: int = Field(ge=2)
     """Neighbouring weights of a row that share a scale; a scale has 16 bits."""
     skip_modules: list[str] = Field(default=[])

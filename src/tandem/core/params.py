@@ -28,9 +28,14 @@ class Runtime(StrictModel):
     """Settings that decide the bits of every artifact; see `tandem.core.determinism`."""
 
     seed: int = Field(ge=0)
+    """Seed of all random numbers."""
     threads: int = Field(ge=1)
+    """Threads of one process. Another number gives other bits."""
     isa: Literal["avx2", "avx512", "default"]
+    """Instruction set that numeric libraries may use. `default` does not restrict it, so the
+    bits depend on the CPU."""
     device: Literal["cpu", "auto"]
+    """`cpu`, or `auto`: the first GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
@@ -80,11 +85,17 @@ class PipelineParams(StrictModel):
     """The keys of params.yaml that decide which stages exist."""
 
     tasks: list[str]
+    """Tasks of the pipeline. Each is a file in `tandem/tasks` and a section of params.yaml."""
     methods: list[str]
+    """Compression methods, applied to every task. Each is a file in `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
+    """Task → what it is aligned with. Other tasks are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
+    """Task → the seeds it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})
+    """Task → model folders that its augmentations may use."""
     augmentation_ablation: dict[str, AugmentationModels] = Field(default={})
+    """Task → model folders for the stage that measures each augmentation alone."""
 
 
 class ProjectParams(PipelineParams):

@@ -26,11 +26,15 @@ class DatasetInfo(StrictModel):
     """Description of a dataset; for the user's own files it is written in params.yaml."""
 
     title: str
+    """Title of the data card."""
     description: str
+    """What the rows are and how they were collected."""
     license: str = Field(description="an identifier of the Hugging Face hub, or `other`")
     languages: list[str] = Field(description="ISO 639 codes")
     citation: str = ""
+    """How to cite the dataset."""
     limits: list[str] = Field(default=[])
+    """Known limitations, one sentence each."""
 
 
 UNKNOWN = DatasetInfo(

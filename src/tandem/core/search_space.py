@@ -22,10 +22,13 @@ class ParamRange(StrictModel):
     """The values of one key: from `low` to `high`, or one of `choices`."""
 
     low: int | float | None = None
+    """Smallest value."""
     high: int | float | None = None
+    """Largest value."""
     log: bool = False
     """Whether to sample on a logarithmic scale, as for learning rates."""
     choices: list[bool | int | float | str | None] | None = Field(default=None, min_length=1)
+    """The values to choose from, instead of a range."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -33,13 +33,16 @@ class TrainingParams(StrictModel):
     early_stopping_patience: int = Field(default=2, ge=1)
     """Evaluations without a lower validation loss after which training stops."""
     batch_size: int = Field(ge=1)
+    """Rows per batch."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     """Batches whose gradients are accumulated for one optimizer step."""
     optimizer: Literal["adamw", "adafactor", "sgd"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019); Adafactor, which factors the second moments of a matrix
     into a row and a column (Shazeer & Stern 2018); or plain gradient descent."""
     learning_rate: float = Field(gt=0)
+    """Highest learning rate."""
     lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
+    """Course of the learning rate after the warm-up."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the steps during which the learning rate rises linearly from zero."""
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -49,7 +52,9 @@ class TrainingParams(StrictModel):
     weight_decay: float = Field(default=0.01, ge=0)
     """Weight decay, decoupled from the gradient except with sgd (Loshchilov & Hutter 2019)."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    """Probability of every kind of dropout in the network."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Label smoothing factor."""
     trainable_layers: int | None = Field(default=None, ge=1)
     """Train only the last N blocks and the head; null trains all blocks."""
     lora: LoraParams | None = None
@@ -59,3 +64,4 @@ class TrainingParams(StrictModel):
     max_rows: int | None = Field(default=None, ge=1)
     """Maximum number of training rows, the first by hashed id; null uses all."""
     max_validation_rows: int = Field(default=500, ge=1)
+    """At most this many validation rows, the first by hashed id."""

@@ -37,16 +37,22 @@ class PerTemplate(StrictModel):
     """Highest number of different texts sampled from a template for each split."""
 
     train: int = Field(ge=1)
+    """Rows for training."""
     validation: int = Field(ge=1)
+    """Rows for validation."""
     test: int = Field(ge=1)
+    """Rows for testing."""
 
 
 class Params(CorpusParams):
     """Which grammar to sample from, and how many texts."""
 
     language: str = Field(pattern=r"^[A-Za-z-]+$")
+    """Language of the grammars (ISO 639-1)."""
     per_template: PerTemplate
+    """Rows generated from each template, by split."""
     seed: int = Field(ge=0)
+    """Seed of the generated rows."""
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:

@@ -21,7 +21,9 @@ class Params(CorpusParams):
     """Source and target language, by their codes in the package (`de`, `zh-Hans`)."""
 
     source: str = Field(pattern=r"^[A-Za-z-]+$")
+    """Source language (ISO 639-1)."""
     target: str = Field(pattern=r"^[A-Za-z-]+$")
+    """Target language (ISO 639-1)."""
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:

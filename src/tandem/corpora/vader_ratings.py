@@ -29,6 +29,7 @@ class Params(CorpusParams):
     """Which domains to read, and the threshold of the classes."""
 
     domains: list[Domain] = Field(min_length=1)
+    """Parts of the corpus that are used."""
     threshold: float = Field(
         default=0.5, gt=0, lt=4, description="smallest mean rating of a positive text"
     )

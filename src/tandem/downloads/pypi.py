@@ -29,8 +29,11 @@ class Pin(StrictModel):
     """Name and exact version of a package, and the SHA-256 of one of its files."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Name of the package."""
     version: str = Field(pattern=r"^[0-9][A-Za-z0-9.!+_-]*$")
+    """Exact version."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the file that is downloaded."""
     sdist: bool = Field(default=False, description="use the source distribution, not the wheel")
 
     def __str__(self) -> str:

@@ -18,7 +18,9 @@ class ClassContrast(StrictModel):
     """Two classes of the encoder; the initial reward is the difference of their logits."""
 
     better: str
+    """Class of texts that should get a high reward."""
     worse: str
+    """Class of texts that should get a low reward."""
 
 
 class GenerationParams(StrictModel):

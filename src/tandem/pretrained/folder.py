@@ -19,10 +19,12 @@ class Params(WeightsParams):
     """
 
     path: str
+    """Path relative to the project's root."""
     sha256: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{64}$", description="of model.safetensors"
     )
     license: str = "unknown"
+    """License of the weights, as an identifier of the Hugging Face Hub."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:

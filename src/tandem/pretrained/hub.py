@@ -13,8 +13,11 @@ class Params(WeightsParams):
     """The model and its commit."""
 
     path: str
+    """Name of the model on the Hugging Face Hub."""
     revision: str
+    """Commit of the model."""
     license: str = "unknown"
+    """License of the weights, as an identifier of the Hugging Face Hub."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:

@@ -19,8 +19,11 @@ class Params(WeightsParams):
     d_model: int = Field(ge=8, description="width; a multiple of attention_heads")
     ffn_dim: int = Field(ge=8, description="width inside a feed-forward block")
     attention_heads: int = Field(ge=1)
+    """Attention heads per layer."""
     encoder_layers: int = Field(ge=1)
+    """Layers of the encoder."""
     decoder_layers: int = Field(ge=1)
+    """Layers of the decoder."""
     max_position_embeddings: int = Field(
         ge=8, description="highest number of tokens of an input or output"
     )

@@ -44,16 +44,21 @@ class File(StrictModel):
     """
 
     path: str
+    """Path relative to the project's root."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the file, as `sha256sum FILE` prints it."""
 
 
 class Params(SourceParams):
     """Which files to read, and their format."""
 
     format: Literal["csv", "jsonl", "parquet", "text"]
+    """Format of all files. `text` is one row per line."""
     files: list[File] = Field(min_length=1)
+    """The files, in the order of their rows."""
     columns: dict[str, str] = Field(default={}, description="field name: column name in the file")
     encoding: str = "utf-8"
+    """Encoding of the files, by its Python name."""
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="CSV only")
     about: DatasetInfo = UNKNOWN
 

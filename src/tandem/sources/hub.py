@@ -26,7 +26,9 @@ class Params(SourceParams):
     """Arguments of `datasets.load_dataset`, and the columns to use."""
 
     path: str
+    """Name of the dataset on the Hugging Face Hub, or a local folder in its format."""
     split: str
+    """Split of the dataset, such as `train`."""
     name: str | None = Field(
         default=None, description="the configuration, if the dataset has several"
     )

@@ -16,6 +16,7 @@ class Params(SourceParams, Pin):
     """The package, and the corpus inside it."""
 
     corpus: AnyCorpus
+    """How the files in the package are read."""
 
 
 def rows(params: Params) -> RawRecords:

@@ -18,8 +18,11 @@ class SplitRatios(StrictModel):
     """The desired fraction of rows in each split."""
 
     train: float = Field(default=0.8, gt=0, lt=1)
+    """Fraction of the rows for training."""
     validation: float = Field(default=0.1, gt=0, lt=1)
+    """Fraction of the rows for validation."""
     test: float = Field(default=0.1, gt=0, lt=1)
+    """Fraction of the rows for testing."""
 
     @model_validator(mode="after")
     def _check_sum(self) -> "SplitRatios":

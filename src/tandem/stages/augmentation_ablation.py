@@ -35,6 +35,7 @@ class Params(metrics.EvaluationParams):
     """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
 
     operations: list[AnyAugmentation]
+    """The augmentations that are measured, each alone."""
     fraction: float = Field(
         gt=0, le=1, description="fraction of training rows that get a derived row"
     )

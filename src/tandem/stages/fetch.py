@@ -32,6 +32,7 @@ class Params(StrictModel):
     """Where a task's rows come from."""
 
     source: AnySource
+    """Where the rows come from."""
     on_unreadable: Literal["keep", "raise"] = Field(
         default="keep", description="whether to keep a record that cannot be parsed, or to stop"
     )

@@ -17,6 +17,7 @@ class Params(StrictModel):
     """Where a task's weights come from."""
 
     weights: AnyWeights
+    """Where the weights come from."""
 
 
 def main(task: str) -> None:

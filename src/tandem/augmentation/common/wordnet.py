@@ -25,6 +25,7 @@ class Lexicon(Pin):
     """The package, and the folder in it that has the database files."""
 
     path: str
+    """Path of the WordNet database in the package."""
 
 
 @functools.cache

@@ -13,9 +13,13 @@ class Params(FilterParams):
     """Inclusive bounds on every text field; words are separated by white space."""
 
     min_chars: int = Field(default=1, ge=1)
+    """Fewest characters."""
     max_chars: int
+    """Most characters."""
     min_words: int = Field(default=1, ge=1)
+    """Fewest words."""
     max_words: int
+    """Most words."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
