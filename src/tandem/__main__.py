@@ -11,12 +11,31 @@ def main() -> int:
     try:
         from tandem.engines import torch_server
 
-        return torch_server.entry_point()
+        code = torch_server.run_in_child(sys.argv[1:])
+        if code is not None:
+            return code
+        from tandem import cli
+
+        return cli.main()
     except KeyboardInterrupt:  # during imports; `cli.main` handles later ones
         from tandem.core.errors import INTERRUPTED
 
         print(INTERRUPTED, file=sys.stderr)
         return 130
+
+
+def serve() -> None:
+    """Run the server whose children run stages that need torch."""
+    from tandem.engines import torch_server
+
+    torch_server.serve(run_as_child)
+
+
+def run_as_child(arguments: list[str]) -> int:
+    """Run the command line in a child of the server, with the code as it is now."""
+    from tandem import cli
+
+    return cli.main(arguments, in_child=True)
 
 
 if __name__ == "__main__":

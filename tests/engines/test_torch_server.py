@@ -19,8 +19,11 @@ from tandem.engines import forkserver, torch_server
 SOURCE = Path(__file__).parents[2] / "src"
 CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negative\n"
 RUNTIME = {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"}
-TANDEM = "import sys; from tandem.engines import torch_server; sys.exit(torch_server.entry_point())"
-SERVE = "from tandem.engines import torch_server; torch_server.serve({preload!r})"
+TANDEM = "import sys; from tandem.__main__ import main; sys.exit(main())"
+SERVE = (
+    "from tandem.__main__ import run_as_child; from tandem.engines import torch_server; "
+    "torch_server.serve(run_as_child, {preload!r})"
+)
 STAGES = ("fetch/sentiment", "clean/sentiment", "probe/sentiment")
 """The files below workflow/code of stages that import torch."""
 
@@ -178,7 +181,10 @@ def test_a_stage_runs_on_its_own_after_the_server_was_killed(project: Project) -
 
 PARENT = """
 import subprocess, sys, time
-code = "from tandem.engines import torch_server; torch_server.serve(['slow'])"
+code = (
+    "from tandem.__main__ import run_as_child; from tandem.engines import torch_server; "
+    "torch_server.serve(run_as_child, ['slow'])"
+)
 server = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
 time.sleep(60)
 """

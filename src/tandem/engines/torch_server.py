@@ -33,15 +33,15 @@ MIN_STAGES = 4
 """The server costs as much as importing torch in one stage; with fewer stages it saves little."""
 
 
-def entry_point() -> int:
-    """Run the command `tandem`, in a child of the server if possible; return its exit code."""
-    if needs_torch(os.environ.get("DVC_STAGE", "")):
-        code = job.ask(str(SOCKET), "tandem", *sys.argv[1:])
-        if code is not None:
-            return code
-    from tandem import cli
+def run_in_child(arguments: Sequence[str]) -> int | None:
+    """Run the command `tandem` with these arguments in a child of the server.
 
-    return cli.main()
+    Returns:
+        Its exit code; None if the stage that DVC runs needs no torch, or there is no server.
+    """
+    if not needs_torch(os.environ.get("DVC_STAGE", "")):
+        return None
+    return job.ask(str(SOCKET), "tandem", *arguments)
 
 
 def needs_torch(stage: str) -> bool:
@@ -60,16 +60,17 @@ def start_server(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
     """
     if sum(map(needs_torch, stages)) < MIN_STAGES or not forkserver.available():
         return None
-    command = [sys.executable, "-c", f"from {__name__} import serve; serve()"]
+    command = [sys.executable, "-c", "from tandem.__main__ import serve; serve()"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdout.readline()  # type: ignore[union-attr]  # it listens: every job finds it
     return process
 
 
-def serve(preload: Sequence[str] = PRELOAD) -> None:
+def serve(command: Callable[[list[str]], int], preload: Sequence[str] = PRELOAD) -> None:
     """Fork a child for each request until stdin closes.
 
     Args:
+        command: Runs the command `tandem` with the given arguments, and returns its exit code.
         preload: Modules to import at the first request.
     """
     from tandem.core import determinism, params
@@ -84,7 +85,7 @@ def serve(preload: Sequence[str] = PRELOAD) -> None:
         gc.freeze()  # imported objects live until the end, so children's collections skip them
 
     def work(words: list[str]) -> Callable[[], int] | None:
-        return _work(words, pins)
+        return _work(command, words, pins)
 
     with forkserver.listen(SOCKET) as listener:
         print(flush=True)
@@ -92,7 +93,9 @@ def serve(preload: Sequence[str] = PRELOAD) -> None:
         forkserver.serve(listener, os.dup(0), work, load)
 
 
-def _work(words: list[str], pins: dict[str, str]) -> Callable[[], int] | None:
+def _work(
+    command: Callable[[list[str]], int], words: list[str], pins: dict[str, str]
+) -> Callable[[], int] | None:
     """The work of a child: the command `tandem`, with the code as it is now.
 
     None if the params do not ask for `pins`.
@@ -101,13 +104,7 @@ def _work(words: list[str], pins: dict[str, str]) -> Callable[[], int] | None:
         del sys.modules[name]
     if not _pins_match(pins):
         return None
-
-    def run() -> int:
-        from tandem import cli
-
-        return cli.main(words[1:], in_child=True)
-
-    return run
+    return lambda: command(words[1:])
 
 
 def _pins_match(pins: dict[str, str]) -> bool:
