@@ -91,7 +91,8 @@ def rows(key: str, value: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
     """The row of a key, and those of the keys below it."""
     model = resolved(value, schema)
     default = f"`{json.dumps(value['default'])}`" if "default" in value else ""
-    yield f"| `{key}` | {typed(value, schema)} | {default} | {described(value) or described(model)} |"
+    meaning = described(value) or described(model)
+    yield f"| `{key}` | {typed(value, schema)} | {default} | {meaning} |"
     for below in choices(model, schema):
         kind = below.get("properties", {}).get("kind", {}).get("const")
         for name, part in below.get("properties", {}).items():
