@@ -115,7 +115,7 @@ EDITS = {
         with_snakemake,
     ),
     "metric removed": (
-        remove("reports/metrics/split/intent.json"),
+        remove("reports/details/split/intent.json"),
         "split@intent",
         ("sentiment", "translation", "generation"),
         with_plain_dvc,
@@ -163,6 +163,7 @@ IN_GIT = (
     "params.yaml",
     "src",
     "reports/lineage",
+    "reports/details",
     "reports/metrics",
     "reports/summary.json",
 )
@@ -215,7 +216,7 @@ def test_a_lock_lost_in_a_crash_is_restored(done: Workspace) -> None:
 
 def test_file_targets(done: Workspace) -> None:
     remove("models/sentiment/int8")(done.path)
-    said = done.snakemake("-c1", "models/sentiment/int8", "reports/metrics/clean/intent.json")
+    said = done.snakemake("-c1", "models/sentiment/int8", "reports/details/clean/intent.json")
     assert "compress@sentiment-int8" in said.stderr and "clean@intent" not in said.stderr
     assert (done.path / "models/sentiment/int8").is_dir()
 

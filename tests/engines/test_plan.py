@@ -80,8 +80,8 @@ def test_outs_are_the_paths_of_the_code(stages: list[Any]) -> None:
             paths.model(task, "pretrained"),
             paths.model(task, "base"),
             paths.predictions(task, "base"),
-            paths.metrics("fetch", task),
-            paths.metrics("train", task),
+            paths.details("fetch", task),
+            paths.details("train", task),
             paths.plots("train", task),
         ):
             assert str(path) in outs

@@ -87,7 +87,7 @@ def tampers(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
             yield f"{path} with more at its end", append(path)
             yield f"{path} gone", drop(path)
         yield f"{FOLDER[stage]} with a file more", put(f"{FOLDER[stage]}/more.parquet", "more")
-        metric = f"reports/metrics/{stage}/intent.json"
+        metric = f"reports/details/{stage}/intent.json"
         yield f"{metric} gone", drop(metric)
         yield f"byte of {metric}", flip(metric, draw(1 << 20))
         record = f"reports/lineage/{stage}/intent.json"

@@ -6,6 +6,7 @@ from engines.workspace import Workspace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.core.provenance import RunRecord, file_digest
 from tandem.lineage import graph
@@ -42,7 +43,7 @@ def test_what_was_made_at_a_path(project: Workspace) -> None:
     found = graph.read()
     rows = found.expected_digest("data/raw/intent/rows.parquet")
     assert rows == file_digest(Path("data/raw/intent/rows.parquet"))
-    above = found.expected_digest("reports/metrics")
+    above = found.expected_digest("reports/details")
     assert above is not None and above.nfiles == 3
     assert found.expected_digest("src/tandem/core") is None
 
@@ -73,7 +74,7 @@ def test_records_that_cannot_be_true(records: list[RunRecord], said: str) -> Non
         Graph.of(records)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "a"}', "\0"])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "a"}', '[{"stage": "a"}]', "\0"])
 def test_what_is_no_record_is_one_line(content: str) -> None:
     with pytest.raises(LineageError, match=r"a\.json is not a record: .*restore it") as raised:
         graph.parse(content.encode(), Path("a.json"))
@@ -82,16 +83,16 @@ def test_what_is_no_record_is_one_line(content: str) -> None:
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/data", "data/../../x"])
 def test_a_record_names_nothing_beyond_the_project(path: str) -> None:
-    content = json.dumps([record("a", [path], ["x"]).model_dump(exclude_none=True)]).encode()
+    content = io.details_bytes(record("a", [path], ["x"]).model_dump(exclude_none=True))
     with pytest.raises(LineageError, match="which is not of the project"):
         graph.parse(content, Path("a.json"))
 
 
 def test_a_key_too_many_is_no_record(project: Workspace) -> None:
     path = Path("reports/lineage/clean/intent.json")
-    (content,) = json.loads(path.read_text())
+    content = io.read_details(path)
     with pytest.raises(LineageError):
-        graph.parse(json.dumps([content | {"host": "here"}]).encode(), path)
+        graph.parse(io.details_bytes(content | {"host": "here"}), path)
 
 
 def test_without_records(tmp_path: Path) -> None:

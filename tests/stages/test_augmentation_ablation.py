@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from tandem import cli
 from tandem.augmentation.common.derive import rows_to_augment
-from tandem.core import params, paths
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.rows import hash_sample, read_rows
 from tandem.modeling.params import train_params
@@ -46,7 +46,7 @@ PARAMS: dict[str, Any] = {
         },
     },
 }
-TABLE = paths.metrics("augmentation-ablation", "sentiment")
+TABLE = paths.details("augmentation-ablation", "sentiment")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_rows_by_a_model_have_the_same_bytes_again(project: Path) -> None:
 def test_each_operation_stands_beside_none(project: Path) -> None:
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     first = TABLE.read_bytes()
-    table = json.loads(first)
+    table = io.unwrap_details(json.loads(first))
     assert set(table) == {"none", "swap", "masked_lm"}
     validation = read_rows(paths.split("sentiment") / "validation.parquet", SentimentRow)
     for name, own in table.items():
@@ -106,7 +106,7 @@ def test_none_is_what_plain_training_gives(project: Path) -> None:
         answer["label"] == row.label
         for answer, row in zip(model.predict(validation, 4), validation, strict=True)
     ]
-    table = json.loads(TABLE.read_text())
+    table = io.read_details(TABLE)
     assert table["none"]["accuracy"]["value"] == pytest.approx(sum(right) / len(right), abs=1e-6)
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -41,16 +40,12 @@ def scored(rated_project: Path, tiny: Path) -> Path:
     return rated_project
 
 
-def read(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
 def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     evaluate.main("generation", "base")
-    found = read(paths.metrics("evaluate", "generation-base"))
+    found = io.read_details(paths.details("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
     assert found["size_bytes"] == weights.stat().st_size
     assert found["weights_sha256"] == weight_stats(weights.parent)["weights_sha256"]
@@ -60,6 +55,11 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     score = found["bits_per_byte"]
     assert score["n"] == 3
     assert score["low"] <= score["value"] <= score["high"]
+
+    main = io.read_json(paths.metrics("generation", "base"))
+    assert main == {"bits_per_byte": score["value"]}
+    labels = paths.plots("evaluate", "generation-base").read_text()
+    assert labels == "label,predicted\n"
 
     table = pq.read_table(paths.predictions("generation", "base"))
     assert table.column_names == ["id", "group", "domain", "prediction", "bits_per_byte"]
@@ -75,7 +75,9 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
 def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
     outputs = [
         paths.predictions("generation", "base"),
-        paths.metrics("evaluate", "generation-base"),
+        paths.metrics("generation", "base"),
+        paths.details("evaluate", "generation-base"),
+        paths.plots("evaluate", "generation-base"),
     ]
     evaluate.main("generation", "base")
     first = [path.read_bytes() for path in outputs]
@@ -86,11 +88,13 @@ def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
 def test_baselines_answer_the_rows_that_variants_do(scored: Path) -> None:
     evaluate.main("generation", "base")
     baseline.main("generation")
-    found = read(paths.metrics("baseline", "generation"))
+    found = io.read_details(paths.details("baseline", "generation"))
     assert set(found) == {"ngram", "unadapted"}
     # the same weights, so the same score
     assert found["unadapted"] == {
-        "bits_per_byte": read(paths.metrics("evaluate", "generation-base"))["bits_per_byte"]
+        "bits_per_byte": io.read_details(paths.details("evaluate", "generation-base"))[
+            "bits_per_byte"
+        ]
     }
     folder = Path("reports/predictions/generation/baseline")
     ids = pq.read_table(paths.predictions("generation", "base"))["id"]
@@ -100,7 +104,7 @@ def test_baselines_answer_the_rows_that_variants_do(scored: Path) -> None:
 
 def test_human_stands_beside_the_baselines(scored: Path) -> None:
     baseline.main("sentiment")
-    found = read(paths.metrics("baseline", "sentiment"))
+    found = io.read_details(paths.details("baseline", "sentiment"))
     assert set(found) == {"human", "majority", "tfidf", "vader"}
     assert found["human"]["accuracy"]["n"] > 15 * found["vader"]["accuracy"]["n"]
     assert found["human"]["accuracy"]["value"] > found["majority"]["accuracy"]["value"]
@@ -130,7 +134,9 @@ def test_int8_is_scored_and_counted_as_any_variant(scored: Path) -> None:
     int8.compress(CompressionContext(model, [], [], runtime, folder), int8.Params(per_token=False))
     for variant in ("base", "int8"):
         evaluate.main("generation", variant)
-    base, small = (read(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8"))
+    base, small = (
+        io.read_details(paths.details("evaluate", f"generation-{v}")) for v in ("base", "int8")
+    )
     assert small["size_bytes"] < 0.5 * base["size_bytes"]
     assert base["parameters"] < small["parameters"] < 1.2 * base["parameters"]
     assert small["bits_per_byte"]["value"] == pytest.approx(base["bits_per_byte"]["value"], rel=0.1)
@@ -155,4 +161,4 @@ def test_diverged_weights_are_one_line(scored: Path) -> None:
     save_file({k: v * float("nan") for k, v in weights.items()}, path, {"format": "pt"})
     with pytest.raises(DataError, match="bits_per_byte is not a number"):
         evaluate.main("generation", "base")
-    assert not paths.metrics("evaluate", "generation-base").exists()
+    assert not paths.details("evaluate", "generation-base").exists()

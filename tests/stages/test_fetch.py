@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import paths
+from tandem.core import io, paths
 from tandem.core.rows import Dropped, read_rows
 from tandem.core.task import load
 from tandem.sources import Unreadable
@@ -55,7 +55,7 @@ class Project:
         return read_rows(paths.raw("sentiment") / "unreadable.parquet", Dropped)
 
     def metrics(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(paths.metrics("fetch", "sentiment").read_text())
+        found: dict[str, Any] = io.read_details(paths.details("fetch", "sentiment"))
         return found
 
     def files(self) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """reward, judge, align and evaluate-preferences: one chain, on real rated rows and tiny models."""
 
 import copy
-import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import params, paths
+from tandem.core import io, params, paths
 from tandem.core.errors import ParamsError
 from tandem.core.rows import Row, read_rows, write_rows
 from tandem.preferences.pairs import form_pairs
@@ -85,7 +84,7 @@ def artifacts() -> dict[str, bytes]:
 
 
 def metrics(stage: str) -> Any:
-    return json.loads(paths.metrics(stage, "generation").read_text())
+    return io.read_details(paths.details(stage, "generation"))
 
 
 def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) -> None:

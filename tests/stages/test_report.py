@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard
 
-from tandem.core import io
+from tandem.core import io, paths
 from tandem.core.errors import StageError
 from tandem.core.params import ProjectParams
 from tandem.report import labels, scores, views
@@ -112,9 +112,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(json.dumps(PROJECT))
     for name, content in METRICS.items():
-        path = report.METRICS / f"{name}.json"
+        path = paths.DETAILS / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        io.write_json(path, content)
+        io.write_details(path, content)
     curve = report.PLOTS / "train" / "sentiment.csv"
     curve.parent.mkdir(parents=True)
     curve.write_text(
@@ -142,9 +142,9 @@ def test_same_metrics_give_the_same_bytes(project: Path) -> None:
 
 
 def test_the_spread_across_seeds_is_shown_where_params_have_seeds(project: Path) -> None:
-    path = report.METRICS / "seeds" / "sentiment.json"
+    path = paths.details("seeds", "sentiment")
     path.parent.mkdir()
-    io.write_json(path, {"macro_f1": SPREAD, "accuracy": SPREAD, "accuracy/movie": SPREAD})
+    io.write_details(path, {"macro_f1": SPREAD, "accuracy": SPREAD, "accuracy/movie": SPREAD})
     report.main()
     page = (report.HTML / "index.html").read_text()
     assert "Spread across seeds" not in page

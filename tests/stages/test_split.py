@@ -43,7 +43,7 @@ def got(task: str) -> tuple[Rows, dict[str, str], Any]:
     parts = [name for name in (*SPLITS, JUDGE) if (folder / f"{name}.parquet").exists()]
     rows = {name: list(read_rows(folder / f"{name}.parquet", row)) for name in parts}
     dropped = read_rows(folder / paths.DROPPED, Dropped)
-    metric = io.read_json(paths.metrics("split", task))
+    metric = io.read_details(paths.details("split", task))
     return rows, {item.id: item.reason for item in dropped}, metric
 
 
@@ -278,7 +278,7 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real: Rows, task: str)
     runs = []
     for _ in range(2):
         split.main(task)
-        files = [*sorted(paths.split(task).iterdir()), paths.metrics("split", task)]
+        files = [*sorted(paths.split(task).iterdir()), paths.details("split", task)]
         runs.append([file.read_bytes() for file in files])
     assert runs[0] == runs[1]
 

@@ -12,9 +12,9 @@ A record is an output like any other: the same inputs give the same bytes, so no
 is in it (`tandem.engines.cost` logs those). DVC hashes inputs after a command; here they are hashed
 before it too, and a stage fails if an input changes while it runs.
 
-The file is a list with one object. dvc.yaml declares it as a metric, because DVC saves a stage in
-its run cache only if each output that Git carries is a metric or a plot; a list has no numbers for
-`dvc metrics show` to print.
+The file is `[[record]]`, and dvc.yaml declares it as a plot: DVC saves a stage in its run cache
+only if each output that Git carries is a metric or a plot, and finds nothing to draw in this form
+(`tandem.core.io.details_bytes`).
 
 The code that a stage runs is an input too, by its digests in workflow/code (`tandem code`). Here
 they are compared with the files that Python imports, before and after the stage.
@@ -146,7 +146,7 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
     )
     if stage.record:
         with io.atomic_outputs(Path(stage.record)) as (partial,):
-            io.write_json(partial, [record.model_dump(exclude_none=True)])
+            io.write_details(partial, record.model_dump(exclude_none=True))
 
 
 def digest(path: Path, files: bool = False) -> Digest:

@@ -350,7 +350,7 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
 
 
 def _is_result(path: str, out: Any) -> bool:
-    """Whether an output is a score or a plot; a record is a metric for the run cache's sake."""
+    """Whether an output is a score or a plot; a record is a plot only for DVC's run cache."""
     return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
 

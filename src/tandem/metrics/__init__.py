@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tandem.core import registry
-from tandem.metrics.common.predictions import write_predictions
+from tandem.metrics.common.predictions import write_labels, write_predictions
 from tandem.metrics.common.scoring import (
     EvaluationParams,
     Scores,
     difference,
     estimate,
     evaluation_rows,
+    main_scores,
     rounded,
     sample,
     score,
@@ -36,9 +37,11 @@ __all__ = [
     "evaluation",
     "evaluation_rows",
     "load",
+    "main_scores",
     "rounded",
     "sample",
     "score",
+    "write_labels",
     "write_predictions",
 ]
 

@@ -1,4 +1,4 @@
-"""Metrics files → one flat, sorted list of figures.
+"""Detail files → one flat, sorted list of figures.
 
 Whatever is `{"value": …}` or a plain number in a file becomes a figure; its metric is the path of
 keys to it. So a stage that writes a new metric is in the report without a change here.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tandem.core.io import read_json
+from tandem.core.io import read_details
 from tandem.core.params import ProjectParams
 
 EFFECT = "augmentation-effect"
@@ -40,14 +40,14 @@ class Score:
 
 
 def load(root: Path, project: ProjectParams) -> Metrics:
-    """All metrics under `root` (reports/metrics): by stage, then by TASK or TASK-VARIANT.
+    """All details under `root` (reports/details): by stage, then by TASK or TASK-VARIANT.
 
     Spreads of tasks that are no longer trained with several seeds are left out.
     """
     found: Metrics = {}
     for path in sorted(root.rglob("*.json")):
         stage = path.parent.relative_to(root).as_posix()
-        found.setdefault(stage, {})[path.stem] = read_json(path)
+        found.setdefault(stage, {})[path.stem] = read_details(path)
     spreads = found.get("seeds", {})
     found["seeds"] = {task: spreads[task] for task in project.seeds if task in spreads}
     return found

@@ -4,7 +4,7 @@ Reads   data/split/TASK/{train,validation,test}.parquet; the model folders of
         `augmentation_models.TASK`, if an operation uses a model; the params `runtime` and
         `TASK.augment`
 Writes  data/augmented/TASK/train.parquet    the training rows, then the derived ones
-        reports/metrics/augment/TASK.json    counts by operation
+        reports/details/augment/TASK.json    counts by operation
 
     tandem augment sentiment
 
@@ -31,7 +31,7 @@ def main(task: str) -> None:
     derived, counts = derive(
         train, held_out, spec, settings, project.models_of(task), project.runtime
     )
-    with io.atomic_outputs(paths.augmented(task), paths.metrics("augment", task)) as (
+    with io.atomic_outputs(paths.augmented(task), paths.details("augment", task)) as (
         folder,
         metrics,
     ):
@@ -39,4 +39,4 @@ def main(task: str) -> None:
         operations = {operation.kind: counts[operation.kind] for operation in settings.operations}
         left_out = {"unchanged": counts["unchanged"], "held_out_text": counts["held_out_text"]}
         rows = {"originals": len(train), "derived": len(derived)}
-        io.write_json(metrics, rows | {"operations": operations, "left_out": left_out})
+        io.write_details(metrics, rows | {"operations": operations, "left_out": left_out})

@@ -5,7 +5,7 @@ Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` se
         the params `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     what `from_pretrained` of Hugging Face reads
         data/preferences/TASK/judge.parquet   the training pairs
-        reports/metrics/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
+        reports/details/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
         reports/plots/judge/TASK.csv          the loss curve
 
 A generator that was aligned to a reward model has learned what that model likes, its mistakes

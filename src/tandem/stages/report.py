@@ -1,8 +1,9 @@
 """Gather the metrics into a summary, cards and a page; nothing is measured here.
 
-Reads   reports/metrics/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
+Reads   reports/details/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
         `tasks`, `methods`, `effects`, `preferences` and `seeds`
-Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed}
+Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed},
+                                  which `dvc plots show` draws by .dvc/plots/scores.json
         reports/html/index.html   the page, one file
         reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model
 
@@ -13,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.core import io, params
+from tandem.core import io, params, paths
 from tandem.core.errors import StageError
 from tandem.report import charts, latency, render, scores, views
 from tandem.report.scores import Metrics, Score
 from tandem.report.views import View
 
-METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
+PLOTS = Path("reports/plots")
 LATENCY = Path("benchmarks/latency.json")
 COSTS = {"size": "megabytes of weights", "latency": "milliseconds a text, one at a time"}
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
@@ -32,10 +33,10 @@ def main() -> None:
         StageError: there are no metrics yet, or benchmarks/latency.json is none.
     """
     project = params.project()
-    metrics = scores.load(METRICS, project)
+    metrics = scores.load(paths.DETAILS, project)
     found = scores.gather(metrics, project)
     if not found:
-        raise StageError(f"{METRICS} holds no score: run `dvc repro` or `snakemake` first")
+        raise StageError(f"{paths.DETAILS} holds no score: run `dvc repro` or `snakemake` first")
     latencies = latency.load(LATENCY)
     speeds = latency.speeds(latencies, metrics, project.tasks)
     # the summary holds what stages measured, which an audit can follow back; the page more

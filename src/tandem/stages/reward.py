@@ -5,7 +5,7 @@ Reads   data/split/RATINGS/{train,validation}.parquet, RATINGS being the task wi
         the params `runtime` and `TASK.reward`
 Writes  models/TASK/reward                 what `from_pretrained` of Hugging Face reads
         data/preferences/TASK/reward.parquet   the training pairs
-        reports/metrics/reward/TASK.json   pair accuracy on validation pairs, steps, pairs
+        reports/details/reward/TASK.json   pair accuracy on validation pairs, steps, pairs
         reports/plots/reward/TASK.csv      the loss curve
 
 Tasks of one source share its split: the encoder has seen no text of a validation or test pair,

@@ -4,7 +4,7 @@ Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `TA
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
         data/split/TASK/judge.parquet                    if params set rows aside for a judge
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
-        reports/metrics/split/TASK.json                  counts, fractions by stratum, leak check
+        reports/details/split/TASK.json                  counts, fractions by stratum, leak check
 
     tandem split sentiment
 
@@ -71,7 +71,7 @@ def main(task: str) -> None:
             raise DataError(f"{task}: no row is left for {name}: raise {task}.split.{share}")
     dropped = [Dropped(id=r.id, reason=drop[r.id], text=r.text) for r in clean if r.id in drop]
     checked = require_no_leak(task, verify_no_leaks(splits, spec, settings.near_duplicates))
-    with io.atomic_outputs(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.split(task), paths.details("split", task)) as (folder, metrics):
         for name, rows in splits.items():
             if settings.judge_holdout:
                 rows = [
@@ -79,7 +79,7 @@ def main(task: str) -> None:
                 ]
             write_rows(folder / f"{name}.parquet", rows, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_json(metrics, summary(splits, dropped, spec) | {"proof": checked})
+        io.write_details(metrics, summary(splits, dropped, spec) | {"proof": checked})
 
 
 def summary(

@@ -361,8 +361,8 @@ def test_a_file_more_among_the_metrics_is_named(published: Path) -> None:
         return [each.where for each in checks._inputs(known.records["report"], known, seen)]
 
     assert strays() == []
-    Path("reports/metrics/evaluate/intent-more.json").write_text("{}")
-    assert strays() == ["reports/metrics/evaluate/intent-more.json"]
+    Path("reports/details/evaluate/intent-more.json").write_text("{}")
+    assert strays() == ["reports/details/evaluate/intent-more.json"]
 
 
 @pytest.mark.parametrize("md5", ["", "..", "..//etc/hostname", "../../../../../etc/hostname"])
@@ -403,9 +403,9 @@ def forge(change: Callable[[dict[str, Any]], object]) -> None:
     """Change the record of clean, and dvc.lock to match."""
     path = Path("reports/lineage/clean/intent.json")
     old = provenance.file_digest(path)
-    content = json.loads(path.read_text())
-    change(content[0])
-    io.write_json(path, content)
+    content = io.read_details(path)
+    change(content)
+    io.write_details(path, content)
     new = provenance.file_digest(path)
     lines = LOCK.read_text().replace(old.md5, new.md5).splitlines()
     at = next(number for number, line in enumerate(lines) if new.md5 in line)

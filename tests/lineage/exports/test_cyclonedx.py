@@ -62,14 +62,14 @@ def test_the_card_has_datasets_and_scores(bom: dict[str, Any]) -> None:
 
 
 def test_of_a_file_that_compares_variants_only_its_own_part_counts(published: Path) -> None:
-    metrics = Path("reports/metrics/evaluate-preferences/intent.json")
+    metrics = Path("reports/details/evaluate-preferences/intent.json")
     wins = {"value": 0.6, "low": None, "high": None}
     metrics.parent.mkdir()
-    io.write_json(metrics, {"base": {"win_rate/vader": wins}, "vader": {"pair_accuracy": wins}})
-    (record,) = io.read_json(Path("reports/lineage/evaluate/intent.json"))
+    io.write_details(metrics, {"base": {"win_rate/vader": wins}, "vader": {"pair_accuracy": wins}})
+    record = io.read_details(Path("reports/lineage/evaluate/intent.json"))
     record["stage"] = "evaluate-preferences@intent"
     record["outputs"] = {str(metrics): file_digest(metrics).model_dump(exclude_none=True)}
-    io.write_json(Path("reports/lineage/more.json"), [record])
+    io.write_details(Path("reports/lineage/more.json"), record)
     export("cyclonedx")
     card = io.read_json(BOM)["metadata"]["component"]["modelCard"]
     found = card["quantitativeAnalysis"]["performanceMetrics"]
@@ -102,7 +102,7 @@ def test_a_licence_that_spdx_does_not_know_keeps_its_name(published: Path) -> No
 
 
 def test_metrics_that_are_not_the_recorded_ones_are_refused(published: Path) -> None:
-    path = Path("reports/metrics/evaluate/intent-base.json")
+    path = Path("reports/details/evaluate/intent-base.json")
     path.write_text(path.read_text().replace("0.94", "0.99"))
     with pytest.raises(LineageError, match=f"{path} is not what its record says"):
         export("cyclonedx")

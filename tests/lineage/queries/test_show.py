@@ -5,9 +5,10 @@ from engines.workspace import Workspace
 from lineage.conftest import commit
 
 from tandem import cli
+from tandem.core import io
 from tandem.lineage.queries import show
 
-KEPT = "reports/metrics/clean/intent.json#kept"
+KEPT = "reports/details/clean/intent.json#kept"
 
 
 def test_a_number_back_to_its_pinned_source(
@@ -15,7 +16,7 @@ def test_a_number_back_to_its_pinned_source(
 ) -> None:
     assert cli.main(["lineage", "show", KEPT]) == 0
     lines = capsys.readouterr().out.splitlines()
-    kept = json.loads((project.path / KEPT.partition("#")[0]).read_text())["kept"]
+    kept = io.read_details(project.path / KEPT.partition("#")[0])["kept"]
     assert lines[0] == f"{KEPT} = {kept}: 2 stages, in the order in which data flows"
     assert lines[-2:] == [
         "Pinned sources:",
@@ -47,8 +48,8 @@ def test_a_record_that_is_not_committed_says_so(project: Workspace) -> None:
     ("name", "said"),
     [
         ("data/claen/intent", "no stage has recorded 'data/claen/intent'. Did you mean 'data/cl"),
-        ("reports/metrics/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
-        ("reports/metrics/clean/intent.json#kept.value", "has nothing at"),
+        ("reports/details/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
+        ("reports/details/clean/intent.json#kept.value", "has nothing at"),
         ("data/clean/intent#kept", "data/clean/intent is not JSON"),
         ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],

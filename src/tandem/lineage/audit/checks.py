@@ -23,7 +23,7 @@ from tandem.lineage import graph as graphs
 from tandem.lineage.audit import dvc_lock as locks
 from tandem.lineage.audit.findings import Audit, Finding
 from tandem.lineage.graph import Graph, is_own_file, record_of
-from tandem.lineage.queries.targets import METRICS, SUMMARY
+from tandem.lineage.queries.targets import SUMMARY
 from tandem.report import scores
 
 DigestReader = Callable[[str], Digest | None]
@@ -311,7 +311,7 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
     try:
         told = io.read_json(path)
         project = params.project(dict(content))
-        rows = scores.summary(scores.gather(scores.load(root / METRICS, project), project))
+        rows = scores.summary(scores.gather(scores.load(root / paths.DETAILS, project), project))
     except (ValueError, TypeError, KeyError, AttributeError, TandemError) as error:
         yield Finding(
             SUMMARY, f"cannot be compared with the metrics: {' '.join(str(error).split())}"

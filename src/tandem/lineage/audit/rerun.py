@@ -105,8 +105,9 @@ def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
 def scores(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
     """The scores that came out beyond the intervals that were recorded."""
     for path in record.outputs:
-        if path.startswith("reports/metrics/") and (root / path).exists():
-            yield from _beyond(path, io.read_json(root / path), io.read_json(scratch / path))
+        if Path(path).is_relative_to(paths.DETAILS) and (root / path).exists():
+            known, found = (io.read_details(folder / path) for folder in (root, scratch))
+            yield from _beyond(path, known, found)
 
 
 def _beyond(where: str, known: Any, found: Any) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from tandem.core.errors import LineageError
 from tandem.core.provenance import RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import SPDX, UNKNOWN, made_id
-from tandem.lineage.exports.common.scores import METRICS, scores
+from tandem.lineage.exports.common.scores import scores
 from tandem.lineage.graph import Graph, files_of
 
 MODEL = "machine-learning-model"
@@ -31,8 +31,8 @@ def export(graph: Graph, root: Path, place: Path) -> dict[str, Any]:
     """A BOM a published model that a record tells of.
 
     Raises:
-        LineageError: dvc.yaml publishes no model, or none that a record tells of; or a file of
-            metrics is not the one that its record has.
+        LineageError: dvc.yaml publishes no model, or none that a record tells of; or a detail file
+            is not the one that its record has.
     """
     found = {
         f"{name}.cdx.json": _bom(name, artifact, graph, root)
@@ -116,7 +116,7 @@ def _datasets(behind: Iterable[RunRecord]) -> Iterator[Component]:
         if about is None:
             continue
         for path, digest in record.outputs.items():
-            if not path.startswith(METRICS):
+            if not PurePosixPath(path).is_relative_to(paths.DETAILS):
                 kept = {
                     "type": "data",
                     "bom-ref": path,

@@ -2,7 +2,8 @@
 
 train@sentiment                                    a stage of dvc.yaml
 models/sentiment/base                              an artifact, or a file or folder of one
-reports/metrics/evaluate/intent-base.json#accuracy.value      a value in a metrics file
+reports/metrics/intent/base.json#accuracy          a main score
+reports/details/evaluate/intent-base.json#accuracy.low        a value in a detail file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
 reports/summary.json#12                            the same by its place, from 0
 """
@@ -19,7 +20,6 @@ from tandem.lineage.graph import Graph
 from tandem.report import scores
 
 SUMMARY = "reports/summary.json"
-METRICS = Path("reports/metrics")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def _value(path: Path, key: str) -> Any:
     """What stands in a JSON file under keys with dots; keys may hold dots and slashes too."""
     content: Any = _read(path)
+    content = io.unwrap_details(content) or content
     rest = key
     while rest:
         known = list(content) if isinstance(content, dict) else []
@@ -82,7 +83,7 @@ def _read(path: Path) -> Any:
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
-    """A row of the summary, traced past the report to the one metrics file that it stands in."""
+    """A row of the summary, traced past the report to the one detail file that it is in."""
     rows = _read(root / SUMMARY)
     try:
         names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
@@ -93,15 +94,15 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
     if key not in names:
         raise LineageError(f"{SUMMARY} has no row {key!r}.{nearest(key, names)}")
     project = params.project(params.read(root / paths.PARAMS))
-    for figure in scores.gather(scores.load(root / METRICS, project), project):
+    for figure in scores.gather(scores.load(root / paths.DETAILS, project), project):
         (found,) = scores.summary([figure])
         if f"{found['task']}/{found['variant']}/{found['metric']}" == key:
             makers = graph.producers_of(str(source(figure, graph)))
             return Target(name, makers, rows[names.index(key)], graph.producers_of(SUMMARY))
-    raise LineageError(f"{SUMMARY} has the row {key!r}, but no metrics file does: run `dvc repro`")
+    raise LineageError(f"{SUMMARY} has the row {key!r}, but no detail file does: run `dvc repro`")
 
 
 def source(figure: scores.Score, graph: Graph) -> Path:
-    """The metrics file that a figure stands in, named after its task, maybe with its variant."""
-    own = paths.metrics(figure.stage, f"{figure.task}-{figure.variant}")
-    return own if str(own) in graph.producers else paths.metrics(figure.stage, figure.task)
+    """The detail file that a score is in, named after its task, maybe with its variant."""
+    own = paths.details(figure.stage, f"{figure.task}-{figure.variant}")
+    return own if str(own) in graph.producers else paths.details(figure.stage, figure.task)

@@ -17,6 +17,7 @@ from tandem.core.task import BaseTask
 from tandem.metrics.common.statistics import Array, bootstrap_interval
 
 MAX_DOMAINS = 8  # more parts than this have too few rows each to tell anything
+MAIN = 2  # more metrics per task make the table of `dvc metrics show` wider than a terminal
 DIGITS = 6  # what lies below is noise of the order in which a machine sums
 DIVERGED = "A model whose training diverged answers so: lower its learning_rate"
 
@@ -87,6 +88,11 @@ def score(
         if hasattr(metric, "signature"):
             scores[name]["signature"] = metric.signature(rows)
     return scores, tables
+
+
+def main_scores(task: BaseTask, scores: Scores) -> dict[str, float]:
+    """The values of the task's first two metrics over all rows, out of what `score` returned."""
+    return {name: scores[name]["value"] for name in task.metrics[:MAIN]}
 
 
 def difference(

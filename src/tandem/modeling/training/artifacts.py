@@ -34,10 +34,10 @@ def write_fitted(
         "validation_loss": min(look["validation_loss"] for look in curve),
     }
     with io.atomic_outputs(
-        paths.model(task, variant), paths.metrics(stage, task), paths.plots(stage, task)
+        paths.model(task, variant), paths.details(stage, task), paths.plots(stage, task)
     ) as (folder, scores, plot):
         model.save(folder)
-        io.write_json(scores, {**facts, **found})
+        io.write_details(scores, {**facts, **found})
         write_curve(plot, curve)
 
 

@@ -1,4 +1,4 @@
-"""The scores of a published model, from the files of metrics that its evaluations wrote."""
+"""The scores of a published model, from the detail files that its evaluations wrote."""
 
 import hashlib
 import json
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest
 from tandem.lineage.graph import Graph
 
-METRICS = "reports/metrics/"
 Metric = dict[str, Any]
 
 
@@ -20,12 +20,12 @@ def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
     Where a file compares variants, by their names, only the model's own part is taken.
 
     Raises:
-        LineageError: a file of metrics is missing, or is not the one that its record has.
+        LineageError: a detail file is missing, or is not the one that its record has.
     """
     variant = PurePosixPath(path).name
     for stage in graph.consumers_of(path):
         for out, digest in graph.records[stage].outputs.items():
-            if stage.startswith("evaluate") and out.startswith(METRICS):
+            if stage.startswith("evaluate") and PurePosixPath(out).is_relative_to(paths.DETAILS):
                 content = _read(root, out, digest)
                 own = content.get(variant)
                 if isinstance(own, Mapping):
@@ -50,12 +50,12 @@ def _metrics(found: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
 
 
 def _read(root: Path, path: str, digest: Digest) -> Mapping[str, Any]:
-    """The metrics in a file, which must be the very one of the record."""
+    """The metrics in a detail file, which must be the very one of the record."""
     try:
         content = (root / path).read_bytes()
     except OSError:
         raise LineageError(f"{path} is missing: restore it from Git") from None
     if hashlib.sha256(content).hexdigest() != digest.sha256:
         raise LineageError(f"{path} is not what its record says: run `tandem audit`")
-    metrics: Mapping[str, Any] = json.loads(content)
+    metrics: Mapping[str, Any] = io.unwrap_details(json.loads(content))
     return metrics
