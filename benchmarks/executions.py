@@ -178,7 +178,7 @@ def delete(project: Project) -> Project:
     """Remove a table, a model and a metric."""
     shutil.rmtree(project.path / "data/clean/sentiment")
     shutil.rmtree(project.path / "models/intent/base")
-    (project.path / "reports/metrics/split/intent.json").unlink()
+    (project.path / "reports/details/split/intent.json").unlink()
     return project
 
 

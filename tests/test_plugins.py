@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import augmentation, baselines, cli, compression, corpora, metrics, pretrained, sources
-from tandem.core import paths, registry
+from tandem.core import io, paths, registry
 from tandem.lineage import exports
 from tandem.report import labels
 from tandem.text import filters
@@ -119,7 +118,7 @@ def compress(context, params):
 """Count a task's test rows.
 
 Reads   data/split/TASK/test.parquet
-Writes  reports/metrics/count/TASK.json
+Writes  reports/details/count/TASK.json
 
     tandem count verdict
 """
@@ -136,8 +135,8 @@ def main(task: str) -> None:
     """Count the rows."""
     settings = params.load(Params, task, "count")
     rows = read_rows(paths.split(task) / "test.parquet", tasks.load(task).row)
-    with io.atomic_outputs(paths.metrics("count", task)) as (file,):
-        io.write_json(file, {"rows": len(rows) + settings.offset})
+    with io.atomic_outputs(paths.details("count", task)) as (file,):
+        io.write_details(file, {"rows": len(rows) + settings.offset})
 ''',
 }
 TRAINING = {
@@ -195,14 +194,14 @@ def test_a_plug_in_of_each_kind_is_one_file(project: Path) -> None:
     for words in (["compress", "verdict", "twin"], ["evaluate", "verdict", "twin"]):
         assert cli.main(words) == 0, words
 
-    clean = json.loads(paths.metrics("clean", "verdict").read_text())
+    clean = io.read_details(paths.details("clean", "verdict"))
     assert clean["dropped"] == {"unlucky": 1}
-    augmented = json.loads(paths.metrics("augment", "verdict").read_text())
+    augmented = io.read_details(paths.details("augment", "verdict"))
     assert augmented["operations"]["loud"] == augmented["derived"] > 0
-    scores = json.loads(paths.metrics("baseline", "verdict").read_text())["optimist"]["hits"]
-    counted = json.loads(paths.metrics("count", "verdict").read_text())["rows"]
+    scores = io.read_details(paths.details("baseline", "verdict"))["optimist"]["hits"]
+    counted = io.read_details(paths.details("count", "verdict"))["rows"]
     assert 0 < scores["value"] <= scores["n"] == counted - 1
-    twin = json.loads(paths.metrics("evaluate", "verdict-twin").read_text())
+    twin = io.read_details(paths.details("evaluate", "verdict-twin"))
     assert twin["hits"]["n"] == counted - 1
 
 

@@ -47,7 +47,7 @@ def test_a_record_has_inputs_and_outputs_and_the_same_bytes_each_time(here: Path
     first = RECORD.read_bytes()
     run()
     assert RECORD.read_bytes() == first
-    (content,) = json.loads(first)
+    content = io.unwrap_details(json.loads(first))
     assert content["inputs"]["in"]["nfiles"] == 2 and "files" not in content["inputs"]["in"]
     assert content["outputs"]["out"]["files"]["c.txt"]["size"] == 1
     assert content["params"]["runtime"]["seed"] == content["seed"] == 13
@@ -139,7 +139,7 @@ def run_with_code(runner: frozenset[str] | None = None) -> None:
 def test_a_stage_runs_the_code_that_is_declared(here: Path) -> None:
     write_code("io", "paths")
     run_with_code()
-    (content,) = json.loads(RECORD.read_text())
+    content = io.read_details(RECORD)
     assert content["packages"] == {"pytest": metadata.version("pytest")}
     assert str(CODE) in content["inputs"]
 

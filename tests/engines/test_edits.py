@@ -116,7 +116,7 @@ EDITS = {
         with_snakemake,
     ),
     "metric removed": (
-        remove("reports/metrics/split/intent.json"),
+        remove("reports/details/split/intent.json"),
         "split@intent",
         ("sentiment", "translation", "generation"),
         with_plain_dvc,
@@ -164,7 +164,7 @@ IN_GIT = (
     "params.yaml",
     "src",
     "reports/lineage",
-    "reports/metrics",
+    "reports/details",
     "reports/summary.json",
 )
 
@@ -216,7 +216,7 @@ def test_a_dvc_lock_lost_in_a_crash_is_restored(done: Workspace) -> None:
 
 def test_file_targets(done: Workspace) -> None:
     remove("models/sentiment/int8")(done.path)
-    targets = "models/sentiment/int8", "reports/metrics/clean/intent.json"
+    targets = "models/sentiment/int8", "reports/details/clean/intent.json"
     output = done.snakemake("-c1", *targets).stderr
     assert "compress@sentiment-int8" in output and "clean@intent" not in output
     assert (done.path / "models/sentiment/int8").is_dir()

@@ -75,8 +75,8 @@ def test_outputs_in_dvc_yaml_are_those_of_the_module_paths(stages: list[Any]) ->
             paths.model(task, "pretrained"),
             paths.model(task, "base"),
             paths.predictions(task, "base"),
-            paths.metrics("fetch", task),
-            paths.metrics("train", task),
+            paths.details("fetch", task),
+            paths.details("train", task),
             paths.plots("train", task),
         ):
             assert str(path) in outs

@@ -84,7 +84,7 @@ CHANGED = (
     "data/preferences/generation/reward.parquet",
     "reports/predictions/intent/base.parquet",
     "reports/plots/train/sentiment.csv",
-    "reports/metrics/evaluate/sentiment-int8.json",
+    "reports/details/evaluate/sentiment-int8.json",
     "reports/summary.json",
     "reports/html/index.html",
     "reports/cards/intent-base.md",
@@ -277,11 +277,11 @@ def test_a_new_task_and_a_new_method_need_one_file_and_params_each(
     planned = workspace.planned()
     assert {"fetch@topic", "compress@topic-half", "compress@sentiment-half"} <= planned
     assert all("topic" in stage or "half" in stage or stage == "report" for stage in planned)
-    scores = "reports/metrics/evaluate/topic-half.json"
-    workspace.snakemake("--cores", "2", scores, "reports/metrics/evaluate/intent-half.json")
-    accuracy = json.loads((root / scores).read_text())["accuracy"]
+    scores = "reports/details/evaluate/topic-half.json"
+    workspace.snakemake("--cores", "2", scores, "reports/details/evaluate/intent-half.json")
+    accuracy = io.read_details(root / scores)["accuracy"]
     assert 0 <= accuracy["low"] <= accuracy["high"] <= 1
-    base = json.loads((root / "reports/metrics/evaluate/intent-base.json").read_text())
-    half = json.loads((root / "reports/metrics/evaluate/intent-half.json").read_text())
+    base = io.read_details(root / "reports/details/evaluate/intent-base.json")
+    half = io.read_details(root / "reports/details/evaluate/intent-half.json")
     assert half["weights_sha256"] != base["weights_sha256"]
     assert "compress@topic-half" not in workspace.planned()

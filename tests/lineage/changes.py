@@ -90,7 +90,7 @@ def single_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
             f"{FOLDER[stage]} with an extra file",
             write_file(f"{FOLDER[stage]}/more.parquet", "more"),
         )
-        metric = f"reports/metrics/{stage}/intent.json"
+        metric = f"reports/details/{stage}/intent.json"
         yield f"{metric} removed", remove(metric)
         yield f"byte of {metric}", flip(metric, draw(1 << 20))
         record = f"reports/lineage/{stage}/intent.json"

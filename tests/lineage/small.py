@@ -67,7 +67,7 @@ STAGES: dict[str, tuple[list[str], list[str], dict[str, Callable[[Path], object]
         ["intent.fetch"],
         {
             "data/raw/intent": _rows,
-            "reports/metrics/fetch/intent.json": lambda path: io.write_json(path, {"rows": 3}),
+            "reports/details/fetch/intent.json": lambda path: io.write_details(path, {"rows": 3}),
         },
     ),
     "fetch-model": ([], ["intent.fetch_model"], {"models/intent/pretrained": _model}),
@@ -81,10 +81,10 @@ STAGES: dict[str, tuple[list[str], list[str], dict[str, Callable[[Path], object]
     "evaluate": (
         ["data/split/intent", "models/intent/base"],
         ["intent.evaluate", "runtime"],
-        {"reports/metrics/evaluate/intent-base.json": lambda path: io.write_json(path, SCORES)},
+        {"reports/details/evaluate/intent-base.json": lambda path: io.write_details(path, SCORES)},
     ),
     "report": (
-        ["reports/metrics"],
+        ["reports/details"],
         ["tasks"],
         {"reports/summary.json": lambda path: io.write_json(path, [])},
     ),

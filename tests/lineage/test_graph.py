@@ -1,4 +1,3 @@
-import json
 from pathlib import Path
 
 import pytest
@@ -6,6 +5,7 @@ from engines.workspace import Workspace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.core.provenance import RunRecord, file_digest
 from tandem.lineage import graph
@@ -42,7 +42,7 @@ def test_the_expected_digest_of_a_path(project: Workspace) -> None:
     project_graph = graph.read()
     rows = project_graph.expected_digest("data/raw/intent/rows.parquet")
     assert rows == file_digest(Path("data/raw/intent/rows.parquet"))
-    folder = project_graph.expected_digest("reports/metrics")
+    folder = project_graph.expected_digest("reports/details")
     assert folder is not None and folder.nfiles == 3
     assert project_graph.expected_digest("src/tandem/core") is None
 
@@ -85,16 +85,16 @@ def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/data", "data/../../x"])
 def test_a_record_cannot_name_files_outside_of_the_project(path: str) -> None:
-    content = json.dumps([record("a", [path], ["x"]).model_dump(exclude_none=True)]).encode()
+    content = io.details_bytes(record("a", [path], ["x"]).model_dump(exclude_none=True))
     with pytest.raises(LineageError, match="is outside of the project"):
         graph.parse(content, Path("a.json"))
 
 
 def test_a_record_with_an_unknown_key_is_rejected(project: Workspace) -> None:
     path = Path("reports/lineage/clean/intent.json")
-    (content,) = json.loads(path.read_text())
+    content = io.read_details(path)
     with pytest.raises(LineageError):
-        graph.parse(json.dumps([content | {"host": "here"}]).encode(), path)
+        graph.parse(io.details_bytes(content | {"host": "here"}), path)
 
 
 def test_without_records(tmp_path: Path) -> None:

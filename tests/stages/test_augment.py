@@ -43,7 +43,7 @@ def read_outputs(task: str) -> tuple[list[Row], list[Row], Any]:
     """Return the originals, the derived rows, and the metrics."""
     spec = tasks.load(task)
     rows = list(read_rows(paths.augmented(task) / "train.parquet", spec.row))
-    metric = io.read_json(paths.metrics("augment", task))
+    metric = io.read_details(paths.details("augment", task))
     count = metric["originals"]
     return rows[:count], rows[count:], metric
 
@@ -162,7 +162,7 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real_rows: Rows) -> No
     runs = []
     for _ in range(2):
         augment.main("intent")
-        files = [*sorted(paths.augmented("intent").iterdir()), paths.metrics("augment", "intent")]
+        files = [*sorted(paths.augmented("intent").iterdir()), paths.details("augment", "intent")]
         runs.append([file.read_bytes() for file in files])
     assert runs[0] == runs[1]
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from tandem import cli
 from tandem.augmentation.common.derive import rows_to_augment
-from tandem.core import params, paths
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.rows import hash_sample, read_rows
 from tandem.modeling.params import train_params
@@ -47,7 +47,7 @@ PARAMS: dict[str, Any] = {
     },
 }
 FORWARD = ("augmentation_ablation", "sentiment", "forward")
-RESULTS = paths.metrics("augmentation-ablation", "sentiment")
+RESULTS = paths.details("augmentation-ablation", "sentiment")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_second_run_with_a_model_gives_the_same_bytes(project: Path) -> None:
 def test_each_operation_is_compared_with_none(project: Path) -> None:
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     first = RESULTS.read_bytes()
-    results = json.loads(first)
+    results = io.unwrap_details(json.loads(first))
     assert set(results) == {"none", "swap", "masked_lm"}
     validation = read_rows(paths.split("sentiment") / "validation.parquet", SentimentRow)
     for name, scores in results.items():
@@ -107,7 +107,7 @@ def test_none_equals_training_without_augmentation(project: Path) -> None:
         prediction["label"] == row.label
         for prediction, row in zip(model.predict(validation, 4), validation, strict=True)
     ]
-    results = json.loads(RESULTS.read_text())
+    results = io.read_details(RESULTS)
     accuracy = sum(correct) / len(correct)
     assert results["none"]["accuracy"]["value"] == pytest.approx(accuracy, abs=1e-6)
 

@@ -36,7 +36,7 @@ def read_outputs(task: str) -> tuple[dict[str, Any], dict[str, str], Any]:
     """Return the kept rows by id, the reasons of dropped rows by id, and the metrics."""
     kept = read_rows(paths.clean(task) / paths.ROWS, tasks.load(task).row)
     dropped = read_rows(paths.clean(task) / paths.DROPPED, Dropped)
-    metric = io.read_json(paths.metrics("clean", task))
+    metric = io.read_details(paths.details("clean", task))
     return {row.id: row for row in kept}, {item.id: item.reason for item in dropped}, metric
 
 
@@ -103,7 +103,7 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real_rows: Rows, task:
     runs = []
     for _ in range(2):
         clean.main(task)
-        files = [*sorted(paths.clean(task).iterdir()), paths.metrics("clean", task)]
+        files = [*sorted(paths.clean(task).iterdir()), paths.details("clean", task)]
         runs.append([file.read_bytes() for file in files])
     assert runs[0] == runs[1]
 

@@ -50,7 +50,7 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     evaluate.main("generation", "base")
-    results = read_json(paths.metrics("evaluate", "generation-base"))
+    results = io.read_details(paths.details("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
     assert results["size_bytes"] == weights.stat().st_size
     assert results["weights_sha256"] == weight_stats(weights.parent)["weights_sha256"]
@@ -77,7 +77,7 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
 def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
     outputs = [
         paths.predictions("generation", "base"),
-        paths.metrics("evaluate", "generation-base"),
+        paths.details("evaluate", "generation-base"),
     ]
     evaluate.main("generation", "base")
     first = [path.read_bytes() for path in outputs]
@@ -88,11 +88,13 @@ def test_evaluating_again_gives_the_same_bytes(scored: Path) -> None:
 def test_baselines_are_scored_on_the_rows_of_variants(scored: Path) -> None:
     evaluate.main("generation", "base")
     baseline.main("generation")
-    results = read_json(paths.metrics("baseline", "generation"))
+    results = io.read_details(paths.details("baseline", "generation"))
     assert set(results) == {"ngram", "unadapted"}
     # the same weights, so the same score
     assert results["unadapted"] == {
-        "bits_per_byte": read_json(paths.metrics("evaluate", "generation-base"))["bits_per_byte"]
+        "bits_per_byte": io.read_details(paths.details("evaluate", "generation-base"))[
+            "bits_per_byte"
+        ]
     }
     folder = Path("reports/predictions/generation/baseline")
     ids = pq.read_table(paths.predictions("generation", "base"))["id"]
@@ -102,7 +104,7 @@ def test_baselines_are_scored_on_the_rows_of_variants(scored: Path) -> None:
 
 def test_human_is_scored_with_the_baselines(scored: Path) -> None:
     baseline.main("sentiment")
-    results = read_json(paths.metrics("baseline", "sentiment"))
+    results = io.read_details(paths.details("baseline", "sentiment"))
     assert set(results) == {"human", "majority", "tfidf", "vader"}
     assert results["human"]["accuracy"]["n"] > 15 * results["vader"]["accuracy"]["n"]
     assert results["human"]["accuracy"]["value"] > results["majority"]["accuracy"]["value"]
@@ -133,7 +135,7 @@ def test_int8_is_scored_like_any_variant(scored: Path) -> None:
     for variant in ("base", "int8"):
         evaluate.main("generation", variant)
     base, small = (
-        read_json(paths.metrics("evaluate", f"generation-{v}")) for v in ("base", "int8")
+        io.read_details(paths.details("evaluate", f"generation-{v}")) for v in ("base", "int8")
     )
     assert small["size_bytes"] < 0.5 * base["size_bytes"]
     assert base["parameters"] < small["parameters"] < 1.2 * base["parameters"]
@@ -159,4 +161,4 @@ def test_diverged_weights_are_reported(scored: Path) -> None:
     save_file({k: v * float("nan") for k, v in weights.items()}, path, {"format": "pt"})
     with pytest.raises(DataError, match="bits_per_byte is not a number"):
         evaluate.main("generation", "base")
-    assert not paths.metrics("evaluate", "generation-base").exists()
+    assert not paths.details("evaluate", "generation-base").exists()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import paths
+from tandem.core import io, paths
 from tandem.core.raw_records import Unreadable
 from tandem.core.rows import Dropped, read_rows
 from tandem.core.task import load
@@ -55,7 +55,7 @@ class Project:
         return read_rows(paths.raw("sentiment") / "unreadable.parquet", Dropped)
 
     def metrics(self) -> dict[str, Any]:
-        metrics: dict[str, Any] = json.loads(paths.metrics("fetch", "sentiment").read_text())
+        metrics: dict[str, Any] = io.read_details(paths.details("fetch", "sentiment"))
         return metrics
 
     def output_digests(self) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """reward, judge, align and evaluate-preferences: one chain, on real rated rows and tiny models."""
 
 import copy
-import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import params, paths
+from tandem.core import io, params, paths
 from tandem.core.errors import ParamsError
 from tandem.core.rows import Row, read_rows, write_rows
 from tandem.preferences.pairs import form_pairs
@@ -85,7 +84,7 @@ def read_outputs() -> dict[str, bytes]:
 
 
 def read_metrics(stage: str) -> Any:
-    return json.loads(paths.metrics(stage, "generation").read_text())
+    return io.read_details(paths.details(stage, "generation"))
 
 
 def test_the_stages_write_the_same_bytes_each_time(project: Path) -> None:

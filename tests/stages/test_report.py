@@ -11,7 +11,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from tandem import baselines, compression, metrics
-from tandem.core import io, registry
+from tandem.core import io, paths, registry
 from tandem.core.errors import StageError
 from tandem.core.params import ProjectParams
 from tandem.preferences.labels import MetricLabel
@@ -124,9 +124,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("params.yaml").write_text(json.dumps(PROJECT))
     for name, content in METRICS.items():
-        path = report.METRICS / f"{name}.json"
+        path = paths.DETAILS / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        io.write_json(path, content)
+        io.write_details(path, content)
     curve = report.PLOTS / "train" / "sentiment.csv"
     curve.parent.mkdir(parents=True)
     curve.write_text(
@@ -154,9 +154,9 @@ def test_same_metrics_give_the_same_bytes(project: Path) -> None:
 
 
 def test_the_spread_across_seeds_is_shown_where_params_have_seeds(project: Path) -> None:
-    path = report.METRICS / "seeds" / "sentiment.json"
+    path = paths.DETAILS / "seeds" / "sentiment.json"
     path.parent.mkdir()
-    io.write_json(path, {"macro_f1": SPREAD, "accuracy": SPREAD, "accuracy/movie": SPREAD})
+    io.write_details(path, {"macro_f1": SPREAD, "accuracy": SPREAD, "accuracy/movie": SPREAD})
     report.main()
     page = (report.HTML / "index.html").read_text()
     assert "Spread across seeds" not in page
@@ -345,7 +345,7 @@ def test_a_project_without_scores_ends_in_one_line(
 
 def test_it_runs_without_heavy_libraries(project: Path) -> None:
     (report.PLOTS / "train" / "sentiment.csv").unlink()
-    for path in report.METRICS.glob("evaluate/*"):
+    for path in paths.DETAILS.glob("evaluate/*"):
         path.unlink()
     code = (
         "import sys; from tandem.stages import report; report.main();"

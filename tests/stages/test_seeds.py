@@ -1,7 +1,6 @@
 """seeds: one model per seed, trained as by `train`, their test scores and the spread."""
 
 import copy
-import json
 import statistics
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 from stages.test_train import PARAMS, project, write_params
 
 from tandem import cli
-from tandem.core import paths
+from tandem.core import io, paths
 
 __all__ = ["project"]
 
@@ -26,7 +25,7 @@ def test_spread_is_that_of_models_trained_with_each_seed(project: Path) -> None:
     content = with_seeds(sentiment={"runs": [3, 4]})
     write_params(content, learning_rate=0.01)
     assert cli.main(["seeds", "sentiment"]) == 0
-    results = json.loads(paths.metrics("seeds", "sentiment").read_text())
+    results = io.read_details(paths.details("seeds", "sentiment"))
     assert not paths.model("sentiment", "base").exists()
 
     by_seed = {}
@@ -35,7 +34,7 @@ def test_spread_is_that_of_models_trained_with_each_seed(project: Path) -> None:
         write_params(content, learning_rate=0.01)
         assert cli.main(["train", "sentiment"]) == 0
         assert cli.main(["evaluate", "sentiment", "base"]) == 0
-        scores = json.loads(paths.metrics("evaluate", "sentiment-base").read_text())
+        scores = io.read_details(paths.details("evaluate", "sentiment-base"))
         by_seed[str(seed)] = scores["macro_f1"]["value"]
     assert results["macro_f1"]["seeds"] == by_seed
     assert results["macro_f1"]["mean"] == pytest.approx(

@@ -44,7 +44,7 @@ def read_outputs(task: str) -> tuple[Rows, dict[str, str], Any]:
     names = [name for name in (*SPLITS, JUDGE) if (folder / f"{name}.parquet").exists()]
     rows = {name: list(read_rows(folder / f"{name}.parquet", row)) for name in names}
     dropped = read_rows(folder / paths.DROPPED, Dropped)
-    metric = io.read_json(paths.metrics("split", task))
+    metric = io.read_details(paths.details("split", task))
     return rows, {item.id: item.reason for item in dropped}, metric
 
 
@@ -291,7 +291,7 @@ def test_a_second_run_gives_the_same_bytes(project: Path, real_rows: Rows, task:
     runs = []
     for _ in range(2):
         split.main(task)
-        files = [*sorted(paths.split(task).iterdir()), paths.metrics("split", task)]
+        files = [*sorted(paths.split(task).iterdir()), paths.details("split", task)]
         runs.append([file.read_bytes() for file in files])
     assert runs[0] == runs[1]
 

@@ -2,7 +2,6 @@
 
 import copy
 import csv
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from safetensors import safe_open
 from transformers import AutoModelForSequenceClassification
 
 from tandem import cli, modeling
-from tandem.core import paths
+from tandem.core import io, paths
 from tandem.core import task as tasks
 from tandem.core.rows import read_rows, write_rows
 from tandem.tasks.sentiment import SentimentRow
@@ -65,7 +64,7 @@ def test_writes_its_outputs(project: Path) -> None:
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= written
     assert not [name for name in written if not name.endswith((".json", ".safetensors", ".txt"))]
 
-    scores = json.loads(paths.metrics("train", "sentiment").read_text())
+    scores = io.read_details(paths.details("train", "sentiment"))
     assert scores["steps"] == 4
     assert scores["rows"] == 12
     assert 0 <= scores["validation"]["accuracy"]["value"] <= 1
@@ -118,7 +117,7 @@ def test_two_processes_train_and_one_writes(project: Path) -> None:
     content["runtime"] |= {"processes": 2}
     write_params(content)
     assert cli.main(["train", "sentiment"]) == 0
-    assert json.loads(paths.metrics("train", "sentiment").read_text())["steps"] == 4
+    assert io.read_details(paths.details("train", "sentiment"))["steps"] == 4
     assert {"config.json", "model.safetensors"} <= set(read_files(paths.model("sentiment", "base")))
 
 
@@ -134,7 +133,7 @@ def test_only_rows_that_the_steps_can_reach_are_encoded(project: Path) -> None:
 def test_max_rows_takes_the_first_by_hashed_id(project: Path) -> None:
     write_params(PARAMS, max_rows=5)
     assert cli.main(["train", "sentiment"]) == 0
-    assert json.loads(paths.metrics("train", "sentiment").read_text())["rows"] == 5
+    assert io.read_details(paths.details("train", "sentiment"))["rows"] == 5
 
 
 @pytest.mark.parametrize(

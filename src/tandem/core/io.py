@@ -161,6 +161,44 @@ def read_json(path: Path) -> Any:
         raise StageError(f"{path} is not JSON: {problem}; restore it or run its stage") from None
 
 
+def details_bytes(value: Any) -> bytes:
+    """`value` as the JSON `[[value]]`, the form of detail files and run records.
+
+    Git carries these files. DVC saves a stage in its run cache only if each output that Git carries
+    is a metric or a plot, so dvc.yaml declares them as plots. In this form DVC finds no point to
+    draw in them, so that they change neither `dvc plots show` nor `dvc metrics show`.
+
+    >>> details_bytes({"rows": 3}).split()
+    [b'[', b'[', b'{', b'"rows":', b'3', b'}', b']', b']']
+    """
+    return json_bytes([[value]])
+
+
+def write_details(path: Path, value: Any) -> None:
+    """Write `value` as `details_bytes` gives it."""
+    path.write_bytes(details_bytes(value))
+
+
+def read_details(path: Path) -> Any:
+    """The value in a file that `write_details` wrote.
+
+    Raises:
+        StageError: the file is missing or has another form.
+    """
+    value = unwrap_details(read_json(path))
+    if value is None:
+        raise StageError(f"{path} is not [[…]]: restore it, or run its stage again")
+    return value
+
+
+def unwrap_details(content: Any) -> Any:
+    """The value in the parsed JSON of a detail file; None if it has another form."""
+    match content:
+        case [[value]]:
+            return value
+    return None
+
+
 def parse_yaml(text: str) -> Any:
     """Parse a text as YAML 1.2, as DVC does but in half the time.
 

@@ -15,6 +15,10 @@ CODE = Path("workflow/code")
 """STAGE/TASK….json: digests of the code that a stage runs; written by the stage `code`."""
 RECORDS = Path("reports/lineage")
 """STAGE.json or STAGE/TASK….json: the record of a stage's run."""
+DETAILS = Path("reports/details")
+"""STAGE/TASK….json: what each stage measured, with intervals, domains and counts."""
+METRICS = Path("reports/metrics")
+"""TASK/VARIANT.json: main scores, by the names of the metrics."""
 SPLITS = ("train", "validation", "test")
 JUDGE = "judge"
 """The part of a split that an independent judge is trained on, if params reserve one."""
@@ -58,9 +62,14 @@ def model(task: str, variant: str) -> Path:
     return Path("models") / task / variant
 
 
-def metrics(stage: str, name: str) -> Path:
-    """Metrics of one run of a stage; `name` is TASK or TASK-VARIANT."""
-    return Path("reports/metrics") / stage / f"{name}.json"
+def details(stage: str, name: str) -> Path:
+    """Everything that one run of a stage measured; `name` is TASK or TASK-VARIANT."""
+    return DETAILS / stage / f"{name}.json"
+
+
+def metrics(task: str, variant: str) -> Path:
+    """The main scores of one variant of a task's model: what `dvc metrics show` prints."""
+    return METRICS / task / f"{variant}.json"
 
 
 def plots(stage: str, name: str) -> Path:

@@ -12,9 +12,9 @@ A record is an output like any other: the same inputs give the same bytes. So it
 time nor host, which `tandem.engines.cost` logs. DVC hashes inputs after a command. Here they are
 also hashed before it, and a stage fails if an input changes while it runs.
 
-The file is a list with one object. dvc.yaml declares it as a metric, because DVC saves a stage in
-its run cache only if each output in Git is a metric or a plot. A list has no numbers that
-`dvc metrics show` would print.
+The file is `[[record]]`, and dvc.yaml declares it as a plot: DVC saves a stage in its run cache
+only if each output in Git is a metric or a plot, and it draws nothing for a file of this form
+(`tandem.core.io.details_bytes`).
 
 The code that a stage runs is an input too, through its digests in workflow/code (`tandem code`).
 They are compared with the files that Python imports, before and after the stage.
@@ -151,7 +151,7 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
     )
     if stage.record:
         with io.atomic_outputs(Path(stage.record)) as (partial,):
-            io.write_json(partial, [record.model_dump(exclude_none=True)])
+            io.write_details(partial, record.model_dump(exclude_none=True))
 
 
 def digest(path: Path, files: bool = False) -> Digest:

@@ -32,6 +32,7 @@ class BaseTask(ABC):
     row: ClassVar[type[Row]]
     family: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
+    """By importance: the first is the main one; `dvc metrics show` prints the first two."""
     baselines: ClassVar[tuple[str, ...]]
     text_fields: ClassVar[tuple[str, ...]] = ("text",)
     labels: ClassVar[tuple[str, ...]] = ()

@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.core.io import PARTIAL
 from tandem.core.paths import CODE, RECORDS, overlap
@@ -159,10 +160,10 @@ def parse(content: bytes, where: Path) -> RunRecord:
         LineageError: `content` is not a record.
     """
     try:
-        value = json.loads(content)
-        if not isinstance(value, list) or len(value) != 1:
-            raise ValueError("it is not a list with one object")
-        record = RunRecord.model_validate(value[0])
+        value = io.unwrap_details(json.loads(content))
+        if value is None:
+            raise ValueError("it is not [[record]]")
+        record = RunRecord.model_validate(value)
         for path in (*record.inputs, *record.outputs):
             if not is_inside(path):
                 raise ValueError(f"{path!r} is outside of the project")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tandem.core import registry
-from tandem.metrics.common.predictions import write_predictions
+from tandem.metrics.common.predictions import write_labels, write_predictions
 from tandem.metrics.common.scoring import (
     EvaluationParams,
     Scores,
@@ -17,6 +17,7 @@ from tandem.metrics.common.scoring import (
     estimate,
     evaluate_columns,
     evaluation_rows,
+    main_scores,
     rounded,
     sample,
     score,
@@ -38,9 +39,11 @@ __all__ = [
     "evaluation",
     "evaluation_rows",
     "load",
+    "main_scores",
     "rounded",
     "sample",
     "score",
+    "write_labels",
     "write_predictions",
 ]
 

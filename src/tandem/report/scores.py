@@ -1,6 +1,6 @@
-"""Read reports/metrics into one flat, sorted list of scores.
+"""Read reports/details into one flat, sorted list of scores.
 
-Every `{"value": …}` and every plain number in a metrics file is a score; its metric is the path of
+Every `{"value": …}` and every plain number in a detail file is a score; its metric is the path of
 keys to it. A stage that writes a new metric therefore needs no change here. No other module of the
 report names a stage.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tandem.core.io import read_json
+from tandem.core.io import read_details
 from tandem.core.params import ProjectParams
 
 FETCH, TRAIN = "fetch", "train"
@@ -28,7 +28,7 @@ ONNX = "onnx"
 KEYS = ("value", "low", "high", "n", "seed")
 
 Metrics = dict[str, dict[str, Any]]
-"""Stage → TASK or TASK-VARIANT → the content of the metrics file."""
+"""Stage → TASK or TASK-VARIANT → the content of the detail file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +55,14 @@ class Score:
 
 
 def load(root: Path, project: ProjectParams) -> Metrics:
-    """All metrics files below `root` (reports/metrics).
+    """All detail files below `root` (reports/details).
 
     Spreads across seeds are left out for tasks that params no longer train with several seeds.
     """
     metrics: Metrics = {}
     for path in sorted(root.rglob("*.json")):
         stage = path.parent.relative_to(root).as_posix()
-        metrics.setdefault(stage, {})[path.stem] = read_json(path)
+        metrics.setdefault(stage, {})[path.stem] = read_details(path)
     spreads = metrics.get(SEEDS, {})
     metrics[SEEDS] = {task: spreads[task] for task in project.seeds if task in spreads}
     return metrics

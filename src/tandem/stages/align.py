@@ -6,7 +6,7 @@ the continuations with higher reward. A smaller `beta` lets it move further from
 Reads   data/split/TASK/{train,validation}.parquet, for prompts; models/TASK/{base,reward};
         the params `runtime` and `TASK.align`
 Writes  models/TASK/aligned                the model, for `from_pretrained` of transformers
-        reports/metrics/align/TASK.json    reward and length before and after, KL, on new samples
+        reports/details/align/TASK.json    reward and length before and after, KL, on new samples
                                            for validation prompts
         reports/plots/align/TASK.csv       the losses by step
 

@@ -4,7 +4,7 @@ Reads   data/split/TASK/{train,validation,test}.parquet; the model folders of
         `augmentation_models.TASK`, if an operation uses a model; the params `runtime` and
         `TASK.augment`
 Writes  data/augmented/TASK/train.parquet    the training rows, then the derived ones
-        reports/metrics/augment/TASK.json    counts by operation
+        reports/details/augment/TASK.json    counts by operation
 
     tandem augment sentiment
 
@@ -34,7 +34,7 @@ def main(task: str) -> None:
         "operations": {item.kind: counts[item.kind] for item in stage_params.operations},
         "left_out": {name: counts[name] for name in ("unchanged", "held_out_text")},
     }
-    outputs = paths.augmented(task), paths.metrics("augment", task)
+    outputs = paths.augmented(task), paths.details("augment", task)
     with io.atomic_outputs(*outputs) as (folder, metrics):
         write_rows(folder / "train.parquet", [*train, *derived], spec.row)
-        io.write_json(metrics, summary)
+        io.write_details(metrics, summary)

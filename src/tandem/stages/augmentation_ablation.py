@@ -3,7 +3,7 @@
 Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained, the model folders
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
         `TASK.augmentation_ablation`
-Writes  reports/metrics/augmentation-ablation/TASK.json   by operation: scores on validation rows
+Writes  reports/details/augmentation-ablation/TASK.json   by operation: scores on validation rows
                                                           with intervals, differences from `none`
 
     tandem augmentation-ablation sentiment
@@ -89,5 +89,5 @@ def main(task: str) -> None:
         if name != NONE:
             differences = metrics.difference(spec, scored, tables, reference, runtime)
             results[name] |= {f"{key}/difference": value for key, value in differences.items()}
-    with io.atomic_outputs(paths.metrics("augmentation-ablation", task)) as (table,):
-        io.write_json(table, results)
+    with io.atomic_outputs(paths.details("augmentation-ablation", task)) as (table,):
+        io.write_details(table, results)

@@ -3,7 +3,7 @@
 Reads   data/split/TASK/{train,test}.parquet, models/TASK/pretrained; the params `runtime`,
         `TASK.baseline` and, for the test rows, `TASK.evaluate`
 Writes  reports/predictions/TASK/baseline/NAME.parquet   a prediction for each test row, statistics
-        reports/metrics/baseline/TASK.json               scores with intervals, by baseline
+        reports/details/baseline/TASK.json               scores with intervals, by baseline
 
     tandem baseline sentiment
 
@@ -40,7 +40,7 @@ def main(task: str) -> None:
         pretrained=paths.model(task, "pretrained"),
         batch_size=evaluation_params.batch_size,
     )
-    outputs = paths.baseline_predictions(task), paths.metrics("baseline", task)
+    outputs = paths.baseline_predictions(task), paths.details("baseline", task)
     with io.atomic_outputs(*outputs) as (folder, metrics_file):
         results = {}
         for name in spec.baselines:
@@ -51,4 +51,4 @@ def main(task: str) -> None:
         if references:
             results["human"], table = metrics.score(spec, references, predictions, runtime)
             metrics.write_predictions(folder / "human.parquet", references, predictions, table)
-        io.write_json(metrics_file, results)
+        io.write_details(metrics_file, results)

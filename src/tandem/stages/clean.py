@@ -3,7 +3,7 @@
 Reads   data/raw/TASK/rows.parquet; the params `TASK.clean`
 Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order
         data/clean/TASK/dropped.parquet  the others, each with the reason
-        reports/metrics/clean/TASK.json  counts by reason and domain, of repairs and of masks
+        reports/details/clean/TASK.json  counts by reason and domain, of repairs and of masks
 
     tandem clean sentiment
 
@@ -46,10 +46,10 @@ def main(task: str) -> None:
             f"no row of {source} is left after cleaning, most were dropped as {reason}: "
             f"relax {task}.clean.filters"
         )
-    with io.atomic_outputs(paths.clean(task), paths.metrics("clean", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.clean(task), paths.details("clean", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, kept, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_json(metrics, summary(raw, kept, dropped, counts))
+        io.write_details(metrics, summary(raw, kept, dropped, counts))
 
 
 def summary(

@@ -3,7 +3,10 @@
 Reads   data/split/TASK/test.parquet, models/TASK/VARIANT; the params `runtime` and
         `TASK.evaluate`
 Writes  reports/predictions/TASK/VARIANT.parquet     the prediction for each test row, statistics
-        reports/metrics/evaluate/TASK-VARIANT.json   scores with intervals, size of the weights
+        reports/metrics/TASK/VARIANT.json            main scores, for `dvc metrics show`
+        reports/details/evaluate/TASK-VARIANT.json   scores with intervals, size of the weights
+        reports/plots/evaluate/TASK-VARIANT.csv      true and predicted labels; no rows if the task
+                                                     has no labels
 
     tandem evaluate sentiment base
 """
@@ -33,7 +36,14 @@ def main(task: str, variant: str) -> None:
     predictions = model.predict(rows, stage_params.batch_size)
     scores, tables = metrics.score(spec, rows, predictions, runtime)
 
-    outputs = paths.predictions(task, variant), paths.metrics("evaluate", f"{task}-{variant}")
-    with io.atomic_outputs(*outputs) as (table, scores_file):
+    name = f"{task}-{variant}"
+    with io.atomic_outputs(
+        paths.predictions(task, variant),
+        paths.metrics(task, variant),
+        paths.details("evaluate", name),
+        paths.plots("evaluate", name),
+    ) as (table, main_scores, details, plot):
         metrics.write_predictions(table, rows, predictions, tables)
-        io.write_json(scores_file, scores | weight_stats(folder))
+        io.write_json(main_scores, metrics.main_scores(spec, scores))
+        io.write_details(details, scores | weight_stats(folder))
+        metrics.write_labels(plot, rows, predictions)

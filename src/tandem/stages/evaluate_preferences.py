@@ -6,7 +6,7 @@ Reads   data/split/TASK/test.parquet, for prompts; data/split/RATINGS/test.parqu
         `TASK.evaluate_preferences`
 Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair with its scores
         reports/predictions/TASK/preferences/samples.parquet   each prompt with both texts
-        reports/metrics/evaluate-preferences/TASK.json         metrics with intervals, by scorer
+        reports/details/evaluate-preferences/TASK.json         metrics with intervals, by scorer
                                                                and by variant
 
     tandem evaluate-preferences generation
@@ -77,9 +77,9 @@ def main(task: str) -> None:
     results["aligned"] |= completions.kl_from_base(
         aligned, base, written["aligned"], stage_params.generation.batch_size, runtime
     )
-    outputs = paths.preference_predictions(task), paths.metrics("evaluate-preferences", task)
+    outputs = paths.preference_predictions(task), paths.details("evaluate-preferences", task)
     with io.atomic_outputs(*outputs) as (folder, metrics):
         write_rows(folder / "pairs.parquet", scored, evaluation.ScoredPair)
         samples = [*texts["base"], *texts["aligned"]]
         write_rows(folder / "samples.parquet", samples, evaluation.ScoredText)
-        io.write_json(metrics, results)
+        io.write_details(metrics, results)

@@ -4,7 +4,7 @@ Reads   the source: a package in the download cache, files, or a hub; the params
 Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
         data/raw/TASK/unreadable.parquet  the other records, each with its reason
         data/raw/TASK/README.md           the data card
-        reports/metrics/fetch/TASK.json   counts
+        reports/details/fetch/TASK.json   counts
 
     tandem fetch sentiment
 """
@@ -59,11 +59,11 @@ def main(task: str) -> None:
         rows = sample_groups(rows, stage_params.max_rows)
     counts = count(rows, unreadable)
     text = card(spec, source.plugin.origin(source), counts)
-    with io.atomic_outputs(paths.raw(task), paths.metrics("fetch", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.raw(task), paths.details("fetch", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, rows, spec.row)
         write_rows(folder / UNREADABLE, unreadable, Dropped)
         io.write_text(folder / paths.CARD, text)
-        io.write_json(metrics, counts)
+        io.write_details(metrics, counts)
 
 
 def count(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:

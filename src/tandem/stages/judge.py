@@ -5,7 +5,7 @@ Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` se
         that it names; the params `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/judge.parquet   the training pairs
-        reports/metrics/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
+        reports/details/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
         reports/plots/judge/TASK.csv          the losses by step
 
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge

@@ -1,8 +1,9 @@
 """Gather the metrics into a summary, cards and a page. Nothing is measured here.
 
-Reads   reports/metrics/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
+Reads   reports/details/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
         `augmentation_ablation`, `methods`, `preferences`, `runtime`, `seeds` and `tasks`
-Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed}
+Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed},
+                                  which `dvc plots show` draws with .dvc/plots/scores.json
         reports/html/index.html   the page, one file
         reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model
 
@@ -13,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.core import io, params
+from tandem.core import io, params, paths
 from tandem.core.errors import StageError
 from tandem.report import charts, latency, render, scores, views
 from tandem.report.scores import Metrics, Score
 from tandem.report.views import View
 
-METRICS, PLOTS = Path("reports/metrics"), Path("reports/plots")
+PLOTS = Path("reports/plots")
 LATENCY = Path("benchmarks/latency.json")
 COSTS = {"size": "weights, MB", "latency": "milliseconds per text, one at a time"}
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
@@ -33,10 +34,10 @@ def main() -> None:
             that the benchmark writes.
     """
     project = params.project()
-    metrics = scores.load(METRICS, project)
+    metrics = scores.load(paths.DETAILS, project)
     stage_scores = scores.gather(metrics, project)
     if not stage_scores:
-        raise StageError(f"{METRICS} has no scores: run `dvc repro` or `snakemake` first")
+        raise StageError(f"{paths.DETAILS} has no scores: run `dvc repro` or `snakemake` first")
 
     # The summary has only what stages measured, so that an audit can trace it. The page also has
     # what the benchmark measured.

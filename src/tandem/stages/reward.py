@@ -5,7 +5,7 @@ Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task
         the params `runtime` and `TASK.reward`
 Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/reward.parquet   the training pairs
-        reports/metrics/reward/TASK.json       pair accuracy on validation pairs, steps, pairs
+        reports/details/reward/TASK.json       pair accuracy on validation pairs, steps, pairs
         reports/plots/reward/TASK.csv          the losses by step
 
 Tasks of one source have the same split. So the encoder was not trained on texts of validation or

@@ -7,7 +7,7 @@ Stopping").
 
 Reads   what `tandem train` reads, and data/split/TASK/test.parquet; the params `runtime`,
         `seeds.TASK`, `TASK.train` and `TASK.evaluate`
-Writes  reports/metrics/seeds/TASK.json   mean, standard deviation (n - 1) and values by seed of
+Writes  reports/details/seeds/TASK.json   mean, standard deviation (n - 1) and values by seed of
                                           each metric; the models are not kept
 
     tandem seeds sentiment
@@ -54,8 +54,8 @@ def write(task: str) -> None:
         predictions = model.predict(test, evaluation_params.batch_size)
         runs[seed] = metrics.score(spec, test, predictions, runtime)[0]
     if distributed.is_main_process():
-        with io.atomic_outputs(paths.metrics("seeds", task)) as (partial,):
-            io.write_json(partial, spread(runs))
+        with io.atomic_outputs(paths.details("seeds", task)) as (partial,):
+            io.write_details(partial, spread(runs))
 
 
 def spread(runs: dict[int, metrics.Scores]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `TA
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
         data/split/TASK/judge.parquet                    if params hold out rows for a judge
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
-        reports/metrics/split/TASK.json                  counts, fractions by stratum, leak check
+        reports/details/split/TASK.json                  counts, fractions by stratum, leak check
 
     tandem split sentiment
 
@@ -78,13 +78,13 @@ def main(task: str) -> None:
     ]
     # Verify the result with other code, then write it.
     verified = require_no_leak(task, verify_no_leaks(splits, spec, near_duplicates))
-    with io.atomic_outputs(paths.split(task), paths.metrics("split", task)) as (folder, metrics):
+    with io.atomic_outputs(paths.split(task), paths.details("split", task)) as (folder, metrics):
         for name, rows in splits.items():
             if holdout:
                 rows = [with_ratings(row, name, holdout.every_nth_rating) for row in rows]
             write_rows(folder / f"{name}.parquet", rows, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_json(metrics, summary(splits, dropped, spec) | {"proof": verified})
+        io.write_details(metrics, summary(splits, dropped, spec) | {"proof": verified})
 
 
 def summary(

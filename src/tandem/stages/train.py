@@ -3,7 +3,7 @@
 Reads   data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet,
         models/TASK/pretrained; the params `runtime` and `TASK.train`
 Writes  models/TASK/base                   the model, for `from_pretrained` of transformers
-        reports/metrics/train/TASK.json    validation scores, steps, rows, parameters
+        reports/details/train/TASK.json    validation scores, steps, rows, parameters
         reports/plots/train/TASK.csv       the losses by step
 
     tandem train sentiment

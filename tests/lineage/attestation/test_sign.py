@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from lineage.small import git
 
+from tandem.core import io
 from tandem.core.errors import LineageError
 from tandem.lineage.attestation.bundle import read_bundle
 from tandem.lineage.attestation.sign import attest
@@ -87,7 +88,7 @@ def test_statements_agree_with_the_records(signed: Lines, key: tuple[str, Path])
         "models/intent/base/model.safetensors",
         "reports/lineage/train/intent.json",
     }
-    (record,) = json.loads(Path("reports/lineage/train/intent.json").read_text())
+    record = io.read_details(Path("reports/lineage/train/intent.json"))
     definition = train.predicate.build_definition
     assert definition.external_parameters["params"] == record["params"]
     assert definition.internal_parameters["packages"] == record["packages"]

@@ -363,8 +363,8 @@ def test_an_extra_metrics_file_is_reported(published: Path) -> None:
         return [f.where for f in checks._inputs(records.records["report"], records, reader)]
 
     assert unexpected() == []
-    Path("reports/metrics/evaluate/intent-more.json").write_text("{}")
-    assert unexpected() == ["reports/metrics/evaluate/intent-more.json"]
+    Path("reports/details/evaluate/intent-more.json").write_text("{}")
+    assert unexpected() == ["reports/details/evaluate/intent-more.json"]
 
 
 @pytest.mark.parametrize("md5", ["", "..", "..//etc/hostname", "../../../../../etc/hostname"])
@@ -405,9 +405,9 @@ def forge(change: Callable[[dict[str, Any]], object]) -> None:
     """Change the record of clean, and dvc.lock to match."""
     path = Path("reports/lineage/clean/intent.json")
     old = provenance.file_digest(path)
-    content = json.loads(path.read_text())
-    change(content[0])
-    io.write_json(path, content)
+    content = io.read_details(path)
+    change(content)
+    io.write_details(path, content)
     new = provenance.file_digest(path)
     lines = LOCK.read_text().replace(old.md5, new.md5).splitlines()
     index = next(number for number, line in enumerate(lines) if new.md5 in line)

@@ -64,14 +64,14 @@ def test_the_card_has_datasets_and_scores(bom: dict[str, Any]) -> None:
 def test_only_the_part_of_the_model_is_used_of_a_file_that_compares_variants(
     published: Path,
 ) -> None:
-    metrics = Path("reports/metrics/evaluate-preferences/intent.json")
+    metrics = Path("reports/details/evaluate-preferences/intent.json")
     wins = {"value": 0.6, "low": None, "high": None}
     metrics.parent.mkdir()
-    io.write_json(metrics, {"base": {"win_rate/vader": wins}, "vader": {"pair_accuracy": wins}})
-    (record,) = io.read_json(Path("reports/lineage/evaluate/intent.json"))
+    io.write_details(metrics, {"base": {"win_rate/vader": wins}, "vader": {"pair_accuracy": wins}})
+    record = io.read_details(Path("reports/lineage/evaluate/intent.json"))
     record["stage"] = "evaluate-preferences@intent"
     record["outputs"] = {str(metrics): file_digest(metrics).model_dump(exclude_none=True)}
-    io.write_json(Path("reports/lineage/more.json"), [record])
+    io.write_details(Path("reports/lineage/more.json"), record)
     export("cyclonedx")
     card = io.read_json(BOM)["metadata"]["component"]["modelCard"]
     metrics_of_model = card["quantitativeAnalysis"]["performanceMetrics"]
@@ -104,7 +104,7 @@ def test_a_license_without_an_spdx_id_keeps_its_name(published: Path) -> None:
 
 
 def test_metrics_that_differ_from_the_record_are_rejected(published: Path) -> None:
-    path = Path("reports/metrics/evaluate/intent-base.json")
+    path = Path("reports/details/evaluate/intent-base.json")
     path.write_text(path.read_text().replace("0.94", "0.99"))
     with pytest.raises(LineageError, match=f"{path} differs from its record"):
         export("cyclonedx")

@@ -66,7 +66,7 @@ def test_prov_has_every_relation(document: ProvDocument, graph: Graph) -> None:
     assert count(ProvDerivation) == pairs
     members = {str(relation.args[1]) for relation in document.get_records(ProvMembership)}
     assert members == {
-        f"artifact:reports/metrics/{name}"
+        f"artifact:reports/details/{name}"
         for name in ("fetch/intent.json", "evaluate/intent-base.json")
     }
 

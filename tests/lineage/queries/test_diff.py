@@ -9,7 +9,7 @@ from tandem import cli
 from tandem.lineage.graph import Graph
 from tandem.lineage.queries import diff
 
-METRIC = "reports/metrics/split/intent.json#rows.test"
+METRIC = "reports/details/split/intent.json#rows.test"
 
 
 @pytest.fixture

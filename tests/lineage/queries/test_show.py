@@ -5,9 +5,10 @@ from engines.workspace import Workspace
 from lineage.conftest import commit
 
 from tandem import cli
+from tandem.core import io
 from tandem.lineage.queries import show
 
-KEPT_ROWS = "reports/metrics/clean/intent.json#kept"
+KEPT_ROWS = "reports/details/clean/intent.json#kept"
 
 
 def test_a_number_is_traced_to_its_pinned_source(
@@ -15,7 +16,7 @@ def test_a_number_is_traced_to_its_pinned_source(
 ) -> None:
     assert cli.main(["lineage", "show", KEPT_ROWS]) == 0
     lines = capsys.readouterr().out.splitlines()
-    kept = json.loads((project.path / KEPT_ROWS.partition("#")[0]).read_text())["kept"]
+    kept = io.read_details(project.path / KEPT_ROWS.partition("#")[0])["kept"]
     assert lines[0] == f"{KEPT_ROWS} = {kept}: 2 stages, in topological order"
     assert lines[-2:] == [
         "Pinned sources:",
@@ -49,8 +50,8 @@ def test_a_record_that_is_not_committed_has_no_commit(project: Workspace) -> Non
     ("name", "message"),
     [
         ("data/claen/intent", "no stage has recorded 'data/claen/intent'. Did you mean 'data/cl"),
-        ("reports/metrics/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
-        ("reports/metrics/clean/intent.json#kept.value", "has nothing at"),
+        ("reports/details/clean/intent.json#kpet", "has nothing at 'kpet'. Did you mean 'kept'?"),
+        ("reports/details/clean/intent.json#kept.value", "has nothing at"),
         ("data/clean/intent#kept", "data/clean/intent is not JSON"),
         ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],

@@ -22,7 +22,7 @@ from tandem.lineage import graph as graphs
 from tandem.lineage.audit import dvc_lock as locks
 from tandem.lineage.audit.findings import Audit, Finding
 from tandem.lineage.graph import Graph, is_own_file, record_of
-from tandem.lineage.queries.targets import METRICS, SUMMARY
+from tandem.lineage.queries.targets import SUMMARY
 from tandem.report import scores
 
 DigestReader = Callable[[str], Digest | None]
@@ -333,7 +333,8 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
     try:
         rows = io.read_json(path)
         project = params.project(dict(content))
-        expected = scores.summary(scores.gather(scores.load(root / METRICS, project), project))
+        details = scores.load(root / paths.DETAILS, project)
+        expected = scores.summary(scores.gather(details, project))
     except (ValueError, TypeError, KeyError, AttributeError, TandemError) as error:
         problem = " ".join(str(error).split())
         yield Finding(SUMMARY, f"cannot be compared with the metrics: {problem}")

@@ -108,8 +108,9 @@ def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
 def score_differences(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
     """The scores that are outside of their recorded intervals."""
     for path in record.outputs:
-        if path.startswith("reports/metrics/") and (root / path).exists():
-            yield from _outside(path, io.read_json(root / path), io.read_json(scratch / path))
+        if path.startswith("reports/details/") and (root / path).exists():
+            recorded, rewritten = (io.read_details(folder / path) for folder in (root, scratch))
+            yield from _outside(path, recorded, rewritten)
 
 
 def _outside(where: str, recorded: Any, rewritten: Any) -> Iterator[Finding]:

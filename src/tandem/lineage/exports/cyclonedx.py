@@ -20,7 +20,7 @@ from tandem.core.errors import LineageError
 from tandem.core.provenance import RunRecord
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.records import SPDX, UNKNOWN, stable_uuid
-from tandem.lineage.exports.common.scores import METRICS, scores
+from tandem.lineage.exports.common.scores import scores
 from tandem.lineage.graph import Graph, files_of
 
 MODEL = "machine-learning-model"
@@ -116,7 +116,7 @@ def _datasets(upstream: Iterable[RunRecord]) -> Iterator[Component]:
         if about is None:
             continue
         for path, digest in record.outputs.items():
-            if not path.startswith(METRICS):
+            if not PurePosixPath(path).is_relative_to(paths.DETAILS):
                 component = {
                     "type": "data",
                     "bom-ref": path,

@@ -2,7 +2,7 @@
 
 train@sentiment                                    a stage of dvc.yaml
 models/sentiment/base                              an artifact, or a file or folder of one
-reports/metrics/evaluate/intent-base.json#accuracy.value      a value in a metrics file
+reports/details/evaluate/intent-base.json#accuracy.value      a value in a metrics file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
 reports/summary.json#12                            the same by its index, from 0
 """
@@ -19,7 +19,6 @@ from tandem.lineage.graph import Graph
 from tandem.report import scores
 
 SUMMARY = "reports/summary.json"
-METRICS = Path("reports/metrics")
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 def _value(path: Path, key: str) -> Any:
     """The value in a JSON file at keys joined by dots. Keys may contain dots and slashes, too."""
     content: Any = _read(path)
+    content = io.unwrap_details(content) or content
     rest = key
     while rest:
         keys = list(content) if isinstance(content, dict) else []
@@ -93,7 +93,7 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
     if key not in names:
         raise LineageError(f"{SUMMARY} has no row {key!r}.{nearest(key, names)}")
     project = params.project(params.read(root / paths.PARAMS))
-    for score in scores.gather(scores.load(root / METRICS, project), project):
+    for score in scores.gather(scores.load(root / paths.DETAILS, project), project):
         (row,) = scores.summary([score])
         if f"{row['task']}/{row['variant']}/{row['metric']}" == key:
             producers = graph.producers_of(str(source(score, graph)))
@@ -103,5 +103,5 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
 
 def source(score: scores.Score, graph: Graph) -> Path:
     """The metrics file of a score: TASK-VARIANT.json if a stage wrote that, else TASK.json."""
-    path = paths.metrics(score.stage, f"{score.task}-{score.variant}")
-    return path if str(path) in graph.producers else paths.metrics(score.stage, score.task)
+    path = paths.details(score.stage, f"{score.task}-{score.variant}")
+    return path if str(path) in graph.producers else paths.details(score.stage, score.task)

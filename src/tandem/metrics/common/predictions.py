@@ -1,13 +1,16 @@
-"""The predictions for the test rows, as a Parquet file."""
+"""The predictions for the test rows: a Parquet file, and the labels as CSV."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tandem.core import io
 from tandem.core.rows import Row
 from tandem.metrics.common.statistics import Array
 
@@ -29,3 +32,17 @@ def write_predictions(
     for name, table in tables.items():
         columns[name] = pa.array(table.tolist(), pa.list_(pa.float64()))
     pq.write_table(pa.table(columns), path, compression="zstd", store_schema=False)
+
+
+def write_labels(path: Path, rows: Sequence[Row], predictions: Sequence[Any]) -> None:
+    """Write the CSV table of a confusion matrix: the true and the predicted label of each row.
+
+    For a task without labels the table has no rows, and DVC draws nothing.
+    """
+    table = StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["label", "predicted"])
+    for row, prediction in zip(rows, predictions, strict=True):
+        if (label := getattr(row, "label", None)) is not None:
+            writer.writerow([label, prediction["label"]])
+    io.write_text(path, table.getvalue())

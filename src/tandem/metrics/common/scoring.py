@@ -18,6 +18,7 @@ from tandem.core.task import BaseTask
 from tandem.metrics.common.statistics import Array, bootstrap_interval
 
 MAX_DOMAINS = 8  # with more domains, each has too few rows for a meaningful score
+MAX_MAIN_METRICS = 2  # with more, the table of `dvc metrics show` is wider than a terminal
 DIGITS = 6  # further digits depend on the order in which a machine adds numbers up
 
 Scores = dict[str, dict[str, Any]]
@@ -106,6 +107,11 @@ def evaluate_columns(name: str, columns: Mapping[str, Sequence[Any]], **options:
     from tandem.metrics import evaluation  # slow: it imports `evaluate`
 
     return float(evaluation(name).compute(**columns, **options)[name])
+
+
+def main_scores(task: BaseTask, scores: Scores) -> dict[str, float]:
+    """The values of the first metrics of `task` over all rows, from the result of `score`."""
+    return {name: scores[name]["value"] for name in task.metrics[:MAX_MAIN_METRICS]}
 
 
 def difference(

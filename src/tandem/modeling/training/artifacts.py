@@ -39,11 +39,11 @@ def write_fitted(
     }
     with io.atomic_outputs(
         paths.model(task_name, variant),
-        paths.metrics(stage, task_name),
+        paths.details(stage, task_name),
         paths.plots(stage, task_name),
     ) as (folder, metrics, plot):
         model.save(folder)
-        io.write_json(metrics, {**training, **results})
+        io.write_details(metrics, {**training, **results})
         write_history(plot, history)
 
 

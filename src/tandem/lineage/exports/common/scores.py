@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tandem.core import io, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import Digest
 from tandem.lineage.graph import Graph
 
-METRICS = "reports/metrics/"
 Metric = dict[str, Any]
 
 
@@ -25,7 +25,7 @@ def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
     variant = PurePosixPath(path).name
     for stage in graph.consumers_of(path):
         for out, digest in graph.records[stage].outputs.items():
-            if stage.startswith("evaluate") and out.startswith(METRICS):
+            if stage.startswith("evaluate") and PurePosixPath(out).is_relative_to(paths.DETAILS):
                 content = _read(root, out, digest)
                 part = content.get(variant)
                 if isinstance(part, Mapping):
@@ -54,12 +54,12 @@ def _metrics(content: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
 
 
 def _read(root: Path, path: str, digest: Digest) -> Mapping[str, Any]:
-    """The content of a metrics file, which must have the recorded digest."""
+    """The content of a detail file, which must have the recorded digest."""
     try:
         content = (root / path).read_bytes()
     except OSError:
         raise LineageError(f"{path} is missing: restore it from Git") from None
     if hashlib.sha256(content).hexdigest() != digest.sha256:
         raise LineageError(f"{path} differs from its record: run `tandem audit`")
-    metrics: Mapping[str, Any] = json.loads(content)
+    metrics: Mapping[str, Any] = io.unwrap_details(json.loads(content))
     return metrics
