@@ -25,7 +25,7 @@ type(workflow).rerun_triggers = frozenset({RerunTrigger.MTIME})
 workflow.log_missing_metadata_info = plan.say_nothing
 plan.leave_outputs_to_dvc()
 plan.use_this_environment()
-with plan.one_line():
+with plan.exit_on_user_error():
     STAGES = plan.plan() if workflow.is_main_process else plan.read_plan()
 
 
@@ -39,14 +39,14 @@ include: "workflow/rules/stages.smk"
 
 
 onstart:
-    with plan.one_line():
-        RUN_LOCK = plan.hold()
+    with plan.exit_on_user_error():
+        RUN_LOCK = plan.acquire_run_lock()
         plan.add_sources()
     if workflow.local_exec:
         plan.schedule_at_once(workflow.scheduler)
         STAGE_SERVER = plan.start_server(RUN_LOCK)
-        TORCH_SERVER = torch_server.start(stage.name for stage in STAGES if stage.stale)
+        TORCH_SERVER = torch_server.start_server(stage.name for stage in STAGES if stage.stale)
 
 
 onsuccess:
-    plan.keep_lock()
+    plan.back_up_dvc_lock()

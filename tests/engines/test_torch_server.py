@@ -19,8 +19,8 @@ from tandem.engines import torch_server
 SOURCE = Path(__file__).parents[2] / "src"
 CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negative\n"
 RUNTIME = {"seed": 1, "threads": 1, "isa": "avx2", "device": "cpu"}
-TANDEM = "import sys; from tandem import warm; sys.exit(torch_server.tandem())"
-SERVE = "from tandem import warm; torch_server.serve(['pyarrow'])"
+TANDEM = "import sys; from tandem.engines import torch_server; sys.exit(torch_server.entry_point())"
+SERVE = "from tandem.engines import torch_server; torch_server.serve(['pyarrow'])"
 
 
 class Project:
@@ -191,7 +191,7 @@ def test_dvc_repro_of_all_starts_one_and_ends_it(project: Project, targets: list
 
 HEAD = """
 import subprocess, sys, time
-code = "from tandem import warm; torch_server.serve(['slow'])"
+code = "from tandem.engines import torch_server; torch_server.serve(['slow'])"
 warm = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
 time.sleep(60)
 """

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
-from tandem.families.classification import Params
+from tandem.modeling.params import ClassificationParams as Params
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks

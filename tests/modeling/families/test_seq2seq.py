@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from tandem.families.seq2seq import Params
+from tandem.modeling.params import Seq2SeqParams as Params
 from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tandem.families.tagging import Params
+from tandem.modeling.params import TaggingParams as Params
 from transformers import (
     AutoModelForTokenClassification,
     BertConfig,

@@ -26,7 +26,7 @@ from transformers.models.marian.modeling_marian import shift_tokens_right
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.families.seq2seq import Params
+from tandem.modeling.params import Seq2SeqParams as Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
 from tandem.modeling.translation.embedding_init import init_from_cooccurrence

@@ -26,7 +26,7 @@ from transformers import (
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.families.tagging import Params
+from tandem.modeling.params import TaggingParams as Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
 from tandem.modeling.bio_tags import (
