@@ -9,8 +9,7 @@
 from snakemake.settings.enums import RerunTrigger
 from snakemake.utils import min_version
 
-from tandem.engines import plan, torch_server
-from tandem.engines import job
+from tandem.engines import job, plan, run_display, torch_server
 
 min_version("9.0")
 
@@ -45,7 +44,12 @@ onstart:
     if workflow.local_exec:
         plan.schedule_at_once(workflow.scheduler)
         STAGE_SERVER = plan.start_server(RUN_LOCK)
-        TORCH_SERVER = torch_server.start_server(stage.name for stage in STAGES if stage.stale)
+        TORCH_SERVER = torch_server.start_server(
+            stage.name for stage in STAGES if stage.stale
+        )
+    run_display.start(
+        workflow, [stage.name for stage in STAGES]
+    )  # its thread starts after forks
 
 
 onsuccess:

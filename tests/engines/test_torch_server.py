@@ -175,7 +175,7 @@ def test_dvc_repro_of_all_starts_one_and_ends_it(project: Project, targets: list
     project.close()
     served = "print('serve' in open('/proc/self/cmdline').read(), file=sys.stderr)"
     project.edit("stages/fetch.py", '    """Fetch', f'    import sys; {served}\n    """Fetch')
-    project.edit("warm.py", "heavy: Sequence[str] = HEAVY", "heavy: Sequence[str] = ()")
+    project.edit("engines/torch_server.py", "heavy: Sequence[str] = PRELOAD", "heavy: Sequence[str] = ()")
     address = project.root / torch_server.SOCKET
     wait = f"for i in $(seq 100); do test -e {address} && break; sleep .05; done; touch waited"
     stages = {

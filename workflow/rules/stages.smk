@@ -4,8 +4,8 @@
 # other inputs are ancient(), so that no mtime starts anything, save those that a stale stage
 # makes, which have to run first. DVC restores from its cache what turns out unchanged.
 #
-# What DVC tells of its progress goes nowhere; --quiet would take its errors along. `tee -i`
-# outlives Ctrl-C, so that what an interrupted stage says last is seen.
+# The log file holds all that a job prints, while it prints it. The main process shows what a log
+# gains (tandem.engines.run_display), so no pipe stands between a job and its log.
 STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
 
 for stage in STAGES:
@@ -20,7 +20,7 @@ for stage in STAGES:
             [
                 (
                     directory(path)
-                    if dag.is_folder(path)
+                    if plan.is_folder(path)
                     else (
                         report(
                             path, category=stage.group, caption="../report/stage.rst"
@@ -46,4 +46,4 @@ for stage in STAGES:
         message:
             f"{stage.name}: {stage.desc}"
         shell:
-            "python -SE {params.job} {params.target} 2>&1 >/dev/null | tee -i {log}"
+            "python -SE {params.job} {params.target} >>{log} 2>&1"

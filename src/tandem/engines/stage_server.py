@@ -9,6 +9,7 @@ changed since planning is read again by DVC.
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -172,14 +173,19 @@ def _work(read: Pipeline, words: list[str]) -> Callable[[], int]:
 
 
 def run(read: Pipeline, name: str) -> int:
-    """Bring one stage up to date; what it prints and its exit code are those of `dvc repro`."""
+    """Bring one stage up to date; errors and the exit code are those of `dvc repro`.
+
+    DVC's messages about its own steps are left out, so the log is that of the stage.
+    """
     from dvc import cli
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
+    from dvc.logger import set_loggers_level
 
     sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]  # named in DVC's locks
     try:
-        with io.gc_paused():  # what DVC reads it keeps to its end
+        # what DVC reads it keeps to its end
+        with io.gc_paused(), set_loggers_level(logging.WARNING):
             read.reproduce(name)
     except ConfigError:
         cli.logger.exception("configuration error")

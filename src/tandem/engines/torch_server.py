@@ -33,6 +33,7 @@ SHELLS = ("sh", "bash", "dash", "zsh")
 PRELOAD = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
 NEEDED_BY = '"torch"'
 """In a stage's file of workflow/code: the stage needs what is heavy."""
+SERVE = "from tandem.engines import torch_server; torch_server.serve({})"
 MIN_STAGES = 4
 """Stages from which on it pays: the imports cost as much as one stage's."""
 
@@ -62,7 +63,7 @@ def start_server(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
     """A process for the stale stages of a run, if it pays; it ends when its stdin closes."""
     if sum(map(is_heavy, stages)) < MIN_STAGES or not forkserver.available():
         return None
-    command = [sys.executable, "-c", "from tandem.engines import torch_server; torch_server.serve()"]
+    command = [sys.executable, "-c", SERVE.format("")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdout.readline()  # type: ignore[union-attr]  # it listens: every job finds it
     return process
@@ -79,7 +80,7 @@ def _start_for_dvc() -> None:
         words = (Path("/proc") / str(dvc) / "cmdline").read_text().split("\0")[:-1]
         if all(word.startswith("-") for word in words[words.index("repro") + 1 :]):
             ended = os.pidfd_open(dvc)
-            command = [sys.executable, "-c", f"from tandem.engines import torch_server; torch_server.serve(ended={ended})"]
+            command = [sys.executable, "-c", SERVE.format(f"ended={ended}")]
             none = subprocess.DEVNULL
             subprocess.Popen(
                 command, stdin=none, stdout=none, stderr=none, pass_fds=[ended],

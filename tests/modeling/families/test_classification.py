@@ -11,13 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
-from tandem.modeling.params import ClassificationParams as Params
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tandem.core import task as tasks
 from tandem.core.params import Runtime
 from tandem.core.training_params import TrainingParams
 from tandem.modeling.families.classification import Model, expected_shares
+from tandem.modeling.params import ClassificationParams as Params
 from tandem.modeling.training.class_weights import ClassWeights, balanced
 from tandem.modeling.training.trainer import fit
 from tandem.tasks.generation import GenerationRow

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 import torch
-from tandem.modeling.params import Seq2SeqParams as Params
 from transformers import AutoTokenizer, LogitsProcessorList, MarianConfig
 
 from tandem import modeling
@@ -15,6 +14,7 @@ from tandem.core.params import Runtime
 from tandem.core.training_params import TrainingParams
 from tandem.metrics import placeholders_kept
 from tandem.modeling.families.seq2seq import Model
+from tandem.modeling.params import Seq2SeqParams as Params
 from tandem.modeling.seeding import make_torch_deterministic
 from tandem.modeling.training.trainer import fit
 from tandem.modeling.translation import greedy_search

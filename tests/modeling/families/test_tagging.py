@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tandem.modeling.params import TaggingParams as Params
 from transformers import (
     AutoModelForTokenClassification,
     BertConfig,
@@ -25,6 +24,7 @@ from tandem.core.rows import Span
 from tandem.core.training_params import TrainingParams
 from tandem.modeling.bio_tags import Word, adjacency_log_prob, spans_of, tags_of, viterbi_decode
 from tandem.modeling.families.tagging import IGNORED, Model
+from tandem.modeling.params import TaggingParams as Params
 from tandem.modeling.training.trainer import fit
 from tandem.tasks.intent import IntentRow
 

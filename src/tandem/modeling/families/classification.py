@@ -24,9 +24,9 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.modeling.params import ClassificationParams as Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
+from tandem.modeling.params import ClassificationParams as Params
 from tandem.modeling.training.class_weights import class_weights, set_class_weights
 
 

@@ -26,9 +26,9 @@ from transformers.models.marian.modeling_marian import shift_tokens_right
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.modeling.params import Seq2SeqParams as Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
+from tandem.modeling.params import Seq2SeqParams as Params
 from tandem.modeling.translation.embedding_init import init_from_cooccurrence
 from tandem.modeling.translation.greedy_search import greedy_search
 from tandem.modeling.translation.phrase_table import PhraseTable

@@ -26,7 +26,6 @@ from transformers import (
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
-from tandem.modeling.params import TaggingParams as Params
 from tandem.loading import pretrained
 from tandem.modeling.base import TextModel
 from tandem.modeling.bio_tags import (
@@ -37,6 +36,7 @@ from tandem.modeling.bio_tags import (
     tags_of,
     viterbi_decode,
 )
+from tandem.modeling.params import TaggingParams as Params
 from tandem.modeling.training.class_weights import class_weights, set_class_weights
 
 INTENT = "intent:"
