@@ -35,7 +35,7 @@ class Progress:
     shown: bool = False
     """Whether a listener has seen it."""
 
-    def update(self, count: int = 1, **figures: float) -> None:
+    def update(self, count: int = 1, /, **figures: float) -> None:
         """Report that `count` more are done, and figures as `loss`; cheap enough for each row."""
         self.done += count
         if figures:

@@ -61,8 +61,7 @@ def stage_output() -> Iterator[None]:
         state=root / state_of(stage) if stage and in_snakemake else None,
         drawn=not in_snakemake and is_terminal(sys.stderr),
     )
-    copied = _copied(log, shown) if log and not in_snakemake else _by_lines()
-    with copied:
+    with _by_lines() if in_snakemake else _copied(log, shown):
         progress.listen(shown)
         try:
             yield
@@ -138,6 +137,8 @@ class StageProgress:
             return
         names = ": ".join(filter(None, [" ".join(filter(None, [self._place(), self.stage])), text]))
         line = fit(f"{names}{_ending(bars[-1])}", terminal_width())
+        if line == self.line:
+            return
         sys.__stderr__.write(CLEAR + line)  # type: ignore[union-attr]
         sys.__stderr__.flush()  # type: ignore[union-attr]
         self.line = line
@@ -233,32 +234,39 @@ def _by_lines() -> Iterator[None]:
 
 
 @contextmanager
-def _copied(path: Path, shown: StageProgress) -> Iterator[None]:
+def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
     """Copy what is printed into the new file `path`, and how the body ends if it fails."""
-    before = sys.stdout, sys.stderr
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log = path.open("w", encoding="utf-8", errors="replace")
-        log.close()
-    except OSError:  # a log that cannot be written is no reason not to run
+    log = None if path is None else _new_log(path)
+    if log is None and not shown.drawn:
         yield
         return
-    with path.open("a", encoding="utf-8", errors="replace", buffering=1) as log:
-        sys.stdout, sys.stderr = (cast(TextIO, _Copy(stream, log, shown)) for stream in before)
-        try:
-            yield
-        except KeyboardInterrupt:
-            log.write(f"{INTERRUPTED}\n")
-            raise
-        except Exception as error:
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Copy(stream, log, shown)) for stream in before)
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if log:
             log.write(_last_words(error))
-            raise
-        finally:
-            sys.stdout, sys.stderr = before
+        raise
+    finally:
+        sys.stdout, sys.stderr = before
+        if log:
+            log.close()
 
 
-def _last_words(error: Exception) -> str:
+def _new_log(path: Path) -> TextIO | None:
+    """An empty log; None if it cannot be written, which is no reason not to run."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        return path.open("a", encoding="utf-8", errors="replace", buffering=1)
+    return None
+
+
+def _last_words(error: BaseException) -> str:
     """What the command prints when it fails with `error`."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"{INTERRUPTED}\n"
     if isinstance(error, TandemError | OSError):
         with suppress(OSError):
             return f"{format_error(error)}\n"
@@ -266,16 +274,17 @@ def _last_words(error: Exception) -> str:
 
 
 class _Copy:
-    """A stream whose text also goes into a log; the drawn line is cleared before it."""
+    """A stream whose text also goes into a log, if any; the drawn line is cleared before it."""
 
-    def __init__(self, stream: TextIO, log: TextIO, shown: StageProgress) -> None:
+    def __init__(self, stream: TextIO, log: TextIO | None, shown: StageProgress) -> None:
         self._stream, self._log, self._shown = stream, log, shown
 
     def write(self, text: str) -> int:
         """Write to both."""
         self._shown.clear()
-        with suppress(OSError):
-            self._log.write(text)
+        with suppress(OSError, ValueError):  # the disk is full, or the log is closed
+            if self._log:
+                self._log.write(text)
         return self._stream.write(text)
 
     def __getattr__(self, name: str) -> Any:

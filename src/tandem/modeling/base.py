@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tandem.core import paths, registry
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
@@ -123,7 +124,7 @@ class TextModel(ABC):
     ) -> Iterator[tuple[list[int], Any]]:
         """Examples of like lengths together: their places, and their tensors (batch, length)."""
         order = sorted(range(len(examples)), key=lambda i: len(examples[i]["input_ids"]))
-        for start in range(0, len(order), batch_size):
+        for start in track(range(0, len(order), batch_size), "predict", unit="batches"):
             places = order[start : start + batch_size]
             batch = self.tokenizer.pad([examples[i] for i in places], return_tensors="pt")
             yield places, batch.to(self.network.device)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tandem.core.progress import track
 from tandem.modeling.families.causal import POSITIONS, Model, by_length, next_tokens
 from tandem.preferences.dpo import batch
 from tandem.preferences.sampling import Sample
@@ -26,7 +27,7 @@ def kl_divergence(
     """(samples, 2): KL in nats summed along what `moved` drew, and the number of tokens drawn."""
     found = np.zeros((len(samples), 2))
     sequences = [sample.prompt + sample.drawn for sample in samples]
-    for places in by_length(sequences, batch_size):
+    for places in track(by_length(sequences, batch_size), "compare models", unit="batches"):
         chosen = [samples[place] for place in places]
         lengths = [len(sample.drawn) for sample in chosen]
         pieces = torch.split(_by_token(moved, base, chosen), lengths)

@@ -19,6 +19,7 @@ from transformers import (
 
 from tandem.core.errors import UnknownName
 from tandem.core.io import require_exists
+from tandem.core.progress import track
 from tandem.loading import pretrained
 from tandem.preferences.pairs import Pair
 from tandem.preferences.params import ClassContrast
@@ -104,7 +105,7 @@ class RewardModel:
         tokens = self._tokens(texts, MAX_LENGTH) if texts else []
         order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
         rewards = [0.0] * len(texts)
-        for at in range(0, len(order), batch_size):
+        for at in track(range(0, len(order), batch_size), "score texts", unit="batches"):
             places = order[at : at + batch_size]
             batch = self.tokenizer.pad(
                 {"input_ids": [tokens[place] for place in places]}, return_tensors="pt"

@@ -1,8 +1,9 @@
 """Fit a judge of texts to preference pairs, and write it with its figures and its pairs."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from tandem.core import io, paths
+from tandem.core import io, paths, wording
 from tandem.core.params import Runtime
 from tandem.core.rows import write_rows
 from tandem.core.training_params import TrainingParams
@@ -21,8 +22,11 @@ def train_reward_model(
     validation: Sequence[Pair],
     training: TrainingParams,
     runtime: Runtime,
-) -> None:
-    """Fit `model` to `pairs`, stop by `validation`; `judge` names the stage and what it writes."""
+) -> str:
+    """Fit `model` to `pairs`, stop by `validation`; `judge` names the stage and what it writes.
+
+    Returns a line with the figures.
+    """
     curve = fit(
         model.network,
         model.loss,
@@ -34,10 +38,16 @@ def train_reward_model(
     )
     chosen = model.score([pair.chosen for pair in validation])
     rejected = model.score([pair.rejected for pair in validation])
-    found = {
+    found: dict[str, Any] = {
         "pairs": len(pairs),
         "validation": pair_accuracies(validation, chosen, rejected, runtime),
     }
     write_fitted(judge, task, judge, model, curve, found)
     with io.atomic_outputs(paths.preferences(task, judge)) as (partial,):
         write_rows(partial, pairs, Pair)
+    accuracy = wording.score("pair_accuracy", found["validation"]["pair_accuracy"])
+    return (
+        f"{curve[-1]['step']:,} steps on {wording.counted(len(pairs), 'pair')}, {accuracy} on "
+        f"{wording.counted(len(validation), 'validation pair')}; "
+        f"written to {paths.model(task, judge)}"
+    )

@@ -16,6 +16,7 @@ from tandem import modeling
 from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, StageError
+from tandem.core.progress import track
 from tandem.core.rows import Row, hash_sample
 from tandem.modeling.families.causal import Model, by_length
 from tandem.preferences.params import GenerationParams
@@ -87,7 +88,7 @@ def draw(model: Model, prompting: GenerationParams, rows: Sequence[Row], seed: i
     starts = encode_prompts(model, rows, prompting)
     stream = torch.Generator().manual_seed(seed)
     found: dict[int, Sample] = {}
-    for places in by_length(starts, prompting.batch_size):
+    for places in track(by_length(starts, prompting.batch_size), "sample texts", unit="batches"):
         batch = [starts[place] for place in places]
         drawn = _continue(model, batch, prompting.max_new_tokens, stream)
         found |= dict(zip(places, drawn, strict=True))

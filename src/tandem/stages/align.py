@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tandem.core import params, paths
+from tandem.core import params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.rows import Row, read_rows
@@ -49,7 +49,7 @@ class Params(TrainingParams):
         return self
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Align the generator of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.modeling.training.artifacts import write_fitted
@@ -80,13 +80,20 @@ def main(task: str) -> None:
 
     after = sample(aligned, "validation", "aligned")
     kl = completions.kl_from_base(aligned, base, after, settings.generation.batch_size, runtime)
-    results = {
+    results: dict[str, Any] = {
         "prompts": len(rows["train"]),
         "pairs": len(train),
         "base": completions.summarize(written["validation"], runtime),
         "aligned": completions.summarize(after, runtime) | kl,
     }
     write_fitted("align", task, "aligned", aligned, curve, results)
+    before, moved = results["base"], results["aligned"]
+    return (
+        f"{curve[-1]['step']:,} steps on {wording.counted(len(train), 'pair')}, mean reward "
+        f"{before['reward']['value']:.3f} before, {moved['reward']['value']:.3f} after, KL "
+        f"{moved['kl_per_token']['value']:.3f} per token; "
+        f"written to {paths.model(task, 'aligned')}"
+    )
 
 
 def _rows(task: str, split: str) -> list[Row]:

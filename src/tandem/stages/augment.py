@@ -13,14 +13,14 @@ A derived row keeps its parent's group, domain and answer. Only `text` changes; 
 """
 
 from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.rows import write_rows
 
 Params = AugmentParams
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Augment the training rows of one task."""
     settings, project, spec = (
         params.load(Params, task, "augment"),
@@ -40,3 +40,8 @@ def main(task: str) -> None:
         left_out = {"unchanged": counts["unchanged"], "held_out_text": counts["held_out_text"]}
         rows = {"originals": len(train), "derived": len(derived)}
         io.write_json(metrics, rows | {"operations": operations, "left_out": left_out})
+    named = f" ({wording.most_frequent(operations)})" if derived else ""
+    return (
+        f"{wording.counted(len(train), 'original')} and {len(derived):,} derived{named}; "
+        f"written to {paths.augmented(task)}"
+    )

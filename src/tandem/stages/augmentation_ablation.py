@@ -22,9 +22,10 @@ from pydantic import Field, field_validator
 from tandem import metrics
 from tandem.augmentation import AnyAugmentation
 from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
+from tandem.core.progress import track
 from tandem.core.rows import Row, hash_sample, read_rows
 from tandem.modeling.params import train_params
 
@@ -48,7 +49,7 @@ class Params(metrics.EvaluationParams):
         return operations
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Measure the operations of one task.
 
     Raises:
@@ -75,7 +76,7 @@ def main(task: str) -> None:
         arms[operation.kind], _ = derive(originals, held_out, spec, alone, models, runtime)
     results: dict[str, Any] = {}
     without: dict[str, Any] = {}
-    for name, derived in arms.items():
+    for name, derived in track(arms.items(), "operations", unit="models"):
         rows = [*originals, *derived]
         model, _ = train_model(spec, rows, watched, training, project.runtime)
         answers = model.predict(scored, settings.batch_size)
@@ -85,5 +86,13 @@ def main(task: str) -> None:
         if name != NONE:
             gains = metrics.difference(spec, scored, tables, without, project.runtime)
             results[name] |= {f"{key}/difference": gain for key, gain in gains.items()}
-    with io.atomic_outputs(paths.metrics("augmentation-ablation", task)) as (table,):
+    final = paths.metrics("augmentation-ablation", task)
+    with io.atomic_outputs(final) as (table,):
         io.write_json(table, results)
+    first = spec.metrics[0]
+    gains = {name: values.get(f"{first}/difference") for name, values in results.items()}
+    shown = ", ".join(f"{name} {gain['value']:+.3f}" for name, gain in gains.items() if gain)
+    return (
+        f"{wording.score(first, results[NONE][first])} without augmentation"
+        f"{f'; differences: {shown}' if shown else ''}; written to {final}"
+    )

@@ -9,7 +9,7 @@ Writes  reports/predictions/TASK/VARIANT.parquet     the answer to each test row
 """
 
 from tandem import metrics
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 
 
@@ -17,7 +17,7 @@ class Params(metrics.EvaluationParams):
     """Which test rows are scored, the same for baselines and all variants."""
 
 
-def main(task: str, variant: str) -> None:
+def main(task: str, variant: str) -> str:
     """Evaluate one variant of one task's model."""
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
@@ -37,3 +37,7 @@ def main(task: str, variant: str) -> None:
     with io.atomic_outputs(*outputs) as (predictions, figures):
         metrics.write_predictions(predictions, rows, answers, tables)
         io.write_json(figures, scores | weight_stats(folder))
+    return (
+        f"{wording.scores(scores, spec.metrics)} on {wording.counted(len(rows), 'test row')}; "
+        f"written to {outputs[1]}"
+    )

@@ -41,7 +41,7 @@ class Params(TrainingParams):
     """How often each text is paired anew: the rows set aside are few."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Fit the judge of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import form_pairs, preference_of, rated_rows
@@ -66,6 +66,6 @@ def main(task: str) -> None:
 
     make_torch_deterministic(runtime)
     model = RewardModel.start(Path(preference.judge), None)
-    train_reward_model(
+    return train_reward_model(
         "judge", task, model, pairs[: training.max_rows], validation, training, runtime
     )

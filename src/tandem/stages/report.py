@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.core import io, params
+from tandem.core import io, params, wording
 from tandem.core.errors import StageError
 from tandem.report import charts, latency, render, scores, views
 from tandem.report.scores import Metrics, Score
@@ -25,7 +25,7 @@ COSTS = {"size": "megabytes of weights", "latency": "milliseconds a text, one at
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
 
 
-def main() -> None:
+def main() -> str:
     """Write summary, page and cards.
 
     Raises:
@@ -45,8 +45,12 @@ def main() -> None:
     with io.atomic_outputs(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, scores.summary(found))
         io.write_text(html / "index.html", render.page(shown, latencies.machine))
-        for name, text in sorted(written(shown, metrics).items()):
+        texts = written(shown, metrics)
+        for name, text in sorted(texts.items()):
             io.write_text(cards / name, text)
+    size = f"{wording.counted(len(found), 'score')} of {wording.counted(len(shown), 'task')}"
+    number = wording.counted(len(texts), "card")
+    return f"{size}; written to {SUMMARY}, {HTML / 'index.html'} and {CARDS} ({number})"
 
 
 def view(

@@ -30,7 +30,7 @@ class Params(TrainingParams):
     """Classes of the encoder to start from, where it was trained to classify; null starts anew."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Fit the reward model of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import pairs_of, preference_of
@@ -48,4 +48,4 @@ def main(task: str) -> None:
 
     make_torch_deterministic(runtime)
     model = RewardModel.start(Path(preference.encoder), training.contrast)
-    train_reward_model("reward", task, model, pairs, validation, training, runtime)
+    return train_reward_model("reward", task, model, pairs, validation, training, runtime)

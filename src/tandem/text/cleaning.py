@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tandem.core.progress import track
 from tandem.core.rows import Dropped, Row
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
@@ -75,7 +76,8 @@ def apply_filters(
     """
     kept, dropped = list(rows), list[Dropped]()
     for params in filters:
-        reasons = list(params.plugin.judge(kept, task, params))
+        judged = params.plugin.judge(kept, task, params)
+        reasons = list(track(judged, f"filter {params.kind}", len(kept)))
         pairs = list(zip(kept, reasons, strict=True))
         dropped += [Dropped(id=row.id, reason=why, text=row.text) for row, why in pairs if why]
         kept = [row for row, why in pairs if not why]

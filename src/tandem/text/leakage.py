@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
@@ -41,7 +42,9 @@ def find_leaks(
     for split, pairs in forms.items():
         staying: dict[str, object] = {}
         sketched = signatures((text for _, text in pairs), likeness)
-        for (key, text), sketch in zip(pairs, sketched, strict=True):
+        for (key, text), sketch in zip(
+            track(pairs, f"find leaks of {split}", unit="texts"), sketched, strict=True
+        ):
             if text in owner:
                 found[key] = ("same", owner[text])
             elif near := index.near(text, sketch):
@@ -112,7 +115,7 @@ def _similar(one: Any, other: Any, threshold: float) -> tuple[int, float]:
     )
     sizes, columns = other.sum(axis=1), other.T.tocsr()
     count, top = 0, 0.0
-    for start in range(0, one.shape[0], BLOCK):
+    for start in track(range(0, one.shape[0], BLOCK), "check leaks", unit="blocks"):
         block = one[start : start + BLOCK]
         shared = (block @ columns).tocoo()
         union = block.sum(axis=1)[shared.row] + sizes[shared.col] - shared.data

@@ -18,6 +18,7 @@ from tandem.augmentation import (
 from tandem.core import paths
 from tandem.core.determinism import generator
 from tandem.core.params import AugmentationModels, Runtime
+from tandem.core.progress import track
 from tandem.core.rows import Row, read_rows
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
@@ -76,7 +77,9 @@ def derive(
     given = AugmentationContext(task, words, models, runtime)
     derived: list[Row] = []
     counts: Counter[str] = Counter()
-    for row, text, operation in _derived_texts(train if words else (), params, given):
+    for row, text, operation in track(
+        _derived_texts(train if words else (), params, given), "check derived texts"
+    ):
         child = restore(row, task, text)
         if child.text == row.text:
             counts["unchanged"] += 1

@@ -10,6 +10,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from tandem.augmentation import AugmentationContext
 from tandem.augmentation.common.model_folders import resolve_model_folder
+from tandem.core.progress import track
 from tandem.loading import pretrained
 from tandem.modeling.families.causal import Model, by_length, log_likelihood, padded
 from tandem.text.words import match_case, replace_core, strip_punctuation
@@ -65,7 +66,9 @@ def _at_mask(
     words = _words(tokenizer)
     found: list[WordScores] = [{} for _ in blanks]
     seen = [place for place, ids in enumerate(cut) if tokenizer.mask_token_id in ids]
-    for chosen in by_length([cut[place] for place in seen], size):
+    for chosen in track(
+        by_length([cut[place] for place in seen], size), "predict words", unit="batches"
+    ):
         places = [seen[number] for number in chosen]
         batch = padded([cut[place] for place in places])
         logits = network(**batch).logits
@@ -83,7 +86,7 @@ def _by_whole_text(
     words, bos = _words(model.tokenizer), model.tokenizer.bos_token_id
     starts = [[bos, *ids] for ids in model.tokens([" ".join(blank.before) for blank in blanks])]
     found: list[WordScores] = [{} for _ in blanks]
-    for places in by_length(starts, size):
+    for places in track(by_length(starts, size), "predict words", unit="batches"):
         batch = padded([starts[place] for place in places])
         hidden = model.network.base_model(**batch, use_cache=False)[0]
         last = hidden[torch.arange(len(places)), batch["attention_mask"].sum(1) - 1]
@@ -94,7 +97,7 @@ def _by_whole_text(
     core = [strip_punctuation(blank.word) for blank in blanks]
     texts = [blanks[place].filled(match_case(word, core[place])) for place, word in tried]
     whole = [[bos, *ids] for ids in model.tokens(texts)]
-    for chosen in by_length(whole, size):
+    for chosen in track(by_length(whole, size), "score words", unit="batches"):
         values = log_likelihood(model.network, padded([whole[number] for number in chosen]))
         for number, value in zip(chosen, values.tolist(), strict=True):
             place, word = tried[number]

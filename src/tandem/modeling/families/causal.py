@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
@@ -79,7 +80,7 @@ class Model(TextModel):
         """Bits and bytes of each row's whole text; `bits / bytes` is its bits per byte."""
         sequences = self._whole(rows)
         bits = [0.0] * len(rows)
-        for places in by_length(sequences, batch_size):
+        for places in track(by_length(sequences, batch_size), "predict", unit="batches"):
             batch = padded([sequences[place] for place in places])
             found = log_likelihood(self.network, batch).tolist()
             for place, likelihood in zip(places, found, strict=True):

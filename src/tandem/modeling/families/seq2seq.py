@@ -23,6 +23,7 @@ from transformers import (
 )
 from transformers.models.marian.modeling_marian import shift_tokens_right
 
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
@@ -174,7 +175,7 @@ class Model(TextModel):
         examples = self._inputs(rows)
         order = sorted(range(len(rows)), key=lambda i: len(examples[i]["input_ids"]))
         found: list[dict[str, Any]] = [{} for _ in rows]
-        for start in range(0, len(order), batch_size):
+        for start in track(range(0, len(order), batch_size), "predict", unit="batches"):
             chosen = order[start : start + batch_size]
             batch = self.tokenizer.pad([examples[i] for i in chosen], return_tensors="pt")
             known = [names(rows[i].text) for i in chosen]

@@ -20,6 +20,7 @@ from torch.multiprocessing.spawn import (
 )
 
 from tandem.core.errors import StageError, TandemError
+from tandem.core.progress import Listener, listen, listener
 
 HERE = "127.0.0.1"
 ERROR_KEY = "mistake"
@@ -37,7 +38,7 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
         return
     # the parent keeps the store, on a port that the system picks: no process waits for another's
     store = TCPStore(HERE, 0, is_master=True, wait_for_workers=False)
-    given = (processes, store.port, work, arguments)
+    given = (processes, store.port, work, arguments, listener())
     try:
         start_processes(_join, given, nprocs=processes, start_method="spawn")  # type: ignore[no-untyped-call]
     except (ProcessExitedException, ProcessRaisedException) as error:
@@ -56,9 +57,15 @@ def is_main_process() -> bool:
 
 
 def _join(
-    rank: int, processes: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]
+    rank: int,
+    processes: int,
+    port: int,
+    work: Callable[..., None],
+    arguments: tuple[Any, ...],
+    shown: Listener | None,
 ) -> None:
-    """Be the process `rank` of `processes`."""
+    """Be the process `rank` of `processes`; the first one's progress is `shown`."""
+    listen(shown if rank == 0 else None)
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),
