@@ -58,8 +58,12 @@ def test_originals_come_first_and_derived_rows_keep_all_but_their_text(
     project: Path, real: Rows, task: str
 ) -> None:
     put(task, real[task])
-    augment.main(task)
+    message = augment.main(task)
     originals, derived, metric = got(task)
+    assert message.startswith(f"{len(originals):,} originals and {len(derived):,} derived")
+    assert message.endswith(f"; written to data/augmented/{task}")
+    most = max(metric["operations"].values(), default=0)
+    assert (f" {most:,}" in message.partition(" derived (")[2]) == bool(derived)
     spec = tasks.load(task)
     assert originals == read_rows(paths.split(task) / "train.parquet", spec.row)
     parents = {row.id: row for row in originals}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,11 @@ def test_planted_faults_are_dropped_with_their_reason_and_nothing_else_is(
     good = [sentiment(name, before) for name, (before, _) in KEPT.items()]
     rows = [*good, *(row for row, _ in PLANTED), *real["sentiment"]]
     put("sentiment", rows)
-    clean.main("sentiment")
+    message = clean.main("sentiment")
     kept, dropped, metric = got("sentiment")
+    most, count = Counter(dropped.values()).most_common(1)[0]
+    assert message.startswith(f"{len(kept):,} of {len(rows):,} rows kept, dropped: {most} {count}")
+    assert message.endswith("; written to data/clean/sentiment")
     planted = {row.id: reason for row, reason in PLANTED}
     assert {name: dropped[name] for name in planted} == planted
     assert {name: kept[name].text for name in KEPT} == {n: after for n, (_, after) in KEPT.items()}

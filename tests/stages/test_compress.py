@@ -71,9 +71,12 @@ def size(variant: str) -> int:
     ],
 )
 def test_a_method_gives_a_smaller_model_that_answers_and_the_same_again(
-    project: Path, method: str
+    project: Path, method: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["compress", "sentiment", method]) == 0
+    message = capsys.readouterr().out
+    assert message.startswith("weights ") and f" written to models/sentiment/{method}\n" in message
+    assert f"({100 * size(method) / size('base'):.0f} %)" in message
     assert size(method) < size("base")
     rows = read_rows(paths.split("sentiment") / "test.parquet", SentimentRow)
     model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))

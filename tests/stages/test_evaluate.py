@@ -49,7 +49,7 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    evaluate.main("generation", "base")
+    message = evaluate.main("generation", "base")
     found = read(paths.metrics("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
     assert found["size_bytes"] == weights.stat().st_size
@@ -60,6 +60,8 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     score = found["bits_per_byte"]
     assert score["n"] == 3
     assert score["low"] <= score["value"] <= score["high"]
+    ends = f"({score['low']:.3f} to {score['high']:.3f}) on 3 test rows"
+    assert message.startswith(f"bits per byte {score['value']:.3f} {ends}; written to reports/")
 
     table = pq.read_table(paths.predictions("generation", "base"))
     assert table.column_names == ["id", "group", "domain", "prediction", "bits_per_byte"]
@@ -99,9 +101,10 @@ def test_baselines_answer_the_rows_that_variants_do(scored: Path) -> None:
 
 
 def test_human_stands_beside_the_baselines(scored: Path) -> None:
-    baseline.main("sentiment")
+    message = baseline.main("sentiment")
     found = read(paths.metrics("baseline", "sentiment"))
     assert set(found) == {"human", "majority", "tfidf", "vader"}
+    assert f"test rows: majority {found['majority']['accuracy']['value']:.3f}, tfidf " in message
     assert found["human"]["accuracy"]["n"] > 15 * found["vader"]["accuracy"]["n"]
     assert found["human"]["accuracy"]["value"] > found["majority"]["accuracy"]["value"]
     assert {"accuracy/movie", "accuracy/tweets"} <= set(found["vader"])

@@ -63,10 +63,15 @@ def own(project: Path) -> Path:
     return folder
 
 
-def test_a_local_folder_is_taken_without_code_or_pickles(own: Path) -> None:
+def test_a_local_folder_is_taken_without_code_or_pickles(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from transformers import AutoModel
 
     assert run({"kind": "folder", "path": "own"}) == 0
+    megabytes = (own / "model.safetensors").stat().st_size / 1e6
+    end = "of weights; written to models/sentiment/pretrained\n"
+    assert capsys.readouterr().out == f"{megabytes:.1f} MB {end}"
     taken = paths.model("sentiment", "pretrained")
     assert sorted(digests(taken)) == ["README.md", "config.json", "model.safetensors"]
     assert digests(taken)["model.safetensors"] == digests(own)["model.safetensors"]

@@ -88,25 +88,35 @@ def metrics(stage: str) -> Any:
     return json.loads(paths.metrics(stage, "generation").read_text())
 
 
-def test_the_chain_writes_its_outputs_and_again_the_same_bytes(project: Path) -> None:
+def test_the_chain_writes_its_outputs_and_again_the_same_bytes(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for stage in STAGES:
         run(stage, "generation")
     first = artifacts()
+    messages = dict(zip(STAGES, capsys.readouterr().out.splitlines(), strict=True))
     for stage in STAGES:
         run(stage, "generation")
     assert artifacts() == first
 
     accuracy = metrics("reward")["validation"]["pair_accuracy"]
     assert accuracy["n"] == 2
+    assert f", pair accuracy {accuracy['value']:.3f} (" in messages["reward"]
+    assert messages["judge"].endswith("; written to models/generation/judge")
     assert 0 <= accuracy["value"] <= 1
     aligned = metrics("align")["aligned"]
     assert aligned["kl_per_text"]["value"] > aligned["kl_per_token"]["value"] > 0
+    assert f"{aligned['reward']['value']:.3f} after, KL " in messages["align"]
     curve = paths.plots("align", "generation").read_text().splitlines()
     assert curve[0] == "step,train_loss,validation_loss,learning_rate"
     assert len(curve) == 3
 
     found = metrics("evaluate-preferences")
     assert set(found) == {"reward", "judge", "vader", "base", "aligned"}
+    assert (
+        f": reward {found['aligned']['win_rate/reward']['value']:.3f}, judge "
+        in messages["evaluate-preferences"]
+    )
     assert set(found["vader"]) == {
         "pair_accuracy",
         "pair_accuracy/movie",

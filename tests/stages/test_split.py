@@ -68,8 +68,13 @@ def assigned(rows: Sequence[Row], task: BaseTask, chosen: split.Params) -> dict[
 @pytest.mark.parametrize("task", TASKS)
 def test_nothing_crosses_the_splits_of_real_rows(project: Path, real: Rows, task: str) -> None:
     put(task, real[task])
-    split.main(task)
+    message = split.main(task)
     rows, dropped, metric = got(task)
+    leaks = sum(not reason.startswith("reserved") for reason in dropped.values())
+    assert message.startswith(f"rows: train {len(rows['train']):,}, validation ")
+    assert f"; {leaks:,} leak" in message and message.endswith(
+        f" removed; written to data/split/{task}"
+    )
     names = [{row.id for row in part} for part in rows.values()]
     assert sum(map(len, names)) + len(dropped) == len(real[task])
     assert set.union(*names, set(dropped)) == {row.id for row in real[task]}

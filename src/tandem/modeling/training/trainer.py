@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from tandem.core import paths
 from tandem.core.errors import ParamsError, StageError
@@ -77,6 +77,7 @@ def fit(
             callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
+        trainer.remove_callback(PrinterCallback)  # it prints each entry of the history
         trainer.train()
     if not best.weights:
         raise StageError("the validation loss is not a number: use a lower learning_rate or clip")
