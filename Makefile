@@ -1,11 +1,11 @@
 # make repro   the whole pipeline on all cores           make test       tests without engines
 # make smoke   the same DAG on tiny params, in .smoke    make test-all   all tests
-# make lint    ruff, mypy, snakefmt
+# make lint    ruff, mypy, snakefmt                      make docs       the documentation site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SNAKEMAKE := snakemake --cores all
 
-.PHONY: setup repro smoke test test-all lint lock bench bench-engines
+.PHONY: setup repro smoke test test-all lint docs lock bench bench-engines
 
 setup: .venv/installed
 
@@ -38,6 +38,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 
+# Offline, into docs/_build/html. A warning, such as a broken link, is an error.
+docs: setup
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
+
 # Measured speeds go into benchmarks/latency.json, an input of the report.
 bench: setup
 	$(BIN)/python benchmarks/latency.py
@@ -51,5 +55,5 @@ bench-engines: setup
 # Newest versions that pyproject.toml allows, written down exactly. Run on purpose, then test.
 lock:
 	rm -rf .venv && $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet torch==2.13.0 --editable '.[dev]'
+	$(BIN)/pip install --quiet torch==2.13.0 --editable '.[dev,docs]'
 	$(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//' > requirements.lock

@@ -39,17 +39,16 @@ include: "workflow/rules/stages.smk"
 
 onstart:
     with plan.exit_on_user_error():
-        RUN_LOCK = plan.acquire_run_lock()
+        plan.RUN_LOCK = plan.acquire_run_lock()
         plan.add_sources()
     if workflow.local_exec:
         plan.schedule_at_once(workflow.scheduler)
-        STAGE_SERVER = plan.start_server(RUN_LOCK)
+        STAGE_SERVER = plan.start_server(plan.RUN_LOCK)
         TORCH_SERVER = torch_server.start_server(
             stage.name for stage in STAGES if stage.stale
         )
-    run_display.start(
-        workflow, [stage.name for stage in STAGES]
-    )  # its thread starts after forks
+    # last, since it starts a thread and the servers are forked
+    run_display.start(workflow, [stage.name for stage in STAGES])
 
 
 onsuccess:

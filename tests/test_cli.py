@@ -517,12 +517,12 @@ def test_commands_on_params_say_what_they_did_in_words_and_json(
     assert cli.main(["check", "--json"]) == 0
     answer = schemas.valid("check", capsys.readouterr().out)
     assert len(answer["stages"]) == 55 and "intent" in answer["tasks"]
-    Path("top.yaml").write_text("intent: {train: {steps: 7}}\nruntime: {seed: 3}\n")
+    Path("top.yaml").write_text("intent: {train: {max_steps: 7}}\nruntime: {seed: 3}\n")
     assert cli.main(["overlay", "top.yaml", "params.yaml"]) == 0
     assert capsys.readouterr().out == "2 values of top.yaml merged into params.yaml\n"
     assert cli.main(["overlay", "top.yaml", "params.yaml", "--json"]) == 0
     answer = schemas.valid("overlay", capsys.readouterr().out)
-    assert answer["keys"] == ["intent.train.steps", "runtime.seed"]
+    assert answer["keys"] == ["intent.train.max_steps", "runtime.seed"]
 
 
 def test_what_was_signed_and_exported_is_said(published: Path, capsys: Output, key: Path) -> None:

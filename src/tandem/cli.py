@@ -478,6 +478,40 @@ def predict(task: str, variant: str, batch: int) -> None:
 
 
 @click.command(cls=Command)
+@json_option("status")
+def status(json: bool) -> int:
+    """Show which stages are fresh, stale, missing or running, and why.
+
+    A reason names the param, the file, the source file or the package that changed. Nothing is
+    executed or written. The exit code is 0 if there is nothing to do, else 1.
+
+        tandem status
+        tandem status --json
+    """
+    from tandem.engines import status as module
+
+    return module.main(json)
+
+
+@click.command("clean-up", cls=Command)
+@click.option("--yes", is_flag=True, help="Remove without a question.")
+@json_option("clean-up")
+def clean_up(yes: bool, json: bool) -> int:
+    """Remove what removed stages have left behind.
+
+    After a task, method or stage was removed from params.yaml or dvc.yaml, its entries in dvc.lock,
+    its records and its outputs remain. They are listed first. Files that a person added or edited
+    are kept, and so is the cache of DVC.
+
+        tandem clean-up
+        tandem clean-up --yes
+    """
+    from tandem.engines import clean_up as module
+
+    return module.main(yes, json)
+
+
+@click.command(cls=Command)
 @json_option("cost")
 def cost(json: bool) -> None:
     """Print what each stage cost: seconds, CPU seconds, peak memory.
@@ -784,7 +818,7 @@ def completion(shell: str) -> None:
 
 
 TOOLS: dict[str, tuple[Command, ...]] = {
-    "Use and inspect": (predict, cost, doctor),
+    "Use and inspect": (predict, status, cost, doctor, clean_up),
     "Trace and verify": (lineage, audit, attest),
     "Params": (check, overlay, tune),
     "Command line": (help_, completion),

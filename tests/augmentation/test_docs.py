@@ -24,8 +24,8 @@ def test_the_settings_shown_are_valid() -> None:
     content["intent"]["augment"]["operations"] = operation
     for mapping in mappings:
         for section, values in mapping.items():
-            content[section] |= values
-    assert content["augmentation_ablation"] and content["sentiment"]["augmentation_effect"]
+            content[section] = content.get(section, {}) | values
+    assert content["augmentation_ablation"] and content["sentiment"]["augmentation_ablation"]
     params_check.check(content, SECTIONS)
 
 

@@ -79,5 +79,5 @@ class plugin_field:  # noqa: N801 - it is used like a function
             params = registry.load(self.package, name).Params
             params.model_rebuild()
             kind = {"properties": {"kind": {"const": name}}, "required": ["kind"]}
-            choices.append(kind | handler(params.__pydantic_core_schema__))
+            choices.append({"allOf": [handler(params.__pydantic_core_schema__), kind]})
         return {"oneOf": choices}

@@ -37,6 +37,8 @@ CHECKED = STATE / "checked"
 INCOMPLETE = Path(".snakemake/incomplete")
 READ: stage_server.Pipeline | None = None
 """What the main process has read to plan; its server of stages keeps it."""
+RUN_LOCK: IO[str] | None = None
+"""The lock of the run, held until this process ends; a variable of `onstart` would be closed."""
 EDITED: list[str] = []
 """The .dvc files whose data was edited and that a stage of the plan reads."""
 

@@ -1,0 +1,188 @@
+"""DVC's view of a project, opened without a write.
+
+DVC's own `Repo` makes folders for its locks and its checksums, stores checksums that it computes,
+and refuses to read a damaged dvc.lock. Here locks are never taken, computed checksums stay in
+memory, and a damaged dvc.lock is reported.
+"""
+
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc_data.hashfile.state import State
+from ruamel.yaml.error import YAMLError
+
+from tandem.core import io, paths
+from tandem.core.errors import StageError
+from tandem.engines import plan
+from tandem.patches import dvc
+
+LOCK_READS = 5
+"""How often dvc.lock is read until it is whole: DVC does not write it atomically."""
+
+
+@contextmanager
+def read_only_repo() -> Iterator[Any]:
+    """DVC's repo of the project in this folder, opened without a write.
+
+    Raises:
+        StageError: there is no project here.
+    """
+    if not paths.DAG.exists():
+        raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
+    dvc.patch_reading()
+    with tempfile.TemporaryDirectory() as spare:
+        try:
+            repo = _ReadOnlyRepo(spare)
+        except DvcException as error:
+            raise StageError(" ".join(str(error).split())) from error
+        with repo:
+            if Path(repo.root_dir) != Path.cwd():
+                raise StageError(f"the root of the project is {repo.root_dir}: run there")
+            yield repo
+
+
+@contextmanager
+def lenient_locks(notes: list[str]) -> Iterator[None]:
+    """Have DVC read a damaged dvc.lock as the copy that planning keeps, or as an empty one.
+
+    `notes` gets a line for each damaged file.
+    """
+    load = Lockfile.load
+    contents: dict[str, dict[str, Any]] = {}
+
+    def load_once(lockfile: Any, **_options: Any) -> dict[str, Any]:
+        if lockfile.path not in contents:
+            contents[lockfile.path] = _read_lock(lockfile, notes)
+        return contents[lockfile.path]
+
+    Lockfile.load = load_once
+    try:
+        yield
+    finally:
+        Lockfile.load = load
+
+
+def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
+    """The content of a dvc.lock; of a damaged one that of its copy, or nothing."""
+    path, problem = Path(lockfile.path), ""
+    for attempt in range(LOCK_READS):
+        if attempt:
+            time.sleep(0.1)
+        problem, content = _parse_lock(lockfile, path)
+        if not problem:
+            return content
+    kept = plan.STATE / paths.LOCK.name
+    if path == Path.cwd() / paths.LOCK and "merge" not in problem and kept.exists():
+        unusable, content = _parse_lock(lockfile, kept)
+        if not unusable:
+            cure = "read here is its copy, which the next run of snakemake restores"
+            notes.append(f"{lockfile.relpath} {problem}; {cure}")
+            return content
+    cure = "take one side" if "merge" in problem else "restore it from Git"
+    notes.append(f"{lockfile.relpath} {problem}: {cure}")
+    return {}
+
+
+def _parse_lock(lockfile: Any, path: Path) -> tuple[str, dict[str, Any]]:
+    """What is wrong with a dvc.lock, if anything, and its content."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = io.parse_yaml(text)
+        if not text.endswith("\n") or not isinstance(content, dict) or "stages" not in content:
+            return "is cut short", {}
+        return "", lockfile.validate(content)
+    except FileNotFoundError:
+        return "", {}
+    except (UnicodeDecodeError, YAMLError, DvcException) as error:
+        if "<<<<<<<" in path.read_text(encoding="utf-8", errors="replace"):
+            return "holds marks of a merge", {}
+        return f"is damaged ({' '.join(str(error).split())[:80]})", {}
+
+
+class _Checksums:
+    """DVC's cache of checksums by path, opened for reading; what is computed stays in memory.
+
+    It has the methods of `HashesCache` that DVC's `State` calls.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._computed: dict[str, str] = {}
+        self._database: sqlite3.Connection | None = None
+        if path.exists():
+            # Without a log of writes nobody has it open, and SQLite would make one.
+            log = path.with_name(f"{path.name}-wal")
+            unchanging = not (log.exists() and log.stat().st_size)
+            options = "mode=ro" + ("&immutable=1" if unchanging else "")
+            with suppress(sqlite3.Error):
+                self._database = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True)
+
+    def get(self, key: str) -> str | None:
+        """The entry of a path."""
+        if key in self._computed or self._database is None:
+            return self._computed.get(key)
+        try:
+            query = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
+            row = self._database.execute(query, (key,)).fetchone()
+        except sqlite3.Error:  # a writer came in between: the file is hashed again
+            return None
+        return row[0] if row else None
+
+    def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, str | None]]:
+        """Each path with its entry."""
+        return ((key, self.get(key)) for key in keys)
+
+    def set_many(self, items: Iterable[tuple[str, str]]) -> None:
+        """Keep entries until the end of the process."""
+        self._computed.update(items)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self._computed[key] = value
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._database is not None:
+            self._database.close()
+
+
+class _ReadOnlyRepo(Repo):  # type: ignore[misc]
+    """DVC's view of a project, opened without a write to it and to DVC's own folders.
+
+    `Repo` makes the folder of its locks, that of its cache of checksums, and entries of
+    .gitignore. Here the folders are in `spare`, and locks are never taken.
+    """
+
+    state: Any
+
+    def __init__(self, spare: str) -> None:
+        self.tmp_dir = spare
+        self.site_cache_dir = spare
+        super().__init__(os.curdir)
+        self.state.close()
+        self.state = State()
+        self.state.links = self.state.hashes = _Checksums(self._checksums())
+        for _, store in self.cache.by_scheme():
+            if store is not None:
+                store.state = self.state
+
+    def _ignore(self) -> None:
+        pass
+
+    def _checksums(self) -> Path:
+        """DVC's cache of checksums, which does not exist if DVC has never run here."""
+        own = Path(self.dvc_dir) / "tmp"
+        if not (own / "btime").exists():  # DVC would write it to find the place
+            return own / "none"
+        spare, self.tmp_dir = self.tmp_dir, str(own)
+        del self.site_cache_dir  # DVC computes it again, from its own folder
+        place = Path(self.site_cache_dir, "hashes", "local", "cache.db")
+        self.tmp_dir = self.site_cache_dir = spare
+        return place

@@ -1,0 +1,231 @@
+"""What `tandem status` reports: states and reasons, and how they are printed."""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+STATES = ("running", "stale", "missing", "frozen", "fresh")
+"""In the order in which they are printed."""
+MAX_LINES = 20
+"""Stages of one state that get a line each; of more, those of one matrix share a line."""
+MAX_NAMES = 2
+"""Names that a reason lists before it counts the others, where there is room."""
+MAX_VALUE = 32
+"""Characters that are printed of a param's value."""
+ABSENT: Any = object()
+"""Stands for no value; a param's value can be null."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a stage is not fresh."""
+
+    kind: str
+    """param, data, code, package, command, new, always, upstream, output or process."""
+    name: str
+    """A key of params.yaml, a path, a package, a stage, a command."""
+    problem: str = ""
+    """What is wrong, in words that follow the name."""
+    cure: str = ""
+    """What brings an output back."""
+    old: Any = ABSENT
+    new: Any = ABSENT
+
+    @property
+    def text(self) -> str:
+        """The reason as a clause of its own."""
+        return _clause([self])
+
+    def as_json(self) -> dict[str, Any]:
+        """The reason for `--json`."""
+        values = {"old": self.old, "new": self.new}
+        return {"kind": self.kind, "name": self.name, "text": self.text} | {
+            key: value for key, value in values.items() if value is not ABSENT
+        }
+
+
+@dataclass
+class StageStatus:
+    """The state of one stage of dvc.yaml, or of one .dvc file."""
+
+    name: str
+    state: str
+    reasons: list[Reason] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)
+    """The stages, this one included, whose changes reach the stages below it."""
+
+    @property
+    def group(self) -> str:
+        """The stage's name without its matrix: `train` of `train@sentiment`."""
+        return self.name.partition("@")[0]
+
+    @property
+    def is_source(self) -> bool:
+        """Whether it is a .dvc file, which has no command."""
+        return self.name.endswith(".dvc")
+
+
+@dataclass
+class Status:
+    """The states of all stages that the engines run by default, in the order of the data."""
+
+    stages: list[StageStatus]
+    notes: list[str]
+    """What concerns no single stage, as a damaged dvc.lock."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 if there is nothing to do, else 1."""
+        return int(any(stage.reasons for stage in self.stages) or bool(self.notes))
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `--json` prints."""
+        return {
+            "stages": [
+                {
+                    "name": stage.name,
+                    "state": stage.state,
+                    "reasons": [reason.as_json() for reason in stage.reasons],
+                }
+                for stage in self.stages
+            ],
+            "notes": self.notes,
+        }
+
+
+def lines(status: Status, width: int) -> list[str]:
+    """The status for people, each line at most `width` characters."""
+    printed = [line for note in status.notes for line in textwrap.wrap(note, width)]
+    for state in STATES:
+        stages = [stage for stage in status.stages if stage.state == state]
+        if not stages:
+            continue
+        printed.append(f"{state}: {_count(stages)}")
+        if state != "fresh":
+            rows = _rows(stages)
+            column = min(max(len(label) for label, _ in rows), width // 3)
+            printed += [_row(label, reasons, column, width).rstrip() for label, reasons in rows]
+    if conclusion := _conclusion(status):
+        printed.append(conclusion)
+    return printed
+
+
+def _count(stages: Sequence[StageStatus]) -> str:
+    """How many stages and .dvc files there are."""
+    sources = sum(stage.is_source for stage in stages)
+    commands = len(stages) - sources
+    parts = [f"{commands} stage{'s' * (commands != 1)}"] if commands or not sources else []
+    parts += [f"{sources} .dvc file{'s' * (sources != 1)}"] if sources else []
+    return " and ".join(parts)
+
+
+def _conclusion(status: Status) -> str:
+    """What to do now."""
+    states = {stage.state for stage in status.stages if stage.reasons}
+    if states & {"stale", "missing"} and "running" not in states:
+        return "`dvc repro` or `snakemake` brings all up to date"
+    return "" if status.exit_code else "nothing to do"
+
+
+def _rows(stages: Sequence[StageStatus]) -> list[tuple[str, list[Reason]]]:
+    """A label and reasons for each stage or, of many, for those that are stale alike."""
+    if len(stages) <= MAX_LINES:
+        return [(stage.name, stage.reasons) for stage in stages]
+    alike: dict[Any, list[StageStatus]] = {}
+    for stage in stages:
+        # Of one matrix, each reads and writes paths of its own, for the same causes.
+        causes = {
+            reason.kind if reason.kind in ("output", "upstream", "data") else reason.text
+            for reason in stage.reasons
+        }
+        alike.setdefault((stage.group, frozenset(causes)), []).append(stage)
+    return [
+        (_label(group, members), [reason for member in members for reason in member.reasons])
+        for (group, _), members in alike.items()
+    ]
+
+
+def _label(group: str, members: Sequence[StageStatus]) -> str:
+    return members[0].name if len(members) == 1 else f"{group} ({len(members)})"
+
+
+def _clauses(reasons: Sequence[Reason], names: int) -> list[str]:
+    """Reasons in words; those that differ in their names only are one clause."""
+    alike: dict[Any, dict[str, Reason]] = {}
+    for reason in reasons:
+        valued = reason.name if reason.kind in ("param", "package", "command") else ""
+        key = reason.kind, reason.problem, reason.cure, valued
+        alike.setdefault(key, {})[reason.name] = reason
+    return [_clause([*same.values()], names) for same in alike.values()]
+
+
+def _clause(reasons: Sequence[Reason], limit: int = MAX_NAMES) -> str:
+    """One clause for reasons of one kind with the same problem; it lists some of the names."""
+    first, names = reasons[0], listed([reason.name for reason in reasons], limit)
+    if first.kind == "upstream":
+        return f"upstream {names}"
+    if first.kind in ("param", "package"):
+        if first.old is ABSENT:
+            return f"{first.name} is new ({_shown(first.new)})"
+        if first.new is ABSENT:
+            return f"{first.name} is gone ({_shown(first.old)} before)"
+        return f"{first.name} {_shown(first.old)} → {_shown(first.new)}"
+    if first.kind == "command":
+        return f"its command changed from {_shown(first.old)}"
+    if first.kind == "always":
+        return first.problem
+    if first.kind == "process":
+        return f"by {first.name}"
+    text = f"{names} {first.problem}" + (f": {first.cure}" if first.cure else "")
+    return text if len(reasons) == 1 else _plural(text)
+
+
+def _plural(text: str) -> str:
+    """The text with its verb and pronoun for several names."""
+    for one, several in (
+        (" is ", " are "),
+        (" was ", " were "),
+        (" it", " them"),
+        ("its ", "their "),
+    ):
+        text = text.replace(one, several, 1)
+    return text
+
+
+def listed(names: Sequence[str], limit: int) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
+    ('a, b, c', 'a, b and 2 more')
+    """
+    if len(names) <= limit + 1 and (limit > 1 or len(names) == 1):
+        return ", ".join(names)
+    return f"{', '.join(names[:limit])} and {len(names) - limit} more"
+
+
+def _shown(value: Any) -> str:
+    """A value of a param as YAML has it, cut short."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = " ".join(text.split())
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
+
+
+def _row(label: str, reasons: Sequence[Reason], column: int, width: int) -> str:
+    """A line with as many reasons as there is room for."""
+    start = f"  {label:{column}}  "
+    room = width - len(start)
+    for names in range(MAX_NAMES, 0, -1):
+        clauses = _clauses(reasons, names)
+        text = "; ".join(clauses)
+        if len(text) <= room:
+            break
+    kept = len(clauses)
+    while len(text) > room and kept > 1:
+        kept -= 1
+        text = "; ".join(clauses[:kept]) + f"; +{len(clauses) - kept}"
+    if len(text) > room:  # both ends say something: a path, and what restores it
+        tail = room // 2
+        text = f"{text[: room - tail - 1]}…{text[-tail:]}"
+    return start + text
