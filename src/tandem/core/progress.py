@@ -19,6 +19,9 @@ T = TypeVar("T")
 
 INTERVAL = 0.25
 """Seconds between two calls of the listener, at least."""
+FAST = 0.02
+MAX_STEP = 64
+"""Items that `track` counts at once, at most, if they take less than `FAST` seconds together."""
 
 
 @dataclass(slots=True, eq=False)
@@ -93,9 +96,17 @@ def track(
     if total is None and isinstance(items, Sized):
         total = len(items)
     with progress(name, total, unit) as bar:
+        # the clock is read for several fast items at once: reading it can cost half a microsecond
+        waiting, step, before = 0, 1, bar.started
         for item in items:
             yield item
-            bar.update()
+            waiting += 1
+            if waiting >= step:
+                bar.update(waiting)
+                now = time.monotonic()
+                step = min(2 * step, MAX_STEP) if now - before < FAST else 1
+                waiting, before = 0, now
+        bar.done += waiting
 
 
 def _notify() -> None:
