@@ -8,7 +8,7 @@
 # step with dvc.yaml here.
 from snakemake.utils import min_version
 
-from tandem.engines import job, locks, plan
+from tandem.engines import job, locks, plan, run_display
 from tandem.patches import snakemake as snakemake_patches
 
 min_version("9.0")
@@ -39,6 +39,8 @@ onstart:
     if workflow.local_exec:
         snakemake_patches.patch_scheduler(workflow.scheduler)
         PLAN.start_servers()
+    # Last, because it starts a thread, and the servers are forked.
+    run_display.start(workflow, [stage.name for stage in STAGES])
 
 
 onsuccess:

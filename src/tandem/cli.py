@@ -414,15 +414,17 @@ def run_stage(name: str, words: Sequence[str], arguments: dict[str, Any]) -> Non
     from tandem.core.provenance import imported_modules, record_run
     from tandem.engines import cost
     from tandem.engines.dvc_stages import find_stage
+    from tandem.engines.stage_output import stage_output
 
-    os.environ.update(determinism.environment(params.project().runtime))
-    declared = find_stage(" ".join(["tandem", *words]), os.environ.get("DVC_STAGE"))
-    runner = imported_modules()
-    module = registry.load("stages", name.replace("-", "_"))
-    with cost.log_cost(*words), record_run(declared, runner) if declared else nullcontext():
-        done = module.main(**arguments)
-    if isinstance(done, str):
-        print(done)
+    with stage_output():
+        os.environ.update(determinism.environment(params.project().runtime))
+        declared = find_stage(" ".join(["tandem", *words]), os.environ.get("DVC_STAGE"))
+        runner = imported_modules()
+        module = registry.load("stages", name.replace("-", "_"))
+        with cost.log_cost(*words), record_run(declared, runner) if declared else nullcontext():
+            done = module.main(**arguments)
+        if isinstance(done, str):
+            print(done)
 
 
 def argument(name: str) -> Callable[[Any], Any]:

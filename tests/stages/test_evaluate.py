@@ -49,7 +49,7 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    evaluate.main("generation", "base")
+    message = evaluate.main("generation", "base")
     results = io.read_details(paths.details("evaluate", "generation-base"))
     weights = paths.model("generation", "base") / "model.safetensors"
     assert results["size_bytes"] == weights.stat().st_size
@@ -60,6 +60,8 @@ def test_evaluate_writes_scores_sizes_and_predictions(scored: Path) -> None:
     score = results["bits_per_byte"]
     assert score["n"] == 3
     assert score["low"] <= score["value"] <= score["high"]
+    ends = f"({score['low']:.3f} to {score['high']:.3f}) on 3 test rows"
+    assert message.startswith(f"bits per byte {score['value']:.3f} {ends}; written to reports/")
 
     table = pq.read_table(paths.predictions("generation", "base"))
     assert table.column_names == ["id", "group", "domain", "prediction", "bits_per_byte"]

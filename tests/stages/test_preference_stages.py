@@ -87,16 +87,21 @@ def read_metrics(stage: str) -> Any:
     return io.read_details(paths.details(stage, "generation"))
 
 
-def test_the_stages_write_the_same_bytes_each_time(project: Path) -> None:
+def test_the_stages_write_the_same_bytes_each_time(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for stage in STAGES:
         run_stage(stage, "generation")
     first = read_outputs()
+    messages = dict(zip(STAGES, capsys.readouterr().out.splitlines(), strict=True))
     for stage in STAGES:
         run_stage(stage, "generation")
     assert read_outputs() == first
 
     accuracy = read_metrics("reward")["validation"]["pair_accuracy"]
     assert accuracy["n"] == 2
+    assert f", pair accuracy {accuracy['value']:.3f} (" in messages["reward"]
+    assert messages["judge"].endswith("; written to models/generation/judge")
     assert 0 <= accuracy["value"] <= 1
     aligned = read_metrics("align")["aligned"]
     assert aligned["kl_per_text"]["value"] > aligned["kl_per_token"]["value"] > 0

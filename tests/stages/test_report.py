@@ -143,8 +143,13 @@ def outputs(root: Path) -> dict[str, bytes]:
 
 
 def test_same_metrics_give_the_same_bytes(project: Path) -> None:
-    report.main()
+    message = report.main()
     first = outputs(project)
+    scores = len(io.read_json(report.SUMMARY))
+    assert message == (
+        f"{scores} scores of 2 tasks; written to reports/summary.json, reports/html/index.html "
+        "and reports/cards (5 cards)"
+    )
     report.main()
     assert outputs(project) == first
     assert {path.name for path in report.CARDS.iterdir()} == {

@@ -21,7 +21,9 @@ def with_seeds(**seeds: Any) -> dict[str, Any]:
     return content
 
 
-def test_spread_is_that_of_models_trained_with_each_seed(project: Path) -> None:
+def test_spread_is_that_of_models_trained_with_each_seed(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     content = with_seeds(sentiment={"runs": [3, 4]})
     write_params(content, learning_rate=0.01)
     assert cli.main(["seeds", "sentiment"]) == 0

@@ -58,8 +58,9 @@ def read_files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in models}
 
 
-def test_writes_its_outputs(project: Path) -> None:
+def test_writes_its_outputs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "sentiment"]) == 0
+    message = capsys.readouterr().out
     written = set(read_files(paths.model("sentiment", "base")))
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= written
     assert not [name for name in written if not name.endswith((".json", ".safetensors", ".txt"))]
@@ -67,6 +68,11 @@ def test_writes_its_outputs(project: Path) -> None:
     scores = io.read_details(paths.details("train", "sentiment"))
     assert scores["steps"] == 4
     assert scores["rows"] == 12
+    assert message.startswith(
+        f"4 steps on 12 rows, validation loss {scores['validation_loss']:.3f}, "
+        f"accuracy {scores['validation']['accuracy']['value']:.3f} ("
+    )
+    assert message.endswith(") on validation rows; written to models/sentiment/base\n")
     assert 0 <= scores["validation"]["accuracy"]["value"] <= 1
     with paths.plots("train", "sentiment").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["2", "4"]

@@ -46,4 +46,4 @@ for stage in STAGES:
         message:
             f"{stage.name}: {stage.desc}"
         shell:
-            "python -SE {params.job} {params.target} 2>&1 >/dev/null | tee -i {log}"
+            "python -SE {params.job} {params.target} >>{log} 2>&1"

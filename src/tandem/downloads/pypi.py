@@ -21,6 +21,7 @@ from pydantic import Field
 
 from tandem.core import io
 from tandem.core.errors import HashMismatch, SourceError
+from tandem.core.progress import progress
 from tandem.core.schema import StrictModel
 from tandem.downloads.archive import Archive, open_archive
 
@@ -64,7 +65,8 @@ def fetch(pin: Pin) -> Path:
         final.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(final.with_suffix(".lock")):
             if not final.is_file() or sha256(final) != pin.sha256:
-                with tempfile.TemporaryDirectory(dir=final.parent) as folder:
+                scratch = tempfile.TemporaryDirectory(dir=final.parent)
+                with progress(f"download {pin}"), scratch as folder:
                     _download(pin, Path(folder)).replace(final)
     except OSError as error:
         path = error.filename or cache()

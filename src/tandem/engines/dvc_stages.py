@@ -54,6 +54,15 @@ def find_stage(command: str, name: str | None = None) -> StageSpec | None:
     return next((stage for stage in stages() if stage.command == command), None)
 
 
+def place(name: str) -> str:
+    """The place of a stage among those of dvc.yaml, as `13/55`; empty if it is not one of them.
+
+    `dvc repro` runs stages in the order of dvc.yaml if each is below those that it depends on.
+    """
+    names = list(_resolver(Path()).get_keys()) if DAG.exists() else []
+    return f"{names.index(name) + 1}/{len(names)}" if name in names else ""
+
+
 def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[str]]:
     """Task → the sections of params.yaml that stages of `root`/dvc.yaml read.
 

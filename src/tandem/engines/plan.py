@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from tandem.core import io, params, params_check, paths
 from tandem.core.errors import StageError, TandemError, format_error
-from tandem.engines import dvc_stages, locks, stage_server, torch_server
+from tandem.engines import dvc_stages, locks, stage_output, stage_server, torch_server
 from tandem.engines.locks import STATE
 from tandem.patches import dvc as dvc_patches
 
@@ -75,7 +75,7 @@ class Stage:
     @property
     def log_file(self) -> Path:
         """What the stage's last job printed."""
-        return STATE / "log" / f"{self.name}.log"
+        return stage_output.log_of(self.name)
 
 
 @dataclass
@@ -393,7 +393,12 @@ def is_folder(path: str) -> bool:
 
 
 def use_this_environment() -> None:
-    """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake."""
+    """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake.
+
+    Stages learn that Snakemake runs them, and Python among their commands prints without delay.
+    """
+    os.environ[stage_output.ENGINE] = "snakemake"
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     folder = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", "").split(os.pathsep)
     if folder not in path:

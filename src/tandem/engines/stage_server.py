@@ -9,6 +9,7 @@ its entry in dvc.lock has changed since planning.
 
 import contextlib
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -182,15 +183,20 @@ def _work(pipeline: Pipeline, words: list[str]) -> Callable[[], int]:
 
 
 def run(pipeline: Pipeline, name: str) -> int:
-    """Bring one stage up to date, with the output and the exit code of `dvc repro`."""
+    """Bring one stage up to date; errors and the exit code are those of `dvc repro`.
+
+    DVC's messages about its own steps are left out, so the log is that of the stage.
+    """
     from dvc import cli
     from dvc.config import ConfigError
     from dvc.exceptions import DvcException
+    from dvc.logger import set_loggers_level
 
     # DVC's locks name the command that holds them.
     sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]
     try:
-        with io.gc_paused():  # DVC keeps what it reads until it ends
+        # DVC keeps what it reads until it ends.
+        with io.gc_paused(), set_loggers_level(logging.WARNING):
             pipeline.reproduce(name)
     except ConfigError:
         cli.logger.exception("configuration error")

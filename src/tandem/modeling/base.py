@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
 from tandem.core import paths, registry
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
@@ -130,6 +131,7 @@ class TextModel(ABC):
     ) -> Iterator[tuple[list[int], Any]]:
         """Batches of similar length: the indices of their examples, and tensors (batch, length)."""
         sequences = [example["input_ids"] for example in examples]
-        for indices in length_batches(sequences, batch_size):
+        batches = length_batches(sequences, batch_size)
+        for indices in track(batches, "predict", unit="batches"):
             batch = self.tokenizer.pad([examples[i] for i in indices], return_tensors="pt")
             yield indices, batch.to(self.network.device)

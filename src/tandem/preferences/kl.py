@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tandem.core.progress import track
 from tandem.modeling.batching import length_batches
 from tandem.modeling.families.causal import POSITIONS, Model, next_tokens
 from tandem.preferences.dpo import batch
@@ -27,7 +28,9 @@ def kl_divergence(
     """(samples, 2): KL in nats, summed along each completion of `aligned`; its number of tokens."""
     table = np.zeros((len(samples), 2))
     sequences = [sample.prompt_ids + sample.completion_ids for sample in samples]
-    for indices in length_batches(sequences, batch_size, longest_first=True):
+    for indices in track(
+        length_batches(sequences, batch_size, longest_first=True), "compare models", unit="batches"
+    ):
         chosen = [samples[index] for index in indices]
         lengths = [len(sample.completion_ids) for sample in chosen]
         by_sample = torch.split(_token_divergences(aligned, base, chosen), lengths)

@@ -19,6 +19,7 @@ from transformers import (
 
 from tandem.core.errors import UnknownName
 from tandem.core.io import require_exists
+from tandem.core.progress import track
 from tandem.loading import pretrained
 from tandem.modeling.batching import length_batches
 from tandem.preferences.pairs import Pair
@@ -106,7 +107,8 @@ class RewardModel:
         """The reward of each text."""
         sequences = self._tokens(texts, MAX_LENGTH) if texts else []
         rewards = [0.0] * len(texts)
-        for indices in length_batches(sequences, batch_size):
+        batches = length_batches(sequences, batch_size)
+        for indices in track(batches, "score texts", unit="batches"):
             batch = self.tokenizer.pad(
                 {"input_ids": [sequences[index] for index in indices]}, return_tensors="pt"
             )

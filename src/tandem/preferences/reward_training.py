@@ -1,8 +1,9 @@
 """Train a reward model on preference pairs; write it with its metrics and pairs."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from tandem.core import io, paths
+from tandem.core import io, paths, wording
 from tandem.core.params import Runtime
 from tandem.core.rows import write_rows
 from tandem.core.training_params import TrainingParams
@@ -21,10 +22,13 @@ def train_reward_model(
     validation: Sequence[Pair],
     training: TrainingParams,
     runtime: Runtime,
-) -> None:
+) -> str:
     """Train `model` on `pairs`, with early stopping on `validation`.
 
     `stage` is the name of the stage, and also of the model and the table of pairs that it writes.
+
+    Returns:
+        A line with the number of steps and pairs, and the accuracy.
     """
     history = fit(
         model.network,
@@ -37,10 +41,16 @@ def train_reward_model(
     )
     chosen = model.score([pair.chosen for pair in validation])
     rejected = model.score([pair.rejected for pair in validation])
-    results = {
+    results: dict[str, Any] = {
         "pairs": len(pairs),
         "validation": pair_accuracies(validation, chosen, rejected, runtime),
     }
     write_fitted(stage, task_name, stage, model, history, results)
     with io.atomic_outputs(paths.preferences(task_name, stage)) as (partial,):
         write_rows(partial, pairs, Pair)
+    accuracy = wording.score("pair_accuracy", results["validation"]["pair_accuracy"])
+    return (
+        f"{history[-1]['step']:,} steps on {wording.counted(len(pairs), 'pair')}, {accuracy} on "
+        f"{wording.counted(len(validation), 'validation pair')}; "
+        f"written to {paths.model(task_name, stage)}"
+    )

@@ -17,6 +17,7 @@ from tandem import modeling
 from tandem.core import paths
 from tandem.core import task as tasks
 from tandem.core.errors import DataError, StageError
+from tandem.core.progress import track
 from tandem.core.rows import Row, hash_sample
 from tandem.modeling.batching import length_batches
 from tandem.modeling.families.causal import Model
@@ -89,7 +90,11 @@ def draw(model: Model, params: GenerationParams, rows: Sequence[Row], seed: int)
     prompt_ids = encode_prompts(model, rows, params)
     stream = torch.Generator().manual_seed(seed)
     samples: dict[int, Sample] = {}
-    for indices in length_batches(prompt_ids, params.batch_size, longest_first=True):
+    for indices in track(
+        length_batches(prompt_ids, params.batch_size, longest_first=True),
+        "sample texts",
+        unit="batches",
+    ):
         batch = [prompt_ids[index] for index in indices]
         continuations = _continue(model, batch, params.max_new_tokens, stream)
         samples |= dict(zip(indices, continuations, strict=True))

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tandem.core import params, paths
+from tandem.core import params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.rows import Row, read_rows
@@ -49,7 +49,7 @@ class Params(TrainingParams):
         return self
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Align the generator of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.modeling.training.artifacts import write_fitted
@@ -94,13 +94,20 @@ def main(task: str) -> None:
     # Measure the change on new samples for the validation prompts.
     after = sample(aligned, "validation", "aligned")
     kl = completions.kl_from_base(aligned, base, after, stage_params.generation.batch_size, runtime)
-    results = {
+    results: dict[str, Any] = {
         "prompts": len(rows["train"]),
         "pairs": len(train),
         "base": completions.summarize(written["validation"], runtime),
         "aligned": completions.summarize(after, runtime) | kl,
     }
     write_fitted("align", task, "aligned", aligned, history, results)
+    before, now = results["base"], results["aligned"]
+    return (
+        f"{history[-1]['step']:,} steps on {wording.counted(len(train), 'pair')}, mean reward "
+        f"{before['reward']['value']:.3f} before, {now['reward']['value']:.3f} after, KL "
+        f"{now['kl_per_token']['value']:.3f} per token; "
+        f"written to {paths.model(task, 'aligned')}"
+    )
 
 
 def _rows(task: str, split: str) -> list[Row]:

@@ -13,14 +13,14 @@ A derived row keeps its parent's group, domain and answer. Only `text` changes; 
 """
 
 from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.rows import write_rows
 
 Params = AugmentParams
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Augment the training rows of one task."""
     stage_params, project = params.load(Params, task, "augment"), params.project()
     spec = tasks.load(task)
@@ -38,3 +38,9 @@ def main(task: str) -> None:
     with io.atomic_outputs(*outputs) as (folder, metrics):
         write_rows(folder / "train.parquet", [*train, *derived], spec.row)
         io.write_details(metrics, summary)
+    operations = {item.kind: counts[item.kind] for item in stage_params.operations}
+    named = f" ({wording.most_frequent(operations)})" if derived else ""
+    return (
+        f"{wording.counted(len(train), 'original')} and {len(derived):,} derived{named}; "
+        f"written to {paths.augmented(task)}"
+    )

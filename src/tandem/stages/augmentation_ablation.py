@@ -22,9 +22,10 @@ from pydantic import Field, field_validator
 from tandem import metrics
 from tandem.augmentation import AnyAugmentation
 from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
+from tandem.core.progress import track
 from tandem.core.rows import Row, hash_sample, read_rows
 from tandem.modeling.params import train_params
 
@@ -49,7 +50,7 @@ class Params(metrics.EvaluationParams):
         return operations
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Measure the operations of one task.
 
     Raises:
@@ -79,7 +80,7 @@ def main(task: str) -> None:
     # Train and score each model; the first one, without augmentation, is the reference.
     results: dict[str, Any] = {}
     reference: dict[str, Any] = {}
-    for name, derived in derived_rows.items():
+    for name, derived in track(derived_rows.items(), "operations", unit="models"):
         rows = [*originals, *derived]
         model, _ = train_model(spec, rows, monitored, training, runtime)
         predictions = model.predict(scored, stage_params.batch_size)
@@ -89,5 +90,13 @@ def main(task: str) -> None:
         if name != NONE:
             differences = metrics.difference(spec, scored, tables, reference, runtime)
             results[name] |= {f"{key}/difference": value for key, value in differences.items()}
-    with io.atomic_outputs(paths.details("augmentation-ablation", task)) as (table,):
+    output = paths.details("augmentation-ablation", task)
+    with io.atomic_outputs(output) as (table,):
         io.write_details(table, results)
+    metric = spec.metrics[0]
+    gains = {name: values.get(f"{metric}/difference") for name, values in results.items()}
+    listed = ", ".join(f"{name} {gain['value']:+.3f}" for name, gain in gains.items() if gain)
+    return (
+        f"{wording.score(metric, results[NONE][metric])} without augmentation"
+        f"{f'; differences: {listed}' if listed else ''}; written to {output}"
+    )

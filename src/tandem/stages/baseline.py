@@ -14,8 +14,9 @@ from pydantic import Field
 
 from tandem import baselines, metrics
 from tandem.baselines.common import human
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
+from tandem.core.progress import track
 from tandem.core.rows import read_rows
 from tandem.core.schema import StrictModel
 
@@ -27,7 +28,7 @@ class Params(StrictModel):
     """At most this many training rows, the first by hashed id; null takes all."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Score the baselines of one task."""
     runtime, spec = params.project().runtime, tasks.load(task)
     stage_params = params.load(Params, task, "baseline")
@@ -43,7 +44,7 @@ def main(task: str) -> None:
     outputs = paths.baseline_predictions(task), paths.details("baseline", task)
     with io.atomic_outputs(*outputs) as (folder, metrics_file):
         results = {}
-        for name in spec.baselines:
+        for name in track(spec.baselines, "baselines", unit="baselines"):
             predictions = baselines.load(name).predict(spec, train, test, context)
             results[name], table = metrics.score(spec, test, predictions, runtime)
             metrics.write_predictions(folder / f"{name}.parquet", test, predictions, table)
@@ -52,3 +53,9 @@ def main(task: str) -> None:
             results["human"], table = metrics.score(spec, references, predictions, runtime)
             metrics.write_predictions(folder / "human.parquet", references, predictions, table)
         io.write_details(metrics_file, results)
+    metric = spec.metrics[0]
+    values = ", ".join(f"{name} {scores[metric]['value']:.3f}" for name, scores in results.items())
+    return (
+        f"{metric.replace('_', ' ')} on {wording.counted(len(test), 'test row')}: {values}; "
+        f"written to {outputs[1]}"
+    )

@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
+from tandem.core.progress import track
 from tandem.core.rows import Dropped, Row, read_rows, write_rows
 from tandem.text import mask
 from tandem.text.cleaning import CleanParams, apply_filters, clean_row
@@ -26,7 +27,7 @@ from tandem.text.repair import REPAIRS
 Params = CleanParams
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Clean the rows of one task.
 
     Raises:
@@ -36,7 +37,7 @@ def main(task: str) -> None:
     source = paths.raw(task) / paths.ROWS
     raw = read_rows(source, spec.row)
     counts: Counter[str] = Counter()
-    cleaned = [clean_row(row, spec, stage_params, counts) for row in raw]
+    cleaned = [clean_row(row, spec, stage_params, counts) for row in track(raw, "clean")]
     kept, dropped = apply_filters(cleaned, spec, stage_params.filters)
     if not kept:
         if not dropped:
@@ -49,7 +50,13 @@ def main(task: str) -> None:
     with io.atomic_outputs(paths.clean(task), paths.details("clean", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, kept, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_details(metrics, summary(raw, kept, dropped, counts))
+        content = summary(raw, kept, dropped, counts)
+        io.write_details(metrics, content)
+    reasons = wording.most_frequent(content["dropped"])
+    return (
+        f"{len(kept):,} of {wording.counted(len(raw), 'row')} kept"
+        f"{f', dropped: {reasons}' if reasons else ''}; written to {paths.clean(task)}"
+    )
 
 
 def summary(

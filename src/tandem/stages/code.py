@@ -9,13 +9,13 @@ Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the
 
 from pathlib import Path
 
-from tandem.core import io, paths
+from tandem.core import io, paths, wording
 from tandem.core.errors import StageError
 from tandem.core.paths import is_code
 from tandem.engines import code_closure, dvc_stages
 
 
-def main() -> None:
+def main() -> str:
     """Write one file for each stage of dvc.yaml that depends on one.
 
     Raises:
@@ -27,10 +27,12 @@ def main() -> None:
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.atomic_outputs(*finals) as partials:
         partial_of = dict(zip(finals, partials, strict=True))
-        for path, code in code_closure.of_stages(stages).items():
+        codes = code_closure.of_stages(stages)
+        for path, code in codes.items():
             final = next((out for out in finals if Path(path).is_relative_to(out)), None)
             if final is None:
                 raise StageError(
                     f"{paths.DAG}: no stage writes {path}: add it to the outs of the stage code"
                 )
             io.write_json(partial_of[final] / Path(path).relative_to(final), code.model_dump())
+    return f"{wording.counted(len(codes), 'file')} written to {paths.CODE}"

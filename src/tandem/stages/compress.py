@@ -8,12 +8,12 @@ Writes  models/TASK/METHOD    the smaller or faster model
 """
 
 from tandem import compression
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.rows import read_rows
 
 
-def main(task: str, method: str) -> None:
+def main(task: str, method: str) -> str:
     """Compress the trained model of one task by one method."""
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
@@ -32,3 +32,9 @@ def main(task: str, method: str) -> None:
         module.compress(
             compression.CompressionContext(model, rows, validation, runtime, folder), stage_params
         )
+    final = paths.model(task, method)
+    before, after = wording.weights_size(base), wording.weights_size(final)
+    return (
+        f"weights {wording.megabytes(before)} before, {wording.megabytes(after)} after "
+        f"({100 * after / before:.0f} %); written to {final}"
+    )

@@ -12,7 +12,7 @@ Writes  reports/predictions/TASK/VARIANT.parquet     the prediction for each tes
 """
 
 from tandem import metrics
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 
 
@@ -20,7 +20,7 @@ class Params(metrics.EvaluationParams):
     """Which test rows are scored, the same for baselines and all variants."""
 
 
-def main(task: str, variant: str) -> None:
+def main(task: str, variant: str) -> str:
     """Evaluate one variant of one task's model."""
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
@@ -47,3 +47,7 @@ def main(task: str, variant: str) -> None:
         io.write_json(main_scores, metrics.main_scores(spec, scores))
         io.write_details(details, scores | weight_stats(folder))
         metrics.write_labels(plot, rows, predictions)
+    return (
+        f"{wording.scores(scores, spec.metrics)} on {wording.counted(len(rows), 'test row')}; "
+        f"written to {paths.details('evaluate', name)}"
+    )

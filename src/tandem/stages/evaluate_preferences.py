@@ -14,7 +14,7 @@ Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair wi
 
 from pydantic import Field
 
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.rows import read_rows, write_rows
@@ -35,7 +35,7 @@ class Params(StrictModel):
     """At most this many test prompts."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Evaluate the preferences of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences import completions, evaluation
@@ -83,3 +83,11 @@ def main(task: str) -> None:
         samples = [*texts["base"], *texts["aligned"]]
         write_rows(folder / "samples.parquet", samples, evaluation.ScoredText)
         io.write_details(metrics, results)
+    accuracy = wording.score("pair_accuracy", results["reward"]["pair_accuracy"])
+    wins = {name: results["aligned"][f"win_rate/{name}"]["value"] for name in evaluation.SCORERS}
+    return (
+        f"{accuracy} of the reward model on {wording.counted(len(pairs), 'test pair')}; win rate "
+        f"of the aligned model on {wording.counted(len(rows), 'prompt')}: "
+        f"{', '.join(f'{name} {value:.3f}' for name, value in wins.items())}; "
+        f"written to {outputs[1]}"
+    )

@@ -10,12 +10,12 @@ Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.rows import Dropped, Row, write_rows
 from tandem.core.schema import StrictModel
@@ -24,6 +24,8 @@ from tandem.sources.common.data_card import card
 from tandem.sources.common.parsing import by_reason, check_readable, parse_records, sample_groups
 
 UNREADABLE = "unreadable.parquet"
+MAX_IN_LINE = 5
+"""With more labels than this, the last line has only their number."""
 MAX_LISTED = 50
 """With more domains or labels than this, only their number is reported."""
 
@@ -43,7 +45,7 @@ class Params(StrictModel):
     )
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Fetch the rows of one task.
 
     Raises:
@@ -64,6 +66,16 @@ def main(task: str) -> None:
         write_rows(folder / UNREADABLE, unreadable, Dropped)
         io.write_text(folder / paths.CARD, text)
         io.write_details(metrics, counts)
+    return result(task, counts)
+
+
+def result(task: str, counts: Mapping[str, Any]) -> str:
+    """The line that says what the stage did."""
+    labels = f", {wording.counted(counts['labels'], 'label')}" if counts["labels"] else ""
+    if 0 < counts["labels"] <= MAX_IN_LINE:
+        labels += f": {wording.percentages(dict(sorted(counts['rows_by_label'].items())))}"
+    rows = wording.counted(counts["rows"], "row")
+    return f"{rows} read, {counts['unreadable']:,} unreadable{labels}; written to {paths.raw(task)}"
 
 
 def count(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:

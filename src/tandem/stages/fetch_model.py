@@ -7,7 +7,7 @@ Writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, READM
     tandem fetch-model sentiment
 """
 
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core.schema import StrictModel
 from tandem.pretrained import AnyWeights
 from tandem.pretrained.common.model_card import card
@@ -20,7 +20,7 @@ class Params(StrictModel):
     """Where the weights come from."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Fetch the weights of one task.
 
     Raises:
@@ -32,3 +32,5 @@ def main(task: str) -> None:
     with io.atomic_outputs(paths.model(task, "pretrained")) as (folder,):
         weights.plugin.write(weights, folder, runtime)
         io.write_text(folder / paths.CARD, card(task, weights.plugin.pins(weights)))
+    folder = paths.model(task, "pretrained")
+    return f"{wording.megabytes(wording.weights_size(folder))} of weights; written to {folder}"

@@ -41,7 +41,7 @@ class Params(TrainingParams):
     """How many times the rows, which are few, are paired; repeated pairs are dropped."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Train the judge of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import form_pairs, preference_of, rated_rows
@@ -72,6 +72,6 @@ def main(task: str) -> None:
 
     make_torch_deterministic(runtime)
     model = RewardModel.initialize(Path(preference.judge), None)
-    train_reward_model(
+    return train_reward_model(
         "judge", task, model, pairs[: stage_params.max_rows], validation, stage_params, runtime
     )

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core.errors import StageError
 from tandem.report import charts, latency, render, scores, views
 from tandem.report.scores import Metrics, Score
@@ -26,7 +26,7 @@ COSTS = {"size": "weights, MB", "latency": "milliseconds per text, one at a time
 SUMMARY, HTML, CARDS = Path("reports/summary.json"), Path("reports/html"), Path("reports/cards")
 
 
-def main() -> None:
+def main() -> str:
     """Write the summary, the page and the cards.
 
     Raises:
@@ -50,8 +50,12 @@ def main() -> None:
     with io.atomic_outputs(SUMMARY, HTML, CARDS) as (summary, html, cards):
         io.write_json(summary, scores.summary(stage_scores))
         io.write_text(html / "index.html", render.page(shown, latencies.machine))
-        for name, text in sorted(render_cards(shown, metrics).items()):
+        texts = render_cards(shown, metrics)
+        for name, text in sorted(texts.items()):
             io.write_text(cards / name, text)
+    size = f"{wording.counted(len(stage_scores), 'score')} of {wording.counted(len(shown), 'task')}"
+    number = wording.counted(len(texts), "card")
+    return f"{size}; written to {SUMMARY}, {HTML / 'index.html'} and {CARDS} ({number})"
 
 
 def view(

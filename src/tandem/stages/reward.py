@@ -30,7 +30,7 @@ class Params(TrainingParams):
     """Classes of a trained encoder from which the head is initialized; null: a random head."""
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Train the reward model of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences.pairs import pairs_of, preference_of
@@ -48,4 +48,4 @@ def main(task: str) -> None:
 
     make_torch_deterministic(runtime)
     model = RewardModel.initialize(Path(preference.encoder), stage_params.contrast)
-    train_reward_model("reward", task, model, pairs, validation, stage_params, runtime)
+    return train_reward_model("reward", task, model, pairs, validation, stage_params, runtime)

@@ -20,10 +20,11 @@ from tandem import metrics
 from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
+from tandem.core.progress import track
 from tandem.modeling.params import train_params
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Train and score one task's model with each of its seeds.
 
     Raises:
@@ -35,6 +36,13 @@ def main(task: str) -> None:
     if task not in project.seeds:
         raise ParamsError(f"{paths.PARAMS}: seeds.{task} is missing: add `runs: [13, 14, 15]`")
     distributed.launch(write, project.runtime.processes, task)
+    path, first = paths.details("seeds", task), tasks.load(task).metrics[0]
+    values = io.read_details(path)[first]
+    return (
+        f"{first.replace('_', ' ')} {values['mean']:.3f} on average over "
+        f"{len(values['seeds'])} seeds, standard deviation {values['deviation']:.3f}; "
+        f"written to {path}"
+    )
 
 
 def write(task: str) -> None:
@@ -48,7 +56,7 @@ def write(task: str) -> None:
     rows, validation = training_rows(spec, stage_params)
     test = metrics.evaluation_rows(spec, evaluation_params.max_rows)
     runs: dict[int, metrics.Scores] = {}
-    for seed in project.seeds[task].runs:
+    for seed in track(project.seeds[task].runs, "seeds", unit="models"):
         runtime = project.runtime.model_copy(update={"seed": seed})
         model, _ = train_model(spec, rows, validation, stage_params, runtime)
         predictions = model.predict(test, evaluation_params.batch_size)

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tandem.core import io, params, paths
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.core.paths import JUDGE, SPLITS
@@ -48,7 +48,7 @@ class Params(StrictModel):
     )
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Split the rows of one task.
 
     Raises:
@@ -84,7 +84,11 @@ def main(task: str) -> None:
                 rows = [with_ratings(row, name, holdout.every_nth_rating) for row in rows]
             write_rows(folder / f"{name}.parquet", rows, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        io.write_details(metrics, summary(splits, dropped, spec) | {"proof": verified})
+        content = summary(splits, dropped, spec) | {"proof": verified}
+        io.write_details(metrics, content)
+    sizes = ", ".join(f"{name} {number:,}" for name, number in content["rows"].items())
+    leaks = wording.counted(content["leaks_removed"], "leak")
+    return f"rows: {sizes}; {leaks} removed; written to {paths.split(task)}"
 
 
 def summary(

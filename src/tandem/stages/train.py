@@ -9,18 +9,26 @@ Writes  models/TASK/base                   the model, for `from_pretrained` of t
     tandem train sentiment
 """
 
-from tandem.core import params
+from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.modeling.params import TrainParams, train_params
 
 Params = TrainParams
 
 
-def main(task: str) -> None:
+def main(task: str) -> str:
     """Train the model of one task."""
     from tandem.modeling.training import distributed
 
     distributed.launch(write, params.project().runtime.processes, task)
+    metrics = io.read_details(paths.details("train", task))
+    first = tasks.load(task).metrics[0]
+    return (
+        f"{metrics['steps']:,} steps on {wording.counted(metrics['rows'], 'row')}, "
+        f"validation loss {metrics['validation_loss']:.3f}, "
+        f"{wording.score(first, metrics['validation'][first])} on validation rows; "
+        f"written to {paths.model(task, 'base')}"
+    )
 
 
 def write(task: str) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from tandem.core.progress import track
 from tandem.core.rows import Dropped, Row
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
@@ -81,7 +82,8 @@ def apply_filters(
     """
     kept, dropped = list(rows), list[Dropped]()
     for params in filters:
-        reasons = list(params.plugin.drop_reasons(kept, task, params))
+        reasons_of = params.plugin.drop_reasons(kept, task, params)
+        reasons = list(track(reasons_of, f"filter {params.kind}", len(kept)))
         pairs = list(zip(kept, reasons, strict=True))
         dropped += [
             Dropped(id=row.id, reason=reason, text=row.text) for row, reason in pairs if reason

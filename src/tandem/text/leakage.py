@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
@@ -46,7 +47,8 @@ def find_leaks(
     for split, pairs in keys.items():
         kept: dict[str, object] = {}
         pair_signatures = signatures((key for _, key in pairs), params)
-        for (row_id, key), signature in zip(pairs, pair_signatures, strict=True):
+        tracked = track(pairs, f"find leaks of {split}", unit="texts")
+        for (row_id, key), signature in zip(tracked, pair_signatures, strict=True):
             if key in split_of:
                 leaks[row_id] = ("same", split_of[key])
             elif near := index.query(key, signature):
@@ -125,7 +127,7 @@ def _compare(a: Any, b: Any, threshold: float) -> tuple[int, float]:
     a, b = (m.__class__((m.data, m.indices, m.indptr), (m.shape[0], width)) for m in (a, b))
     sizes, columns = b.sum(axis=1), b.T.tocsr()
     count, highest = 0, 0.0
-    for start in range(0, a.shape[0], BLOCK):
+    for start in track(range(0, a.shape[0], BLOCK), "check leaks", unit="blocks"):
         block = a[start : start + BLOCK]
         shared = (block @ columns).tocoo()
         union = block.sum(axis=1)[shared.row] + sizes[shared.col] - shared.data

@@ -18,6 +18,7 @@ from tandem.augmentation import (
 from tandem.core import paths
 from tandem.core.determinism import generator
 from tandem.core.params import AugmentationModels, Runtime
+from tandem.core.progress import track
 from tandem.core.rows import Row, read_rows
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
@@ -82,7 +83,8 @@ def derive(
     context = AugmentationContext(task, words, models, runtime)
     derived: list[Row] = []
     counts: Counter[str] = Counter()
-    for row, text, operation in _derived_texts(train if words else (), params, context):
+    texts = _derived_texts(train if words else (), params, context)
+    for row, text, operation in track(texts, "check derived texts"):
         child = restore(row, task, text)
         if child.text == row.text:
             counts["unchanged"] += 1

@@ -10,6 +10,7 @@ from transformers import AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from tandem.augmentation import AugmentationContext
 from tandem.augmentation.common.model_folders import resolve_model_folder
+from tandem.core.progress import track
 from tandem.loading import pretrained
 from tandem.modeling.batching import length_batches
 from tandem.modeling.families.causal import Model, log_likelihood, padded
@@ -79,7 +80,11 @@ def _predict_at_mask(
     scores: list[WordScores] = [{} for _ in masked_words]
     # Truncation may have removed the mask.
     visible = [i for i, ids in enumerate(token_ids) if tokenizer.mask_token_id in ids]
-    for batch in length_batches([token_ids[i] for i in visible], batch_size, longest_first=True):
+    for batch in track(
+        length_batches([token_ids[i] for i in visible], batch_size, longest_first=True),
+        "predict words",
+        unit="batches",
+    ):
         indices = [visible[position] for position in batch]
         logits = network(**padded([token_ids[i] for i in indices])).logits
         for row, i in enumerate(indices):
@@ -101,7 +106,9 @@ def _predict_by_likelihood(
     prefixes = [" ".join(masked.before) for masked in masked_words]
     prefix_ids = [[bos, *ids] for ids in model.tokens(prefixes)]
     scores: list[WordScores] = [{} for _ in masked_words]
-    for indices in length_batches(prefix_ids, batch_size, longest_first=True):
+    for indices in track(
+        length_batches(prefix_ids, batch_size, longest_first=True), "predict words", unit="batches"
+    ):
         batch = padded([prefix_ids[i] for i in indices])
         hidden = model.network.base_model(**batch, use_cache=False)[0]
         last = hidden[torch.arange(len(indices)), batch["attention_mask"].sum(1) - 1]
@@ -113,7 +120,9 @@ def _predict_by_likelihood(
     cores = [strip_punctuation(masked.word) for masked in masked_words]
     texts = [masked_words[i].filled(match_case(word, cores[i])) for i, word in candidates]
     text_ids = [[bos, *ids] for ids in model.tokens(texts)]
-    for positions in length_batches(text_ids, batch_size, longest_first=True):
+    for positions in track(
+        length_batches(text_ids, batch_size, longest_first=True), "predict words", unit="batches"
+    ):
         values = log_likelihood(model.network, padded([text_ids[p] for p in positions]))
         for position, value in zip(positions, values.tolist(), strict=True):
             i, word = candidates[position]

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForCausalLM
 
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
@@ -83,7 +84,9 @@ class Model(TextModel):
         """Bits and bytes of each row's whole text; `bits / bytes` is its bits per byte."""
         sequences = self._sequences(rows)
         bits = [0.0] * len(rows)
-        for indices in length_batches(sequences, batch_size, longest_first=True):
+        for indices in track(
+            length_batches(sequences, batch_size, longest_first=True), "predict", unit="batches"
+        ):
             batch = padded([sequences[index] for index in indices])
             likelihoods = log_likelihood(self.network, batch).tolist()
             for index, likelihood in zip(indices, likelihoods, strict=True):

@@ -24,6 +24,7 @@ from transformers import (
 )
 from transformers.models.marian.modeling_marian import shift_tokens_right
 
+from tandem.core.progress import track
 from tandem.core.rows import Row
 from tandem.core.task import BaseTask
 from tandem.core.training_params import TrainingParams
@@ -181,7 +182,8 @@ class Model(TextModel):
         """`{"target": translation}` per row, with each placeholder as often as in the source."""
         inputs = [example["input_ids"] for example in self._inputs(rows)]
         predictions: list[dict[str, Any]] = [{} for _ in rows]
-        for indices in length_batches(inputs, batch_size):
+        batches = length_batches(inputs, batch_size)
+        for indices in track(batches, "predict", unit="batches"):
             batch = self.tokenizer.pad(
                 [{"input_ids": inputs[i]} for i in indices], return_tensors="pt"
             )

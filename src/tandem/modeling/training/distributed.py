@@ -21,6 +21,7 @@ from torch.multiprocessing.spawn import (
 )
 
 from tandem.core.errors import StageError, TandemError
+from tandem.core.progress import Listener, listen, listener
 
 LOCALHOST = "127.0.0.1"
 ERROR_KEY = "error"
@@ -43,7 +44,7 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
         return
     # The parent owns the store, on a free port, so that no process waits for another one's.
     store = TCPStore(LOCALHOST, 0, is_master=True, wait_for_workers=False)
-    process_arguments = (processes, store.port, work, arguments)
+    process_arguments = (processes, store.port, work, arguments, listener())
     try:
         start_processes(_join, process_arguments, nprocs=processes, start_method="spawn")  # type: ignore[no-untyped-call]
     except (ProcessExitedException, ProcessRaisedException) as error:
@@ -62,9 +63,15 @@ def is_main_process() -> bool:
 
 
 def _join(
-    rank: int, processes: int, port: int, work: Callable[..., None], arguments: tuple[Any, ...]
+    rank: int,
+    processes: int,
+    port: int,
+    work: Callable[..., None],
+    arguments: tuple[Any, ...],
+    shown: Listener | None,
 ) -> None:
-    """Run `work` as the process `rank` of `processes`."""
+    """Run `work` as the process `rank` of `processes`; the progress of the first is `shown`."""
+    listen(shown if rank == 0 else None)
     os.environ.update(
         RANK=str(rank),
         LOCAL_RANK=str(rank),

@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from tandem.core import paths
 from tandem.core.errors import ParamsError, StageError
 from tandem.core.params import Runtime
+from tandem.core.progress import Progress, progress
 from tandem.core.training_params import TrainingParams
 from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import LengthGroupedSampler
@@ -81,16 +82,18 @@ def fit(
 
     # Train.
     best = _BestWeights(network, training.early_stopping_patience)
-    with tempfile.TemporaryDirectory() as scratch:
+    counted = progress("train", training.max_steps, "steps")
+    with tempfile.TemporaryDirectory() as scratch, counted as bar:
         trainer = _Trainer(
             model=_LossModule(network, loss),
             args=_arguments(training, runtime, scratch),
             train_dataset=list(examples),
             eval_dataset=sorted(validation, key=_length),
             data_collator=collate,
-            callbacks=[best],
+            callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
+        trainer.remove_callback(PrinterCallback)  # it prints each entry of the history
         trainer.train()
 
     # Restore the weights of the best evaluation.
@@ -180,6 +183,24 @@ class _BestWeights(TrainerCallback):  # type: ignore[misc]
             control.should_training_stop = True
 
 
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """Count the steps, with the losses of the last evaluation."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar = bar
+        self.losses: dict[str, float] = {}
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.update(**self.losses)
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.update(0)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        names = {"loss": "loss", "eval_loss": "validation loss"}
+        self.losses |= {names[key]: value for key, value in logs.items() if key in names}
+
+
 def _length(example: Mapping[str, Any]) -> int:
     return len(example["input_ids"])
 
@@ -211,7 +232,7 @@ def _arguments(training: TrainingParams, runtime: Runtime, scratch: str) -> Trai
         fp16=runtime.precision == "fp16",
         dataloader_pin_memory=False,
         report_to="none",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tandem.core.errors import BadRow, DataError
+from tandem.core.progress import track
 from tandem.core.raw_records import RawRecord, Unreadable
 from tandem.core.rows import Dropped, Row
 from tandem.core.task import BaseTask
@@ -30,7 +31,7 @@ def parse_records(
     unreadable: list[Dropped] = []
     repeats: Counter[str] = Counter()
     ids: set[str] = set()
-    for record in records:
+    for record in track(records, "read", unit="records"):
         content = {"text": record.text} if isinstance(record, Unreadable) else record
         raw = with_defaults(content, repeats)
         try:

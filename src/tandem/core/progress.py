@@ -1,0 +1,118 @@
+"""Count how far a stage has come.
+
+    with progress("train", total=600, unit="steps") as bar:
+        bar.update(loss=0.7)
+    for row in track(rows, "clean"):
+        ...
+
+This module only counts. A function that `listen` sets shows the bars (`tandem.engines.stage_output`
+has one); without it nothing is shown. Counting draws no random numbers and writes no artifact.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
+
+INTERVAL = 0.25
+"""Seconds between two calls of the listener, at least."""
+FAST = 0.02
+MAX_STEP = 64
+"""Items that `track` counts at once, at most, if they take less than `FAST` seconds together."""
+
+
+@dataclass(slots=True, eq=False)
+class Progress:
+    """A piece of work: how much of it is done, and figures of its state."""
+
+    name: str
+    total: int | None = None
+    """None if it is not known."""
+    unit: str = "rows"
+    done: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    shown: bool = False
+    """Whether a listener has seen it."""
+
+    def update(self, count: int = 1, /, **figures: float) -> None:
+        """Report that `count` more are done, and figures as `loss`; cheap enough for each row."""
+        self.done += count
+        if figures:
+            self.figures = figures
+        if _listener is not None and time.monotonic() >= _due:
+            _notify()
+
+
+Listener = Callable[[Sequence[Progress]], None]
+"""Called with the open bars, the outermost first; with none of them after the last one."""
+
+_listener: Listener | None = None
+_due = 0.0
+_open: list[Progress] = []
+
+
+def listen(listener: Listener | None) -> None:
+    """Set the function that shows the bars of this process; None shows nothing."""
+    global _listener, _due
+    _listener, _due = listener, 0.0
+
+
+def listener() -> Listener | None:
+    """The function that shows the bars of this process."""
+    return _listener
+
+
+@contextmanager
+def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:
+    """A bar that is open while the body runs.
+
+    Args:
+        name: The work in a word or two: `train`, `leak check`.
+        total: How many there are to do; None if it is not known.
+        unit: What is counted, in the plural.
+    """
+    bar = Progress(name, total, unit)
+    _open.append(bar)
+    if _listener is not None and time.monotonic() >= _due:
+        _notify()
+    try:
+        yield bar
+    finally:
+        if bar.shown:
+            _notify()  # its last state
+        _open.remove(bar)
+        if bar.shown and not _open:
+            _notify()
+
+
+def track(
+    items: Iterable[T], name: str, total: int | None = None, unit: str = "rows"
+) -> Iterator[T]:
+    """The items, each counted when the next one is asked for; see `progress`."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with progress(name, total, unit) as bar:
+        # the clock is read for several fast items at once: reading it can cost half a microsecond
+        waiting, step, before = 0, 1, bar.started
+        for item in items:
+            yield item
+            waiting += 1
+            if waiting >= step:
+                bar.update(waiting)
+                now = time.monotonic()
+                step = min(2 * step, MAX_STEP) if now - before < FAST else 1
+                waiting, before = 0, now
+        bar.done += waiting
+
+
+def _notify() -> None:
+    global _due
+    if _listener is not None:
+        for bar in _open:
+            bar.shown = True
+        _listener(_open)
+        _due = time.monotonic() + INTERVAL

@@ -1,0 +1,71 @@
+"""Numbers in words, for the line in which a stage says what it did."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+WEIGHTS = (".safetensors", ".onnx", ".data")
+"""The endings of files with weights."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "row"), counted(23705, "row")
+    ('1 row', '23,705 rows')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def most_frequent(counts: Mapping[str, int], limit: int = 3) -> str:
+    """The highest counts by name; the others as one sum. Zeros are left out.
+
+    >>> most_frequent({"duplicate": 1300, "too_long": 20, "empty": 3, "not_en": 2, "conflict": 0})
+    'duplicate 1,300, too_long 20, empty 3, others 2'
+    """
+    ordered = sorted(((name, n) for name, n in counts.items() if n), key=lambda pair: -pair[1])
+    parts = [f"{name} {number:,}" for name, number in ordered[:limit]]
+    rest = sum(number for _, number in ordered[limit:])
+    return ", ".join([*parts, *([f"others {rest:,}"] if rest else [])])
+
+
+def percentages(counts: Mapping[str, int]) -> str:
+    """What each of the counts is of their sum, in percent.
+
+    >>> percentages({"negative": 31, "positive": 69})
+    'negative 31 %, positive 69 %'
+    """
+    total = sum(counts.values()) or 1
+    return ", ".join(f"{name} {100 * number / total:.0f} %" for name, number in counts.items())
+
+
+def score(name: str, values: Mapping[str, Any]) -> str:
+    """A score with its interval, if it has one.
+
+    >>> score("pair_accuracy", {"value": 0.8423, "low": 0.83, "high": 0.8561})
+    'pair accuracy 0.842 (0.830 to 0.856)'
+    """
+    text = f"{name.replace('_', ' ')} {values['value']:.3f}"
+    ends = values.get("low"), values.get("high")
+    return text if None in ends else f"{text} ({ends[0]:.3f} to {ends[1]:.3f})"
+
+
+def scores(values: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> str:
+    """The scores with these names."""
+    return ", ".join(score(name, values[name]) for name in names)
+
+
+def weights_size(folder: Path) -> int:
+    """The bytes of the weights in a model folder."""
+    files = (path for path in folder.rglob("*") if path.suffix in WEIGHTS and path.is_file())
+    return sum(path.stat().st_size for path in files)
+
+
+def megabytes(size: int) -> str:
+    """Bytes in megabytes.
+
+    >>> megabytes(4_386_000), megabytes(517_000_000)
+    ('4.4 MB', '517 MB')
+    """
+    value = size / 1e6
+    return f"{value:.1f} MB" if value < 100 else f"{value:,.0f} MB"

@@ -1,0 +1,291 @@
+"""What a stage's process prints and shows: its log file, and how far it has come.
+
+    run by       stdout and stderr are            progress
+    snakemake    the log file                     in a state file, which `snakemake` draws
+    dvc repro    the caller's, copied to the log  drawn on stderr, if that is a terminal
+    the user     the caller's                     drawn on stderr, if that is a terminal
+
+Under an engine the log file also gets a line of the progress every 10 % or 30 seconds. Where stderr
+is not a terminal, nothing is drawn.
+"""
+
+import io
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO, cast
+from urllib.parse import quote
+
+from tandem.core import progress
+from tandem.core.errors import INTERRUPTED, TandemError, format_error
+
+ENGINE = "TANDEM_ENGINE"
+"""`snakemake` in the environment of its jobs."""
+LOGS = Path(".snakemake/tandem/log")
+STATES = Path(".dvc/tmp/tandem/progress")
+MARK = "progress: "
+"""What a line of progress in a log starts with."""
+CLEAR = "\r\033[K"
+LINE_SECONDS, LINE_PERCENT, LINES_APART = 30, 10, 1
+"""A log gets a line of progress after so many seconds or percent, at least a second apart."""
+
+
+def log_of(stage: str) -> Path:
+    """The log file of a stage's last run, relative to the root."""
+    return LOGS / f"{stage}.log"
+
+
+def state_of(stage: str) -> Path:
+    """The file that says how far a running stage has come, relative to the root."""
+    return STATES / f"{quote(stage, safe='@')}.json"
+
+
+@contextmanager
+def stage_output() -> Iterator[None]:
+    """Log and show what a stage prints and how far it has come; the body is its work.
+
+    What is raised is passed on, and the log holds the line or the traceback that it ends with.
+    """
+    stage, root = os.environ.get("DVC_STAGE"), Path(os.environ.get("DVC_ROOT") or ".").absolute()
+    in_snakemake = stage is not None and os.environ.get(ENGINE) == "snakemake"
+    log = root / log_of(stage) if stage and (root / ".dvc").is_dir() else None
+    shown = StageProgress(
+        stage=stage or "",
+        log=log,
+        state=root / state_of(stage) if stage and in_snakemake else None,
+        drawn=not in_snakemake and is_terminal(sys.stderr),
+    )
+    with _by_lines() if in_snakemake else _copied(log, shown):
+        progress.listen(shown)
+        try:
+            yield
+        finally:
+            progress.listen(None)
+            shown([])
+
+
+@dataclass
+class StageProgress:
+    """Shows the progress of one stage; a process that the stage starts may get a copy of it."""
+
+    stage: str
+    log: Path | None
+    """Where lines of the progress are appended."""
+    state: Path | None
+    """The file that is kept up to date for the main process of Snakemake."""
+    drawn: bool
+    """Whether a line is drawn on stderr."""
+    place: str = ""
+    """Drawn before the stage, as `13/55`."""
+    line: str = ""
+    """What is on the terminal's last line now."""
+    logged: tuple[str, float, int, float] = ("", 0.0, 0, 0.0)
+    """Of the last line in the log, or of the bar's start: bar, percent and time."""
+
+    def __call__(self, bars: Sequence[progress.Progress]) -> None:
+        """Show `bars`, the open ones; see `tandem.core.progress.Listener`."""
+        with suppress(OSError):  # a full disk is the stage's to report
+            if self.log and bars:
+                self._log(bars[-1])
+            if self.state:
+                self._keep(bars)
+            if self.drawn:
+                self.draw(" · ".join(describe(bar) for bar in bars), bars)
+
+    def _log(self, bar: progress.Progress) -> None:
+        """Append a line for `bar`, if one is due."""
+        now = time.monotonic()
+        name, started, percent, logged = self.logged
+        if (name, started) != (bar.name, bar.started):
+            name, started, percent, logged = bar.name, bar.started, 0, bar.started
+        self.logged = name, started, percent, logged
+        done = percent_of(bar) or 0
+        due = now - logged >= LINE_SECONDS or done - percent >= LINE_PERCENT
+        if due and now - logged >= LINES_APART and self.log:
+            self.logged = name, started, done, now
+            with self.log.open("a", encoding="utf-8") as log:
+                log.write(f"{MARK}{describe(bar)}{_ending(bar)}\n")
+
+    def _keep(self, bars: Sequence[progress.Progress]) -> None:
+        """Replace the state file, or remove it if there are no bars."""
+        if self.state is None:
+            return
+        if not bars:
+            self.state.unlink(missing_ok=True)
+            return
+        state = {
+            "text": " · ".join(map(describe, bars)),
+            "percent": percent_of(bars[-1]),
+            "left": seconds_left(bars[-1]),
+            "written": time.time(),
+        }
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.state.with_suffix(f".{os.getpid()}")
+        partial.write_text(json.dumps(state), encoding="utf-8")
+        partial.replace(self.state)
+
+    def draw(self, text: str, bars: Sequence[progress.Progress]) -> None:
+        """Replace the terminal's last line by `text`; an empty one clears it."""
+        if not bars:
+            self.clear()
+            return
+        names = ": ".join(filter(None, [" ".join(filter(None, [self._place(), self.stage])), text]))
+        line = fit(f"{names}{_ending(bars[-1])}", terminal_width())
+        if line == self.line:
+            return
+        sys.__stderr__.write(CLEAR + line)  # type: ignore[union-attr]
+        sys.__stderr__.flush()  # type: ignore[union-attr]
+        self.line = line
+
+    def clear(self) -> None:
+        """Take the drawn line away, as before something is printed."""
+        if self.line:
+            self.line = ""
+            sys.__stderr__.write(CLEAR)  # type: ignore[union-attr]
+            sys.__stderr__.flush()  # type: ignore[union-attr]
+
+    def _place(self) -> str:
+        """How many stages of dvc.yaml come before this one, and how many there are."""
+        if not self.place and self.stage:
+            from tandem.engines import dvc_stages
+
+            self.place = dvc_stages.place(self.stage)
+        return self.place
+
+
+def describe(bar: progress.Progress) -> str:
+    """A bar in words, without percent and time.
+
+    >>> describe(progress.Progress("train", 600, "steps", 120, {"loss": 0.53219}))
+    'train 120/600 steps, loss 0.532'
+    """
+    count = f"{bar.done:,}" if bar.total is None else f"{bar.done:,}/{bar.total:,}"
+    parts = [f"{bar.name} {count} {bar.unit}" if bar.done or bar.total else bar.name]
+    return ", ".join([*parts, *(f"{name} {value:.3g}" for name, value in bar.figures.items())])
+
+
+def percent_of(bar: progress.Progress) -> int | None:
+    """How much is done; None if the total is not known."""
+    return None if not bar.total else 100 * bar.done // bar.total
+
+
+def seconds_left(bar: progress.Progress) -> float | None:
+    """How long the rest takes at the speed until now; None if it cannot be known."""
+    if not bar.total or not bar.done:
+        return None
+    return (time.monotonic() - bar.started) / bar.done * max(0, bar.total - bar.done)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(7.2), duration(100), duration(6000)
+    ('7 s', '2 min', '1 h 40 min')
+    """
+    if seconds < 60:
+        return f"{round(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _ending(bar: progress.Progress) -> str:
+    """`, 20 %, 2 min left`, as far as it is known."""
+    percent, left = percent_of(bar), seconds_left(bar)
+    parts = [] if percent is None else [f"{percent} %"]
+    parts += [f"{duration(left)} left"] if left else []
+    return "".join(f", {part}" for part in parts)
+
+
+def fit(line: str, width: int) -> str:
+    """`line` in `width` columns, cut at its end.
+
+    >>> fit("train 120/600 steps", 12)
+    'train 120/6…'
+    """
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def terminal_width() -> int:
+    """The columns of the terminal, less the one for the cursor."""
+    try:
+        return max(20, os.get_terminal_size(2).columns - 1)
+    except OSError:
+        return 79
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a line can be drawn: on a terminal that knows how to clear one."""
+    known = os.environ.get("TERM", "") not in ("", "dumb")
+    return stream is sys.__stderr__ and stream is not None and stream.isatty() and known
+
+
+@contextmanager
+def _by_lines() -> Iterator[None]:
+    """Write stdout line by line, so that a log shows what is printed as it is printed."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+    yield
+
+
+@contextmanager
+def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
+    """Copy what is printed into the new file `path`, and how the body ends if it fails."""
+    log = None if path is None else _new_log(path)
+    if log is None and not shown.drawn:
+        yield
+        return
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Copy(stream, log, shown)) for stream in before)
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if log:
+            log.write(_last_words(error))
+        raise
+    finally:
+        sys.stdout, sys.stderr = before
+        if log:
+            log.close()
+
+
+def _new_log(path: Path) -> TextIO | None:
+    """An empty log; None if it cannot be written, which is no reason not to run."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        return path.open("a", encoding="utf-8", errors="replace", buffering=1)
+    return None
+
+
+def _last_words(error: BaseException) -> str:
+    """What the command prints when it fails with `error`."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"{INTERRUPTED}\n"
+    if isinstance(error, TandemError | OSError):
+        with suppress(OSError):
+            return f"{format_error(error)}\n"
+    return "".join(traceback.format_exception(error))
+
+
+class _Copy:
+    """A stream whose text also goes into a log, if any; the drawn line is cleared before it."""
+
+    def __init__(self, stream: TextIO, log: TextIO | None, shown: StageProgress) -> None:
+        self._stream, self._log, self._shown = stream, log, shown
+
+    def write(self, text: str) -> int:
+        """Write to both."""
+        self._shown.clear()
+        with suppress(OSError, ValueError):  # the disk is full, or the log is closed
+            if self._log:
+                self._log.write(text)
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
