@@ -58,7 +58,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [_line(head), _line("---" for _ in head)]
     for task, metrics in tasks.items():
         rows = [
-            *_scores(metrics, methods),
+            *_scores(task, metrics, methods),
             *_size(metrics.get(SIZE, {}), methods),
             *_preferences(metrics, methods),
         ]
@@ -66,14 +66,18 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _scores(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Iterator[list[str]]:
+def _scores(
+    task: str, metrics: Mapping[str, Scores], methods: Sequence[str]
+) -> Iterator[list[str]]:
     """The scores that base model and baselines share, over all domains."""
+    order = labels.metric_order(task)
     shared = [
         metric
         for metric, scores in metrics.items()
         if "/" not in metric and "base" in scores and _baselines(scores)
     ]
-    for metric in sorted(shared, key=labels.rank):
+    shared.sort(key=lambda name: order.index(name) if name in order else len(order))
+    for metric in shared:
         scores = metrics[metric]
         cells = [_value(metric, scores[m]["value"]) if m in scores else "" for m in methods]
         yield [*_scored(metric, scores["base"]), *cells, _best_baseline(metric, scores)]
@@ -107,14 +111,14 @@ def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Itera
 def _scored(metric: str, row: Mapping[str, Any]) -> list[str]:
     """Title, number of test rows (or pairs, or prompts), and value with interval."""
     known = labels.metric(metric)
-    title = f"{known.title} (lower is better)" if known.better < 0 else known.title
+    title = f"{known.title} (lower is better)" if known.direction < 0 else known.title
     interval = f" ({_value(metric, row['low'])}–{_value(metric, row['high'])})"
     return [title, f"{row['n']:,}", _value(metric, row["value"]) + interval]
 
 
 def _best_baseline(metric: str, scores: Scores) -> str:
     """The best baseline and its value, and that of single human raters if there is one."""
-    better = labels.metric(metric).better
+    better = labels.metric(metric).direction
     found = _baselines(scores)
     best = max(found, key=lambda variant: (better * found[variant]["value"], variant))
     cell = f"{best.removeprefix(BASELINE)} {_value(metric, found[best]['value'])}"

@@ -35,7 +35,6 @@ SETTINGS: dict[str, Any] = {
     "max_content_width": 100,
     "show_default": True,
 }
-STAGES = Path(__file__).with_name("stages")
 EXAMPLE = re.compile(r" {4,}(\$ )?(.+ \| )?tandem [a-z]|    source <\(tandem ")
 """A line of a docstring that shows a command."""
 
@@ -375,7 +374,7 @@ def stages() -> list[str]:
 
 def stage(name: str) -> Command:
     """The command that runs a stage, by the source of its module."""
-    source = (STAGES / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    source = registry.source_file("stages", name.replace("-", "_")).read_text(encoding="utf-8")
     module = ast.parse(source)
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
     (function,) = [node for node in functions if node.name == "main"]

@@ -33,6 +33,7 @@ WRITING = ("src/tandem/core/io.py",)
 # State of the engines, under fixed names in fixed folders; it is no artifact of a stage.
 STATE = (
     "src/tandem/engines/",
+    "src/tandem/workspace/",
     "src/tandem/patches/dvc.py",
     "benchmarks/",
 )

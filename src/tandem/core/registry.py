@@ -53,6 +53,11 @@ def load(package: str, name: str, where: str = "") -> ModuleType:
     return importlib.import_module(f"tandem.{package}.{name}")
 
 
+def source_file(package: str, name: str) -> Path:
+    """The file of the plug-in `name`, which must exist."""
+    return next(p for folder in _folders(package) if (p := Path(folder, f"{name}.py")).is_file())
+
+
 @functools.cache
 def constants(package: str, name: str) -> Mapping[str, Any]:
     """The literal constants of a plug-in's module, read from its source without importing it.
@@ -62,9 +67,8 @@ def constants(package: str, name: str) -> Mapping[str, Any]:
     """
     if name not in names(package):
         return {}
-    (path,) = (p for f in _folders(package) if (p := Path(f, f"{name}.py")).is_file())
     values: dict[str, Any] = {}
-    for node in ast.parse(path.read_bytes()).body:
+    for node in ast.parse(source_file(package, name).read_bytes()).body:
         if isinstance(node, ast.Assign):
             with contextlib.suppress(ValueError):  # not a literal
                 value = ast.literal_eval(node.value)
