@@ -158,7 +158,7 @@ def test_the_examples_can_be_parsed(words: str, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_says_what_it_reads_and_writes_line_by_line(stage: str, capsys: Output) -> None:
-    source = (cli.STAGES / f"{stage.replace('-', '_')}.py").read_text(encoding="utf-8")
+    source = registry.source_file("stages", stage.replace("-", "_")).read_text(encoding="utf-8")
     assert cli.main([stage, "--help"]) == 0
     shown = capsys.readouterr().out
     paragraphs = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")

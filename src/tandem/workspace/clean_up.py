@@ -27,7 +27,7 @@ from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from dvc.dvcfile import load_file
+from dvc import dvcfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo, lock_repo
 from dvc.rwlock import rwlock
@@ -170,7 +170,7 @@ def examine() -> Plan:
     with io.gc_paused(), read_only_repo() as repo:
         try:
             plan = Plan(_Owners.of(repo), _contents())
-            artifacts = load_file(repo, str(Path(repo.root_dir, paths.DAG))).artifacts
+            artifacts = dvcfile.ProjectFile(repo, str(Path(repo.root_dir, paths.DAG))).artifacts
         except DvcException as error:
             problem = " ".join(str(error).split())
             raise StageError(f"DVC cannot read the pipeline: {problem}") from error
