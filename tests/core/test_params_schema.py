@@ -1,5 +1,6 @@
 """The JSON Schema of params.yaml agrees with the models, and every key has a description."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,15 @@ def errors(schema: dict[str, Any], content: dict[str, Any]) -> list[str]:
 def test_the_file_in_docs_is_generated_from_the_models(schema: dict[str, Any]) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == schema, "run `python docs/generate.py`"
+
+
+def test_the_reference_is_generated_from_the_schema(schema: dict[str, Any]) -> None:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec is not None and spec.loader is not None
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    text = generate.PARAMS.read_text(encoding="utf-8")
+    assert generate.params(schema) == text, "run `python docs/generate.py`"
 
 
 def test_params_yaml_names_the_schema_and_follows_it(schema: dict[str, Any]) -> None:
