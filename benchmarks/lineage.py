@@ -45,7 +45,7 @@ def make(root: Path, stages: int) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         with provenance.record_run(spec):
             out.write_text(spec.name)
-        (content,) = io.read_json(Path(spec.record))
+        content = io.read_details(Path(spec.record))
         record = RunRecord.model_validate(content)
         outs = record.outputs | {spec.record: digest(Path(spec.record))}
         lock[spec.name] = {

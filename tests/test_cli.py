@@ -361,7 +361,7 @@ def test_the_lineage_of_a_path_in_the_users_folder(
     for name in ("intent", "intent/", "data/split/intent", "../split/intent"):
         assert cli.main(["lineage", "show", name]) == 0
         assert capsys.readouterr().out.splitlines()[1:] == shown.splitlines()[1:]
-    metric = "../../reports/metrics/evaluate/intent-base.json#accuracy.value"
+    metric = "../../reports/details/evaluate/intent-base.json#accuracy.value"
     assert cli.main(["lineage", "show", metric]) == 0
     assert "accuracy.value = 0.94" in capsys.readouterr().out
     assert cli.main(["lineage", "export", "prov", "--to", "here"]) == 0
@@ -477,7 +477,7 @@ def test_every_schema_belongs_to_a_command() -> None:
 def test_the_answers_about_records_follow_their_schemas(
     published: Path, capsys: Output, key: Path
 ) -> None:
-    metric = "reports/metrics/evaluate/intent-base.json#accuracy.value"
+    metric = "reports/details/evaluate/intent-base.json#accuracy.value"
     small.git("commit", "--quiet", "--allow-empty", "--message", "Next")
     for command in (
         ["lineage", "show", metric],
@@ -502,7 +502,7 @@ def test_a_difference_follows_its_schema(published: Path, capsys: Output) -> Non
     record = Path("reports/lineage/evaluate/intent.json")
     record.write_text(record.read_text().replace('"seed": 13', '"seed": 14'))
     small.git("commit", "--quiet", "--all", "--message", "Another seed")
-    name = "reports/metrics/evaluate/intent-base.json#accuracy.value"
+    name = "reports/details/evaluate/intent-base.json#accuracy.value"
     assert cli.main(["lineage", "diff", "HEAD~1", "HEAD", name, "--json"]) == 0
     answer = schemas.valid("lineage-diff", capsys.readouterr().out)
     (change,) = answer["changes"]

@@ -569,7 +569,8 @@ def lineage_show(name: str, json: bool) -> None:
 
     train@sentiment                           a stage of dvc.yaml
     models/intent/base                        an artifact, or a file or folder of one
-    reports/metrics/…/NAME.json#KEY           a value of a metrics file; KEY has dots
+    reports/metrics/TASK/VARIANT.json#METRIC  a value of a metrics file
+    reports/details/STAGE/NAME.json#KEY       a value of a detail file; KEY has dots
     reports/summary.json#TASK/VARIANT/METRIC  a row of the summary
     reports/summary.json#N                    the same by its number, from 0
 
@@ -617,7 +618,7 @@ def lineage_diff(first: str, last: str, name: str | None, json: bool) -> None:
     are listed (params, code, packages, sources), and the stages that it follows from.
 
         tandem lineage diff HEAD~1 HEAD
-        tandem lineage diff HEAD~1 HEAD reports/metrics/evaluate/intent-base.json#accuracy.value
+        tandem lineage diff HEAD~1 HEAD reports/metrics/intent/base.json#accuracy
     """
     from tandem.lineage.queries import diff as module
 
