@@ -20,6 +20,7 @@ report: "workflow/report/workflow.rst"
 snakemake_patches.patch(workflow)
 plan.use_this_environment()
 with plan.exit_on_user_error():
+    plan.refuse_config(config)
     PLAN = plan.make_plan() if workflow.is_main_process else plan.read_plan()
 STAGES = PLAN.stages
 

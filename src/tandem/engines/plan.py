@@ -17,7 +17,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -403,6 +403,16 @@ def use_this_environment() -> None:
     path = os.environ.get("PATH", "").split(os.pathsep)
     if folder not in path:
         os.environ["PATH"] = os.pathsep.join([folder, *path])
+
+
+def refuse_config(config: Mapping[str, object]) -> None:
+    """Raise StageError if Snakemake was given a config, which no stage would read."""
+    if config:
+        keys = ", ".join(sorted(config))
+        raise StageError(
+            f"Snakemake's config is not read ({keys}): remove --config and --configfile, and set "
+            "values in params.yaml or with `dvc exp run -S KEY=VALUE`"
+        )
 
 
 @contextmanager
