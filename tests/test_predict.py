@@ -75,8 +75,8 @@ def test_a_generator_gives_the_same_continuations_each_time(
             ["sentiment", "--variant", "aligned"],
             "is missing, and no stage writes it: `methods` and",
         ),
-        (["generation", "--variant", "reward"], "models/generation/reward gives no answers"),
-        (["intent", "--variant", "pretrained"], "models/intent/pretrained gives no answers"),
+        (["generation", "--variant", "reward"], "models/generation/reward makes no predictions"),
+        (["intent", "--variant", "pretrained"], "models/intent/pretrained makes no predictions"),
         (["sentimnt"], "unknown task 'sentimnt'"),
     ],
 )

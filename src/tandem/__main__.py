@@ -1,6 +1,6 @@
 """The command `tandem`, and `python -m tandem`.
 
-Nothing is imported before `main` runs, so that Ctrl-C prints one line from the start.
+All imports are inside `main`, so that even an early Ctrl-C prints one line and no traceback.
 """
 
 import sys
@@ -25,14 +25,14 @@ def main() -> int:
 
 
 def serve() -> None:
-    """Run the server whose children run stages that need torch."""
+    """Run the server that forks a child for each stage that needs torch."""
     from tandem.engines import torch_server
 
     torch_server.serve(run_as_child)
 
 
 def run_as_child(arguments: list[str]) -> int:
-    """Run the command line in a child of the server, with the code as it is now."""
+    """Run the command line in a child of the server, with the current code."""
     from tandem import cli
 
     return cli.main(arguments, in_child=True)

@@ -4,9 +4,9 @@ A stage is a module of `tandem.stages`: the parameters of its `main` are the arg
 docstring is the help. Both are read from the source, so help and completion import no stage. A
 tool is a function of this module.
 
-Commands work in the root of the project that the user's folder belongs to. Paths that a user gives
-are relative to the user's folder. Errors become exit codes here: 2 for a user's mistake, 130 for
-Ctrl-C, 141 if nothing reads the output any more.
+Commands run in the root of the project that contains the current folder. Paths on the command line
+are relative to the current folder. Errors become exit codes here: 2 for a user error, 130 for
+Ctrl-C, 141 for a broken pipe.
 """
 
 import ast
@@ -29,7 +29,7 @@ from tandem.core import paths, registry
 from tandem.core.errors import INTERRUPTED, TandemError, UnknownName, format_error, suggest
 
 COMPLETE = "_TANDEM_COMPLETE"
-"""The variable by which a shell asks for completions."""
+"""The environment variable with which a shell requests completions."""
 SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
@@ -40,7 +40,7 @@ EXAMPLE = re.compile(r" {4,}(\$ )?(.+ \| )?tandem [a-z]|    source <\(tandem ")
 
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
-    """Run one command, maybe `in_child` of a fork server; its exit code."""
+    """Run one command, possibly `in_child` of a fork server; return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not in_child:  # a shell's background job starts with SIGINT ignored
@@ -49,12 +49,12 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             die_with_parent()
         code = run(arguments)
-        sys.stdout.flush()  # here, not at the end of Python, where no one answers an error
+        sys.stdout.flush()  # here, as errors at interpreter exit cannot be handled
         return code
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, as `head`, has enough; Python would flush once more
+    except BrokenPipeError:  # the reader, such as `head`, is gone; Python would flush again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except click.UsageError as error:
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    """Find the command, convert its arguments, run it in the project's root; its exit code."""
+    """Run a command in the project's root with converted arguments; return its exit code."""
     call = Call.of(arguments)
     with chdir(call.root or call.folder):
         if instruction := os.environ.get(COMPLETE):
@@ -82,7 +82,7 @@ def run(arguments: list[str]) -> int:
 
 
 def usage_mistake(error: click.UsageError) -> str:
-    """One line about a command line that cannot be parsed: what is wrong, and the usage."""
+    """A one-line message for a command line that cannot be parsed: the mistake and the usage."""
     context = error.ctx or click.Context(COMMANDS, info_name="tandem")
     command = context.command
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
@@ -97,7 +97,7 @@ def usage_mistake(error: click.UsageError) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """What the user has called: the words, in which folder, of which project."""
+    """A call of `tandem`: its arguments, the current folder and the project's root."""
 
     words: tuple[str, ...]
     folder: Path
@@ -118,7 +118,7 @@ class Call:
         return cls(tuple(words), folder, project_root(folder))
 
     def from_root(self, path: str) -> str:
-        """A path that the user gave, as seen from the root; absolute if it is outside of it."""
+        """A path that the user gave, relative to the root; absolute if it is outside the root."""
         if self.root is None or (self.folder == self.root and not Path(path).is_absolute()):
             return path
         whole = Path(os.path.normpath(self.folder / path))
@@ -126,9 +126,9 @@ class Call:
 
 
 def project_root(folder: Path) -> Path | None:
-    """The nearest parent with dvc.yaml and params.yaml; `folder` itself needs only params.yaml.
+    """`folder` if it has params.yaml, else the nearest parent with both dvc.yaml and params.yaml.
 
-    Stages run without dvc.yaml too, for a trial.
+    Without dvc.yaml, stages can still be run by hand to try them out.
     """
     if (folder / paths.PARAMS).is_file():
         return folder
@@ -137,11 +137,11 @@ def project_root(folder: Path) -> Path | None:
 
 
 class Name(click.ParamType[str]):
-    """A name out of a known set: completed by the shell, and an unknown one gets a suggestion.
+    """A name from a known set: the shell completes it, and an unknown name gets a suggestion.
 
     Args:
-        kind: What it names, for messages.
-        known: The known names, for the context of a command line.
+        kind: What the name stands for, used in messages.
+        known: Returns the known names, given the context of a command line.
     """
 
     def __init__(self, kind: str, known: Callable[[click.Context | None], Iterable[str]]) -> None:
@@ -149,7 +149,7 @@ class Name(click.ParamType[str]):
         self.known = known
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name as it is known; `-` and `_` are not told apart.
+        """The matching known name; `-` and `_` are interchangeable.
 
         Raises:
             UnknownName: there is no such name.
@@ -165,23 +165,23 @@ class Name(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem[str]]:
-        """The known names that start with what is typed."""
+        """The known names that start with the typed text."""
         return [CompletionItem(name) for name in self.known(ctx) if name.startswith(incomplete)]
 
 
 class File(click.Path):
-    """A path relative to the user's folder, which the command gets relative to the root."""
+    """A path relative to the current folder, passed to the command relative to the root."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The path as seen from the root."""
+        """The path relative to the root."""
         return ctx.obj.from_root(value) if ctx else str(value)
 
 
 class Artifact(File):
-    """A name that the lineage knows; one of a file in the user's folder is a path from there."""
+    """A name in the lineage; a file can also be named by its path from the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name, or the path as seen from the root; what follows `#` stays."""
+        """The name, or the path relative to the root; the part after `#` is kept."""
         path, mark, key = value.partition("#")
         if ctx is None or not (ctx.obj.folder / path).exists():
             return str(value)
@@ -189,13 +189,13 @@ class Artifact(File):
 
 
 class Number(click.IntRange):
-    """A whole number within limits."""
+    """An integer within limits."""
 
     name = "whole number"
 
 
 def variants(context: click.Context | None) -> list[str]:
-    """The model folders that a task may have, and those that it has."""
+    """The names of the model folders that a task may have, and of those that exist."""
     task = (context.params.get("task") if context else None) or "*"
     models = (path for path in Path().glob(str(paths.model(task, "*"))) if path.is_dir())
     return sorted({*paths.VARIANTS, *registry.names("compression"), *(m.name for m in models)})
@@ -215,16 +215,16 @@ SHELL = Name("shell", lambda _: SHELLS)
 ARGUMENTS: dict[str, tuple[Name, str]] = {
     "task": (TASK, f"One of {', '.join(registry.names('tasks'))}."),
     "method": (METHOD, f"One of {', '.join(registry.names('compression'))}."),
-    "variant": (VARIANT, "A folder below models/TASK: base, aligned, or a compression method."),
+    "variant": (VARIANT, "A folder in models/TASK: base, aligned, or a compression method."),
 }
-"""The type and the help of each argument that several commands take."""
+"""Argument that several commands share → its type and help text."""
 
 
 class Command(click.Command):
-    """A command whose docstring is its help: a first line, text, and examples.
+    """A command whose help comes from its docstring: a summary line, text and examples.
 
     Args:
-        in_project: Whether it needs a project.
+        in_project: Whether the command needs a project.
     """
 
     def __init__(self, *arguments: Any, in_project: bool = True, **options: Any) -> None:
@@ -234,7 +234,7 @@ class Command(click.Command):
         self.help = "\n\n".join([self.summary, *self.text])
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The arguments, then each option by its name."""
+        """The pieces of the usage line: the arguments, then each option."""
         pieces, options = [], []
         for param in self.params:
             pieces += param.get_usage_pieces(ctx)
@@ -244,14 +244,14 @@ class Command(click.Command):
         return pieces + options
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """The first line of the help; what follows a colon is left out if it is too long."""
+        """The first line of the help; the part after a colon is dropped if the line is too long."""
         whole = self.summary.removesuffix(".")
         start = re.split("[:;] ", whole, maxsplit=1)[0]
         short = (text for text in (whole, start) if len(text) <= limit)
         return next(short, super().get_short_help_str(limit))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Convert the arguments; a mistake knows the command that it is about."""
+        """Convert the arguments; an error carries the context of its command."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -282,8 +282,8 @@ class Command(click.Command):
 def documentation(docstring: str) -> tuple[str, list[str], list[str]]:
     """The first line, the other paragraphs and the examples of a docstring.
 
-    An indented paragraph of commands holds examples. A paragraph with columns keeps its lines: it
-    gets the mark that Click has for that.
+    An indented paragraph of commands holds examples. A paragraph with columns is marked so that
+    Click does not rewrap it.
     """
     summary, *paragraphs = inspect.cleandoc(docstring).split("\n\n")
     text: list[str] = []
@@ -298,7 +298,7 @@ def documentation(docstring: str) -> tuple[str, list[str], list[str]]:
 
 
 class Group(Command, click.Group):
-    """Commands below one name; the closest one is suggested for an unknown one."""
+    """A group of subcommands; for an unknown name, the closest known one is suggested."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -314,7 +314,7 @@ class Group(Command, click.Group):
         return super().resolve_command(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The options, then the place of the command."""
+        """The options, then the placeholder of the subcommand."""
         return [*super().collect_usage_pieces(ctx), self.subcommand_metavar]
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
@@ -329,7 +329,7 @@ class Group(Command, click.Group):
                 yield name, command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands below their headings, one line each."""
+        """Write the commands under their headings, one line each."""
         sections = list(self.sections(ctx))
         width = max(len(name) for _, commands in sections for name, _ in commands)
         for heading, commands in sections:
@@ -340,7 +340,7 @@ class Group(Command, click.Group):
 
 
 class Commands(Group):
-    """All commands: the stages, each made from its module when it is asked for, and the tools."""
+    """All commands: the stages, each built from its module on demand, and the tools."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
@@ -355,7 +355,7 @@ class Commands(Group):
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
         """The stages in the order of the data flow, then the tools by their purpose."""
-        yield "Stages of the pipeline, in the order of the data", [(n, stage(n)) for n in stages()]
+        yield "Stages of the pipeline, in data-flow order", [(n, stage(n)) for n in stages()]
         for heading, tools in TOOLS.items():
             listed: list[tuple[str, Command]] = []
             for tool in tools:
@@ -373,7 +373,7 @@ def stages() -> list[str]:
 
 
 def stage(name: str) -> Command:
-    """The command that runs a stage, by the source of its module."""
+    """The command that runs a stage, built from the source of the stage's module."""
     source = registry.source_file("stages", name.replace("-", "_")).read_text(encoding="utf-8")
     module = ast.parse(source)
     functions = [node for node in module.body if isinstance(node, ast.FunctionDef)]
@@ -427,19 +427,19 @@ def run_stage(name: str, words: Sequence[str], arguments: dict[str, Any]) -> Non
 
 
 def argument(name: str) -> Callable[[Any], Any]:
-    """An argument that several commands take."""
+    """A decorator that adds an argument that several commands share."""
     kind, text = ARGUMENTS[name]
     return click.argument(name, type=kind, help=text)
 
 
 def json_option(schema: str) -> Callable[[Any], Any]:
     """The option `--json`."""
-    text = f"Print JSON, as docs/schemas/{schema}.json describes it."
+    text = f"Print JSON, as described by docs/schemas/{schema}.json."
     return click.option("--json", is_flag=True, help=text)
 
 
 def show(answer: Any, text: str | Iterable[str], json: bool) -> None:
-    """Print an answer as JSON, or its text."""
+    """Print a result as JSON or as text."""
     from json import dumps
 
     if json:
@@ -449,7 +449,7 @@ def show(answer: Any, text: str | Iterable[str], json: bool) -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun.
+    """A number with its noun in the singular or plural.
 
     >>> counted(1, "stage"), counted(4, "task")
     ('1 stage', '4 tasks')
@@ -460,13 +460,14 @@ def counted(number: int, noun: str) -> str:
 @click.command(cls=Command)
 @argument("task")
 @click.option("--variant", type=VARIANT, default="base", help=ARGUMENTS["variant"][1])
-@click.option("--batch", type=Number(min=1), default=1, metavar="N", help="Answer N lines at once.")
+@click.option("--batch", type=Number(min=1), default=1, metavar="N", help="Batch size, in lines.")
 def predict(task: str, variant: str, batch: int) -> None:
-    """Answer lines of text with a trained model, as JSON.
+    """Print a trained model's predictions for lines of text, as JSON.
 
     Texts are read from standard input, one per line, in UTF-8; on a terminal, Ctrl-D ends the
-    input. Each answer is one JSON object on one line. Texts are cleaned as in training, and `text`
-    in the answer is the cleaned text. The answer to an empty line has null or empty values.
+    input. Each prediction is one JSON object on one line. Texts are cleaned as in training, and
+    `text` in a prediction is the cleaned text. The prediction for an empty line has null or empty
+    values.
 
         echo "turn on the kitchen light" | tandem predict intent
         echo "Add a device" | tandem predict translation --variant int8
@@ -493,14 +494,14 @@ def status(json: bool) -> int:
 
 
 @click.command("clean-up", cls=Command)
-@click.option("--yes", is_flag=True, help="Remove without a question.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
 @json_option("clean-up")
 def clean_up(yes: bool, json: bool) -> int:
-    """Remove what removed stages have left behind.
+    """Remove what is left of stages that no longer exist.
 
-    After a task, method or stage was removed from params.yaml or dvc.yaml, its entries in dvc.lock,
-    its records and its outputs remain. They are listed first. Files that a person added or edited
-    are kept, and so is the cache of DVC.
+    After a task, method or stage has been removed from params.yaml or dvc.yaml, its entries in
+    dvc.lock, its records and its outputs remain. They are listed before they are removed. Files
+    that a person added or edited are kept, and so is DVC's cache.
 
         tandem clean-up
         tandem clean-up --yes
@@ -515,7 +516,7 @@ def clean_up(yes: bool, json: bool) -> int:
 def cost(json: bool) -> None:
     """Print what each stage cost: seconds, CPU seconds, peak memory.
 
-    The figures are of the last run of each stage on this machine, the longest first. Stages that
+    The figures are those of each stage's last run on this machine, longest first. Stages that
     were restored from a cache are not listed.
 
         tandem cost
@@ -531,10 +532,10 @@ def cost(json: bool) -> None:
 @click.option("--add", metavar="KIND", help="Add this kind of CPU to workflow/fingerprints.")
 @json_option("doctor")
 def doctor(add: str | None, json: bool) -> int:
-    """Check this machine: versions, tools, disk, and the bits that it computes.
+    """Check this machine: versions, tools, disk space and bitwise reproducibility.
 
-    Each check prints one line; a problem ends with what to do. The exit code is 1 if there is a
-    problem, else 0.
+    Each check prints one line; for a problem, the line ends with what to do. The exit code is 1 if
+    there is a problem, else 0.
 
         tandem doctor
         tandem doctor --json
@@ -549,7 +550,7 @@ def lineage() -> None:
     """Trace artifacts, numbers, params and sources.
 
     Each stage writes a record of its run: inputs, outputs, params, code, packages. These commands
-    read the records below reports/lineage.
+    read the records in reports/lineage.
 
         tandem lineage show models/intent/base
         tandem lineage impact vaderSentiment
@@ -562,17 +563,17 @@ def lineage() -> None:
 @click.argument("name", type=Artifact(), help="What to explain.")
 @json_option("lineage-show")
 def lineage_show(name: str, json: bool) -> None:
-    """Show everything behind an artifact or a number.
+    """Show everything that an artifact or a number was made from.
 
-    The answer goes back to the pinned sources: stages, inputs, params, code, packages, commits.
+    The output traces back to the pinned sources: stages, inputs, params, code, packages, commits.
     NAME is one of:
 
     train@sentiment                           a stage of dvc.yaml
     models/intent/base                        an artifact, or a file or folder of one
-    reports/metrics/TASK/VARIANT.json#METRIC  a value of a metrics file
-    reports/details/STAGE/NAME.json#KEY       a value of a detail file; KEY has dots
+    reports/metrics/TASK/VARIANT.json#METRIC  a value in a metrics file
+    reports/details/STAGE/NAME.json#KEY       a value in a detail file; KEY is a dotted path
     reports/summary.json#TASK/VARIANT/METRIC  a row of the summary
-    reports/summary.json#N                    the same by its number, from 0
+    reports/summary.json#N                    the same row by its index, from 0
 
         tandem lineage show models/intent/base
         tandem lineage show reports/summary.json#sentiment/base/accuracy
@@ -587,9 +588,9 @@ def lineage_show(name: str, json: bool) -> None:
 @click.argument("name", type=Artifact(), help="A path, stage, param, pinned source or row.")
 @json_option("lineage-impact")
 def lineage_impact(name: str, json: bool) -> None:
-    """Show everything that came from a path, param, source or row.
+    """Show everything that was derived from a path, param, source or row.
 
-    A source is named as in params.yaml, with or without its version; a row by its id.
+    Name a source as in params.yaml, with or without its version, and a row by its id.
 
         tandem lineage impact vaderSentiment
         tandem lineage impact sentiment.clean
@@ -608,14 +609,15 @@ def lineage_impact(name: str, json: bool) -> None:
     "name",
     type=Artifact(),
     required=False,
-    help="Only what is behind this name, as in `tandem lineage show`.",
+    help="Compare only what this name was made from, as in `tandem lineage show`.",
 )
 @json_option("lineage-diff")
 def lineage_diff(first: str, last: str, name: str | None, json: bool) -> None:
     """Show what changed between two revisions, and why.
 
-    Revisions are those of Git: branches, tags, commits. Of each stage that differs, its own reasons
-    are listed (params, code, packages, sources), and the stages that it follows from.
+    Revisions are Git revisions: branches, tags, commits. For each stage that differs, the command
+    lists the stage's own causes (params, code, packages, sources) and the upstream stages that
+    caused the difference.
 
         tandem lineage diff HEAD~1 HEAD
         tandem lineage diff HEAD~1 HEAD reports/metrics/intent/base.json#accuracy
@@ -628,13 +630,13 @@ def lineage_diff(first: str, last: str, name: str | None, json: bool) -> None:
 
 @lineage.command("export", cls=Command)
 @click.argument("form", metavar="FORMAT", type=FORMAT, help=f"One of {', '.join(formats(None))}.")
-@click.option("--to", type=File(), metavar="FOLDER", help="Instead of the format's own folder.")
+@click.option("--to", type=File(), metavar="FOLDER", help="Output folder, instead of the default.")
 @json_option("lineage-export")
 def lineage_export(form: str, to: str | None, json: bool) -> None:
     """Write the lineage in a format that other tools read.
 
-    The files are written into exports/FORMAT, or next to dvc.yaml if the format demands it. Older
-    files of the same names are replaced.
+    The files are written into exports/FORMAT, or next to dvc.yaml if the format requires it.
+    Existing files with the same names are replaced.
 
         tandem lineage export prov
         tandem lineage export ro-crate
@@ -649,8 +651,8 @@ def lineage_export(form: str, to: str | None, json: bool) -> None:
 @click.command(cls=Command)
 @click.option("--rev", metavar="REV", help="Audit this revision of Git, not the workspace.")
 @click.option("--bundle", type=File(), metavar="FILE", help="Compare with these signed statements.")
-@click.option("--key", type=File(), metavar="FILE", help="The public key of the signed statements.")
-@click.option("--rerun", type=Number(min=1), metavar="N", help="Run N sampled stages again.")
+@click.option("--key", type=File(), metavar="FILE", help="Public key to verify the statements.")
+@click.option("--rerun", type=Number(min=1), metavar="N", help="Rerun a sample of N stages.")
 @json_option("audit")
 def audit(
     rev: str | None, bundle: str | None, key: str | None, rerun: int | None, json: bool
@@ -658,8 +660,8 @@ def audit(
     """Check that records, artifacts, code and params agree.
 
     Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages and pins. Each
-    disagreement is one line with its place. The exit code is 1 if there is one, else 0. --bundle
-    and --key belong together; --rev goes with neither of them nor with --rerun.
+    mismatch is one line with its location. The exit code is 1 if there is a mismatch, else 0.
+    --bundle and --key must be given together; --rev cannot be combined with them or with --rerun.
 
         tandem audit
         tandem audit --rev HEAD
@@ -673,12 +675,12 @@ def audit(
 
 @click.command(cls=Command)
 @click.argument("key", type=File(), help="A private Ed25519 key, PEM or OpenSSH.")
-@click.option("--to", type=File(), metavar="FILE", help="Instead of attestation.jsonl in the root.")
+@click.option("--to", type=File(), metavar="FILE", help="Default: attestation.jsonl in the root.")
 @json_option("attest")
 def attest(key: str, to: str | None, json: bool) -> None:
     """Sign the records of the current commit.
 
-    `tandem audit --bundle FILE --key PUBLIC_KEY` checks them in any clone of that commit.
+    `tandem audit --bundle FILE --key PUBLIC_KEY` verifies them in any clone at that commit.
 
         tandem attest ~/.ssh/id_ed25519
     """
@@ -741,8 +743,8 @@ def overlay(top: str, base: str, json: bool) -> None:
 def tune(task: str, trials: int, json: bool) -> None:
     """Search for better training params of a task.
 
-    The ranges are in the section TASK.tune of params.yaml; docs/training.md shows one. Trials are
-    scored on validation rows, and the best params are written into params.yaml. With --json,
+    The ranges are in the section TASK.tune of params.yaml; docs/training.md has an example. Trials
+    are scored on validation rows, and the best params are written into params.yaml. With --json,
     progress goes to standard error.
 
         tandem tune sentiment 20
@@ -757,7 +759,7 @@ def tune(task: str, trials: int, json: bool) -> None:
 def next_words(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    """The commands that may follow in `tandem help`."""
+    """The commands that can come next after `tandem help`."""
     context = context_of(ctx.find_root(), ctx.params.get("words") or ())
     if not isinstance(context.command, click.Group):
         return []
@@ -765,11 +767,11 @@ def next_words(
 
 
 def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
-    """The context of the command that `words` name, below the one of `context`.
+    """The context of the subcommand that `words` name, starting from `context`.
 
     Raises:
         UnknownName: there is no such command.
-        UsageError: a command before it has none below it.
+        UsageError: one of the words names a command without subcommands.
     """
     for word in words:
         if not isinstance(context.command, click.Group):
@@ -801,7 +803,7 @@ def completion(shell: str) -> None:
     """Print a script that completes commands in a shell.
 
     It completes commands, tasks, variants, formats and options. Put it where the shell finds it,
-    then start a new shell. The example is for the current bash.
+    then start a new shell. The example is for the current bash session.
 
     bash  mkdir -p ~/.local/share/bash-completion/completions
           tandem completion bash > ~/.local/share/bash-completion/completions/tandem

@@ -1,10 +1,10 @@
-"""Answer lines of text with a trained model: one JSON object per line, printed at once.
+"""A trained model's predictions for lines of text: one JSON object per line, printed immediately.
 
     echo "turn on the kitchen light" | tandem predict intent
     {"text": "turn on the kitchen light", "label": "HassTurnOn", "spans": [[12, 19, "area"]]}
 
 A line is repaired and masked as in training (`TASK.clean`). `text` is what the model reads, and
-spans are positions in it. The filters are not applied, so no line is dropped. The answer to an
+spans are positions in it. The filters are not applied, so no line is dropped. The prediction for an
 empty line has the same keys, with null or empty values.
 """
 
@@ -32,17 +32,17 @@ MAX_NEW_TOKENS = 40
 
 
 def predict(task: str, variant: str = "base", batch: int = 1) -> None:
-    """Answer each line of standard input and print the answers as JSON lines.
+    """Print the prediction for each line of standard input as JSON Lines.
 
     Args:
         task: The name of the task.
-        variant: The model folder below models/TASK.
-        batch: Number of lines that the model answers at once.
+        variant: The model folder in models/TASK.
+        batch: Number of lines that the model processes at once.
 
     Raises:
         StageError: the model is missing.
         DataError: a line is not UTF-8.
-        TandemError: `variant` is a model that gives no answers.
+        TandemError: `variant` is a model that makes no predictions.
     """
     project = params.project()
     runtime = project.runtime
@@ -62,7 +62,7 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     make_torch_deterministic(runtime)
     model = modeling.load(folder, task_object)
 
-    # The model answers the lines that are not empty; the others get its keys without values.
+    # Only lines that are not empty go to the model; the others get the same keys without values.
     empty: dict[str, Any] = {}
     for texts in lines(sys.stdin.buffer, batch):
         rows = [
@@ -79,16 +79,18 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
 
 
 def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -> None:
-    """Check, before torch is imported, that a model exists and can give answers.
+    """Check, before torch is imported, that a model exists and can make predictions.
 
     Raises:
         StageError: its folder is missing; the message says which command writes it.
-        TandemError: it gives no answers.
+        TandemError: it makes no predictions.
     """
     folder = paths.model(task.name, variant)
     # A generator can continue a text before it is adapted; an encoder has no head for the task yet.
     if variant in ("reward", "judge") or (variant == "pretrained" and task.family != "causal"):
-        raise TandemError(f"{folder} gives no answers: use base, aligned or a compression method")
+        raise TandemError(
+            f"{folder} makes no predictions: use base, aligned or a compression method"
+        )
     written = {"pretrained", "base", *project.methods}
     if task.name in project.preferences:
         written.add("aligned")
@@ -101,7 +103,7 @@ def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -
 
 
 def empty_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    """The answer to an empty line: the same keys with empty lists or null.
+    """The prediction for an empty line: the same keys with empty lists or null.
 
     >>> empty_answer({"label": "HassTurnOn", "spans": [[12, 19, "area"]]})
     {'label': None, 'spans': []}

@@ -32,7 +32,7 @@ def tune(task: str, trials: int) -> dict[str, Any]:
         `task`, `trials`, `objective`, the best `score` and its `values` by key of `TASK.train`.
 
     Raises:
-        ParamsError: params.yaml has no `TASK.tune`, or a range with values that `train` refuses.
+        ParamsError: params.yaml has no `TASK.tune`, or a range with values that `train` rejects.
         StageError: no trial ended with a score.
     """
     params_check.check(params.read(), dvc_stages.sections)

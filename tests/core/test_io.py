@@ -53,7 +53,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 )
 def test_a_full_disk_is_one_line(error: OSError, tmp_path: Path) -> None:
     with (
-        pytest.raises(StageError, match=r"cannot write .*rows\.json: the disk is full; make room"),
+        pytest.raises(StageError, match=r"cannot write .*rows\.json: the disk is full; free up"),
         io.atomic_outputs(tmp_path / "rows.json"),
     ):
         raise error

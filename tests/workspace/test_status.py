@@ -162,7 +162,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
     "a person's tracked file": (
         lambda project: (project.path / "own.csv").write_text("another\n"),
         {
-            "own.csv.dvc": ("stale", ["own.csv was edited, which the next run takes over"]),
+            "own.csv.dvc": ("stale", ["own.csv was edited; the next run uses the edited data"]),
             "rows": ("stale", ["own.csv changed"]),
             "train": ("stale", [UPSTREAM]),
             "score": ("stale", [UPSTREAM]),
@@ -177,7 +177,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
     ),
     "an edited output": (
         lambda project: (project.path / "data/rows/more.txt").write_text("edited\n"),
-        {"rows": ("stale", ["data/rows was edited (more.txt): its stage makes it again"])},
+        {"rows": ("stale", ["data/rows was edited (more.txt): the stage recreates it"])},
     ),
     "a removed output": (
         lambda project: remove(project.path / "data/rows"),
@@ -188,7 +188,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
         {
             "rows": (
                 "missing",
-                ["metrics/rows.json is not in the workspace: `git restore` brings it back"],
+                ["metrics/rows.json is not in the workspace: `git restore` restores it"],
             )
         },
     ),
@@ -200,7 +200,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
         lambda project: edit_stages(
             project, lambda s: s.update(new=stage("cp list.txt new.txt", ["list.txt"], ["new.txt"]))
         ),
-        {"new": ("missing", ["dvc.lock has no entry of it"])},
+        {"new": ("missing", ["dvc.lock has no entry for it"])},
     ),
     "a new dependency and output": (
         lambda project: edit_stages(
@@ -303,19 +303,19 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     text = lock.read_text()
     lock.write_text(text[: len(text) // 2])
     report = status.examine()
-    assert len(report.notes) == 1 and "read here is its copy" in report.notes[0]
+    assert len(report.notes) == 1 and "its copy is read instead" in report.notes[0]
     assert {stage.state for stage in report.stages} == {"fresh"} and report.exit_code == 1
     remove(project.path / ".snakemake")
-    assert found()["train"] == ("stale", ["dvc.lock has no entry of it", "upstream rows"])
+    assert found()["train"] == ("stale", ["dvc.lock has no entry for it", "upstream rows"])
     lock.write_text(f"<<<<<<< HEAD\n{text}=======\n>>>>>>> other\n")
-    assert status.examine().notes == ["dvc.lock holds marks of a merge: take one side"]
+    assert status.examine().notes == ["dvc.lock has merge conflict markers: take one side"]
     lock.write_text("schema: '2.0'\nstages: [1]\n")
     assert "dvc.lock is damaged" in status.examine().notes[0]
     remove(lock)
     assert not status.examine().notes
-    assert found()["old"] == ("stale", ["dvc.lock has no entry of it"])
+    assert found()["old"] == ("stale", ["dvc.lock has no entry for it"])
     remove(project.path / "old.txt")
-    assert found()["old"] == ("missing", ["dvc.lock has no entry of it"])
+    assert found()["old"] == ("missing", ["dvc.lock has no entry for it"])
 
 
 def test_what_cannot_be_read_is_one_line(project: Workspace) -> None:
@@ -337,7 +337,7 @@ def test_a_stage_of_a_subfolder_counts_if_the_root_needs_it(project: Workspace) 
     (project.path / "sub/dvc.yaml").write_text(json.dumps({"stages": stages}))
     edit_stages(project, lambda s: s["list"].update(deps=["metrics", "sub/made.txt"]))
     said = found()
-    assert said["sub/dvc.yaml:made"] == ("missing", ["dvc.lock has no entry of it"])
+    assert said["sub/dvc.yaml:made"] == ("missing", ["dvc.lock has no entry for it"])
     assert "sub/dvc.yaml:unused" not in said
     project.repro()
     assert found() == {}
@@ -470,7 +470,7 @@ def test_a_file_that_is_imported_anew_and_a_package(coded: Workspace) -> None:
     said = found()
     assert said["code"] == ("stale", ["requirements.lock changed", "src/tandem changed"])
     own = [
-        "src/tandem/modeling/seeding.py is new in its code",
+        "src/tandem/modeling/seeding.py was added to the stage's code",
         "src/tandem/stages/split.py changed",
     ]
     assert [*said["split@intent"][1]][:2] == own
@@ -479,8 +479,8 @@ def test_a_file_that_is_imported_anew_and_a_package(coded: Workspace) -> None:
     before = {"workflow/code": None, ".dvc/cache/files": None}
     for path in before:
         remove(coded.path / path)
-    reason = "workflow/code/split/intent.json changed; the files that it lists for the last run "
-    assert reason + "are gone" in found()["split@intent"][1]
+    reason = "workflow/code/split/intent.json changed; no list of files remains from "
+    assert reason + "the last run" in found()["split@intent"][1]
 
 
 def test_code_that_cannot_be_parsed_is_one_line(coded: Workspace) -> None:

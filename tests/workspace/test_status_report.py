@@ -27,7 +27,7 @@ def test_few_stages_have_a_line_each_and_many_share_one() -> None:
         "  clean@0  src/tandem/core/io.py changed; upstream fetch@0",
         "  clean@1  src/tandem/core/io.py changed; upstream fetch@1",
         "fresh: 55 stages",
-        "`dvc repro` or `snakemake` brings all up to date",
+        "`dvc repro` or `snakemake` brings everything up to date",
     ]
     assert lines(many(26), 120) == [
         "stale: 53 stages",
@@ -35,7 +35,7 @@ def test_few_stages_have_a_line_each_and_many_share_one() -> None:
         "  fetch (26)  src/tandem/core/io.py changed",
         "  clean (26)  src/tandem/core/io.py changed; upstream fetch@0, fetch@1 and 24 more",
         "fresh: 55 stages",
-        "`dvc repro` or `snakemake` brings all up to date",
+        "`dvc repro` or `snakemake` brings everything up to date",
     ]
 
 

@@ -1,8 +1,8 @@
-"""Pin what decides the bits of a result: threads, instruction set, seeds.
+"""Pin what determines a result bit for bit: threads, instruction set, seeds.
 
-`modeling.seeding` pins torch. Measured with torch 2.13.0: one thread and two give different bits,
-so the number of threads is a param and does not depend on the machine. AVX2 and AVX-512 give
-different bits too; pinning AVX2 costs no time in fp32. What each variable pins:
+`modeling.seeding` pins torch. Measured with torch 2.13.0: results with one and with two threads
+differ bitwise, so the number of threads is a param and does not depend on the machine. AVX2 and
+AVX-512 differ bitwise too; pinning AVX2 costs no time in fp32. What each variable pins:
 
     ATEN_CPU_CAPABILITY         torch's own kernels: softmax, attention, losses
     ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 products
@@ -10,7 +10,8 @@ different bits too; pinning AVX2 costs no time in fp32. What each variable pins:
     OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, and so scikit-learn's linear models
     NPY_DISABLE_CPU_FEATURES    numpy's own loops
 
-MKL also depends on the vendor of the CPU, which no variable pins: see `tandem.patches.mkl`.
+MKL's results also depend on the CPU vendor, which no variable can override: see
+`tandem.patches.mkl`.
 """
 
 import hashlib
@@ -63,7 +64,7 @@ def pin_environment(runtime: Runtime) -> None:
 
 
 def generator(runtime: Runtime, *names: str) -> random.Random:
-    """A random stream for one use, identified by `names`; it is independent of all other uses.
+    """A random generator for one purpose, identified by `names`; independent of all others.
 
     >>> runtime = Runtime(seed=1, threads=1, isa="avx2", device="cpu")
     >>> generator(runtime, "split").random() == generator(runtime, "augment").random()

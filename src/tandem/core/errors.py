@@ -76,7 +76,7 @@ class DataError(TandemError):
 
 
 class BadRow(DataError):
-    """One row that cannot be read; `reason` is a short name by which such rows are counted."""
+    """One row that cannot be read; `reason` is the short name under which such rows are counted."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

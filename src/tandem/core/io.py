@@ -23,7 +23,8 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
     """Write outputs under temporary names, and move all of them into place if the body succeeds.
 
     On any error, including Ctrl-C, the temporary outputs are removed and the old outputs stay as
-    they were. The temporary names are fixed, so the next run removes what a killed run has left.
+    they were. The temporary names are fixed, so the next run removes what a killed run has left
+    behind.
 
     Args:
         finals: The outputs. A path with a suffix is a file; one without is a folder, which is
@@ -57,25 +58,25 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
 
 
 def _write_problem(error: Exception) -> str | None:
-    """Why a write failed and what the user can do; None if the error is a different one.
+    """Why a write failed and what the user can do; None if the error has another cause.
 
     Arrow and safetensors wrap the system's error in their own types, so its text is searched too.
     """
     code = getattr(error, "errno", None)
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
-        return "the disk is full; make room"
+        return "the disk is full; free up space"
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "no permission; make the folder writable"
     return None
 
 
 def path_inside(folder: Path, name: str) -> Path:
-    """The path of a file `name` below `folder`; its parent folders are created.
+    """The path of a file `name` in `folder` or its subfolders; creates the parent folders.
 
-    All names that come from outside, such as those in an archive, become paths here.
+    All untrusted names, such as those in an archive, must be turned into paths here.
 
     Raises:
-        StageError: the name is not that of a file below the folder, or a link leads out of it.
+        StageError: the name does not denote a file inside the folder, or a link leads out of it.
     """
     if problem := why_outside(name):
         raise StageError(f"{ascii(name)[:200]} {problem}: it is not written")
@@ -88,7 +89,7 @@ def path_inside(folder: Path, name: str) -> Path:
 
 
 def why_outside(name: str) -> str | None:
-    """Why a name in an archive is not that of a file below the target folder; None if it is.
+    """Why a name in an archive does not denote a file inside the target folder; else None.
 
     >>> why_outside("model/vocab.txt"), why_outside("model/../../vocab.txt")
     (None, 'leads upwards')
@@ -104,7 +105,7 @@ def why_outside(name: str) -> str | None:
 
 
 def copy_into(folder: Path, name: str, source: BinaryIO) -> None:
-    """Write the content of `source` to the file `name` below `folder`; see `path_inside`."""
+    """Write the content of `source` to the file `name` in `folder`; see `path_inside`."""
     with path_inside(folder, name).open("wb") as target:
         shutil.copyfileobj(source, target)
 
@@ -119,7 +120,7 @@ def copy_tree(source: Path, folder: Path, name: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, without translation of line ends."""
+    """Write `text` as UTF-8, without translating line endings."""
     path.write_text(text, encoding="utf-8", newline="")
 
 
@@ -164,9 +165,9 @@ def read_json(path: Path) -> Any:
 def details_bytes(value: Any) -> bytes:
     """`value` as the JSON `[[value]]`, the form of detail files and run records.
 
-    Git carries these files. DVC saves a stage in its run cache only if each output that Git carries
-    is a metric or a plot, so dvc.yaml declares them as plots. In this form DVC finds no point to
-    draw in them, so that they change neither `dvc plots show` nor `dvc metrics show`.
+    These files are tracked by Git. DVC saves a stage in its run cache only if each output that Git
+    tracks is a metric or a plot, so dvc.yaml declares them as plots. In this form DVC finds no data
+    points in them, so they appear neither in `dvc plots show` nor in `dvc metrics show`.
 
     >>> details_bytes({"rows": 3}).split()
     [b'[', b'[', b'{', b'"rows":', b'3', b'}', b']', b']']
@@ -175,7 +176,7 @@ def details_bytes(value: Any) -> bytes:
 
 
 def write_details(path: Path, value: Any) -> None:
-    """Write `value` as `details_bytes` gives it."""
+    """Write `value` in the form of `details_bytes`."""
     path.write_bytes(details_bytes(value))
 
 
@@ -187,7 +188,7 @@ def read_details(path: Path) -> Any:
     """
     value = unwrap_details(read_json(path))
     if value is None:
-        raise StageError(f"{path} is not [[…]]: restore it, or run its stage again")
+        raise StageError(f"{path} does not have the form [[…]]: restore it, or run its stage again")
     return value
 
 
@@ -215,7 +216,7 @@ def parse_yaml(text: str) -> Any:
 def gc_paused() -> Iterator[None]:
     """Pause garbage collection while creating many long-lived objects.
 
-    Each collection would visit all of them; a dvc.lock of 5,000 stages has a million.
+    Each collection would traverse all of them; a dvc.lock of 5,000 stages has a million.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -227,7 +228,7 @@ def gc_paused() -> Iterator[None]:
 
 
 class _Resolver(VersionedResolver):
-    """Resolves every text as YAML 1.2; ruamel.yaml looks up the version for each scalar."""
+    """Resolves all scalars as YAML 1.2; ruamel.yaml would look up the version for each one."""
 
     processing_version = (1, 2)
 

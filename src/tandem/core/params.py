@@ -25,26 +25,26 @@ from tandem.core.schema import StrictModel, plugin_field
 
 
 class Runtime(StrictModel):
-    """Settings that decide the bits of every artifact; see `tandem.core.determinism`."""
+    """Settings that determine every artifact bit for bit; see `tandem.core.determinism`."""
 
     seed: int = Field(ge=0)
     """Seed of all random numbers."""
     threads: int = Field(ge=1)
-    """Threads of one process. Another number gives other bits."""
+    """Number of threads per process. With a different number, results differ bitwise."""
     isa: Literal["avx2", "avx512", "default"]
-    """Instruction set that numeric libraries may use. `default` does not restrict it, so the
-    bits depend on the CPU."""
+    """Instruction set that numeric libraries may use. `default` does not restrict it, so exact
+    results depend on the CPU."""
     device: Literal["cpu", "auto"]
     """`cpu`, or `auto`: the first GPU if there is one."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Precision of products in training; weights, scores and all other stages use fp32."""
+    """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
     """Data-parallel processes of `train`; each has `threads` threads and `batch_size` rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.precision == "fp16" and self.device == "cpu":
-            raise ValueError("precision fp16 needs device: auto and a GPU; a CPU has bf16")
+            raise ValueError("precision fp16 needs device: auto and a GPU; use bf16 on a CPU")
         return self
 
 
@@ -56,7 +56,7 @@ class Preference(StrictModel):
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
-    """The model folder that the independent judge is initialized from, not trained on ratings."""
+    """The model folder, not trained on ratings, that the independent judge is initialized from."""
 
 
 class AugmentationModels(StrictModel):
@@ -72,7 +72,7 @@ class Seeds(StrictModel):
     """Repeated training runs of a task, which show how much its scores depend on the seed."""
 
     runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
-    """The seed of each run; a spread needs at least two."""
+    """The seed of each run; at least two are needed to measure a spread."""
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -190,7 +190,7 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
 
     Args:
         model: The model that describes the section.
-        keys: Where the section is, such as `"sentiment", "clean"`.
+        keys: The keys that lead to the section, such as `"sentiment", "clean"`.
         content: The content of params.yaml; None reads the file.
 
     Raises:
@@ -263,7 +263,7 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model that describes the mapping `section`, from the type of its field; None if none."""
+    """The model of the mapping `section`, from the type of its field; None if it has none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
@@ -271,7 +271,7 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
         with suppress(ValueError):
             return plugin.params(section)
         return None
-    # The parts of a union, a list or an annotated type; of several models, `kind` chooses one.
+    # The parts of a union, a list or an annotated type; `kind` chooses among models.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")

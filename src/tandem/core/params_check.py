@@ -17,7 +17,7 @@ Sections = Mapping[str, Collection[str]]
 SectionReader = Callable[[Mapping[str, Any]], Sections]
 """Content of params.yaml → the sections; see `tandem.engines.dvc_stages.sections`."""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Sections that a task may have and no stage reads: params of tools."""
+"""Sections that a task may have although no stage reads them: params of tools."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
@@ -77,7 +77,7 @@ def _section_problems(
     """Mistakes in the sections of the tasks that exist.
 
     If dvc.yaml cannot be resolved with these params, that is reported only if there are no other
-    problems (`has_problems`), which may be its cause.
+    problems (`has_problems`), because these may be the cause.
     """
     tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
     available = registry.names("compression")
@@ -93,7 +93,7 @@ def _section_problems(
 
 
 def _task_problems(task: str, section: Any, needed: Collection[str]) -> Iterator[str]:
-    """Mistakes in the section of one task, which has to have the sections `needed`."""
+    """Mistakes in the section of one task, which must contain the sections `needed`."""
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of sections"
         return
@@ -112,7 +112,7 @@ def _task_problems(task: str, section: Any, needed: Collection[str]) -> Iterator
 def section_model(name: str) -> type[StrictModel] | None:
     """The model of a section: `Params` of the stage or the compression method of this name.
 
-    None if there is neither, as for a stage of the user's own.
+    None if there is neither, as for a user-defined stage.
     """
     if name in OPTIONAL:
         return OPTIONAL[name]

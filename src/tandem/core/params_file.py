@@ -67,7 +67,8 @@ def update_file(
 def deep_merge(values: dict[str, Any], base: Any) -> None:
     """Merge `values` into `base` in place, nested mappings key by key.
 
-    A mapping with another `kind` belongs to another plug-in and replaces the old one as a whole.
+    A mapping with a different `kind` belongs to another plug-in and replaces the old one
+    as a whole.
     """
     for key, value in values.items():
         old = base.get(key)

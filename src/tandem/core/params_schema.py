@@ -1,4 +1,4 @@
-"""The JSON Schema of params.yaml, by which editors complete and validate its keys.
+"""The JSON Schema of params.yaml, with which editors complete and validate its keys.
 
 docs/schemas/params.json holds it, and the first line of params.yaml names that file.
 """

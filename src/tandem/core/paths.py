@@ -29,7 +29,7 @@ CARD = "README.md"
 VARIANTS = ("pretrained", "base", "reward", "judge", "aligned")
 """The model folders of a task, besides those of compression methods."""
 METHOD = "tandem.json"
-"""In a compressed model's folder: the method whose `restore` reads it."""
+"""File in a compressed model's folder that names the method whose `restore` reads it."""
 
 
 def raw(task: str) -> Path:
@@ -98,7 +98,7 @@ def is_code(path: str) -> bool:
 
 
 def overlap(first: str, second: str) -> bool:
-    """Whether two paths are the same or one is below the other.
+    """Whether two paths are the same or one contains the other.
 
     >>> overlap("data/raw", "data/raw/intent"), overlap("data/raw", "data/raw2")
     (True, False)

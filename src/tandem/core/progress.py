@@ -1,12 +1,13 @@
-"""Count how far a stage has come.
+"""Track the progress of a stage.
 
     with progress("train", total=600, unit="steps") as bar:
         bar.update(loss=0.7)
     for row in track(rows, "clean"):
         ...
 
-This module only counts. A function that `listen` sets shows the bars (`tandem.engines.stage_output`
-has one); without it nothing is shown. Counting draws no random numbers and writes no artifact.
+This module only counts. A listener, set by `listen`, shows the bars (`tandem.engines.stage_output`
+has one); without a listener nothing is shown. Counting draws no random numbers and writes no
+artifact.
 """
 
 import time
@@ -18,15 +19,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 INTERVAL = 0.25
-"""Seconds between two calls of the listener, at least."""
+"""Minimum number of seconds between two calls of the listener."""
 FAST = 0.02
 MAX_STEP = 64
-"""Items that `track` counts at once, at most, if they take less than `FAST` seconds together."""
+"""`track` reports up to this many items at once if they take less than `FAST` seconds together."""
 
 
 @dataclass(slots=True, eq=False)
 class Progress:
-    """A piece of work: how much of it is done, and figures of its state."""
+    """The progress of a piece of work, with current figures such as the loss."""
 
     name: str
     total: int | None = None
@@ -36,10 +37,10 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     shown: bool = False
-    """Whether a listener has seen it."""
+    """Whether the bar has been passed to a listener."""
 
     def update(self, count: int = 1, /, **figures: float) -> None:
-        """Report that `count` more are done, and figures as `loss`; cheap enough for each row."""
+        """Report `count` more items as done, with figures such as `loss`; cheap, even per row."""
         self.done += count
         if figures:
             self.figures = figures
@@ -48,7 +49,7 @@ class Progress:
 
 
 Listener = Callable[[Sequence[Progress]], None]
-"""Called with the open bars, the outermost first; with none of them after the last one."""
+"""Called with the open bars, outermost first, and with none after the last bar has closed."""
 
 _listener: Listener | None = None
 _due = 0.0
@@ -72,7 +73,7 @@ def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterato
 
     Args:
         name: The work in a word or two: `train`, `leak check`.
-        total: How many there are to do; None if it is not known.
+        total: The number of items; None if it is not known.
         unit: What is counted, in the plural.
     """
     bar = Progress(name, total, unit)
@@ -92,7 +93,7 @@ def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterato
 def track(
     items: Iterable[T], name: str, total: int | None = None, unit: str = "rows"
 ) -> Iterator[T]:
-    """The items, each counted when the next one is asked for; see `progress`."""
+    """The items, each counted when the next one is requested; see `progress`."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with progress(name, total, unit) as bar:

@@ -9,8 +9,8 @@
       pins                 the variables that pin threads and instruction set; MKL's dispatch
 
 A record is an output like any other: the same inputs give the same bytes. So it contains neither
-time nor host, which `tandem.engines.cost` logs. DVC hashes inputs after a command. Here they are
-also hashed before it, and a stage fails if an input changes while it runs.
+the time nor the host, which `tandem.engines.cost` logs. DVC hashes inputs after a command. Here
+they are also hashed before it, and a stage fails if an input changes while it runs.
 
 The file is `[[record]]`, and dvc.yaml declares it as a plot: DVC saves a stage in its run cache
 only if each output in Git is a metric or a plot, and it draws nothing for a file of this form
@@ -39,7 +39,7 @@ from tandem.core.source_digest import source_digest
 from tandem.patches import installed_version, mkl
 
 BLOCK = 1 << 20
-"""Bytes that are read at once for hashing."""
+"""Number of bytes read at a time for hashing."""
 PINNING = ("sha256", "revision")
 """Keys that pin a source in params: the digest of a file, the commit of a repository on a hub."""
 
@@ -191,7 +191,7 @@ def bytes_digest(content: bytes) -> Digest:
 def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest:
     """The digest of a folder.
 
-    The list of files is hashed in the form of which DVC computes its MD5 (`Tree` of dvc_data).
+    The list of files is hashed in the same form as for DVC's MD5 (`Tree` of dvc_data).
 
     Args:
         contents: Path relative to the folder → digest of the file.
@@ -231,7 +231,7 @@ def list_files(folder: Path) -> list[Path]:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether .dvcignore of the current folder, a list of names and patterns, excludes `name`."""
+    """Whether a name or pattern in the current folder's .dvcignore excludes `name`."""
     return _ignored(name, Path.cwd())
 
 

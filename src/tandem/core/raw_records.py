@@ -11,7 +11,7 @@ from tandem.core.schema import StrictModel
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that could not be read: a short reason, by which it is counted, and its content."""
+    """An unreadable record: its content, and a short reason under which it is counted."""
 
     reason: str
     text: str

@@ -1,4 +1,4 @@
-"""Find a plug-in by name: a module `tandem.<package>.<name>` is a plug-in, without registration.
+"""Find a plug-in by name: each module `tandem.<package>.<name>` is one, without registration.
 
 A task, source, corpus, filter, augmentation, compression method, metric, baseline or stage is one
 file in its folder. The name of the file is its name in params.yaml and on the command line.
@@ -32,7 +32,7 @@ KINDS = {
     "text.filters": "filter",
     "lineage.exports": "export format",
 }
-"""Package → how messages call one of its plug-ins."""
+"""Package → what messages call one of its plug-ins."""
 
 
 def names(package: str) -> list[str]:

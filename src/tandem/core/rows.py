@@ -35,7 +35,7 @@ class Row:
 
     id: str
     group: str
-    """Rows of one group are never in different splits: a document, a template, a component."""
+    """The row's document, template or component; rows of a group are never in different splits."""
     domain: str
     """The part of the source that the row comes from."""
     text: str
@@ -122,7 +122,7 @@ def read_rows(path: Path, row: type[T]) -> list[T]:
 
 
 def _value(value: Any, hint: Any) -> Any:
-    """A value of Parquet as the row's field has it: tuples for lists, nested dataclasses."""
+    """A value read from Parquet, converted to the type of its field: a tuple or a dataclass."""
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         nested = dataclasses.is_dataclass(inner)
@@ -131,7 +131,7 @@ def _value(value: Any, hint: Any) -> Any:
 
 
 def hash_sample(rows: Sequence[R], limit: int | None) -> list[R]:
-    """The first `limit` rows by hashed id; all rows, in that order, if None.
+    """The first `limit` rows in the order of hashed ids; all rows, in that order, if it is None.
 
     The sample depends neither on the order of rows nor on a seed, and a larger one contains it.
     """

@@ -13,7 +13,7 @@ from tandem.core.errors import UnknownName
 
 
 class StrictModel(BaseModel):
-    """A section of params.yaml: unknown keys and conversions of type are errors; frozen."""
+    """A frozen section of params.yaml; unknown keys and values of the wrong type are errors."""
 
     # Validators are built at first use, so a stage does not build those of other stages.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
@@ -33,7 +33,7 @@ class PluginParams(StrictModel):
 class plugin_field:  # noqa: N801 - it is used like a function
     """Annotation for a field whose `kind` chooses a plug-in of `tandem.<package>`.
 
-    The value is a mapping, which the `Params` of that plug-in check::
+    The value is a mapping that is validated by the `Params` of that plug-in::
 
         AnySource = Annotated[SourceParams, plugin_field("sources")]
     """

@@ -32,7 +32,7 @@ class BaseTask(ABC):
     row: ClassVar[type[Row]]
     family: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
-    """By importance: the first is the main one; `dvc metrics show` prints the first two."""
+    """Most important first: the first is the main one; `dvc metrics show` prints the first two."""
     baselines: ClassVar[tuple[str, ...]]
     text_fields: ClassVar[tuple[str, ...]] = ("text",)
     labels: ClassVar[tuple[str, ...]] = ()
@@ -46,7 +46,7 @@ class BaseTask(ABC):
         """
 
     def stratum(self, row: Row) -> str:
-        """The stratum of a row; the split keeps the proportions of strata."""
+        """The stratum of a row; the split preserves the proportions of the strata."""
         return row.domain
 
     def protected(self, row: Row) -> list[tuple[int, int]]:
@@ -76,10 +76,10 @@ def rating_polarity(ratings: Sequence[int]) -> str:
 
 
 def parse_row(row: type[R], raw: Mapping[str, Any]) -> R:
-    """Convert a raw record to a row of type `row`; each column is checked by the type of its field.
+    """Convert a raw record to a row of type `row`; each column is checked against its field.
 
-    Columns without a field are ignored. A field with a default may be missing or empty. For a field
-    with a tuple, a string is parsed as JSON, because a CSV cell cannot contain a list.
+    Columns without a field are ignored. A field with a default may be missing or empty. For a tuple
+    field, a string is parsed as JSON, because a CSV cell cannot contain a list.
 
     Raises:
         BadRow: missing_NAME, empty_NAME or ill_typed_NAME.

@@ -18,9 +18,9 @@ class LoraParams(StrictModel):
     alpha: float = Field(gt=0)
     """The output of an adapter is scaled by `alpha / r`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Probability with which an input of an adapter is zeroed in training."""
+    """Dropout probability of the adapters' inputs in training."""
     target_modules: list[str] | None = Field(default=None, min_length=1)
-    """Last name parts of the linear layers to adapt (`query`, `q_proj`); null adapts all layers."""
+    """Last name components of the linear layers to adapt (`query`, `q_proj`); null adapts all."""
 
 
 class TrainingParams(StrictModel):
@@ -31,18 +31,18 @@ class TrainingParams(StrictModel):
     eval_steps: int = Field(ge=1)
     """Optimizer steps between two evaluations of the validation loss."""
     early_stopping_patience: int = Field(default=2, ge=1)
-    """Evaluations without a lower validation loss after which training stops."""
+    """Number of evaluations without a lower validation loss after which training stops."""
     batch_size: int = Field(ge=1)
     """Rows per batch."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)
-    """Batches whose gradients are accumulated for one optimizer step."""
+    """Number of batches whose gradients are accumulated for one optimizer step."""
     optimizer: Literal["adamw", "adafactor", "sgd"] = "adamw"
     """AdamW (Loshchilov & Hutter 2019); Adafactor, which factors the second moments of a matrix
     into a row and a column (Shazeer & Stern 2018); or plain gradient descent."""
     learning_rate: float = Field(gt=0)
     """Highest learning rate."""
     lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
-    """Course of the learning rate after the warm-up."""
+    """Learning rate schedule after the warm-up."""
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of the steps during which the learning rate rises linearly from zero."""
     max_grad_norm: float = Field(default=1.0, gt=0)
@@ -58,10 +58,10 @@ class TrainingParams(StrictModel):
     trainable_layers: int | None = Field(default=None, ge=1)
     """Train only the last N blocks and the head; null trains all blocks."""
     lora: LoraParams | None = None
-    """Train adapters of the trainable blocks' linear layers, and all layers after the blocks."""
+    """Train adapters on linear layers of the trainable blocks, and all layers after the blocks."""
     max_length: int = Field(ge=4)
     """Maximum number of tokens of an example; longer ones are truncated."""
     max_rows: int | None = Field(default=None, ge=1)
     """Maximum number of training rows, the first by hashed id; null uses all."""
     max_validation_rows: int = Field(default=500, ge=1)
-    """At most this many validation rows, the first by hashed id."""
+    """Maximum number of validation rows, the first by hashed id."""

@@ -1,11 +1,11 @@
-"""Numbers in words, for the line in which a stage says what it did."""
+"""Format numbers for the line that summarizes what a stage did."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 WEIGHTS = (".safetensors", ".onnx", ".data")
-"""The endings of files with weights."""
+"""The file extensions of model weights."""
 
 
 def counted(number: int, noun: str) -> str:
@@ -18,7 +18,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def most_frequent(counts: Mapping[str, int], limit: int = 3) -> str:
-    """The highest counts by name; the others as one sum. Zeros are left out.
+    """The highest counts with their names, and the sum of the others. Zeros are left out.
 
     >>> most_frequent({"duplicate": 1300, "too_long": 20, "empty": 3, "not_en": 2, "conflict": 0})
     'duplicate 1,300, too_long 20, empty 3, others 2'
@@ -30,7 +30,7 @@ def most_frequent(counts: Mapping[str, int], limit: int = 3) -> str:
 
 
 def percentages(counts: Mapping[str, int]) -> str:
-    """What each of the counts is of their sum, in percent.
+    """Each count as a percentage of their sum.
 
     >>> percentages({"negative": 31, "positive": 69})
     'negative 31 %, positive 69 %'
@@ -56,7 +56,7 @@ def scores(values: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> str
 
 
 def weights_size(folder: Path) -> int:
-    """The bytes of the weights in a model folder."""
+    """The size in bytes of the weights in a model folder."""
     files = (path for path in folder.rglob("*") if path.suffix in WEIGHTS and path.is_file())
     return sum(path.stat().st_size for path in files)
 

@@ -1,1 +1,1 @@
-"""Everything that knows DVC or Snakemake. Of the stages, only `code` depends on it."""
+"""All code that depends on DVC or Snakemake. Of the stages, only `code` uses this package."""

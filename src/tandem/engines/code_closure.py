@@ -33,7 +33,7 @@ ALWAYS = (f"{PACKAGE}.core.determinism",)
 PLUGIN_CALLS = {"registry.load", "plugin_field"}
 """Functions whose first argument is a package of plug-ins that are chosen by name."""
 READ_CALLS = {"registry.constants"}
-"""Functions that read the file of a plug-in without importing it: the closure has only the file."""
+"""Functions that read a plug-in's file without importing it: the closure has only that file."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Module:
     plugin_packages: frozenset[str]
     """Packages whose plug-ins the file loads by name."""
     read_packages: frozenset[str]
-    """Packages of whose plug-ins the file reads constants, without importing them."""
+    """Packages from whose plug-ins the file reads constants, without importing them."""
     strings: frozenset[str]
     """String constants, without docstrings and the values of `Literal` types."""
     digests: Mapping[str, str]
-    """Path relative to src → digest, of the file and of its package's files other than Python."""
+    """Path relative to src → digest, for the file and the non-Python files of its package."""
 
 
 class Closures:
@@ -155,7 +155,7 @@ class Closures:
         )
 
     def _data_files(self, folder: Path) -> dict[str, str]:
-        """Digests of a package's files other than Python, such as templates and lists of values.
+        """Digests of a package's non-Python files, such as templates and lists of values.
 
         They are in the package's folder, or in a subfolder without Python files.
         """

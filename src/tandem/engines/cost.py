@@ -24,7 +24,7 @@ def log_cost(*arguments: str) -> Iterator[None]:
     """Log the cost of the body as a run of the stage `arguments`, unless it raises."""
     start, cpu_start = time.monotonic(), time.process_time()
     yield
-    if not LOG.parents[2].is_dir():  # a trial outside of DVC
+    if not LOG.parents[2].is_dir():  # run by hand, outside of DVC
         return
     run = {
         "stage": " ".join(arguments),

@@ -55,9 +55,9 @@ def find_stage(command: str, name: str | None = None) -> StageSpec | None:
 
 
 def place(name: str) -> str:
-    """The place of a stage among those of dvc.yaml, as `13/55`; empty if it is not one of them.
+    """The position of a stage in dvc.yaml, such as `13/55`; empty if it is not in dvc.yaml.
 
-    `dvc repro` runs stages in the order of dvc.yaml if each is below those that it depends on.
+    `dvc repro` runs stages in the order of dvc.yaml if each comes after those that it depends on.
     """
     names = list(_resolver(Path()).get_keys()) if DAG.exists() else []
     return f"{names.index(name) + 1}/{len(names)}" if name in names else ""
@@ -69,7 +69,7 @@ def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[s
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
-    if not (root / DAG).exists():  # a trial without a pipeline needs only the sections it has
+    if not (root / DAG).exists():  # without a pipeline, a task needs only the sections it has
         names = {*registry.names("stages"), *content["methods"]}
         return {task: names & {*content.get(task, ())} for task in content["tasks"]}
     sections_of: dict[str, set[str]] = {task: set() for task in content["tasks"]}

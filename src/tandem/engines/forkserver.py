@@ -22,11 +22,11 @@ from typing import Any
 from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""Words of a request → what the child does; None refuses, and the client does the work itself."""
+"""Words of a request → what the child does; None to refuse, and the client does the work itself."""
 
 
 def available() -> bool:
-    """Whether the system has what a server needs. Linux has; macOS has no SOCK_SEQPACKET."""
+    """Whether the system has what a server needs. Linux does; macOS lacks SOCK_SEQPACKET."""
     return hasattr(socket, "send_fds") and sys.platform == "linux"
 
 
@@ -43,11 +43,11 @@ def listen(address: Path) -> socket.socket:
 
 
 def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[], None]) -> None:
-    """Fork a child for each request until `end_of_run` can be read.
+    """Fork a child for each request until `end_of_run` becomes readable.
 
     Args:
         listener: The socket that clients connect to.
-        end_of_run: A file descriptor that can be read when the run has ended, such as a closed
+        end_of_run: A file descriptor that becomes readable when the run has ended, such as a closed
             pipe. Children watch it too.
         work: What a child does for a request.
         load: Called once, at the first request; requests wait for it.
@@ -73,14 +73,14 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
 
 
 def _reap(*_: Any) -> None:
-    """Collect the exit codes of ended children, so that none remains as a zombie."""
+    """Reap finished children, so that none remains a zombie."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> None:
-    """Do in a child what the client at `connection` asks for; never returns."""
+    """Handle in a child the request of the client at `connection`; never returns."""
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)

@@ -49,7 +49,7 @@ def ask(address: str, *words: str) -> int | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
 
         def close_write(_signal: int, _frame: FrameType | None) -> None:
-            # The child takes the end of the connection for Ctrl-C, cleans up, and answers.
+            # The child treats a closed connection as Ctrl-C, cleans up, and answers.
             interrupted.append(True)
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)

@@ -2,9 +2,9 @@
 
     .snakemake/tandem/run.lock      held by the Snakemake that executes jobs in this folder
     .snakemake/tandem/dvc.lock      a copy of the last complete dvc.lock
-    .snakemake/incomplete           Snakemake's marks of outputs that a job was writing
+    .snakemake/incomplete           Snakemake's markers of outputs that a job was writing
 
-Planning restores dvc.lock and clears the marks, so a killed run needs no manual repair.
+Planning restores dvc.lock and clears the markers, so a killed run needs no manual repair.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from tandem.core import io, paths
 from tandem.core.errors import StageError
 
 STATE = Path(".snakemake/tandem")
-"""The folder for what a run keeps about itself."""
+"""The folder for the state of a run."""
 RUN_LOCK = STATE / "run.lock"
 LOCK_COPY = STATE / paths.LOCK.name
 INCOMPLETE = Path(".snakemake/incomplete")
@@ -46,9 +46,9 @@ def acquire_run_lock() -> IO[str]:
 
 
 def clear_incomplete_marks() -> None:
-    """Remove Snakemake's marks of incomplete outputs, unless another Snakemake runs here.
+    """Remove Snakemake's markers of incomplete outputs, unless another Snakemake is running here.
 
-    With a mark, Snakemake refuses to continue or executes the job again, although a stage writes
+    With a marker, Snakemake refuses to continue or executes the job again, although a stage writes
     all of its outputs or none, and DVC knows which outputs are right.
     """
     with suppress(StageError), acquire_run_lock():
@@ -65,7 +65,7 @@ def back_up_dvc_lock() -> None:
 
 
 def restore_dvc_lock() -> None:
-    """Replace a dvc.lock that a killed process left incomplete by its last copy.
+    """Restore the last copy of dvc.lock if a killed process left the file incomplete.
 
     Stages that have run since then are not lost: DVC's run cache has them.
 
@@ -91,7 +91,7 @@ def restore_dvc_lock() -> None:
 
 
 def is_complete(text: str) -> bool:
-    """Whether the text of a dvc.lock is complete, as far as its end shows."""
+    """Whether the text of a dvc.lock is complete, judging by its end."""
     try:
         content = io.parse_yaml(text)
     except YAMLError:

@@ -1,7 +1,8 @@
 """The stages of the pipeline and which of them are stale, for the Snakefile.
 
 The main process of Snakemake plans once, through DVC's internal API. DVC decides by content which
-stages have changed. All stages below a changed one are stale too, because their inputs may change:
+stages have changed. All stages downstream of a changed one are stale too, because their inputs may
+change:
 
     fetch ── clean ── split ── train          a param of `clean` was edited:
       │                 └───── baseline       clean, split, train and baseline are stale
@@ -59,7 +60,7 @@ class Stage:
 
     @property
     def target(self) -> str:
-        """The stage's name for DVC in the root, in a form that is never taken for a file."""
+        """The stage's name for DVC in the root, in a form that cannot be mistaken for a file."""
         return self.name if ":" in self.name else f"{paths.DAG}:{self.name}"
 
     @property
@@ -69,7 +70,7 @@ class Stage:
 
     @property
     def trigger_file(self) -> Path:
-        """A file that is newer than the outputs while the stage is stale, so Snakemake runs it."""
+        """A file newer than the outputs while the stage is stale, which makes Snakemake run it."""
         return STATE / "stale" / self.name
 
     @property
@@ -85,7 +86,7 @@ class Plan:
     stages: list[Stage]
     """In the order in which data flows."""
     pipeline: stage_server.Pipeline | None = None
-    """What was read for planning; the server of stages works with it."""
+    """What was read for planning; the stage server uses it."""
     edited_sources: list[str] = field(default_factory=list)
     """The .dvc files whose data was edited and that a stage of the plan reads."""
     run_lock: IO[str] | None = None
@@ -97,7 +98,7 @@ class Plan:
         """Lock the folder and update the .dvc files of edited data, before the first job.
 
         Raises:
-            StageError: another Snakemake runs here, or DVC cannot store the data.
+            StageError: another Snakemake is running here, or DVC cannot store the data.
         """
         self.run_lock = locks.acquire_run_lock()
         if self.pipeline is not None:
@@ -118,7 +119,7 @@ def make_plan() -> Plan:
 
     Raises:
         ParamsError: params.yaml is not valid; the message names all mistakes.
-        StageError: dvc.yaml or dvc.lock cannot be read, or another command runs here.
+        StageError: dvc.yaml or dvc.lock cannot be read, or another command is running here.
     """
     with io.gc_paused():  # imports create many objects too
         check_params()
@@ -146,7 +147,7 @@ def read_plan() -> Plan:
 def check_params() -> None:
     """Check params.yaml, unless neither the file nor the code has changed since the last check.
 
-    Some plug-ins import torch next to their params, which takes seconds.
+    The check takes seconds, because some plug-ins import torch in the module of their params.
     """
     if CHECKED.exists() and CHECKED.read_text() == _params_digest():
         return
@@ -155,7 +156,7 @@ def check_params() -> None:
 
 
 def remember_check() -> None:
-    """Note that params.yaml has just been found valid for the present code."""
+    """Record that params.yaml has been found valid for the current code."""
     STATE.mkdir(parents=True, exist_ok=True)
     CHECKED.write_text(_params_digest())
 
@@ -173,7 +174,7 @@ def load_stages() -> Plan:
     """Read the pipeline with DVC and find out which stages are stale.
 
     Raises:
-        StageError: DVC cannot read the pipeline, another command runs here, or data that a
+        StageError: DVC cannot read the pipeline, another command is running here, or data that a
             .dvc file tracks is missing.
     """
     from dvc.exceptions import DvcException
@@ -184,7 +185,7 @@ def load_stages() -> Plan:
     if not paths.DAG.exists():
         raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
     dvc_patches.patch_planning()
-    tqdm.monitor_interval = 0  # its thread would make it unsafe to fork the server of stages
+    tqdm.monitor_interval = 0  # its thread would make it unsafe to fork the stage server
     try:
         repo = Repo(os.curdir, _wait_for_lock=True)  # stays open: the server runs stages with it
         with lock_repo(repo):
@@ -195,7 +196,9 @@ def load_stages() -> Plan:
             plan.pipeline = stage_server.pipeline(repo, index.stages)
         return plan
     except LockError as error:
-        raise StageError(f"another command runs here, wait for it: {_one_line(error)}") from error
+        raise StageError(
+            f"another command is running here, wait for it: {_one_line(error)}"
+        ) from error
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {_one_line(error)}") from error
 
@@ -245,7 +248,7 @@ def add_sources(pipeline: stage_server.Pipeline, sources: Iterable[str]) -> None
 
 
 def _one_line(error: BaseException) -> str:
-    """The message of an error with all white space as single spaces."""
+    """The message of an error on one line, with whitespace collapsed to single spaces."""
     return " ".join(str(error).split())
 
 
@@ -283,8 +286,8 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
     _check_sources(stage for stage in needed if not stage.cmd)
     edited = sorted(stage.addressing for stage in changed & needed if is_editable(stage))
 
-    # An edge runs from a stage to what it depends on: dependents are ancestors. What reads the
-    # data of a .dvc file is stale by the content that it reads, not because the file changed.
+    # An edge runs from a stage to what it depends on: dependents are ancestors. A stage that reads
+    # the data of a .dvc file is stale if the content changed, not if only the .dvc file did.
     stale = {stage for stage in changed if stage.cmd}
     stale = stale.union(*(nx.ancestors(active, stage) for stage in stale))
 
@@ -311,9 +314,10 @@ def _check_sources(sources: Iterable[Any]) -> None:
 
 
 def is_editable(source: Any) -> bool:
-    """Whether DVC takes over an edit of the data of a .dvc file.
+    """Whether DVC accepts edited data of a .dvc file.
 
-    It does not for an import that is not frozen: DVC would fetch the data again over the edit.
+    It does not for an import that is not frozen: DVC would fetch the data again and overwrite the
+    edit.
     """
     return not source.cmd and (source.frozen or not source.is_import)
 
@@ -321,8 +325,8 @@ def is_editable(source: Any) -> bool:
 def priorities(graph: Any) -> dict[Any, int]:
     """Critical path first: the longest chain of dependents, then the number of dependents.
 
-    Of equals, the stage with the most dependencies comes first. It could start last, and at the end
-    of a run no other stages are left to execute next to a long one.
+    Ties go to the stage with the most dependencies. Otherwise it might start last, and at the end
+    of a run no other stages are left to run alongside a long one.
 
     Args:
         graph: An edge runs from a stage to what it depends on.
@@ -341,7 +345,7 @@ def priorities(graph: Any) -> dict[Any, int]:
 
 
 def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, default: bool) -> Stage:
-    """A stage of DVC as a rule needs it; what it reads of others is named by their outputs."""
+    """A DVC stage in the form that a rule needs; inputs from other stages are their outputs."""
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
     upstream_outputs = [path_of(out, root) for other in upstream for out in other.outs]
     outputs = {path_of(out, root): out for out in stage.outs}
@@ -370,12 +374,12 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
 
 
 def _is_result(path: str, out: Any) -> bool:
-    """Whether an output is a score or a plot. A record is a metric only for the run cache."""
+    """Whether an output is a metric or a plot. Records are declared so only for the run cache."""
     return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
 
 def path_of(item: Any, root: str) -> str:
-    """The path of an output or a dependency: from the root, or absolute outside of it."""
+    """The path of an output or a dependency: relative to the root, or absolute if outside of it."""
     path = str(item.fs_path)
     return os.path.relpath(path, root) if path.startswith(f"{root}{os.sep}") else path
 
@@ -395,7 +399,7 @@ def is_folder(path: str) -> bool:
 def use_this_environment() -> None:
     """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake.
 
-    Stages learn that Snakemake runs them, and Python among their commands prints without delay.
+    Also tell the stages that Snakemake runs them, and make their Python processes print unbuffered.
     """
     os.environ[stage_output.ENGINE] = "snakemake"
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
@@ -417,9 +421,9 @@ def refuse_config(config: Mapping[str, object]) -> None:
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """Exit like `tandem` on a user's mistake: one line, exit code 2.
+    """Exit like `tandem` on a user error: one line, exit code 2.
 
-    Snakemake alone would print every line of code that the error passed through.
+    By itself, Snakemake would print a traceback.
     """
     try:
         yield

@@ -1,7 +1,8 @@
-"""What `snakemake` shows of its jobs: what they print, and a line of how far they have come.
+"""What `snakemake` displays about its jobs: their output, and a status line with their progress.
 
-Jobs write into log files. The main process prints what these gain. If stderr is a terminal, it also
-draws one line from the state files that running stages keep (`tandem.engines.stage_output`):
+Jobs write into log files. The main process prints what is added to them. If stderr is a terminal,
+it also draws a status line from the state files that running stages keep
+(`tandem.engines.stage_output`):
 
     12/55 stages · train@intent 20 %, 2 min left · clean@sentiment 70 %, 3 s left
 """
@@ -22,12 +23,12 @@ from typing import Any
 from tandem.engines import stage_output
 
 INTERVAL = 0.25
-"""Seconds between two looks at logs and states."""
+"""Seconds between two reads of the logs and state files."""
 APART = " · "
 
 
 def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
-    """Show the jobs of a run of Snakemake until it ends; `names` are those of the stages."""
+    """Display the jobs of a Snakemake run until it ends; `names` are the names of the stages."""
     from snakemake.logging import is_quiet_about, logger
 
     total = sum(job.rule.name in names for job in workflow.dag.needrun_jobs())
@@ -43,7 +44,7 @@ def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
 
 @dataclass
 class Job:
-    """A job that runs."""
+    """A running job."""
 
     name: str
     log: Path
@@ -52,7 +53,7 @@ class Job:
     """How many bytes of the log have been printed."""
 
     def new_lines(self, ended: bool) -> list[str]:
-        """The lines that the log has gained; the last one may lack its end only if it `ended`."""
+        """The new lines of the log; an unfinished last line counts only if the job has `ended`."""
         try:
             with self.log.open("rb") as file:
                 file.seek(self.read)
@@ -66,12 +67,12 @@ class Job:
 
 
 class RunDisplay(logging.Handler):
-    """Follows the jobs by what Snakemake logs of them.
+    """Follows the jobs through Snakemake's log events.
 
     Args:
         names: The stages; other rules are not shown.
-        total: How many of them run.
-        drawn: Whether a line is drawn on stderr.
+        total: The number of stages that the run executes.
+        drawn: Whether a status line is drawn on stderr.
     """
 
     def __init__(self, names: Collection[str], total: int, drawn: bool) -> None:
@@ -83,14 +84,14 @@ class RunDisplay(logging.Handler):
         self.ended = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note which job starts or ends; print what it has printed before Snakemake's message."""
+        """Note which job starts or ends; print its output before Snakemake's message."""
         self.clear()
         event = getattr(getattr(record, "event", None), "name", "")
         if event == "JOB_INFO":
             name, logs = getattr(record, "rule_name", ""), getattr(record, "log", None)
             if name in self.names and logs:
                 log = Path(str(logs[0]))
-                log.unlink(missing_ok=True)  # of its last run; Snakemake removes it a little later
+                log.unlink(missing_ok=True)  # the last run's log; Snakemake removes it later
                 self.jobs[getattr(record, "jobid", 0)] = Job(name, log)
         elif event in ("JOB_FINISHED", "JOB_ERROR"):
             number = getattr(record, "job_id", getattr(record, "jobid", 0))
@@ -99,7 +100,7 @@ class RunDisplay(logging.Handler):
                 self.print_output(job, ended=True)
 
     def watch(self) -> None:
-        """Print and draw, until the run ends."""
+        """Print output and draw the status line until the run ends."""
         while not self.ended:
             time.sleep(INTERVAL)
             self.acquire()
@@ -110,7 +111,7 @@ class RunDisplay(logging.Handler):
                 self.release()
 
     def refresh(self) -> None:
-        """Print what jobs have printed, and draw the line again."""
+        """Print the new output of the jobs and redraw the status line."""
         for job in list(self.jobs.values()):
             self.print_output(job)
         line = self.describe(stage_output.terminal_width()) if self.drawn else ""
@@ -120,23 +121,23 @@ class RunDisplay(logging.Handler):
             sys.stderr.flush()
 
     def print_output(self, job: Job, ended: bool = False) -> None:
-        """Print what a job has printed since the last time, each line after the job's name."""
+        """Print the new output of a job, each line prefixed with the job's name."""
         if lines := job.new_lines(ended):
             self.clear()
             with suppress(BrokenPipeError):
                 print("\n".join(f"{job.name}: {line}" for line in lines), flush=True)
 
     def clear(self) -> None:
-        """Take the drawn line away."""
+        """Clear the status line."""
         if self.line:
             self.line = ""
             sys.stderr.write(stage_output.CLEAR)
             sys.stderr.flush()
 
     def describe(self, width: int) -> str:
-        """The line: stages done of all, what runs and how far it has come; empty if nothing runs.
+        """The status line: stages done, running stages and their progress; empty if none runs.
 
-        One stage is described in full, several by their name, percent and time.
+        A single stage is described in full; several by name, percentage and time.
         """
         jobs = list(self.jobs.values())
         if not jobs:
@@ -145,10 +146,10 @@ class RunDisplay(logging.Handler):
         return stage_output.fit(APART.join([f"{self.done}/{self.total} stages", *parts]), width)
 
     def close(self) -> None:
-        """Print what is left at the end of the run."""
+        """Print the remaining output at the end of the run."""
         if not self.ended:
             self.ended = True
-            with suppress(OSError, ValueError):  # nobody may read any more
+            with suppress(OSError, ValueError):  # the reader may be gone
                 self.clear()
         with suppress(OSError, ValueError):
             for job in self.jobs.values():
@@ -157,7 +158,7 @@ class RunDisplay(logging.Handler):
 
 
 def describe(job: Job, full: bool) -> str:
-    """A job's name and how far it has come, or how long it has run."""
+    """A job's name and its progress, or how long it has been running."""
     try:
         state = json.loads(stage_output.state_of(job.name).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,12 +1,12 @@
-"""What a stage's process prints and shows: its log file, and how far it has come.
+"""The output of a stage's process: what it prints, its log file and its progress.
 
     run by       stdout and stderr are            progress
     snakemake    the log file                     in a state file, which `snakemake` draws
     dvc repro    the caller's, copied to the log  drawn on stderr, if that is a terminal
     the user     the caller's                     drawn on stderr, if that is a terminal
 
-Under an engine the log file also gets a line of the progress every 10 % or 30 seconds. Where stderr
-is not a terminal, nothing is drawn.
+Under an engine, a progress line is also written to the log file every 10 % or 30 seconds. Where
+stderr is not a terminal, nothing is drawn.
 """
 
 import io
@@ -26,14 +26,14 @@ from tandem.core import progress
 from tandem.core.errors import INTERRUPTED, TandemError, format_error
 
 ENGINE = "TANDEM_ENGINE"
-"""`snakemake` in the environment of its jobs."""
+"""Environment variable that is `snakemake` in the jobs of Snakemake."""
 LOGS = Path(".snakemake/tandem/log")
 STATES = Path(".dvc/tmp/tandem/progress")
 MARK = "progress: "
-"""What a line of progress in a log starts with."""
+"""Prefix of a progress line in a log."""
 CLEAR = "\r\033[K"
 LINE_SECONDS, LINE_PERCENT, LINES_APART = 30, 10, 1
-"""A log gets a line of progress after so many seconds or percent, at least a second apart."""
+"""A log gets a progress line after so many seconds or percent, at least a second apart."""
 
 
 def log_of(stage: str) -> Path:
@@ -42,15 +42,15 @@ def log_of(stage: str) -> Path:
 
 
 def state_of(stage: str) -> Path:
-    """The file that says how far a running stage has come, relative to the root."""
+    """The file with the progress of a running stage, relative to the root."""
     return STATES / f"{quote(stage, safe='@')}.json"
 
 
 @contextmanager
 def stage_output() -> Iterator[None]:
-    """Log and show what a stage prints and how far it has come; the body is its work.
+    """Log and show the output and the progress of a stage, which runs in the body.
 
-    What is raised is passed on, and the log holds the line or the traceback that it ends with.
+    Exceptions propagate; the log ends with the message or traceback that the user sees.
     """
     stage, root = os.environ.get("DVC_STAGE"), Path(os.environ.get("DVC_ROOT") or ".").absolute()
     in_snakemake = stage is not None and os.environ.get(ENGINE) == "snakemake"
@@ -72,25 +72,25 @@ def stage_output() -> Iterator[None]:
 
 @dataclass
 class StageProgress:
-    """Shows the progress of one stage; a process that the stage starts may get a copy of it."""
+    """Shows the progress of one stage; processes that the stage starts may get a copy of it."""
 
     stage: str
     log: Path | None
-    """Where lines of the progress are appended."""
+    """Where progress lines are appended."""
     state: Path | None
     """The file that is kept up to date for the main process of Snakemake."""
     drawn: bool
     """Whether a line is drawn on stderr."""
     place: str = ""
-    """Drawn before the stage, as `13/55`."""
+    """The position in dvc.yaml, such as `13/55`, drawn before the stage's name."""
     line: str = ""
     """What is on the terminal's last line now."""
     logged: tuple[str, float, int, float] = ("", 0.0, 0, 0.0)
-    """Of the last line in the log, or of the bar's start: bar, percent and time."""
+    """A bar's name and start; percentage and time of its last log line, or else of its start."""
 
     def __call__(self, bars: Sequence[progress.Progress]) -> None:
         """Show `bars`, the open ones; see `tandem.core.progress.Listener`."""
-        with suppress(OSError):  # a full disk is the stage's to report
+        with suppress(OSError):  # the stage itself reports a full disk
             if self.log and bars:
                 self._log(bars[-1])
             if self.state:
@@ -131,7 +131,7 @@ class StageProgress:
         partial.replace(self.state)
 
     def draw(self, text: str, bars: Sequence[progress.Progress]) -> None:
-        """Replace the terminal's last line by `text`; an empty one clears it."""
+        """Replace the terminal's last line with `text`, or clear it if there are no bars."""
         if not bars:
             self.clear()
             return
@@ -144,14 +144,14 @@ class StageProgress:
         self.line = line
 
     def clear(self) -> None:
-        """Take the drawn line away, as before something is printed."""
+        """Clear the drawn line, for example before something is printed."""
         if self.line:
             self.line = ""
             sys.__stderr__.write(CLEAR)  # type: ignore[union-attr]
             sys.__stderr__.flush()  # type: ignore[union-attr]
 
     def _place(self) -> str:
-        """How many stages of dvc.yaml come before this one, and how many there are."""
+        """The position of this stage in dvc.yaml; see `dvc_stages.place`."""
         if not self.place and self.stage:
             from tandem.engines import dvc_stages
 
@@ -160,7 +160,7 @@ class StageProgress:
 
 
 def describe(bar: progress.Progress) -> str:
-    """A bar in words, without percent and time.
+    """A bar as text, without percentage and time.
 
     >>> describe(progress.Progress("train", 600, "steps", 120, {"loss": 0.53219}))
     'train 120/600 steps, loss 0.532'
@@ -171,12 +171,12 @@ def describe(bar: progress.Progress) -> str:
 
 
 def percent_of(bar: progress.Progress) -> int | None:
-    """How much is done; None if the total is not known."""
+    """The percentage that is done; None if the total is not known."""
     return None if not bar.total else 100 * bar.done // bar.total
 
 
 def seconds_left(bar: progress.Progress) -> float | None:
-    """How long the rest takes at the speed until now; None if it cannot be known."""
+    """The estimated seconds left at the average speed so far; None if it cannot be estimated."""
     if not bar.total or not bar.done:
         return None
     return (time.monotonic() - bar.started) / bar.done * max(0, bar.total - bar.done)
@@ -195,7 +195,7 @@ def duration(seconds: float) -> str:
 
 
 def _ending(bar: progress.Progress) -> str:
-    """`, 20 %, 2 min left`, as far as it is known."""
+    """The end of a line, such as `, 20 %, 2 min left`; unknown parts are left out."""
     percent, left = percent_of(bar), seconds_left(bar)
     parts = [] if percent is None else [f"{percent} %"]
     parts += [f"{duration(left)} left"] if left else []
@@ -220,14 +220,14 @@ def terminal_width() -> int:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a line can be drawn: on a terminal that knows how to clear one."""
+    """Whether a line can be drawn: on a terminal that can clear one."""
     known = os.environ.get("TERM", "") not in ("", "dumb")
     return stream is sys.__stderr__ and stream is not None and stream.isatty() and known
 
 
 @contextmanager
 def _by_lines() -> Iterator[None]:
-    """Write stdout line by line, so that a log shows what is printed as it is printed."""
+    """Make stdout line-buffered, so that output reaches the log immediately."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     yield
@@ -235,7 +235,7 @@ def _by_lines() -> Iterator[None]:
 
 @contextmanager
 def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
-    """Copy what is printed into the new file `path`, and how the body ends if it fails."""
+    """Copy the output to the new file `path`, followed by the error if the body fails."""
     log = None if path is None else _new_log(path)
     if log is None and not shown.drawn:
         yield
@@ -255,7 +255,7 @@ def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
 
 
 def _new_log(path: Path) -> TextIO | None:
-    """An empty log; None if it cannot be written, which is no reason not to run."""
+    """An empty log; None if it cannot be written, which does not stop the stage."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -264,7 +264,7 @@ def _new_log(path: Path) -> TextIO | None:
 
 
 def _last_words(error: BaseException) -> str:
-    """What the command prints when it fails with `error`."""
+    """What the command prints if it fails with `error`."""
     if isinstance(error, KeyboardInterrupt):
         return f"{INTERRUPTED}\n"
     if isinstance(error, TandemError | OSError):
@@ -274,7 +274,7 @@ def _last_words(error: BaseException) -> str:
 
 
 class _Copy:
-    """A stream whose text also goes into a log, if any; the drawn line is cleared before it."""
+    """A stream that is also copied to a log, if any; writing clears the drawn line first."""
 
     def __init__(self, stream: TextIO, log: TextIO | None, shown: StageProgress) -> None:
         self._stream, self._log, self._shown = stream, log, shown

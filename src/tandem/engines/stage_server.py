@@ -1,4 +1,4 @@
-"""Server of stages: executes the stages of one Snakemake run without reading the pipeline again.
+"""Stage server: executes the stages of one Snakemake run without reading the pipeline again.
 
 The main process of Snakemake reads dvc.yaml and dvc.lock to plan. Then it forks this server, which
 keeps what was read. So a job neither imports DVC nor parses files that grow with the number of
@@ -64,7 +64,7 @@ class Pipeline:
         old, new = self.texts.get(lock, ""), _read(lock)
         if old == new:
             return True
-        # Other stages have ended since: compare only the entry of this one.
+        # Other stages have finished since: compare only the entry of this one.
         title = dvc_patches.entry_title(stage.name)
         old_entry = dvc_patches.lock_entry(old, title)
         return old_entry is not None and old_entry == dvc_patches.lock_entry(new, title)
@@ -102,7 +102,7 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
-    """The names of a stage for `dvc repro`, with and without the file for those of the root."""
+    """The names of a stage for `dvc repro`; for stages of the root, with and without the file."""
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 
@@ -142,9 +142,8 @@ def start(pipeline: Pipeline, *close: int) -> int | None:
         close: File descriptors that the server must not keep open.
 
     Returns:
-        A file descriptor; None if there can be no server. That is so if the system has no
-        suitable sockets, this process has threads, which makes a fork unsafe, or DVC is not of the
-        tested version.
+        A file descriptor; None if no server can be started: the system has no suitable sockets,
+        this process has threads, which makes forking unsafe, or this version of DVC is not tested.
     """
     if not forkserver.available() or not dvc_patches.tested() or threading.active_count() > 1:
         return None
@@ -185,7 +184,8 @@ def _work(pipeline: Pipeline, words: list[str]) -> Callable[[], int]:
 def run(pipeline: Pipeline, name: str) -> int:
     """Bring one stage up to date; errors and the exit code are those of `dvc repro`.
 
-    DVC's messages about its own steps are left out, so the log is that of the stage.
+    DVC's messages about its own steps are suppressed, so that the log contains only the stage's
+    output.
     """
     from dvc import cli
     from dvc.config import ConfigError
@@ -195,7 +195,7 @@ def run(pipeline: Pipeline, name: str) -> int:
     # DVC's locks name the command that holds them.
     sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]
     try:
-        # DVC keeps what it reads until it ends.
+        # What DVC reads stays in memory until the process exits.
         with io.gc_paused(), set_loggers_level(logging.WARNING):
             pipeline.reproduce(name)
     except ConfigError:

@@ -9,8 +9,8 @@ the first request:
 
 A command that finds no server runs on its own, as under `dvc repro` and on a cluster.
 
-The server imports only other people's code in advance. Every child imports Tandem's code again, so
-a stage runs the code that DVC has hashed. If the params ask for other environment variables than
+The server imports only third-party code in advance. Every child imports Tandem's code again, so a
+stage runs the code that DVC has hashed. If the params require different environment variables from
 those that the libraries were imported with, the child refuses and the command runs on its own.
 """
 
@@ -89,16 +89,17 @@ def serve(command: Callable[[list[str]], int], preload: Sequence[str] = PRELOAD)
 
     with forkserver.listen(SOCKET) as listener:
         print(flush=True)
-        # A child's number 0 is the client's stdin; it watches the server's stdin by another number.
+        # A child's descriptor 0 is the client's stdin; it watches a duplicate of the server's
+        # stdin.
         forkserver.serve(listener, os.dup(0), work, load)
 
 
 def _work(
     command: Callable[[list[str]], int], words: list[str], pins: dict[str, str]
 ) -> Callable[[], int] | None:
-    """The work of a child: the command `tandem`, with the code as it is now.
+    """The work of a child: the command `tandem`, with the current code.
 
-    None if the params do not ask for `pins`.
+    None if the params require variables other than `pins`.
     """
     for name in [n for n in sys.modules if n.partition(".")[0] == "tandem"]:
         del sys.modules[name]
@@ -108,7 +109,7 @@ def _work(
 
 
 def _pins_match(pins: dict[str, str]) -> bool:
-    """Whether the params ask for the variables that the libraries were imported with."""
+    """Whether the params require the variables that the libraries were imported with."""
     from tandem.core import determinism, params
     from tandem.core.errors import TandemError
 

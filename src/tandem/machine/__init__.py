@@ -1,1 +1,1 @@
-"""Properties of a machine: the bits that its kernels compute, and a check of its environment."""
+"""Properties of a machine: digests of its numeric kernels, and a check of its environment."""

@@ -1,4 +1,4 @@
-"""Fingerprints: the bits that a machine's kernels compute, to compare CPUs.
+"""Fingerprints: digests of what a machine's kernels compute, to compare CPUs bit for bit.
 
 A fingerprint has the digest of each kernel (`machine.kernels`) under the pins of params.yaml.
 
@@ -45,7 +45,7 @@ os._exit(0)  # a normal exit takes half a second with torch
 
 
 class Machine(StrictModel):
-    """The properties of a machine that decide which bits it computes."""
+    """The properties of a machine that determine its results bit for bit."""
 
     cpu: str
     instruction_sets: list[str]
@@ -116,7 +116,7 @@ def cached(runtime: Runtime) -> Fingerprint | None:
 
 
 def _cache_file(this: Machine) -> Path:
-    """The file of a machine's fingerprint; another one for other versions, pins or kernels."""
+    """The file of a machine's fingerprint; its name depends on versions, pins and kernels."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     code = Path(__file__).with_name("kernels.py").read_bytes()
     key = hashlib.sha256(this.model_dump_json().encode() + code).hexdigest()[:16]
@@ -166,8 +166,8 @@ def committed(root: Path = Path()) -> dict[str, Fingerprint]:
 def add(name: str, fingerprint: Fingerprint) -> Path:
     """Write the file of a new kind of CPU; return its path.
 
-    The first kind with these versions and pins is taken for the one that the artifacts were written
-    on.
+    The first kind with these versions and pins is assumed to be the one that the artifacts were
+    written on.
     """
     comparable = [other for other in committed().values() if other.is_comparable(fingerprint)]
     path = FOLDER / f"{name}.json"
@@ -177,23 +177,23 @@ def add(name: str, fingerprint: Fingerprint) -> Path:
 
 
 def explanation() -> list[str]:
-    """Why this machine writes other bytes than recorded: one line, or none if kernels agree."""
+    """One line on why this machine's output differs from the records; none if kernels agree."""
     try:
         recorded = [other for other in committed().values() if other.recorded]
         this = current(params.project().runtime) if recorded else None
     except TandemError as error:
-        return [f"it is not known whether this CPU computes the recorded bits: {error}"]
+        return [f"it is not known whether this CPU reproduces the recorded bits: {error}"]
     if this is None:
         return []
     comparable = [other for other in recorded if other.is_comparable(this)]
     if not comparable:
         return ["versions or pins differ from those recorded: `tandem doctor` names them"]
     names = min((this.differing_kernels(other) for other in comparable), key=len)
-    return [f"this CPU computes other bits: {shorten(names)}"] if names else []
+    return [f"this CPU computes different bits: {shorten(names)}"] if names else []
 
 
 def shorten(names: list[str], limit: int = 4) -> str:
-    """The first `limit` names, and the number of the others."""
+    """The first `limit` names, and how many others there are."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{', '.join(names[:limit])}{rest}"
 

@@ -2,10 +2,11 @@
 
     python -m tandem.machine.kernels        one JSON object: kernel, first digits of SHA-256
 
-Inputs are integers scaled by a power of two, which are exact on every machine, so a kernel with
-another digest computes other bits. Products, attention, norms, losses and optimizers run forward
-and backward, and one block of each default architecture is trained for two steps.
-`machine.fingerprint` imports this module in a process of its own, with the pins of params.yaml.
+Inputs are integers scaled by a power of two, which are exact on every machine, so a different
+digest means that the kernel itself computes different bits. Products, attention, norms, losses and
+optimizers run forward and backward, and one block of each default architecture is trained for two
+steps. `machine.fingerprint` imports this module in a process of its own, with the pins of
+params.yaml.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ import torch.nn.functional as F  # noqa: N812 - as in PyTorch's documentation
 from torch import Tensor
 
 DIGITS = 12
-"""Hexadecimal digits of a digest."""
+"""Number of hexadecimal digits in a digest."""
 SHAPES = {
     "minilm_ffn": (512, 384, 1536),
     "minilm_out": (512, 1536, 384),
@@ -224,7 +225,7 @@ def networks() -> dict[str, str]:
 def _train(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) -> dict[str, str]:
     """Digests of a network's logits, loss and gradients, and of its weights after two steps."""
     network.tie_weights()
-    network.eval()  # no dropout: random numbers are a kernel of their own
+    network.eval()  # no dropout: random numbers are tested separately
     with torch.no_grad():
         for index, (key, weight) in enumerate(network.named_parameters()):
             if "norm" in key.lower():

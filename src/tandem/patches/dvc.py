@@ -26,7 +26,7 @@ TESTED = {
     "voluptuous": ("0.16.0",),
 }
 HEADER = "schema: '2.0'\nstages:\n"
-"""How DVC starts a dvc.lock."""
+"""The start of each dvc.lock that DVC writes."""
 ENTRY_START = re.compile(r"^  \S", re.MULTILINE)
 FOREIGN_LINE = re.compile(r"\n(?!  |\Z)")
 """A line after `HEADER` that belongs to no stage; DVC writes none."""
@@ -44,7 +44,7 @@ def main() -> int:
     from dvc.cli import main as run_dvc
 
     patch()
-    gc.disable()  # DVC keeps what it reads until it ends
+    gc.disable()  # what DVC reads stays in memory until it exits
     return int(run_dvc(sys.argv[1:]))
 
 
@@ -69,7 +69,7 @@ def _apply(patches: Sequence[Callable[[], None]]) -> None:
 def changed_stages(repo: Any, stages: Iterable[Any]) -> set[Any]:
     """Those of `stages` that are not up to date with dvc.lock.
 
-    `Stage.status` locks its files for reading, stage by stage, and rewrites DVC's file of locks
+    `Stage.status` locks its files for reading, stage by stage, and rewrites DVC's `rwlock` file
     each time. Here one lock covers the files of all stages.
 
     Raises:
@@ -96,7 +96,7 @@ def _read_lock(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
 
 
 def compile_schemas_once() -> None:
-    """Cache compiled schemas: DVC compiles the schema of a stage again for each stage."""
+    """Cache compiled schemas: DVC recompiles the schema of a stage for every stage."""
     from dvc import schema
 
     schema.vol = _CachingVoluptuous(schema.vol)

@@ -1,8 +1,8 @@
-"""Set which code path of MKL torch runs, instead of leaving the choice to the vendor of the CPU.
+"""Choose the code path of MKL that torch runs, independently of the CPU vendor.
 
 MKL computes torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. With the
-same instruction set it runs other code on an AMD CPU than on an Intel CPU, with other bits.
-`MKL_CBWR`, which is meant to fix the code path, works only where MKL takes the CPU for Intel's.
+same instruction set it runs different code on AMD and Intel CPUs, so results differ bitwise.
+`MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an Intel CPU.
 Three functions of MKL report the vendor. `set_dispatch` makes them return constants, in the memory
 of this process; MKL's files are not changed. docs/decisions/0007 has the reasons and the figures.
 
@@ -29,7 +29,7 @@ from tandem.patches import applies, installed_version
 Dispatch = Literal["intel", "zen"]
 
 CANONICAL: Dispatch = "intel"
-"""The dispatch that gives the recorded bits."""
+"""The dispatch that reproduces the recorded results bit for bit."""
 TESTED = {"torch": ("2.13.0",)}
 """Versions in which the three functions are known; torch 2.13.0 contains MKL 2024.2."""
 ANSWERS: dict[Dispatch, dict[str, int]] = {
@@ -55,18 +55,19 @@ def pin_dispatch() -> None:
     except DispatchError as error:
         if not _failures:
             print(
-                f"tandem: MKL runs the CPU's own code, so bits may differ: {error}", file=sys.stderr
+                f"tandem: MKL runs the CPU's own code, so results may differ: {error}",
+                file=sys.stderr,
             )
         _failures.append(str(error))
 
 
 def current_dispatch() -> str:
-    """The dispatch that torch has in this process, or would get."""
+    """The dispatch that torch uses in this process, or would use."""
     return UNPATCHED if _failures or unavailable() else CANONICAL
 
 
 def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
-    """Make the MKL inside torch run the code for CPUs of that kind.
+    """Make the MKL inside torch run the code for CPUs of the kind `dispatch`.
 
     Raises:
         DispatchError: the dispatch cannot be set, or was not tested with this version of torch.
@@ -90,7 +91,7 @@ def unavailable() -> str:
     if not installed_version("torch"):
         return "torch is not installed"
     if not applies("torch", TESTED["torch"]):
-        return f"torch is {installed_version('torch')}, tested was {', '.join(TESTED['torch'])}"
+        return f"torch is {installed_version('torch')}, tested: {', '.join(TESTED['torch'])}"
     return "" if _library().is_file() else "torch has no libtorch_cpu.so"
 
 

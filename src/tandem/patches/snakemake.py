@@ -64,7 +64,7 @@ def silence_missing_metadata(workflow: Any) -> None:
 
 
 def skip_work_for_clusters(scheduler: Any) -> None:
-    """Skip what the scheduler does before each selection of jobs and only clusters need.
+    """Before each selection of jobs, skip the scheduler's work that only clusters need.
 
     A limit on jobs per second protects a cluster's scheduler. With a limit, Snakemake selects jobs
     again one second after each selection, and once more for each job that has ended. Snakemake

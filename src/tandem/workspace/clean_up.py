@@ -1,17 +1,17 @@
-"""`tandem clean-up` removes what no stage of dvc.yaml owns any more.
+"""`tandem clean-up` removes what no longer belongs to any stage of dvc.yaml.
 
 tandem clean-up           list it, ask, remove it
 tandem clean-up --yes     do not ask
 tandem clean-up --json    the same as an object, described by docs/schemas/clean-up.json; never asks
 
-After a task, a method or a stage was taken out of params.yaml or dvc.yaml, dvc.lock and the records
-in reports/lineage still name it. Removed are its entry in dvc.lock, its outputs, its record, lines
-of .gitignore that DVC wrote for its outputs, and entries of dvc.yaml's `artifacts` whose path no
-stage makes.
+After a task, a method or a stage has been removed from params.yaml or dvc.yaml, dvc.lock and the
+records in reports/lineage still name it. The command removes its entry in dvc.lock, its outputs,
+its record, lines of .gitignore that DVC wrote for its outputs, and entries of dvc.yaml's
+`artifacts` whose path no stage makes.
 
 A file is removed only if dvc.lock or the record of a removed stage names it as an output, and its
 content is still what the stage wrote. What a stage or a .dvc file now owns, what a stage reads, and
-what a person added or edited is kept and named. DVC's cache and remote are not touched: `dvc gc`
+what a person added or edited is kept and listed. DVC's cache and remote are not touched: `dvc gc`
 removes from those.
 """
 
@@ -46,18 +46,18 @@ from tandem.patches import dvc
 from tandem.workspace.read_only import read_only_repo
 
 MARK = ".snakemake_timestamp"
-"""What Snakemake writes into each folder that is an output; it goes with the folder."""
+"""The file that Snakemake writes into each output folder; it is removed with the folder."""
 LONG = 500_000_000
-"""Bytes that take about a second to read."""
+"""Number of bytes that take about a second to read."""
 SHOWN = 20
-"""Kept paths that are printed; `--json` has all."""
+"""Maximum number of kept paths that are printed; `--json` lists all."""
 Marks = tuple[int, int, int, int]
-"""What shows, without reading, that a file was written to."""
+"""File metadata that reveals a write without reading the file."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """An output of a removed stage, as far as its files may be removed."""
+    """The files of a removed stage's output that may be removed."""
 
     path: str
     stage: str
@@ -67,13 +67,13 @@ class Removal:
 
     @property
     def size(self) -> int:
-        """Bytes of its files."""
+        """Size of its files in bytes."""
         return sum(size for _, size, _, _ in self.files.values())
 
 
 @dataclass(frozen=True)
 class Kept:
-    """Something that a removed stage names and that stays."""
+    """A path that belonged to a removed stage but is kept, and the reason."""
 
     path: str
     reason: str
@@ -84,9 +84,9 @@ class Plan:
     """What is to be removed, and what is kept."""
 
     owners: "_Owners"
-    """What the stages made and read when the plan was made."""
+    """What the stages wrote and read when the plan was made."""
     read: Mapping[Path, bytes]
-    """The files to be edited, as they were then."""
+    """The content of the files to be edited, as it was then."""
     entries: list[str] = field(default_factory=list)
     """Stages that have an entry in dvc.lock and are not in dvc.yaml."""
     removals: list[Removal] = field(default_factory=list)
@@ -101,7 +101,7 @@ class Plan:
 
     @property
     def size(self) -> int:
-        """Bytes of all files to be removed."""
+        """Size of all files to be removed, in bytes."""
         return sum(removal.size for removal in self.removals)
 
     def as_json(self, removed: bool) -> dict[str, Any]:
@@ -126,13 +126,13 @@ class Plan:
 
 
 def main(yes: bool, as_json: bool) -> int:
-    """List what no stage owns, and remove it with `yes` or if a person agrees.
+    """List what no stage owns, and remove it if `yes` is set or the user agrees.
 
     Returns:
-        0 if nothing is left to remove, 1 if it was only listed.
+        0 if nothing is left to remove, 1 if something was listed but not removed.
 
     Raises:
-        StageError: dvc.yaml or dvc.lock cannot be read, or another command runs here.
+        StageError: dvc.yaml or dvc.lock cannot be read, or another command is running here.
     """
     plan = examine()
     if not as_json:
@@ -149,7 +149,7 @@ def main(yes: bool, as_json: bool) -> int:
 
 
 def _agreed() -> bool:
-    """Whether a person at a terminal agrees."""
+    """Whether a user at a terminal agrees."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:
@@ -162,7 +162,7 @@ def _agreed() -> bool:
 
 
 def examine() -> Plan:
-    """What the project in this folder could do without; nothing is written.
+    """What can be removed from the project in this folder; nothing is written.
 
     Raises:
         StageError: dvc.yaml or dvc.lock cannot be read.
@@ -198,7 +198,7 @@ def examine() -> Plan:
 
 
 def _found_in_git(removal: Removal, tracked: frozenset[str]) -> Removal:
-    """The removal, with Git as the place of a copy if it is nowhere else and Git has all files."""
+    """The removal, with `git` as its copy if there is no other and Git tracks all of its files."""
     files = {str(file) for file in removal.files if file.name != MARK}
     is_there = removal.copy == "none" and files <= tracked
     return replace(removal, copy="git") if is_there else removal
@@ -214,7 +214,7 @@ def _tracked() -> frozenset[str]:
 
 
 def _announce(outputs: Iterable[str]) -> None:
-    """Say on a terminal that files are read, if that takes seconds."""
+    """Tell a user at a terminal that files are being read, if that takes seconds."""
     files = [file for path in outputs for file in [Path(path), *_files(Path(path))]]
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size > LONG and sys.stderr.isatty():
@@ -228,12 +228,12 @@ def _contents() -> dict[Path, bytes]:
 
 @dataclass(frozen=True)
 class _Owners:
-    """Which stages and .dvc files make and read which paths, by DVC's index."""
+    """Which stages and .dvc files write and read which paths, according to DVC's index."""
 
     names: frozenset[str]
     """The stages of the root's dvc.yaml."""
     everywhere: frozenset[str]
-    """The same with those of a dvc.yaml in a subfolder."""
+    """The same, including those of each dvc.yaml in a subfolder."""
     makers: Mapping[str, str]
     readers: Mapping[str, str]
 
@@ -251,7 +251,7 @@ class _Owners:
         )
 
     def owner(self, path: str) -> str:
-        """Why a path is not to be removed: what makes or reads it now; empty if nothing does."""
+        """Why a path must not be removed: what writes or reads it now; empty if nothing does."""
         for out, name in self.makers.items():
             if f"{path}/".startswith(f"{out}/"):
                 return f"{name} tracks it" if name.endswith(".dvc") else f"{name} makes it"
@@ -272,7 +272,7 @@ class _Owners:
 
 
 def _read_by(stages: Iterable[Any], root: str) -> Iterator[tuple[str, str]]:
-    """Each path that a stage reads, params files and the `vars` of dvc.yaml too, and its name."""
+    """Each path that a stage reads, including params and `vars` files, and the stage's name."""
     for stage in stages:
         for dep in stage.deps:
             if dep.protocol == "local" and dep.fs_path:
@@ -283,15 +283,15 @@ def _read_by(stages: Iterable[Any], root: str) -> Iterator[tuple[str, str]]:
 
 @dataclass
 class _Output:
-    """What is known of an output of a removed stage."""
+    """What is known about an output of a removed stage."""
 
     stage: str
     hashes: set[str] = field(default_factory=set)
     """MD5 of the file, or of DVC's list of the folder's files, as recorded."""
     files: dict[str, set[str]] = field(default_factory=dict)
-    """Of a folder, name → MD5 as recorded."""
+    """For a folder, name → recorded MD5s."""
     verified: bool = False
-    """Whether the content was found to be a removed stage's without a hash."""
+    """Whether the content is known to be a removed stage's without comparing hashes."""
 
 
 class _Outputs:
@@ -302,7 +302,7 @@ class _Outputs:
         self.known: dict[str, _Output] = {}
 
     def read_lock(self, content: bytes) -> list[str]:
-        """Take over the outputs in dvc.lock; the removed stages that have an entry there."""
+        """Add the outputs in dvc.lock; return the removed stages that have an entry there."""
         stages = (io.parse_yaml(content.decode()) if content else {}).get("stages") or {}
         removed = [name for name in stages if name not in self.owners.names]
         for name in removed:
@@ -314,7 +314,7 @@ class _Outputs:
         return removed
 
     def read_records(self) -> None:
-        """Take over the outputs in the records of removed stages, and the records themselves."""
+        """Add the outputs in the records of removed stages, and the records themselves."""
         for path in lineage.files():
             try:
                 record = lineage.parse(path.read_bytes(), path)
@@ -333,7 +333,7 @@ class _Outputs:
             own.verified = not own.hashes
 
     def _list(self, output: _Output, md5: str) -> None:
-        """Add a folder's files by the list of them in DVC's cache, if it is there."""
+        """Add a folder's files from their list in DVC's cache, if the list is there."""
         if md5.endswith(".dir"):
             with suppress(OSError, ValueError, LookupError, TypeError):
                 for entry in json.loads((self.cache / md5[:2] / md5[2:]).read_bytes()):
@@ -343,7 +343,7 @@ class _Outputs:
 def _examine_output(
     path: str, output: _Output, owners: _Owners, cache: Path
 ) -> tuple[Removal | None, list[Kept]]:
-    """Which files of an output may be removed, and which are kept for which reason."""
+    """Which files of an output may be removed, and which are kept, with the reason."""
     place = Path(path)
     if not os.path.lexists(place):
         return None, []
@@ -363,13 +363,13 @@ def _examine_output(
 
 
 def _untouchable(path: str, output: _Output, owners: _Owners) -> str:
-    """Why an output is kept as a whole, whatever it holds; empty if it need not be."""
+    """Why an output is kept as a whole, whatever it contains; empty if there is no reason."""
     if not lineage.is_inside(path) or path in ("", "."):
         return "is outside of the project"
     if reason := owners.owner(path):
         return reason
     if not output.hashes and not output.verified:
-        return f"{paths.LOCK} has no MD5 of it"
+        return f"{paths.LOCK} has no MD5 for it"
     for parent in PurePosixPath(path).parents:
         if Path(parent).is_symlink():
             return f"{parent} is a symbolic link"
@@ -377,7 +377,7 @@ def _untouchable(path: str, output: _Output, owners: _Owners) -> str:
 
 
 class _Judge:
-    """Tells the files that a removed stage wrote from all others."""
+    """Distinguishes the files that a removed stage wrote from all others."""
 
     def __init__(self, path: str, output: _Output, cache: Path) -> None:
         self.path, self.output, self.cache = path, output, cache
@@ -425,7 +425,7 @@ class _Judge:
         return removed, kept
 
     def _recognize(self, names: Mapping[Path, str]) -> None:
-        """Take the files for those recorded if they are so as a whole: no list of them is known."""
+        """Accept all files if their joint hash is recorded; for folders without a known list."""
         files = {
             name: _md5(file)
             for file, name in names.items()
@@ -455,13 +455,13 @@ def _md5(file: Path) -> str:
 
 
 def marks(file: Path) -> Marks:
-    """What shows, without reading, that a file was written to."""
+    """File metadata that reveals a write without reading the file."""
     stat = file.lstat()
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _remains(path: str, removed: set[Path]) -> bool:
-    """Whether something is at a path after the files in `removed` are gone."""
+    """Whether anything is left at a path after the files in `removed` are gone."""
     place = Path(path)
     if not place.is_dir() or place.is_symlink():
         return os.path.lexists(place) and place not in removed
@@ -484,10 +484,10 @@ def _ignore_line(path: str) -> bool:
 def remove(plan: Plan) -> list[Kept]:
     """Remove what the plan lists; what changed since it was made is kept and returned.
 
-    dvc.lock comes last, so that after a crash the rest is still known to be without an owner.
+    dvc.lock is edited last, so that after a crash the rest is still recognized as left over.
 
     Raises:
-        StageError: another command runs here, or the pipeline has changed.
+        StageError: another command is running here, or the pipeline has changed.
     """
     with _exclusive([removal.path for removal in plan.removals]):
         with read_only_repo() as repo:
@@ -515,7 +515,7 @@ def _exclusive(written: Sequence[str]) -> Iterator[None]:
     """Keep both engines from running here, and from reading or writing the paths `written`.
 
     Raises:
-        StageError: another command runs here.
+        StageError: another command is running here.
     """
     try:
         with locks.acquire_run_lock(), Repo(os.curdir) as repo, lock_repo(repo):
@@ -525,7 +525,7 @@ def _exclusive(written: Sequence[str]) -> Iterator[None]:
                 yield
     except DvcException as error:
         problem = " ".join(str(error).split())
-        raise StageError(f"another command runs here, wait for it: {problem}") from error
+        raise StageError(f"another command is running here, wait for it: {problem}") from error
 
 
 def _remove_files(removal: Removal) -> Iterator[Kept]:
@@ -539,7 +539,7 @@ def _remove_files(removal: Removal) -> Iterator[Kept]:
 
 
 def _remove_empty_folders(place: Path, needed: set[str]) -> None:
-    """Remove the folders below a place and around it that are empty, but no `needed` one."""
+    """Remove the empty folders in and above a path, except those in `needed`."""
     folders = [Path(here) for here, _, _ in os.walk(place, topdown=False)]
     for folder in (*folders, *place.parents):
         if folder == Path() or folder.is_symlink() or str(folder) in needed:
@@ -549,7 +549,7 @@ def _remove_empty_folders(place: Path, needed: set[str]) -> None:
 
 
 def _remove_ignore_line(output: Path) -> None:
-    """Remove an output's line from the .gitignore next to it, and the file with its last line."""
+    """Remove an output's line from the .gitignore next to it, and the file if it becomes empty."""
     file = output.parent / ".gitignore"
     every = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in every if line.rstrip("\r\n") != f"/{output.name}"]
@@ -562,15 +562,15 @@ def _remove_ignore_line(output: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file at once; of a symbolic link, the file that it points to."""
+    """Write a file atomically; for a symbolic link, the file that it points to."""
     with io.atomic_outputs(path.resolve()) as (partial,):
         io.write_text(partial, text)
 
 
 def without_entries(text: str, names: Sequence[str]) -> str:
-    """The dvc.lock `text` without the entries of some stages; what remains is the same bytes.
+    """The dvc.lock `text` without the entries of some stages; the rest is unchanged.
 
-    A dvc.lock that DVC has not written comes out as DVC writes it.
+    A dvc.lock that is not in DVC's own format is rewritten in that format.
     """
     wanted = io.parse_yaml(text)
     wanted["stages"] = {n: entry for n, entry in wanted["stages"].items() if n not in names}
@@ -589,8 +589,8 @@ def without_entries(text: str, names: Sequence[str]) -> str:
 def without_artifacts(text: str, names: Sequence[str]) -> str:
     """The dvc.yaml `text` without some entries of `artifacts`; all other lines stay as they are.
 
-    Only if the entries are not in lines of their own is the text written anew by ruamel.yaml,
-    which keeps comments.
+    If the entries are not on lines of their own, ruamel.yaml rewrites the text and keeps
+    comments.
 
     Raises:
         StageError: the entries cannot be removed without changing others.
@@ -619,7 +619,7 @@ def _dumped(yaml: YAML, content: Any) -> str:
 
 
 def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
-    """The text without the lines of some artifacts, and of the key if no artifact is left."""
+    """The text without the lines of some artifacts, and without the key if no artifact is left."""
     artifacts, every = content["artifacts"], text.splitlines(keepends=True)
     removed = set[int]()
     for name in names:
@@ -631,7 +631,7 @@ def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
 
 
 def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
-    """The lines from `start` on that are indented by more than `column`, without blanks after."""
+    """The lines from `start` on with an indent of more than `column`, without trailing blanks."""
     blank: list[int] = []
     for number in range(start, len(every)):
         line = every[number]
@@ -648,7 +648,7 @@ def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
 
 
 def lines(plan: Plan) -> list[str]:
-    """The plan for people."""
+    """The plan in human-readable form."""
     printed: list[str] = []
     if not plan:
         printed.append("nothing to remove")
@@ -698,7 +698,7 @@ def _count(number: int, one: str, several: str = "") -> str:
 
 
 def shown(size: float) -> str:
-    """A number of bytes as a person reads it.
+    """A number of bytes in human-readable form.
 
     >>> shown(999), shown(517_000_000)
     ('999 B', '517.0 MB')

@@ -1,4 +1,4 @@
-"""`tandem doctor` checks that a run can succeed on this machine and give the recorded bits.
+"""`tandem doctor` checks that a run can succeed on this machine and reproduce the recorded bits.
 
 tandem doctor               a line per check; exit code 1 if there is a problem, else 0
 tandem doctor --json        the same as JSON
@@ -178,7 +178,7 @@ def _cache(cache: Path, links: list[str]) -> Results:
         cure = "run `dvc config cache.type reflink,copy`"
         yield "problem", f"cache.type {','.join(links)} makes outputs read-only: {cure}"
     else:
-        yield "ok", f"cache {cache} can be written to, by {' or '.join(links)}"
+        yield "ok", f"cache {cache} is writable, with link type {' or '.join(links)}"
 
 
 def _remote(config: Any) -> Results:
@@ -218,7 +218,7 @@ def dispatch() -> Results:
 
 
 def kernels(this: Fingerprint) -> Results:
-    """Check that the kernels of this machine compute the recorded bits."""
+    """Check that the kernels of this machine reproduce the recorded bits."""
     committed = fingerprint.committed()
     recorded = {name: other for name, other in committed.items() if other.recorded}
     if not recorded:
@@ -236,8 +236,9 @@ def kernels(this: Fingerprint) -> Results:
             alike = f"as on {same[0]}" if same else "a new kind; `tandem doctor --add KIND` adds it"
             yield (
                 "problem",
-                f"{len(names)} of {len(this.kernels)} compute other bits than on {name}, {alike}: "
-                f"{shorten(names)}: trained models get other bytes here, see {DOCUMENT}",
+                f"{len(names)} of {len(this.kernels)} compute different bits than on {name}, "
+                f"{alike}: {shorten(names)}: trained models have different bytes here, "
+                f"see {DOCUMENT}",
             )
         else:
             yield "ok", f"all {len(this.kernels)} compute the bits of {name} ({this.digest})"

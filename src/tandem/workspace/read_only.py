@@ -1,6 +1,6 @@
-"""DVC's view of a project, opened without a write.
+"""DVC's view of a project, opened without writing anything.
 
-DVC's own `Repo` makes folders for its locks and its checksums, stores checksums that it computes,
+DVC's own `Repo` creates folders for its locks and its checksums, stores checksums that it computes,
 and refuses to read a damaged dvc.lock. Here locks are never taken, computed checksums stay in
 memory, and a damaged dvc.lock is reported.
 """
@@ -26,12 +26,13 @@ from tandem.engines import locks
 from tandem.patches import dvc
 
 LOCK_READS = 5
-"""How often dvc.lock is read until it is whole: DVC does not write it atomically."""
+"""How many times to try to read a complete dvc.lock, which DVC does not write atomically."""
+CONFLICT = "has merge conflict markers"
 
 
 @contextmanager
 def read_only_repo() -> Iterator[Any]:
-    """DVC's repo of the project in this folder, opened without a write.
+    """DVC's repo of the project in this folder, opened without writing anything.
 
     Raises:
         StageError: there is no project here.
@@ -52,7 +53,7 @@ def read_only_repo() -> Iterator[Any]:
 
 @contextmanager
 def lenient_locks(notes: list[str]) -> Iterator[None]:
-    """Have DVC read a damaged dvc.lock as the copy that planning keeps, or as an empty one.
+    """Make DVC read, in place of a damaged dvc.lock, the copy from planning or else an empty one.
 
     `notes` gets a line for each damaged file.
     """
@@ -72,7 +73,7 @@ def lenient_locks(notes: list[str]) -> Iterator[None]:
 
 
 def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
-    """The content of a dvc.lock; of a damaged one that of its copy, or nothing."""
+    """The content of a dvc.lock; if it is damaged, the content of its copy, or nothing."""
     path, problem = Path(lockfile.path), ""
     for attempt in range(LOCK_READS):
         if attempt:
@@ -81,13 +82,13 @@ def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
         if not problem:
             return content
     copy = locks.LOCK_COPY
-    if path == Path.cwd() / paths.LOCK and "merge" not in problem and copy.exists():
+    if path == Path.cwd() / paths.LOCK and problem != CONFLICT and copy.exists():
         unusable, content = _parse_lock(lockfile, copy)
         if not unusable:
-            cure = "read here is its copy, which the next run of snakemake restores"
+            cure = "its copy is read instead, and the next run of snakemake restores it"
             notes.append(f"{lockfile.relpath} {problem}; {cure}")
             return content
-    cure = "take one side" if "merge" in problem else "restore it from Git"
+    cure = "take one side" if problem == CONFLICT else "restore it from Git"
     notes.append(f"{lockfile.relpath} {problem}: {cure}")
     return {}
 
@@ -104,7 +105,7 @@ def _parse_lock(lockfile: Any, path: Path) -> tuple[str, dict[str, Any]]:
         return "", {}
     except (UnicodeDecodeError, YAMLError, DvcException) as error:
         if "<<<<<<<" in path.read_text(encoding="utf-8", errors="replace"):
-            return "holds marks of a merge", {}
+            return CONFLICT, {}
         return f"is damaged ({' '.join(str(error).split())[:80]})", {}
 
 
@@ -118,7 +119,7 @@ class _Checksums:
         self._computed: dict[str, str] = {}
         self._database: sqlite3.Connection | None = None
         if path.exists():
-            # Without a log of writes nobody has it open, and SQLite would make one.
+            # Without a write-ahead log no process has it open, and SQLite would create one.
             log = path.with_name(f"{path.name}-wal")
             unchanging = not (log.exists() and log.stat().st_size)
             options = "mode=ro" + ("&immutable=1" if unchanging else "")
@@ -132,7 +133,7 @@ class _Checksums:
         try:
             query = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
             row = self._database.execute(query, (key,)).fetchone()
-        except sqlite3.Error:  # a writer came in between: the file is hashed again
+        except sqlite3.Error:  # another process is writing: the file is hashed again
             return None
         return row[0] if row else None
 
@@ -154,10 +155,10 @@ class _Checksums:
 
 
 class _ReadOnlyRepo(Repo):  # type: ignore[misc]
-    """DVC's view of a project, opened without a write to it and to DVC's own folders.
+    """DVC's view of a project, opened without writing to it or to DVC's own folders.
 
-    `Repo` makes the folder of its locks, that of its cache of checksums, and entries of
-    .gitignore. Here the folders are in `spare`, and locks are never taken.
+    `Repo` creates a folder for locks, one for its cache of checksums, and entries in .gitignore.
+    Here the folders are in `spare`, and locks are never taken.
     """
 
     state: Any
@@ -179,7 +180,7 @@ class _ReadOnlyRepo(Repo):  # type: ignore[misc]
     def _checksums(self) -> Path:
         """DVC's cache of checksums, which does not exist if DVC has never run here."""
         own = Path(self.dvc_dir) / "tmp"
-        if not (own / "btime").exists():  # DVC would write it to find the place
+        if not (own / "btime").exists():  # DVC would create it to locate the cache
             return own / "none"
         spare, self.tmp_dir = self.tmp_dir, str(own)
         del self.site_cache_dir  # DVC computes it again, from its own folder

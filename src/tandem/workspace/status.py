@@ -3,9 +3,10 @@
 tandem status           one screen; exit code 0 if there is nothing to do, else 1
 tandem status --json    the same as an object, described by docs/schemas/status.json
 
-A stage's state follows from the content of what it reads, as for `dvc status`. Unlike there,
+A stage's state follows from the content of what it reads, as for `dvc status`, with these
+differences:
 
-- a change is reported once, where it is; the stages below it have the reason `upstream`;
+- a change is reported once, where it is; the stages downstream have the reason `upstream`;
 - the stage `code`, which digests the code of the others, is not executed: the files that it would
   write are computed and compared with those of each stage's last run;
 - a stage whose outputs only have to be restored makes no other stage stale.
@@ -52,7 +53,7 @@ from tandem.workspace.status_report import (
 )
 
 WIDTHS = (80, 120)
-"""Columns of the output at least and at most."""
+"""Minimum and maximum width of the output, in columns."""
 PULL = "`dvc pull` restores it"
 
 
@@ -95,7 +96,7 @@ def examine() -> Status:
 
 
 def _running(root: Path) -> dict[str, str]:
-    """Absolute path that a live process of DVC writes → that process, by DVC's path locks."""
+    """Absolute path that a running DVC process writes → that process, from DVC's path locks."""
     path = root / ".dvc/tmp/rwlock"
     try:
         held = json.loads(path.read_text(encoding="utf-8"))["write"]
@@ -110,7 +111,7 @@ def _running(root: Path) -> dict[str, str]:
 
 
 def _is_alive(pid: int, since: float) -> bool:
-    """Whether a process runs that was there at the time `since`: numbers are given again."""
+    """Whether the process is running and already was at the time `since`; PIDs are reused."""
     try:
         return bool(psutil.Process(pid).create_time() <= since + 1)
     except psutil.Error:
@@ -126,8 +127,8 @@ def _process(command: str, pid: int) -> str:
 def _snakemake_head() -> str:
     """The snakemake that runs jobs in this folder; it holds the lock of `acquire_run_lock`.
 
-    It is found by the kernel's list of locks, since to try the lock would be to take it. Empty if
-    there is none, or no such list.
+    It is looked up in the kernel's list of locks, since testing the lock would mean acquiring it.
+    Empty if there is no such process or no such list.
     """
     try:
         inode = locks.RUN_LOCK.stat().st_ino
@@ -137,7 +138,7 @@ def _snakemake_head() -> str:
     for entry in entries:
         _, kind, _, _, pid, where, *_ = [word for word in entry.split() if word != "->"]
         if kind == "FLOCK" and where.rpartition(":")[2] == str(inode):
-            with suppress(psutil.Error, StopIteration):  # inodes of other disks have equal numbers
+            with suppress(psutil.Error, StopIteration):  # inode numbers repeat across disks
                 words = psutil.Process(int(pid)).cmdline()
                 start = next(at for at, word in enumerate(words) if "snakemake" in Path(word).name)
                 return _process(" ".join(words[start:]), int(pid))
@@ -196,7 +197,7 @@ class _Examination:
         ]
 
     def _status(self, stage: Any, above: Sequence[StageStatus]) -> StageStatus:
-        """The state of a stage that runs a command, given that of the stages before it."""
+        """The state of a stage that runs a command, given the states of the stages upstream."""
         name = stage.addressing
         if process := self._process(stage):
             return StageStatus(name, "running", [Reason("process", process)], [name])
@@ -214,7 +215,7 @@ class _Examination:
         return StageStatus(name, state, reasons, [*roots, name] if own else roots)
 
     def _only_lacks_outputs(self, stage: Any, changes: Sequence[Reason]) -> bool:
-        """Whether a stage has never run, or all that is wrong is that outputs are not here."""
+        """Whether a stage has never run, or its only problem is that outputs are missing."""
         if not {reason.kind for reason in changes} <= {"new"}:
             return False
         outs = [out for out in stage.outs if out.protocol == "local"]
@@ -234,7 +235,7 @@ class _Examination:
                 status.reasons.append(self._absent(out, path))
             elif here.md5 != out.hash_info.value:
                 status.state = "stale"
-                problem = "was edited, which the next run takes over"
+                problem = "was edited; the next run uses the edited data"
                 if not plan.is_editable(source):
                     problem = "was edited, and `dvc repro` would fetch it again"
                 status.reasons.append(Reason("data", path, problem))
@@ -249,12 +250,12 @@ class _Examination:
         return writers.pop() if len(writers) == 1 else ""
 
     def _changes(self, stage: Any) -> Iterator[Reason]:
-        """Why a stage would run, apart from its outputs and the stages before it."""
+        """Why a stage would run, apart from its outputs and the stages upstream."""
         if stage.frozen:
             return
         lock = stage.dvcfile.lockfile_contents.get("stages", {})
         if stage.name not in lock:
-            yield Reason("new", str(paths.LOCK), "has no entry of it")
+            yield Reason("new", str(paths.LOCK), "has no entry for it")
             return
         if stage.cmd_changed:
             yield Reason("command", stage.name, old=lock[stage.name]["cmd"], new=stage.cmd)
@@ -305,7 +306,7 @@ class _Examination:
             )
 
     def _whole(self, dep: Any, outs: Sequence[Any]) -> "_Content | None":
-        """What is at a dependency once the `outs` around or below it are up to date.
+        """What a dependency contains once the `outs` that overlap with it are up to date.
 
         None if that is not known.
         """
@@ -327,7 +328,7 @@ class _Examination:
                 return None
             else:
                 files |= {f"{within}/{name}": md5 for name, md5 in settled.files.items()}
-        # DVC takes what else is in the folder for a part of it.
+        # DVC counts everything else in the folder as part of the dependency.
         here = self.here(dep.fs_path, dep)
         roots = [os.path.relpath(out.fs_path, dep.fs_path) for out in outs]
         strays = {
@@ -339,12 +340,12 @@ class _Examination:
         return _Content(_folder_md5(files), files, tuple(strays))
 
     def _settled(self, out: Any) -> "_Content | None":
-        """What an output is once it is up to date, if no stage before it has changed.
+        """What an output is once it is up to date, if no stage upstream has changed.
 
         None if its stage has never run.
         """
         if not out.stage.cmd and (here := self.here(out.fs_path, out)) is not None:
-            return here  # an edit of data that a .dvc file tracks is taken over
+            return here  # DVC accepts edited data of a .dvc file
         md5 = out.hash_info.value
         if not md5:
             return None
@@ -362,7 +363,7 @@ class _Examination:
                 item.local_cache, item.fs_path, item.fs, item.hash_name,
                 ignore=item.dvcignore, dry_run=True,
             )  # fmt: skip
-        except FileNotFoundError:  # a link to nothing, or a stage just removed it
+        except FileNotFoundError:  # a dangling link, or a stage just removed it
             return None
         files = None
         if isinstance(found, Tree):
@@ -370,7 +371,7 @@ class _Examination:
         return _Content(str(found.hash_info.value), files)
 
     def _listed(self, md5: str) -> dict[str, str] | None:
-        """The files of a folder by the list of them in DVC's cache; None if it is not there."""
+        """The files of a folder, from their list in DVC's cache; None if the list is not there."""
         if not md5.endswith(".dir"):
             return None
         try:
@@ -380,7 +381,7 @@ class _Examination:
             return None
 
     def _object(self, md5: str) -> Path:
-        """The place of a content in DVC's cache."""
+        """The path of an object in DVC's cache."""
         return Path(self.store.oid_to_path(md5))
 
     # Outputs
@@ -400,20 +401,20 @@ class _Examination:
             elif here.md5 != md5:
                 names = _differing(self._listed(md5), here.files)
                 shown = f" ({listed(names, MAX_NAMES)})" if names else ""
-                yield Reason("output", path, f"was edited{shown}", "its stage makes it again")
+                yield Reason("output", path, f"was edited{shown}", "the stage recreates it")
             elif out.use_cache and not self._is_cached(md5):
                 yield self._uncached(stage, path)
 
     def _uncached(self, stage: Any, path: str) -> Reason:
-        """The reason for an output that is as it was, but of which DVC's cache has no copy."""
+        """The reason for an unchanged output that has no copy in DVC's cache."""
         cure = f"`dvc commit {stage.addressing}` puts it there"
         return Reason("output", path, "is not in DVC's cache", cure)
 
     def _absent(self, out: Any, path: str) -> Reason:
-        """The reason for an output that is not here, with what brings it back."""
+        """The reason for an output that is missing, with the way to restore it."""
         if not out.use_cache:
             tracked = not isinstance(self.repo.scm, NoSCM) and self.repo.scm.is_tracked(out.fs_path)
-            cure = "`git restore` brings it back" if tracked else "its stage makes it again"
+            cure = "`git restore` restores it" if tracked else "the stage recreates it"
         elif out.hash_info and self._is_cached(out.hash_info.value):
             cure = "`dvc checkout` restores it"
         else:
@@ -421,7 +422,7 @@ class _Examination:
         return Reason("output", path, "is not in the workspace", cure)
 
     def _is_cached(self, md5: str) -> bool:
-        """Whether DVC's cache has a content, of a folder all files too."""
+        """Whether DVC's cache has an object and, for a folder, all of its files."""
         if not self._object(md5).exists():
             return False
         files = self._listed(md5) or {}
@@ -447,15 +448,15 @@ class _Examination:
             # The list of files is not here; the record of that run has at least the packages.
             packages = self._recorded_packages(stage, path, ran)
             yield from _package_changes(packages, now.packages)
-            yield Reason("code", path, "changed; the files that it lists for the last run are gone")
+            yield Reason("code", path, "changed; no list of files remains from the last run")
             return
         for name in sorted({*old.files, *now.files}):
             if old.files.get(name) != now.files.get(name):
                 problem = "changed"
                 if name not in old.files:
-                    problem = "is new in its code"
+                    problem = "was added to the stage's code"
                 elif name not in now.files:
-                    problem = "is gone from its code"
+                    problem = "was removed from the stage's code"
                 yield Reason("code", f"{paths.SOURCE}/{name}", problem)
         yield from _package_changes(old.packages, now.packages)
 
@@ -489,7 +490,7 @@ class _Examination:
 
     @cached_property
     def _code_is_current(self) -> bool:
-        """Whether the files of workflow/code are here and describe the code as it is now."""
+        """Whether the files of workflow/code are here and describe the current code."""
         stage = next(stage for stage in self.stages if stage.addressing == plan.CODE)
         return not self._process(stage) and not [*self._changes(stage), *self._outputs(stage)]
 
@@ -507,11 +508,11 @@ class _Examination:
 
 @dataclass(frozen=True)
 class _Content:
-    """A file or folder by DVC's hash of it."""
+    """A file or folder, identified by DVC's hash."""
 
     md5: str
     files: Mapping[str, str] | None
-    """Of a folder, name → MD5; None of a file, or if they are not known."""
+    """For a folder, name → MD5; None for a file, or if they are not known."""
     strays: Sequence[str] = ()
     """Those of `files` that no stage makes."""
 
@@ -549,7 +550,7 @@ def _differing(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> 
 
 
 def _package_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Reason]:
-    """Packages with another version than at the last run."""
+    """Packages whose version has changed since the last run."""
     for name in sorted({*old} & {*new}):
         if old[name] != new[name]:
             yield Reason("package", name, old=old[name], new=new[name])
@@ -571,5 +572,5 @@ def _differences(key: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]
         for part in dict.fromkeys([*old, *new]):
             below = f"{key}.{part}"
             yield from _differences(below, old.get(part, ABSENT), new.get(part, ABSENT))
-    elif old != (list(new) if isinstance(new, tuple) else new):  # YAML has lists, Python tuples
+    elif old != (list(new) if isinstance(new, tuple) else new):  # YAML has lists, Python has tuples
         yield key, old, new

@@ -1,6 +1,7 @@
 """What `tandem status` reports: states and reasons, and how they are printed."""
 
 import json
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,13 @@ from typing import Any
 STATES = ("running", "stale", "missing", "frozen", "fresh")
 """In the order in which they are printed."""
 MAX_LINES = 20
-"""Stages of one state that get a line each; of more, those of one matrix share a line."""
+"""Up to this many stages of one state get a line each; beyond it, those of a matrix share one."""
 MAX_NAMES = 2
-"""Names that a reason lists before it counts the others, where there is room."""
+"""Maximum number of names that a reason lists, if there is room; the others are counted."""
 MAX_VALUE = 32
-"""Characters that are printed of a param's value."""
+"""Maximum number of characters that are printed of a param's value."""
 ABSENT: Any = object()
-"""Stands for no value; a param's value can be null."""
+"""Marks a missing value, because the value of a param can be null."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Reason:
     name: str
     """A key of params.yaml, a path, a package, a stage, a command."""
     problem: str = ""
-    """What is wrong, in words that follow the name."""
+    """What is wrong, phrased to follow the name."""
     cure: str = ""
-    """What brings an output back."""
+    """How to restore an output."""
     old: Any = ABSENT
     new: Any = ABSENT
 
@@ -54,7 +55,7 @@ class StageStatus:
     state: str
     reasons: list[Reason] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
-    """The stages, this one included, whose changes reach the stages below it."""
+    """The changed stages, possibly including this one, that make stages downstream of it stale."""
 
     @property
     def group(self) -> str:
@@ -69,11 +70,11 @@ class StageStatus:
 
 @dataclass
 class Status:
-    """The states of all stages that the engines run by default, in the order of the data."""
+    """The states of all stages that the engines run by default, in data-flow order."""
 
     stages: list[StageStatus]
     notes: list[str]
-    """What concerns no single stage, as a damaged dvc.lock."""
+    """Problems that concern no single stage, such as a damaged dvc.lock."""
 
     @property
     def exit_code(self) -> int:
@@ -96,7 +97,7 @@ class Status:
 
 
 def lines(status: Status, width: int) -> list[str]:
-    """The status for people, each line at most `width` characters."""
+    """The status in human-readable form, each line at most `width` characters."""
     printed = [line for note in status.notes for line in textwrap.wrap(note, width)]
     for state in STATES:
         stages = [stage for stage in status.stages if stage.state == state]
@@ -125,17 +126,17 @@ def _conclusion(status: Status) -> str:
     """What to do now."""
     states = {stage.state for stage in status.stages if stage.reasons}
     if states & {"stale", "missing"} and "running" not in states:
-        return "`dvc repro` or `snakemake` brings all up to date"
+        return "`dvc repro` or `snakemake` brings everything up to date"
     return "" if status.exit_code else "nothing to do"
 
 
 def _rows(stages: Sequence[StageStatus]) -> list[tuple[str, list[Reason]]]:
-    """A label and reasons for each stage or, of many, for those that are stale alike."""
+    """A label and reasons for each stage; many stages are grouped by their causes."""
     if len(stages) <= MAX_LINES:
         return [(stage.name, stage.reasons) for stage in stages]
     alike: dict[Any, list[StageStatus]] = {}
     for stage in stages:
-        # Of one matrix, each reads and writes paths of its own, for the same causes.
+        # The stages of a matrix each have paths of their own but often the same causes.
         causes = {
             reason.kind if reason.kind in ("output", "upstream", "data") else reason.text
             for reason in stage.reasons
@@ -152,7 +153,7 @@ def _label(group: str, members: Sequence[StageStatus]) -> str:
 
 
 def _clauses(reasons: Sequence[Reason], names: int) -> list[str]:
-    """Reasons in words; those that differ in their names only are one clause."""
+    """Reasons in words; those that differ only in their names share one clause."""
     alike: dict[Any, dict[str, Reason]] = {}
     for reason in reasons:
         valued = reason.name if reason.kind in ("param", "package", "command") else ""
@@ -183,14 +184,9 @@ def _clause(reasons: Sequence[Reason], limit: int = MAX_NAMES) -> str:
 
 
 def _plural(text: str) -> str:
-    """The text with its verb and pronoun for several names."""
-    for one, several in (
-        (" is ", " are "),
-        (" was ", " were "),
-        (" it", " them"),
-        ("its ", "their "),
-    ):
-        text = text.replace(one, several, 1)
+    """The text with its verb and pronoun in the plural."""
+    for singular, plural in (("is", "are"), ("was", "were"), ("it", "them"), ("its", "their")):
+        text = re.sub(rf"\b{singular}\b", plural, text, count=1)
     return text
 
 
@@ -206,7 +202,7 @@ def listed(names: Sequence[str], limit: int) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value of a param as YAML has it, cut short."""
+    """A param's value as YAML, shortened if it is long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = " ".join(text.split())
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
@@ -225,7 +221,7 @@ def _row(label: str, reasons: Sequence[Reason], column: int, width: int) -> str:
     while len(text) > room and kept > 1:
         kept -= 1
         text = "; ".join(clauses[:kept]) + f"; +{len(clauses) - kept}"
-    if len(text) > room:  # both ends say something: a path, and what restores it
+    if len(text) > room:  # both ends are informative: a path, and how to restore it
         tail = room // 2
         text = f"{text[: room - tail - 1]}…{text[-tail:]}"
     return start + text
