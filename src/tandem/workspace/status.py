@@ -445,10 +445,10 @@ class _Examination:
             return
         old = self._code_then(path, ran)
         if old is None:
-            # The list of files is not here; the record of that run has at least the packages.
+            # The files of that run are unknown; its record has at least the packages.
             packages = self._recorded_packages(stage, path, ran)
             yield from _package_changes(packages, now.packages)
-            yield Reason("code", path, "changed; no list of files remains from the last run")
+            yield Reason("code", "its code", "changed")
             return
         for name in sorted({*old.files, *now.files}):
             if old.files.get(name) != now.files.get(name):

@@ -26,7 +26,7 @@ class Reason:
     kind: str
     """param, data, code, package, command, new, always, upstream, output or process."""
     name: str
-    """A key of params.yaml, a path, a package, a stage, a command."""
+    """A key of params.yaml, a path, a package, a stage, a command, or `its code`."""
     problem: str = ""
     """What is wrong, phrased to follow the name."""
     cure: str = ""
