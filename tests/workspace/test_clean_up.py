@@ -556,7 +556,7 @@ def test_the_audit_agrees_after_a_task_was_replaced_by_own_rows(recorded: Worksp
     assert set(paths_of(said)) == {
         path.format(stage)
         for stage in ("fetch", "clean", "split")
-        for path in ("reports/lineage/{}/intent.json", "reports/metrics/{}/intent.json")
+        for path in ("reports/lineage/{}/intent.json", "reports/details/{}/intent.json")
     } | {"data/raw/intent", "data/clean/intent", "data/split/intent"}
     assert recorded.run("tandem", "audit").returncode == 0
     assert recorded.changed() == recorded.planned() == set()
