@@ -515,7 +515,7 @@ def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
     yaml = YAML()
     content = yaml.load(workspace.path / "params.yaml") | sections
     for name in {*content["tasks"]} - {*names}:
-        del content[name], content["augmenting"][name]
+        del content[name], content["augmentation_models"][name]
     for name in names:
         content[name]["split"].pop("jury", None)
     content |= {"tasks": [*names], "preferences": {}}
