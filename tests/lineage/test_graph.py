@@ -76,7 +76,7 @@ def test_contradictory_records_are_rejected(records: list[RunRecord], message: s
         Graph.of(records)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "a"}', "\0"])
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "a"}', '[{"stage": "a"}]', "\0"])
 def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
     with pytest.raises(LineageError, match=r"a\.json is not a record: .*restore it") as raised:
         graph.parse(content.encode(), Path("a.json"))

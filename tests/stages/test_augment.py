@@ -60,8 +60,12 @@ def test_derived_rows_follow_the_originals_and_keep_all_fields_but_the_text(
     project: Path, real_rows: Rows, task: str
 ) -> None:
     write_splits(task, real_rows[task])
-    augment.main(task)
+    message = augment.main(task)
     originals, derived, metric = read_outputs(task)
+    assert message.startswith(f"{len(originals):,} originals and {len(derived):,} derived")
+    assert message.endswith(f"; written to data/augmented/{task}")
+    highest = max(metric["operations"].values(), default=0)
+    assert (f" {highest:,}" in message.partition(" derived (")[2]) == bool(derived)
     spec = tasks.load(task)
     assert originals == read_rows(paths.split(task) / "train.parquet", spec.row)
     parents = {row.id: row for row in originals}

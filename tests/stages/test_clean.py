@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,13 @@ def test_planted_faults_and_hardly_any_other_rows_are_dropped(
     valid = [sentiment(name, before) for name, (before, _) in KEPT.items()]
     rows = [*valid, *(row for row, _ in PLANTED), *real_rows["sentiment"]]
     write_raw_rows("sentiment", rows)
-    clean.main("sentiment")
+    message = clean.main("sentiment")
     kept, dropped, metric = read_outputs("sentiment")
+    [(reason, count)] = Counter(dropped.values()).most_common(1)
+    assert message.startswith(
+        f"{len(kept):,} of {len(rows):,} rows kept, dropped: {reason} {count}"
+    )
+    assert message.endswith("; written to data/clean/sentiment")
     planted = {row.id: reason for row, reason in PLANTED}
     assert {name: dropped[name] for name in planted} == planted
     assert {name: kept[name].text for name in KEPT} == {n: after for n, (_, after) in KEPT.items()}

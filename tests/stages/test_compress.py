@@ -71,9 +71,12 @@ def model_bytes(variant: str) -> int:
     ],
 )
 def test_a_method_writes_a_smaller_model_and_the_same_bytes_each_time(
-    project: Path, method: str
+    project: Path, method: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["compress", "sentiment", method]) == 0
+    message = capsys.readouterr().out
+    assert message.startswith("weights ") and f" written to models/sentiment/{method}\n" in message
+    assert f"({100 * model_bytes(method) / model_bytes('base'):.0f} %)" in message
     assert model_bytes(method) < model_bytes("base")
     rows = read_rows(paths.split("sentiment") / "test.parquet", SentimentRow)
     model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))

@@ -105,9 +105,11 @@ def test_baselines_are_scored_on_the_rows_of_variants(scored: Path) -> None:
 
 
 def test_human_is_scored_with_the_baselines(scored: Path) -> None:
-    baseline.main("sentiment")
+    message = baseline.main("sentiment")
     results = io.read_details(paths.details("baseline", "sentiment"))
     assert set(results) == {"human", "majority", "tfidf", "vader"}
+    accuracy = results["majority"]["accuracy"]["value"]
+    assert f"test rows: majority {accuracy:.3f}, tfidf " in message
     assert results["human"]["accuracy"]["n"] > 15 * results["vader"]["accuracy"]["n"]
     assert results["human"]["accuracy"]["value"] > results["majority"]["accuracy"]["value"]
     assert {"accuracy/movie", "accuracy/tweets"} <= set(results["vader"])

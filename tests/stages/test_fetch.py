@@ -83,8 +83,14 @@ def error_line(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
     return message
 
 
-def test_rows_of_a_file_get_ids_groups_and_a_domain(project: Project) -> None:
+def test_rows_of_a_file_get_ids_groups_and_a_domain(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert project.run_fetch() == 0
+    assert capsys.readouterr().out == (
+        "2 rows read, 0 unreadable, 2 labels: negative 50 %, positive 50 %; "
+        "written to data/raw/sentiment\n"
+    )
     first, second = project.rows()
     assert (first.text, first.label, first.domain) == ("A gem of a movie.", "positive", "default")
     assert first.id == first.group != second.id

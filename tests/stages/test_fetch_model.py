@@ -63,10 +63,16 @@ def own(project: Path) -> Path:
     return folder
 
 
-def test_a_local_folder_is_copied_without_code_and_pickles(own: Path) -> None:
+def test_a_local_folder_is_copied_without_code_and_pickles(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from transformers import AutoModel
 
     assert run_fetch_model({"kind": "folder", "path": "own"}) == 0
+    megabytes = (own / "model.safetensors").stat().st_size / 1e6
+    assert capsys.readouterr().out == (
+        f"{megabytes:.1f} MB of weights; written to models/sentiment/pretrained\n"
+    )
     copied = paths.model("sentiment", "pretrained")
     assert sorted(digests(copied)) == ["README.md", "config.json", "model.safetensors"]
     assert digests(copied)["model.safetensors"] == digests(own)["model.safetensors"]

@@ -105,12 +105,15 @@ def test_the_stages_write_the_same_bytes_each_time(
     assert 0 <= accuracy["value"] <= 1
     aligned = read_metrics("align")["aligned"]
     assert aligned["kl_per_text"]["value"] > aligned["kl_per_token"]["value"] > 0
+    assert f"{aligned['reward']['value']:.3f} after, KL " in messages["align"]
     history = paths.plots("align", "generation").read_text().splitlines()
     assert history[0] == "step,train_loss,validation_loss,learning_rate"
     assert len(history) == 3
 
     results = read_metrics("evaluate-preferences")
     assert set(results) == {"reward", "judge", "vader", "base", "aligned"}
+    wins = results["aligned"]["win_rate/reward"]["value"]
+    assert f": reward {wins:.3f}, judge " in messages["evaluate-preferences"]
     assert set(results["vader"]) == {
         "pair_accuracy",
         "pair_accuracy/movie",

@@ -28,6 +28,9 @@ def test_spread_is_that_of_models_trained_with_each_seed(
     write_params(content, learning_rate=0.01)
     assert cli.main(["seeds", "sentiment"]) == 0
     results = io.read_details(paths.details("seeds", "sentiment"))
+    assert capsys.readouterr().out.startswith(
+        f"accuracy {results['accuracy']['mean']:.3f} on average over 2 seeds, standard deviation "
+    )
     assert not paths.model("sentiment", "base").exists()
 
     by_seed = {}

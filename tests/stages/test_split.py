@@ -73,8 +73,12 @@ def test_no_group_or_text_of_real_rows_is_in_two_splits(
     project: Path, real_rows: Rows, task: str
 ) -> None:
     write_inputs(task, real_rows[task])
-    split.main(task)
+    message = split.main(task)
     rows, dropped, metric = read_outputs(task)
+    leaks = sum(not reason.startswith("reserved") for reason in dropped.values())
+    assert message.startswith(f"rows: train {len(rows['train']):,}, validation ")
+    assert f"; {leaks:,} leak" in message
+    assert message.endswith(f" removed; written to data/split/{task}")
     ids = [{row.id for row in split_rows} for split_rows in rows.values()]
     assert sum(map(len, ids)) + len(dropped) == len(real_rows[task])
     assert set.union(*ids, set(dropped)) == {row.id for row in real_rows[task]}

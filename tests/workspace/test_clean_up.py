@@ -515,7 +515,7 @@ def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
     yaml = YAML()
     content = yaml.load(workspace.path / "params.yaml") | sections
     for name in {*content["tasks"]} - {*names}:
-        del content[name], content["augmenting"][name]
+        del content[name], content["augmentation_models"][name]
     for name in names:
         content[name]["split"].pop("jury", None)
     content |= {"tasks": [*names], "preferences": {}}
@@ -556,7 +556,7 @@ def test_the_audit_agrees_after_a_task_was_replaced_by_own_rows(recorded: Worksp
     assert set(paths_of(said)) == {
         path.format(stage)
         for stage in ("fetch", "clean", "split")
-        for path in ("reports/lineage/{}/intent.json", "reports/metrics/{}/intent.json")
+        for path in ("reports/lineage/{}/intent.json", "reports/details/{}/intent.json")
     } | {"data/raw/intent", "data/clean/intent", "data/split/intent"}
     assert recorded.run("tandem", "audit").returncode == 0
     assert recorded.changed() == recorded.planned() == set()

@@ -4,8 +4,8 @@
 # inputs are ancient(), so that no modification time starts a job, except the outputs of stale
 # stages, which have to be written first. DVC restores from its cache what turns out unchanged.
 #
-# DVC's progress on stdout is discarded; --quiet would also discard its errors. `tee -i` ignores
-# Ctrl-C, so that the last lines of an interrupted stage are shown.
+# The log file gets everything that a job prints, while it prints it. The main process shows what is
+# added to a log (tandem.engines.run_display), so that no pipe is between a job and its log.
 STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
 
 for stage in STAGES:

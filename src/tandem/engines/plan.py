@@ -374,7 +374,7 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
 
 
 def _is_result(path: str, out: Any) -> bool:
-    """Whether an output is a metric or a plot. Records are declared so only for the run cache."""
+    """Whether an output is a score or a plot. A record is a plot only for the run cache."""
     return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
 

@@ -28,17 +28,17 @@ def main(task: str) -> str:
     derived, counts = derive(
         train, held_out, spec, stage_params, project.models_of(task), project.runtime
     )
+    operations = {item.kind: counts[item.kind] for item in stage_params.operations}
     summary = {
         "originals": len(train),
         "derived": len(derived),
-        "operations": {item.kind: counts[item.kind] for item in stage_params.operations},
+        "operations": operations,
         "left_out": {name: counts[name] for name in ("unchanged", "held_out_text")},
     }
     outputs = paths.augmented(task), paths.details("augment", task)
     with io.atomic_outputs(*outputs) as (folder, metrics):
         write_rows(folder / "train.parquet", [*train, *derived], spec.row)
         io.write_details(metrics, summary)
-    operations = {item.kind: counts[item.kind] for item in stage_params.operations}
     named = f" ({wording.most_frequent(operations)})" if derived else ""
     return (
         f"{wording.counted(len(train), 'original')} and {len(derived):,} derived{named}; "

@@ -108,7 +108,7 @@ def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
 def score_differences(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
     """The scores that are outside of their recorded intervals."""
     for path in record.outputs:
-        if path.startswith("reports/details/") and (root / path).exists():
+        if Path(path).is_relative_to(paths.DETAILS) and (root / path).exists():
             recorded, rewritten = (io.read_details(folder / path) for folder in (root, scratch))
             yield from _outside(path, recorded, rewritten)
 

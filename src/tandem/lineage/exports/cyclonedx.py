@@ -31,7 +31,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
     """One BOM per published model that has a record.
 
     Raises:
-        LineageError: dvc.yaml publishes no model that has a record, or a metrics file differs from
+        LineageError: dvc.yaml publishes no model that has a record, or a detail file differs from
             its record.
     """
     boms = {

@@ -2,7 +2,8 @@
 
 train@sentiment                                    a stage of dvc.yaml
 models/sentiment/base                              an artifact, or a file or folder of one
-reports/details/evaluate/intent-base.json#accuracy.value      a value in a metrics file
+reports/metrics/intent/base.json#accuracy          a main score
+reports/details/evaluate/intent-base.json#accuracy.low  a value in a detail file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
 reports/summary.json#12                            the same by its index, from 0
 """
@@ -82,7 +83,7 @@ def _read(path: Path) -> Any:
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
-    """A row of the summary; its stages are those that wrote the metrics file with the number."""
+    """A row of the summary; its stages are those that wrote the detail file with the number."""
     rows = _read(root / SUMMARY)
     try:
         names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
@@ -102,6 +103,6 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
 
 
 def source(score: scores.Score, graph: Graph) -> Path:
-    """The metrics file of a score: TASK-VARIANT.json if a stage wrote that, else TASK.json."""
+    """The detail file of a score: TASK-VARIANT.json if a stage wrote that, else TASK.json."""
     path = paths.details(score.stage, f"{score.task}-{score.variant}")
     return path if str(path) in graph.producers else paths.details(score.stage, score.task)

@@ -1,4 +1,4 @@
-"""The scores of a published model, from the metrics files of its evaluations."""
+"""The scores of a published model, from the detail files of its evaluations."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
     If a file compares several variants, only the part with the name of the model is used.
 
     Raises:
-        LineageError: a metrics file is missing, or differs from its record.
+        LineageError: a detail file is missing, or differs from its record.
     """
     variant = PurePosixPath(path).name
     for stage in graph.consumers_of(path):
@@ -35,7 +35,7 @@ def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
 
 
 def _metrics(content: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
-    """The scores in a metrics file.
+    """The scores in a detail file.
 
     With `sliced`, `accuracy/movie` is the accuracy of a slice. Without it, `win_rate/vader` is the
     name of a metric.
