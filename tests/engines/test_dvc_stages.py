@@ -52,6 +52,18 @@ def test_params_of_other_files_are_not_keys_of_params_yaml(tmp_path: Path) -> No
     assert stage.params == ("a", "b.c")
 
 
+def test_a_stage_with_several_commands_and_a_folder_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {one: {cmd: [a, b], wdir: own, deps: [../in.txt, 's3://bucket/x'], outs: [out], "
+        "metrics: [{m.json: {cache: false}}], params: [a, {../params.yaml: [b.c]}]}}\n"
+    )
+    (tmp_path / "params.yaml").write_text("a: 1\nb: {c: 2}\n")
+    (stage,) = dvc_stages.stages(tmp_path)
+    assert stage.command == "a\nb" and stage.params == ("b.c",)
+    assert stage.deps == ("in.txt", "s3://bucket/x")
+    assert stage.outs == ("own/m.json", "own/out") and stage.in_git == ("own/m.json",)
+
+
 @pytest.mark.parametrize("content", ["stages: [", "stages: 1", "stages:\n  a: {matrix: 1}\n", "[]"])
 def test_a_broken_dvc_yaml_is_one_line(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -74,8 +86,6 @@ def test_a_folder_without_a_pipeline_has_no_stages(
     "stage",
     [
         b"{deps: [a]}",
-        b"{cmd: [a, b]}",
-        b"{cmd: a, wdir: below}",
         b"{cmd: a, deps: [{b: c}]}",
         b"{cmd: a, outs: [{}]}",
         b"{cmd: a, outs: [{b: null}]}",

@@ -6,6 +6,7 @@ files when it starts, so this has to be fast.
 
 import json
 import os
+import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from io import StringIO
@@ -123,25 +124,36 @@ def _stage(root: Path, resolver: Any, name: str) -> StageSpec:
 
 
 def _to_spec(name: str, entry: Mapping[str, Any]) -> StageSpec:
-    """The stage that a resolved entry of dvc.yaml declares."""
-    if not isinstance(entry.get("cmd"), str) or "wdir" in entry:
-        raise ValueError(f"{name} must have one cmd and no wdir")
+    """The stage that a resolved entry of dvc.yaml declares, with paths relative to the root."""
+    command, folder = entry["cmd"], entry.get("wdir", ".")
     outs = dict(_output(out) for key in OUTPUT_KEYS for out in entry.get(key, ()))
+    cached = {path: options["cache"] for path, options in outs.items()}
     return StageSpec(
         name=name,
-        command=entry["cmd"],
-        deps=tuple(sorted({*entry.get("deps", ())})),
-        params=tuple(sorted({key for item in entry.get("params", ()) for key in _keys(item)})),
-        outs=tuple(sorted(outs)),
-        in_git=tuple(sorted(path for path, options in outs.items() if not options["cache"])),
+        command=command if isinstance(command, str) else "\n".join(command),
+        deps=tuple(sorted({_in_root(folder, dep) for dep in entry.get("deps", ())})),
+        params=tuple(
+            sorted({key for item in entry.get("params", ()) for key in _keys(item, folder)})
+        ),
+        outs=tuple(sorted(_in_root(folder, out) for out in outs)),
+        in_git=tuple(sorted(_in_root(folder, out) for out in outs if not cached[out])),
     )
 
 
-def _keys(item: Any) -> Iterable[str]:
-    """The keys of params.yaml in an item of `params`: a key, or a mapping of a file to its keys."""
-    if isinstance(item, Mapping):
-        return item.get(str(PARAMS)) or ()
-    return (item,)
+def _in_root(folder: str, path: str) -> str:
+    """A path of a stage that runs in `folder`, relative to the root. A URL stays as it is."""
+    return path if "://" in path else posixpath.normpath(posixpath.join(folder, path))
+
+
+def _keys(item: Any, folder: str) -> Iterable[str]:
+    """The keys of params.yaml in an item of `params`: a key, or a mapping of files to their keys.
+
+    A key without a file is one of params.yaml in the stage's folder.
+    """
+    files = item if isinstance(item, Mapping) else {str(PARAMS): (item,)}
+    for file, keys in files.items():
+        if _in_root(folder, file) == str(PARAMS):
+            yield from keys or ()
 
 
 def _output(out: Any) -> tuple[str, dict[str, Any]]:

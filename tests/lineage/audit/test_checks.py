@@ -50,6 +50,28 @@ def test_an_unchanged_project_agrees(
     assert output.startswith("all agree: 4 stages, ")
 
 
+def test_stages_of_the_user_without_records_are_named_and_do_not_stop_the_audit(
+    project: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yaml, width = YAML(), "width: 3\n"
+    Path("own").mkdir()
+    Path("own.yaml").write_text(width)
+    content = yaml.load(DAG)
+    content["stages"]["several"] = {
+        "cmd": ["cp own.yaml a.txt", "cp own.yaml b.txt"],
+        "params": [{"own.yaml": ["width"]}],
+        "outs": ["a.txt", "b.txt"],
+    }
+    content["stages"]["inside"] = {"cmd": "cp ../a.txt c.txt", "wdir": "own", "outs": ["c.txt"]}
+    yaml.dump(content, DAG)
+    project.run("dvc", "repro", "--quiet", "several", "inside")
+    assert Path("own/c.txt").read_text() == width
+    assert cli.main(["audit"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("all agree: 4 stages, ")
+    assert output.endswith(", not checked, because they declare no record: several, inside\n")
+
+
 def test_findings_can_be_printed_as_json(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
         audit.findings.append(Finding(str(root / paths.DAG), str(error)))
         return audit
     audit.stages = len(declared)
+    audit.unrecorded = [name for name, spec in declared.items() if not spec.record]
     audit.findings += _stages(declared, lock, graph)
     versions = _versions(root, audit)
     codes = _codes(root, declared, audit)
@@ -135,7 +136,7 @@ def _stages(
             yield Finding(f"dvc.lock: {name}", problem)
         elif name not in lock:
             yield Finding(f"dvc.lock: {name}", "the stage has no entry: it has not been run")
-        if name in declared and name not in graph.records:
+        if name in declared and declared[name].record and name not in graph.records:
             yield Finding(record_of(name), "the record of the stage is missing")
 
 

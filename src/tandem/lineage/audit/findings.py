@@ -21,6 +21,8 @@ class Audit:
     findings: list[Finding] = field(default_factory=list)
     stages: int = 0
     """Stages that dvc.yaml declares."""
+    unrecorded: list[str] = field(default_factory=list)
+    """Stages that declare no record, so that nothing of them could be checked."""
     hashed: int = 0
     """Files that were hashed."""
     absent: list[str] = field(default_factory=list)
@@ -38,6 +40,13 @@ def to_text(audit: Audit) -> list[str]:
     absent = (
         f", {len(audit.absent)} outputs not here (`dvc pull` fetches them)" if audit.absent else ""
     )
-    checked = f"{audit.stages} stages, {audit.hashed} files hashed{absent}"
-    verdict = f"{len(audit.findings)} findings" if audit.findings else "all agree"
+    unrecorded = (
+        f", not checked, because they declare no record: {', '.join(audit.unrecorded)}"
+        if audit.unrecorded
+        else ""
+    )
+    stages = audit.stages - len(audit.unrecorded)
+    checked = f"{stages} stages, {audit.hashed} files hashed{absent}{unrecorded}"
+    number = len(audit.findings)
+    verdict = f"{number} finding{'s' * (number != 1)}" if number else "all agree"
     return [*audit.rerun, *map(str, audit.findings), *audit.machine, f"{verdict}: {checked}"]
