@@ -236,8 +236,16 @@ def test_placeholders_are_numbered_by_first_use() -> None:
     swapped = ["{1}", "{0}"]
     assert restore_placeholders(number_placeholders("{1} {0}", swapped), swapped) == "{1} {0}"
     assert restore_placeholders("a {7} b", ["{x}"]) == "a  b"
-    many = " ".join(f"{{p{i}}}" for i in range(len(MARKS) + 2))
-    assert restore_placeholders(number_placeholders(many, names(many)), names(many)) == many
+
+
+@pytest.mark.parametrize("text", [
+    " ".join(f"{{p{i}}}" for i in range(len(MARKS) + 2)),
+    "{name}: " + " ".join(MARKS),
+    " ".join(f"{{p{i}}}" for i in range(len(MARKS))) + " " + " ".join(reversed(MARKS)),
+])  # fmt: skip
+def test_more_placeholders_than_numbers_are_restored(text: str) -> None:
+    assert len(names(text)) == len(MARKS)
+    assert restore_placeholders(number_placeholders(text, names(text)), names(text)) == text
 
 
 @pytest.mark.parametrize("text", ["WebDAV-Server {0}. {1}-ab-{2} - x-", "☃ à 日本", "-", ""])

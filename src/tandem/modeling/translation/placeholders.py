@@ -18,8 +18,14 @@ MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
 
 
 def names(text: str) -> list[str]:
-    """The distinct placeholders of a text in the order of their first use, at most `MAX_NAMES`."""
-    return list(dict.fromkeys(PLACEHOLDER.findall(text)))[:MAX_NAMES]
+    """The distinct placeholders of a text in the order of their first use, at most `MAX_NAMES`.
+
+    Of more, those that look like numbered ones are chosen first, because a placeholder that keeps
+    its name must not be mistaken for a number.
+    """
+    distinct = list(dict.fromkeys(PLACEHOLDER.findall(text)))
+    chosen = sorted(distinct, key=lambda name: name not in MARKS)[:MAX_NAMES]
+    return sorted(chosen, key=distinct.index)
 
 
 def counts(text: str) -> list[int]:
