@@ -506,7 +506,7 @@ def clean_up(yes: bool, json: bool) -> int:
         tandem clean-up
         tandem clean-up --yes
     """
-    from tandem.workspace import clean_up as module
+    from tandem.workspace.clean_up import command as module
 
     return module.main(yes, json)
 

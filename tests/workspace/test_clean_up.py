@@ -17,7 +17,9 @@ from ruamel.yaml import YAML
 
 from tandem.core.errors import StageError
 from tandem.engines import cost
-from tandem.workspace import clean_up
+from tandem.workspace.clean_up import command, edits, removal
+from tandem.workspace.clean_up.examination import examine
+from tandem.workspace.clean_up.file_checks import md5 as md5_of
 
 pytestmark = pytest.mark.slow
 
@@ -161,7 +163,7 @@ def test_what_a_task_leaves_is_removed_and_only_the_report_runs(project: Workspa
     project.repro()
     assert executed(project) == ["report"]
     assert project.changed() == project.planned() == set()
-    assert not clean_up.examine()
+    assert not examine()
     # Nothing is lost: Git and DVC's cache have it.
     project.run("git", "restore", "dvc.lock", "dvc.yaml", "own.yaml", "metrics", ".gitignore")
     project.run("git", "restore", "data/.gitignore", "models/.gitignore")
@@ -190,24 +192,24 @@ def test_artifacts_are_removed_line_by_line(project: Workspace) -> None:
     ],
 )
 def test_artifacts_in_any_layout(text: str, names: list[str], expected: str) -> None:
-    assert clean_up.without_artifacts(text, names) == expected
+    assert edits.without_artifacts(text, names) == expected
 
 
 def test_an_artifact_that_others_rest_on_is_left_to_a_person() -> None:
     text = "artifacts:\n  x: &x\n    path: y\n  z: *x\n"
-    shorter = clean_up.without_artifacts(text, ["x"])
+    shorter = edits.without_artifacts(text, ["x"])
     assert YAML(typ="safe").load(shorter) == {"artifacts": {"z": {"path": "y"}}}
     with pytest.raises(StageError, match="remove w from artifacts by hand"):
-        clean_up.without_artifacts(text, ["w"])
+        edits.without_artifacts(text, ["w"])
 
 
 def test_entries_of_a_lock_that_dvc_has_not_written() -> None:
     text = "{schema: '2.0', stages: {a: {cmd: b}, c: {cmd: d}}}\n"
-    assert YAML(typ="safe").load(clean_up.without_entries(text, ["a"])) == {
+    assert YAML(typ="safe").load(edits.without_entries(text, ["a"])) == {
         "schema": "2.0", "stages": {"c": {"cmd": "d"}},
     }  # fmt: skip
     alone = "schema: '2.0'\nstages:\n  a:\n    cmd: b\n"
-    shorter = clean_up.without_entries(alone, ["a"])
+    shorter = edits.without_entries(alone, ["a"])
     assert YAML(typ="safe").load(shorter) == {"schema": "2.0", "stages": {}}
 
 
@@ -363,7 +365,7 @@ def test_params_that_a_stage_reads_are_kept(project: Workspace) -> None:
     text = (project.path / "own.yaml").read_text()
     (project.path / "best.yaml").write_text("rate: 1\n")
     outs = ["own.yaml", "best.yaml"]
-    listed = [f"    - path: {p}\n      md5: {clean_up._md5(Path(p))}\n" for p in outs]
+    listed = [f"    - path: {p}\n      md5: {md5_of(Path(p))}\n" for p in outs]
     with (project.path / "dvc.lock").open("a") as lock:
         lock.write("  tune:\n    cmd: x\n    outs:\n" + "".join(listed))
     edit_stages(project, lambda stages: stages["report"].update(params=[{"best.yaml": ["rate"]}]))
@@ -377,7 +379,7 @@ def test_the_list_says_what_has_no_other_copy(project: Workspace) -> None:
     tasks(project, "a")
     assert {output["copy"] for output in cleaned(project, code=1)["outputs"]} == {"cache"}
     for file in ("models/b/weights.bin", "metrics/b.json"):
-        md5 = clean_up._md5(project.path / file)
+        md5 = md5_of(project.path / file)
         (project.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
     copies = {output["path"]: output["copy"] for output in cleaned(project, code=1)["outputs"]}
     assert copies == {"data/b": "cache", "metrics/b.json": "git", "models/b": "none"}
@@ -416,7 +418,7 @@ def test_a_path_outside_is_never_touched(project: Workspace) -> None:
     lock = project.path / "dvc.lock"
     text = lock.read_text()
     for path in ("../outside.txt", str(outside)):
-        md5 = clean_up._md5(outside)
+        md5 = md5_of(outside)
         entry = f"  gone:\n    cmd: x\n    outs:\n    - path: {path}\n      md5: {md5}\n"
         lock.write_text(text + entry)
         said = cleaned(project, "--yes")
@@ -433,8 +435,8 @@ def test_an_edit_while_it_asks_is_kept(
         (project.path / "models/b/weights.bin").write_text("mine\n")
         return True
 
-    monkeypatch.setattr(clean_up, "_agreed", answer)
-    assert clean_up.main(yes=False, as_json=False) == 0
+    monkeypatch.setattr(command, "_agreed", answer)
+    assert command.main(yes=False, as_json=False) == 0
     assert (project.path / "models/b/weights.bin").read_text() == "mine\n"
     assert capsys.readouterr().out.splitlines()[-1].endswith("kept 1 path")
 
@@ -448,9 +450,9 @@ def test_a_change_of_the_pipeline_while_it_asks_stops_it(
         tasks(project, "a", "b")
         return True
 
-    monkeypatch.setattr(clean_up, "_agreed", answer)
+    monkeypatch.setattr(command, "_agreed", answer)
     with pytest.raises(StageError, match="the pipeline changed"):
-        clean_up.main(yes=False, as_json=False)
+        command.main(yes=False, as_json=False)
     assert (project.path / "models/b/weights.bin").exists()
 
 
@@ -472,9 +474,9 @@ def test_after_a_crash_the_rest_is_still_found(
         raise OSError("the power fails")
 
     with monkeypatch.context() as patch:
-        patch.setattr(clean_up, "_remove_ignore_line", crash)
+        patch.setattr(removal, "remove_ignore_line", crash)
         with pytest.raises(OSError, match="the power fails"):
-            clean_up.remove(clean_up.examine())
+            removal.remove(examine())
     assert entries(project) >= {"rows@b", "train@b"}
     said = cleaned(project, "--yes")
     assert said["removed"] and entries(project) == {"rows@a", "train@a", "report"}
@@ -570,7 +572,7 @@ def test_a_record_alone_is_enough(recorded: Workspace) -> None:
     recorded.repro()
     lock = recorded.path / "dvc.lock"
     stages = [name for name in entries(recorded) if name.endswith("@intent")]
-    lock.write_text(clean_up.without_entries(lock.read_text(), stages))
+    lock.write_text(edits.without_entries(lock.read_text(), stages))
     said = cleaned(recorded, "--yes")
     assert said["stages"] == [] and len(said["outputs"]) == 9
     assert recorded.run("tandem", "audit").returncode == 0

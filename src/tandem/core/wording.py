@@ -1,4 +1,4 @@
-"""Format numbers for the line that summarizes what a stage did."""
+"""Format numbers for the lines that say what a stage or a command did."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ WEIGHTS = (".safetensors", ".onnx", ".data")
 """The file extensions of model weights."""
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """A number with its noun.
 
-    >>> counted(1, "row"), counted(23705, "row")
-    ('1 row', '23,705 rows')
+    >>> counted(1, "row"), counted(23705, "row"), counted(2, "entry", "entries")
+    ('1 row', '23,705 rows', '2 entries')
     """
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def most_frequent(counts: Mapping[str, int], limit: int = 3) -> str:
@@ -61,11 +61,13 @@ def weights_size(folder: Path) -> int:
     return sum(path.stat().st_size for path in files)
 
 
-def megabytes(size: int) -> str:
-    """Bytes in megabytes.
+def file_size(size: float) -> str:
+    """A number of bytes in human-readable form.
 
-    >>> megabytes(4_386_000), megabytes(517_000_000)
-    ('4.4 MB', '517 MB')
+    >>> file_size(999), file_size(4_386_000), file_size(517_000_000), file_size(2_100_000_000)
+    ('999 B', '4.4 MB', '517 MB', '2.1 GB')
     """
-    value = size / 1e6
-    return f"{value:.1f} MB" if value < 100 else f"{value:,.0f} MB"
+    units = ["B", "kB", "MB", "GB"]
+    power = min(max(len(f"{int(size)}") - 1, 0) // 3, len(units) - 1)
+    value = size / 1000**power
+    return f"{value:.{int(power > 0 and value < 100)}f} {units[power]}"

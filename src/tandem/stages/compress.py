@@ -35,6 +35,6 @@ def main(task: str, method: str) -> str:
     final = paths.model(task, method)
     before, after = wording.weights_size(base), wording.weights_size(final)
     return (
-        f"weights {wording.megabytes(before)} before, {wording.megabytes(after)} after "
+        f"weights {wording.file_size(before)} before, {wording.file_size(after)} after "
         f"({100 * after / before:.0f} %); written to {final}"
     )

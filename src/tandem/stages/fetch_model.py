@@ -33,4 +33,4 @@ def main(task: str) -> str:
         weights.plugin.write(weights, folder, runtime)
         io.write_text(folder / paths.CARD, card(task, weights.plugin.pins(weights)))
     folder = paths.model(task, "pretrained")
-    return f"{wording.megabytes(wording.weights_size(folder))} of weights; written to {folder}"
+    return f"{wording.file_size(wording.weights_size(folder))} of weights; written to {folder}"

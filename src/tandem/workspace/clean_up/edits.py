@@ -1,0 +1,120 @@
+"""Remove entries from dvc.lock, dvc.yaml and .gitignore without changing other lines."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from dvc.utils.serialize._yaml import _dump
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tandem.core import io, paths
+from tandem.core.errors import StageError
+from tandem.patches import dvc
+
+
+def read_edited_files() -> dict[Path, bytes]:
+    """The files that are edited."""
+    return {path: path.read_bytes() for path in (paths.DAG, paths.LOCK) if path.exists()}
+
+
+def has_ignore_line(path: str) -> bool:
+    """Whether the .gitignore next to an output names it as DVC does: `/NAME`."""
+    place = Path(path)
+    try:
+        text = (place.parent / ".gitignore").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return f"/{place.name}" in text.splitlines()
+
+
+def remove_ignore_line(output: Path) -> None:
+    """Remove an output's line from the .gitignore next to it, and the file if it becomes empty."""
+    file = output.parent / ".gitignore"
+    every = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in every if line.rstrip("\r\n") != f"/{output.name}"]
+    if kept:
+        partial = file.with_name(f"{io.PARTIAL}-{file.name}")
+        io.write_text(partial, "".join(kept))
+        partial.replace(file)
+    else:
+        file.unlink()
+
+
+def without_entries(text: str, names: Sequence[str]) -> str:
+    """The dvc.lock `text` without the entries of some stages; the rest is unchanged.
+
+    A dvc.lock that is not in DVC's own format is rewritten in that format.
+    """
+    wanted = io.parse_yaml(text)
+    wanted["stages"] = {n: entry for n, entry in wanted["stages"].items() if n not in names}
+    shorter = text
+    for name in names:
+        entry = dvc.lock_entry(shorter, dvc.entry_title(name))
+        if entry:
+            shorter = ("\n" + shorter).replace("\n" + entry, "\n", 1).removeprefix("\n")
+    if shorter != dvc.HEADER and io.parse_yaml(shorter) == wanted:
+        return shorter
+    stream = StringIO()
+    _dump(wanted, stream)
+    return stream.getvalue()
+
+
+def without_artifacts(text: str, names: Sequence[str]) -> str:
+    """The dvc.yaml `text` without some entries of `artifacts`; all other lines stay as they are.
+
+    If the entries are not on lines of their own, ruamel.yaml rewrites the text and keeps
+    comments.
+
+    Raises:
+        StageError: the entries cannot be removed without changing others.
+    """
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 4096, True
+    with suppress(KeyError, AttributeError, YAMLError):
+        content = yaml.load(text)
+        shorter = _without_lines(text, content, names)
+        for name in names:
+            del content["artifacts"][name]
+        if not content["artifacts"]:
+            del content["artifacts"]
+        longer = _dumped(yaml, content)
+        for candidate in (shorter, longer):
+            with suppress(YAMLError):
+                if io.parse_yaml(candidate) == io.parse_yaml(longer):
+                    return candidate
+    raise StageError(f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand, run again")
+
+
+def _dumped(yaml: YAML, content: Any) -> str:
+    stream = StringIO()
+    yaml.dump(content, stream)
+    return stream.getvalue()
+
+
+def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
+    """The text without the lines of some artifacts, and without the key if no artifact is left."""
+    artifacts, every = content["artifacts"], text.splitlines(keepends=True)
+    removed = set[int]()
+    for name in names:
+        start, column = artifacts.lc.key(name)
+        removed |= {start, *_indented(every, start + 1, column)}
+    if len(names) == len(artifacts):
+        removed.add(content.lc.key("artifacts")[0])
+    return "".join(line for number, line in enumerate(every) if number not in removed)
+
+
+def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
+    """The lines from `start` on with an indent of more than `column`, without trailing blanks."""
+    blank: list[int] = []
+    for number in range(start, len(every)):
+        line = every[number]
+        if not line.strip():
+            blank.append(number)
+        elif len(line) - len(line.lstrip(" ")) > column:
+            yield from (*blank, number)
+            blank = []
+        else:
+            return

@@ -1,0 +1,97 @@
+"""Remove what a plan lists, unless it changed since the plan was made."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo, lock_repo
+from dvc.rwlock import rwlock
+
+from tandem.core import io, paths
+from tandem.core.errors import StageError
+from tandem.engines import locks
+from tandem.workspace.clean_up.edits import (
+    read_edited_files,
+    remove_ignore_line,
+    without_artifacts,
+    without_entries,
+)
+from tandem.workspace.clean_up.file_checks import marks
+from tandem.workspace.clean_up.owners import Owners
+from tandem.workspace.clean_up.plan import Kept, Plan, Removal
+from tandem.workspace.read_only import read_only_repo
+
+
+def remove(plan: Plan) -> list[Kept]:
+    """Remove what the plan lists; what changed since it was made is kept and returned.
+
+    dvc.lock is edited last, so that after a crash the rest is still recognized as left over.
+
+    Raises:
+        StageError: another command is running here, or the pipeline has changed.
+    """
+    with _exclusive([removal.path for removal in plan.removals]):
+        with read_only_repo() as repo:
+            if read_edited_files() != plan.read or Owners.of(repo) != plan.owners:
+                raise StageError("the pipeline changed while the list was shown: run again")
+        texts = {}  # made before anything is removed
+        if plan.artifacts:
+            texts[paths.DAG] = without_artifacts(plan.read[paths.DAG].decode(), plan.artifacts)
+        if plan.entries:
+            texts[paths.LOCK] = without_entries(plan.read[paths.LOCK].decode(), plan.entries)
+        kept = [kept for removal in plan.removals for kept in _remove_files(removal)]
+        for output in plan.ignored:
+            remove_ignore_line(Path(output))
+        needed = {*plan.owners.makers, *plan.owners.readers}
+        for removal in plan.removals:
+            _remove_empty_folders(Path(removal.path), needed)
+        for path, text in texts.items():
+            _write(path, text)
+        locks.back_up_dvc_lock()
+    return kept
+
+
+@contextmanager
+def _exclusive(written: Sequence[str]) -> Iterator[None]:
+    """Keep both engines from running here, and from reading or writing the paths `written`.
+
+    Raises:
+        StageError: another command is running here.
+    """
+    try:
+        with locks.acquire_run_lock(), Repo(os.curdir) as repo, lock_repo(repo):
+            locked = [str(Path(repo.root_dir, path)) for path in written]
+            hardlink = repo.config["core"].get("hardlink_lock", False)
+            with rwlock(repo.tmp_dir, repo.fs, "tandem clean-up", [], locked, hardlink):
+                yield
+    except DvcException as error:
+        problem = " ".join(str(error).split())
+        raise StageError(f"another command is running here, wait for it: {problem}") from error
+
+
+def _remove_files(removal: Removal) -> Iterator[Kept]:
+    """Remove the files of an output; yield what has changed since they were listed."""
+    for file, known in removal.files.items():
+        with suppress(FileNotFoundError):
+            if marks(file) == known:
+                file.unlink()
+            else:
+                yield Kept(str(file), "was changed while the list was shown")
+
+
+def _remove_empty_folders(place: Path, needed: set[str]) -> None:
+    """Remove the empty folders in and above a path, except those in `needed`."""
+    folders = [Path(here) for here, _, _ in os.walk(place, topdown=False)]
+    for folder in (*folders, *place.parents):
+        if folder == Path() or folder.is_symlink() or str(folder) in needed:
+            return
+        with suppress(OSError):  # it is not empty, or gone
+            folder.rmdir()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file atomically; for a symbolic link, the file that it points to."""
+    with io.atomic_outputs(path.resolve()) as (partial,):
+        io.write_text(partial, text)
