@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measure MKL's two dispatches on this CPU; decision 0007 has the results.
+"""Benchmark both dispatches of MKL on this CPU; the results are in decision 0007.
 
     python benchmarks/dispatch.py
 
-There is one process per dispatch and repeat, because MKL keeps its dispatch. The minimum over the
-repeats is reported, because other load only adds time. Matrix products are in GFLOP/s. A training
-step, forward and backward through two blocks of each default architecture, is in milliseconds of
-CPU time.
+Each repeat of each dispatch runs in its own process, because MKL chooses its dispatch once per
+process. The minimum over the repeats is reported, because background load only adds time. Matrix
+products are in GFLOP/s. Training steps (forward and backward through two blocks of each default
+architecture) are in milliseconds of CPU time.
 """
 
 import json
@@ -31,7 +31,7 @@ SHAPES = {
     "Marian feed-forward": (300, 256, 1024),
     "classifier": (33, 384, 3),
 }
-"""Rows, inner size and columns of matrix products in the default run."""
+"""Name → rows, inner dimension and columns of a benchmarked matrix product."""
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def product(shape: tuple[int, int, int]) -> int:
-    """The number of multiplications."""
+    """The number of multiplications in a matrix product of this shape."""
     return shape[0] * shape[1] * shape[2]
 
 
@@ -109,7 +109,7 @@ def networks() -> dict[str, Any]:
 
 
 def best(work: Callable[[], object]) -> float:
-    """The minimum CPU seconds of one call, measured for `SECONDS`."""
+    """The minimum CPU seconds per call, over `SECONDS` of repeated calls."""
     work()
     minimum, end = float("inf"), time.process_time() + SECONDS
     while time.process_time() < end:

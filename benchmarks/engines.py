@@ -3,13 +3,14 @@
     python benchmarks/engines.py                        # projects of 60, 300 and 1,000 stages
     python benchmarks/engines.py --sizes 60 --json engines.json
 
-Each project consists of short shell commands in one dvc.yaml, with the Snakefile of this checkout.
-Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with the same
-DAG written by hand. CPU seconds are user and system time of all processes that the command starts,
-servers included. Each command appends a line to a file, so executed stages are counted, not
-inferred from outputs. A scenario is a function in `SCENARIOS`.
+Each project is one dvc.yaml whose stages are short shell commands, with the Snakefile of this
+checkout. Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with
+the same DAG written by hand. CPU seconds are user and system time of all processes that the command
+starts, including servers. Each command appends a line to a file, so executed stages are counted,
+not inferred from outputs. A scenario is a function in `SCENARIOS`.
 
-`dvc repro` runs all stages only up to `--full-repro` stages: its time grows with their square.
+A full `dvc repro` is measured only for projects of up to `--full-repro` stages, because its time
+grows quadratically with the number of stages.
 """
 
 import argparse
@@ -38,7 +39,7 @@ EXECUTED = "executed.log"
 
 @dataclass(frozen=True)
 class Stage:
-    """A generated stage: it writes one file from files and one param."""
+    """A generated stage, which writes one file from its input files and one param."""
 
     name: str
     inputs: tuple[str, ...]
@@ -58,7 +59,7 @@ class Stage:
 
 
 def dag(size: int) -> list[Stage]:
-    """Chains of fetch, clean and split, then train and base, which score reads."""
+    """Chains of six stages: fetch → clean → split → (train, base) → score."""
     stages = []
     for number in range(-(-size // CHAIN)):
         fetch, clean, split, train, base, score = (
@@ -84,13 +85,13 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
 
     def params(self, changed: int = 0, stages: list[Stage] | None = None) -> None:
-        """Write own.yaml: 1 for each stage, another value for `stages`."""
+        """Write own.yaml: `1 + changed` for each of `stages`, 1 for every other stage."""
         new = {stage.name for stage in stages or ()}
         lines = [f"{s.name}: {1 + changed * (s.name in new)}\n" for s in self.stages]
         (self.path / "own.yaml").write_text("".join(lines))
 
     def ends(self) -> list[Stage]:
-        """Stages that no other stage reads."""
+        """Stages whose output no other stage reads."""
         read = {path for stage in self.stages for path in stage.inputs}
         return [stage for stage in self.stages if stage.output not in read]
 
@@ -116,7 +117,7 @@ class Project:
 
 
 def make(folder: Path, size: int, tandem: Path) -> Project:
-    """A project of `size` stages with the Snakefile of the checkout `tandem`."""
+    """A project of `size` stages that uses the Snakefile of the checkout at `tandem`."""
     project = Project(folder, dag(size))
     (folder / "out").mkdir(parents=True)
     (folder / "source.txt").write_text("a row\n")
@@ -153,7 +154,7 @@ def make(folder: Path, size: int, tandem: Path) -> Project:
 
 
 def by_hand(stages: list[Stage]) -> str:
-    """The same DAG as a person writes it for Snakemake, one rule per stage."""
+    """The same DAG as a hand-written Snakefile, with one rule per stage."""
     ends = {stage.output for stage in stages} - {p for stage in stages for p in stage.inputs}
     rules = [f"rule all:\n    input: {sorted(ends)}\n"]
     for stage in stages:
@@ -180,14 +181,14 @@ COMMANDS = {"snakemake": SNAKEMAKE, "dvc repro": REPRO, "plain": PLAIN}
 
 @dataclass
 class Engine:
-    """A way to run the same project, in a copy of its own."""
+    """An engine with its own copy of the project."""
 
     name: str
     command: tuple[str, ...]
     project: Project
 
     def run(self, *more: str) -> tuple[float, int]:
-        """Run with more arguments; CPU seconds and executed stages."""
+        """Run with additional arguments; return CPU seconds and the number of executed stages."""
         return self.project.measure(*self.command, *more)
 
 
@@ -245,7 +246,7 @@ class Row:
 
 
 def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> list[Row]:
-    """All scenarios, in projects that are removed afterwards."""
+    """Run all scenarios in temporary projects; one row per measurement."""
     rows = []
     for size in sizes:
         for name in engines:
@@ -257,7 +258,7 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
                 engine = Engine(name, full_command, project)
                 for scenario, function in SCENARIOS:
                     if function is all_stages and name == "dvc repro" and size > full_repro:
-                        project.measure(*SNAKEMAKE)  # the same result in less time
+                        project.measure(*SNAKEMAKE)  # faster, with the same result
                         continue
                     measured = function(engine)
                     if measured:
@@ -268,7 +269,7 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
 
 
 def table(rows: list[Row]) -> str:
-    """CPU seconds and (executed stages) of each scenario, and the ratio to `dvc repro`."""
+    """A table of CPU seconds (and executed stages) by scenario, with the ratio to `dvc repro`."""
     engines = list(dict.fromkeys(row.engine for row in rows))
     by_key = {(row.stages, row.scenario, row.engine): row for row in rows}
     lines = [f"{'stages':>6}  {'scenario':18}" + "".join(f"{name:>16}" for name in engines)]
@@ -287,7 +288,7 @@ def table(rows: list[Row]) -> str:
 
 
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
-    """CPU seconds of one job: the difference between all stages and none, per stage."""
+    """CPU seconds per job: (a run of all stages minus a run of none) / the number of stages."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
     if not {"all stages", "nothing to do"} <= cost.keys():
         return None

@@ -4,8 +4,9 @@
     python benchmarks/executions.py --json FILE     the same, and the counts as JSON
 
 A stage is executed if its command runs; a stage that the engine skips, or restores from DVC's run
-cache, is not. Commands are counted by the log of runs (`tandem.engines.cost`), CPU seconds over all
-processes of the engine. Comparing outputs would not show that a stage was executed needlessly.
+cache, is not. Commands are counted in the run log (`tandem.engines.cost`); CPU seconds are summed
+over all processes of the engine. Comparing outputs would not reveal a stage that was executed
+needlessly.
 """
 
 import argparse
@@ -106,7 +107,7 @@ def configured(path: Path) -> Project:
 
 
 def shrink(project: Project) -> None:
-    """Give a clone the params of the smoke run, in the form that `set_param` writes."""
+    """Give a clone the params of the smoke run, formatted as `set_param` writes them."""
     project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     project.set_param("intent", "train", "max_steps", value=STEPS)
     (project.path / "dvc.lock").unlink(missing_ok=True)
@@ -114,7 +115,7 @@ def shrink(project: Project) -> None:
 
 
 Change = Callable[[Project], Project]
-"""A change of a project; it returns the project in which the engine then runs."""
+"""A function that changes a project and returns the project in which the engine then runs."""
 
 
 def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
@@ -146,7 +147,7 @@ def edit(name: str, text: str) -> Change:
 
 
 def steps(count: int) -> Change:
-    """Train the intent model for another number of steps."""
+    """Train the intent model for `count` steps."""
 
     def change(project: Project) -> Project:
         project.set_param("intent", "train", "max_steps", value=count)
@@ -193,7 +194,7 @@ def pulled(project: Project, scratch: Path) -> Project:
 
 
 def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
-    """Change → the stages that an engine executes, and its CPU seconds, with an empty cache."""
+    """Change → the stages that an engine executes and its CPU seconds; the cache starts empty."""
     results = {}
     for title, change in changes(scratch):
         project = change(project)

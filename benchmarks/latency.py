@@ -1,21 +1,22 @@
 """Measure the inference speed of each task's variants and their fp32 base, on one thread.
 
 Reads   data/split/TASK/test.parquet, models/TASK/{base,METHOD}, params.yaml
-Writes  benchmarks/latency.json, which is committed: the report shows it, no DVC stage writes it
+Writes  benchmarks/latency.json, which is committed; the report shows it, but no stage writes it
 
     python benchmarks/latency.py
 
-There are two scenarios: `single` predicts one row at a time, and `batch` uses the batch size of
-evaluate. They are SingleStream and Offline of MLPerf Inference (Reddi et al. 2020). In each round
-every variant predicts the same rows once. Each round starts with the next variant, so that other
-load on the machine affects all variants equally. CPU time is measured; on one thread it equals the
-elapsed time on an idle machine. `speedup` is the median over the rounds of the base's time divided
-by the variant's time in the same round; `low` and `high` are the minimum and the maximum.
+There are two scenarios: `single` predicts one row at a time, and `batch` uses the batch size of the
+evaluate stage. They correspond to the SingleStream and Offline scenarios of MLPerf Inference (Reddi
+et al. 2020). In each round every variant predicts the same rows once. The variant that goes first
+rotates from round to round, so that other load on the machine affects all variants equally. CPU
+time is measured; on one thread it equals the elapsed time on an idle machine. `speedup` is the
+median over the rounds of the base's time divided by the variant's time in the same round; `low` and
+`high` are the minimum and the maximum.
 
-ONNX Runtime chooses its kernels by the CPU, so its predictions cannot be an artifact of the
-pipeline. If a network can be exported, the variant `onnx` is made from the base here, with the
-params of int8. It is also scored here, on the test rows of evaluate, one at a time, which is its
-use case.
+ONNX Runtime chooses its kernels depending on the CPU, so its predictions cannot be an artifact of
+the pipeline. If a network can be exported, the variant `onnx` is made from the base here, with the
+params of int8. It is also scored here, on the test rows of the evaluate stage, one row at a time,
+which is its intended use.
 """
 
 import argparse
@@ -87,7 +88,8 @@ def measure(
 ) -> dict[str, Any]:
     """Variant → its speed in both scenarios and the hash of its weights.
 
-    An ONNX graph has its scores and the hash of the base that it was made from instead.
+    The entry of an ONNX graph has its scores and, instead of a hash of its own weights, the hash of
+    the base that it was exported from.
 
     Args:
         task_name: The task.

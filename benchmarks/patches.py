@@ -5,8 +5,8 @@
 
 Two stages are stale. They run either in one `dvc repro`, or in two concurrent commands
 `dvc --wait-for-lock repro --single-item`, as jobs of Snakemake do without a stage server. The
-script measures CPU seconds and, for the two jobs, the elapsed time: the minimum of three runs with
-all patches, without each one, and without any.
+script measures CPU seconds and, for the two concurrent commands, elapsed time, with all patches,
+without each one, and without any. Each value is the minimum of three runs.
 """
 
 import argparse

@@ -2,9 +2,9 @@
 
     python benchmarks/readme.py
 
-Run it after a run that changed the summary. tests/test_docs.py fails if the table is not what this
-script writes. A task has one row for each score that its baselines have too, one for the size of
-its weights, and, if it has preferences, rows for the judges and for what alignment changed.
+Rerun it whenever the summary changes; tests/test_docs.py fails if the table is out of date. A task
+has one row for each metric that its base model and its baselines share, one for the size of its
+weights and, if it has preferences, rows for the judges and for the effect of alignment.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
     tasks: dict[str, dict[str, dict[str, Mapping[str, Any]]]] = {}
     for row in summary:
         tasks.setdefault(row["task"], {}).setdefault(row["metric"], {})[row["variant"]] = row
-    # Methods are columns, so a method counts if every task has a model of it.
+    # Methods are columns, so only methods with a model for every task are included.
     sized = [set(metrics.get(SIZE, {})) for metrics in tasks.values()]
     methods = sorted(set.intersection(*sized) - {"base"}) if sized else []
     head = ["task", "score", "n", "trained model", *methods, "best baseline"]
@@ -69,7 +69,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
 def _scores(
     task: str, metrics: Mapping[str, Scores], methods: Sequence[str]
 ) -> Iterator[list[str]]:
-    """The scores that base model and baselines share, over all domains."""
+    """Rows for the metrics that the base model and the baselines share, over all domains."""
     order = labels.metric_order(task)
     shared = [
         metric
@@ -90,7 +90,7 @@ def _size(scores: Scores, methods: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Iterator[list[str]]:
-    """How well the judges rank pairs, and what alignment changed."""
+    """Rows for how well the judges rank pairs, and for the effect of alignment."""
     empty = [""] * len(methods)
     pairs = metrics.get("pair_accuracy", {})
     for judge in (judge for judge in JUDGES if judge in pairs):
@@ -117,7 +117,7 @@ def _scored(metric: str, row: Mapping[str, Any]) -> list[str]:
 
 
 def _best_baseline(metric: str, scores: Scores) -> str:
-    """The best baseline and its value, and that of single human raters if there is one."""
+    """The best baseline and its value and, if there is one, the value of a single human rater."""
     better = labels.metric(metric).direction
     found = _baselines(scores)
     best = max(found, key=lambda variant: (better * found[variant]["value"], variant))

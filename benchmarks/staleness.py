@@ -1,13 +1,13 @@
-"""Count the stages that each of the last commits to src made stale, by two rules.
+"""Count the stages that each recent commit to src made stale, under two rules.
 
     python benchmarks/staleness.py --commits 60
 
-folders   the folders and files of code, and of locked versions, that dvc.yaml named as
-          dependencies at that commit, byte by byte (until decisions/0008)
+folders   the bytes of the code and of the locked versions that dvc.yaml listed as
+          dependencies at that commit (the rule until decision 0008)
 closure   the digests of each stage's import closure, without comments and docstrings
 
-Only the code of a stage itself counts. Stages downstream are skipped if their inputs turn out
-equal. The checks of params are left out of the closures: until decisions/0008 they were in a module
+Only a stage's own code counts: downstream stages are skipped if their inputs turn out unchanged.
+The param checks are left out of the closures, because until decision 0008 they were in a module
 that every stage imports.
 """
 
@@ -55,7 +55,7 @@ def codes(root: Path) -> dict[str, dict[str, str]]:
 
 
 def move_checks(root: Path) -> None:
-    """Remove from core/params.py what is now in modules that no stage imports."""
+    """Remove from core/params.py the definitions that moved to modules that no stage imports."""
     core = Path(params.__file__).parent
     moved = {
         node.name
@@ -70,7 +70,7 @@ def move_checks(root: Path) -> None:
 
 
 def count(commit: str) -> tuple[int, int, int]:
-    """The number of stages, of stale stages by folder, and of stale stages by closure."""
+    """The numbers of stages, of stages stale by folder, and of stages stale by closure."""
     with tempfile.TemporaryDirectory() as old, tempfile.TemporaryDirectory() as new:
         unpack(f"{commit}^", Path(old))
         unpack(commit, Path(new))
@@ -92,7 +92,7 @@ def count(commit: str) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    """Print one line per commit, and the sums."""
+    """Print one line per commit, and the totals."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--commits", type=int, default=60)
     parser.add_argument("--to", default="HEAD", help="the last commit to count")

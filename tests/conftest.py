@@ -10,7 +10,7 @@ from tandem.core.rows import write_rows
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
-# A deadline per example, in milliseconds, would fail on a busy machine.
+# Hypothesis's deadline of milliseconds per example would be missed on a busy machine.
 settings.register_profile("tandem", deadline=None)
 settings.load_profile("tandem")
 
@@ -72,7 +72,7 @@ RATED = [
 ]
 
 ROWS_PER_SPLIT = {"train": 4, "validation": 2, "test": 2}
-"""Of each eight consecutive rows."""
+"""How many of every eight consecutive rows each split gets."""
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +157,7 @@ def _labeled(row: GenerationRow) -> SentimentRow:
 def rated_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, list[GenerationRow]]
 ) -> Path:
-    """A project with the splits of two tasks of one source; it is the current folder."""
+    """A project with the splits of two tasks that share a source; it is the current folder."""
     monkeypatch.chdir(tmp_path)
     for task in ("generation", "sentiment"):
         paths.split(task).mkdir(parents=True)

@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
 
 def valid(command: str, text: str) -> Any:
-    """The answer in `text`, which is valid by the schema of `command`, as `lineage-show`."""
+    """The parsed `text`, valid under the schema of `command`, such as `lineage-show`."""
     schema = json.loads((FOLDER / f"{command}.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     answer = json.loads(text)

@@ -32,7 +32,7 @@ Output = pytest.CaptureFixture[str]
 
 
 def walk(group: cli.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, cli.Command]]:
-    """All commands, groups too, by their words."""
+    """All commands, including groups, by their full names."""
     for name, command in group.members(click.Context(group)):
         yield " ".join([*path, name]), command
         if isinstance(command, cli.Group):
@@ -44,13 +44,13 @@ COMMANDS = dict(walk(cli.COMMANDS))
 
 @pytest.fixture(params=COMMANDS)
 def words(request: pytest.FixtureRequest) -> str:
-    """The words of each command in turn."""
+    """The full name of each command in turn."""
     return str(request.param)
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project's params and stages without data, which the test stands in."""
+    """A project with params and stages but no data; it is the current folder."""
     root = tmp_path / "project"
     (root / "data" / "mine").mkdir(parents=True)
     for name in ("params.yaml", "params.smoke.yaml", "dvc.yaml"):
@@ -68,7 +68,7 @@ def _published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def published(_published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with records, data and a model in a Git commit, which the test stands in."""
+    """A project with records, data and a model in a Git commit; it is the current folder."""
     root = tmp_path / "published"
     shutil.copytree(_published, root)
     monkeypatch.chdir(root)
@@ -460,7 +460,7 @@ def test_bash_completes(project: Path) -> None:
     assert (done.stdout, done.stderr) == ("sentiment\n", "")
 
 
-# JSON, and what is said at the end
+# JSON, and final messages
 
 
 def test_every_schema_belongs_to_a_command() -> None:
@@ -537,11 +537,11 @@ def test_what_was_signed_and_exported_is_said(published: Path, capsys: Output, k
     assert capsys.readouterr().out.startswith("no stage has run here yet")
 
 
-# How it starts and ends
+# Startup and exit
 
 
 def python(code: str, *arguments: str, cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
-    """What a new Python does with `code`."""
+    """The result of running `code` in a new Python process."""
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -581,7 +581,7 @@ def test_a_variant_without_a_folder_is_reported_before_torch_is_imported(project
 
 
 def seconds(code: str) -> float:
-    """CPU seconds of a Python that runs `code`, which must print False; the least of some runs."""
+    """The minimum CPU seconds of six Python processes that run `code`, which must print False."""
     took = []
     for _ in range(6):
         before = os.times()
@@ -594,9 +594,9 @@ def seconds(code: str) -> float:
 
 @pytest.fixture(scope="module")
 def slowness() -> float:
-    """How much slower this machine is now than one that imports torch in 1.6 seconds, if slower.
+    """How many times slower this machine is now than one that imports torch in 1.6 s; at least 1.
 
-    That is the machine for which half a second was asked.
+    The limit of half a second was set for that machine.
     """
     return max(1.0, seconds("import torch; print(False)") / 1.6)
 
@@ -665,7 +665,7 @@ sys.exit(cli.main(["check"]))
 
 
 def start(tmp_path: Path, *code: str) -> "subprocess.Popen[str]":
-    """A process that has told that it is in the middle of writing."""
+    """A process that has reported that it is in the middle of writing."""
     process = subprocess.Popen(
         [sys.executable, "-c", *code],
         cwd=tmp_path,

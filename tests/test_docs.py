@@ -1,4 +1,4 @@
-"""The documentation is right: links resolve, commands exist, YAML parses, tables are current."""
+"""The documentation is correct: links resolve, commands exist, YAML parses, tables are current."""
 
 import importlib.util
 import json
@@ -95,7 +95,7 @@ def commands(text: str) -> Iterator[str]:
     """The commands `tandem COMMAND` of shell blocks and inline code, without their arguments."""
     shell = "\n".join(blocks(text, "sh", "console"))
     for code in [*shell.splitlines(), *CODE.findall(FENCE.sub("", text))]:
-        code = re.sub(r"(^|\s)#.*", "", code)  # a comment of the shell
+        code = re.sub(r"(^|\s)#.*", "", code)  # a shell comment
         for name in re.findall(r"(?<![\w./-])tandem +((?:lineage +)?[a-z][a-z-]*)", code):
             yield " ".join(name.split())
 
@@ -107,7 +107,7 @@ def test_commands_are_found_in_text() -> None:
 
 
 def existing_commands() -> set[str]:
-    """All commands, and those below a group as `lineage show`."""
+    """All commands; those in a group have names such as `lineage show`."""
     context = click.Context(cli.COMMANDS, info_name="tandem")
     names = set(cli.COMMANDS.list_commands(context))
     for tools in cli.TOOLS.values():
@@ -190,7 +190,7 @@ def test_the_rest_of_the_text_stays() -> None:
 
 
 class Requests(HTMLParser):
-    """Collects what a browser would load of a page."""
+    """Collects the URLs that a browser would load for a page."""
 
     def __init__(self) -> None:
         super().__init__()

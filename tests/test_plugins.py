@@ -1,4 +1,4 @@
-"""One new plug-in of each kind is one file: all are added, and a small pipeline runs with them."""
+"""A new plug-in of any kind is one file: one of each is added, and a small pipeline uses them."""
 
 import importlib
 import inspect

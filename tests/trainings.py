@@ -107,7 +107,7 @@ def letter_tokenizer() -> BertTokenizer:
 
 
 def save_pretrained_parts(network: Any, folder: Path, tokenizer: Any) -> Path:
-    """Save a network of random weights and its tokenizer into `folder`; return it."""
+    """Save a network with random weights and its tokenizer into `folder`; return the folder."""
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

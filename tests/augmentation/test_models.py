@@ -1,4 +1,4 @@
-"""Operations with models, on real rows and tiny models, checked against the models."""
+"""Operations that use models, on real rows and tiny models, checked against the models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,7 +81,7 @@ def masked_lm_folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
-    """Untrained models of both directions, whose phrase tables have the phrases of the rows."""
+    """Untrained models for both directions, whose phrase tables contain phrases of the rows."""
     shape = tmp_path_factory.mktemp("shape")
     MarianConfig(
         d_model=32,

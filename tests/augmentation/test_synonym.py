@@ -1,4 +1,4 @@
-"""Synonyms of the real WordNet on real film reviews."""
+"""Synonyms from the real WordNet, for real film reviews."""
 
 from random import Random
 from typing import Any

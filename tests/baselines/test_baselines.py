@@ -1,4 +1,4 @@
-"""Each baseline predicts every row in the form of its task, from the training rows only."""
+"""Each baseline predicts every row in its task's format, from the training rows only."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The byte model is a distribution, and learns from its texts."""
+"""The byte model is a probability distribution, and learns from its training texts."""
 
 import math
 
@@ -32,7 +32,7 @@ def test_next_bytes_and_the_end_sum_to_one(context: bytes) -> None:
 
 
 def test_probabilities_of_short_texts_sum_to_less_than_one() -> None:
-    """The probabilities of texts of zero or one byte leave something for longer texts."""
+    """Texts of zero or one byte leave some probability mass for longer texts."""
     empty = 2 ** -MODEL.bits(b"")
     single = sum(2 ** -MODEL.bits(bytes([byte])) for byte in range(256))
     assert 0 < empty < empty + single < 1
@@ -50,11 +50,12 @@ def test_texts_like_the_training_texts_need_fewer_bits() -> None:
 
 
 def test_one_symbol_by_hand() -> None:
-    """In ten texts "ab", b always follows a: the discount is left for other symbols."""
+    """In ten texts "ab", b always follows a; the discounted mass goes to other symbols."""
     model = ngram.ByteModel(["ab"] * 10)
     b = model.probs(b"ab")[1]
-    # Too few n-grams to estimate discounts: each is one half. The count is 10 in the longest
-    # context, 1 in shorter ones (one distinct symbol precedes), of 3 symbols in the empty one.
+    # There are too few n-grams to estimate discounts, so each is one half. The count is 10 in the
+    # longest context, 1 in shorter ones (one distinct symbol precedes), and 1 of 3 in the empty
+    # one.
     kept, prob = 0.5, (0.5 + 1.5 / 257) / 3
     for _ in range(ngram.ORDER - 1):
         prob = kept + 0.5 * prob

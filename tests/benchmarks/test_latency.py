@@ -66,6 +66,6 @@ def test_each_variant_is_measured_with_its_base(
 
 
 def test_a_ratio_is_of_one_round(latency: ModuleType) -> None:
-    """A slow round of the machine affects both times of the ratio."""
+    """A round in which the machine is slow affects both times in the ratio."""
     results = latency.summarize([1.0, 5.0, 1.0], [2.0, 10.0, 3.0], 10)
     assert results == {"milliseconds_per_row": 100.0, "speedup": 2.0, "low": 2.0, "high": 3.0}

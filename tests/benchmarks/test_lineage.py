@@ -1,4 +1,4 @@
-"""benchmarks/lineage.py: queries on generated pipelines, whose cost is linear in the stages."""
+"""benchmarks/lineage.py: the cost of queries is linear in the number of stages."""
 
 import os
 from collections.abc import Callable

@@ -28,7 +28,7 @@ SIZE = 400
 
 
 class Probe(TextModel):
-    """A model of any architecture, trained to predict its first token at the end."""
+    """A model of any architecture, trained to predict the first token of a text at its end."""
 
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 

@@ -1,4 +1,4 @@
-"""distilled: a plain smaller network that becomes similar to its teacher."""
+"""distilled: an ordinary, smaller network that learns to imitate its teacher."""
 
 import copy
 from pathlib import Path

@@ -31,7 +31,7 @@ def test_predicts_like_its_base(probe: Any, tmp_path: Path, bits: int, tolerance
 
 
 def test_activations_stay_fp32(probe: Any, tmp_path: Path) -> None:
-    """A layer is the product with the stored matrix, without rounding of activations."""
+    """A layer multiplies by the stored matrix, without rounding activations."""
     small = compress_and_load(probe, tmp_path, 4)
     layer = next(m for m in small.modules() if isinstance(m, grouped_layers.GroupedLinear))
     matrix = layer.matrix.all()

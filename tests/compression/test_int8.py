@@ -52,7 +52,7 @@ def test_is_four_times_smaller_and_stores_tied_weights_once(
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
-    assert whole > 3.6 * small  # of width 64; the scales weigh less in wider ones
+    assert whole > 3.6 * small  # for width 64; scales take a smaller share in wider ones
     tensors = load_file(tmp_path / "int8" / stored_layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 
@@ -171,7 +171,7 @@ def test_quantization_error_is_at_most_half_a_step() -> None:
 
 
 def test_the_largest_sums_do_not_overflow() -> None:
-    """All products at their largest: without the seventh bit, AVX2's 16-bit sums would clip."""
+    """All products at their maximum: with 8-bit activations, AVX2's 16-bit sums would saturate."""
     weight = torch.full((16, 512), 127, dtype=torch.int8)
     layer = int8_layers.Int8Linear(weight, torch.ones(16), None)
     x = torch.ones(2, 512)
@@ -203,7 +203,7 @@ def digest_of_layers() -> str:
 
 
 def test_avx2_and_avx512_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fbgemm chooses its kernels by the CPU; here the test does (enum `inst_set_t`)."""
+    """fbgemm chooses its kernels by the CPU; here the test chooses them (enum `inst_set_t`)."""
     library = ctypes.CDLL(str(Path(torch.__path__[0]) / "lib/libtorch_cpu.so"))
     set_isa = getattr(library, "_ZN6fbgemm14fbgemmForceIsaENS_10inst_set_tE", None)
     get_isa = getattr(library, "_ZN6fbgemm20fbgemmInstructionSetEv", None)
@@ -213,7 +213,7 @@ def test_avx2_and_avx512_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> 
     machine = get_isa()
     digests = {digest_of_layers()}
     try:
-        for isa in range(1, machine + 1):  # AVX2, then AVX-512 and its kinds, as far as they go
+        for isa in range(1, machine + 1):  # AVX2, then the supported variants of AVX-512
             set_isa(isa)
             digests.add(digest_of_layers())
     finally:

@@ -1,4 +1,4 @@
-"""onnx: graphs that predict as the network does, with the same bytes each time."""
+"""onnx: graphs with the network's predictions, and with the same bytes each time."""
 
 import copy
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: l
     result, base = (weight_stats(f) for f in (tmp_path / "onnx", tiny / "generator"))
     table = (tmp_path / "onnx" / onnx_graphs.SHARED).stat().st_size
     assert table == vocabulary * width
-    # both graphs together hold what the network has, and scales
+    # together, both graphs hold the network's parameters and the scales
     assert base["parameters"] <= result["parameters"] < 1.3 * base["parameters"]
     (tmp_path / "onnx" / onnx_graphs.SHARED).write_bytes(bytes(table))
     assert total_bits(type(model).load(tmp_path / "onnx", model.task), rows) != total_bits(
@@ -93,7 +93,7 @@ def test_per_token_ranges_are_closer_to_fp32(tmp_path: Path) -> None:
     stream = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(24, 48, generator=stream), torch.randn(24, generator=stream)
     x = torch.randn(6, 48, generator=stream)
-    x[0] *= 100  # determines the range if all tokens share it
+    x[0] *= 100  # determines the quantization range if all tokens share one
     expected = torch.nn.functional.linear(x, weight, bias)
     errors = []
     for per_token in (False, True):

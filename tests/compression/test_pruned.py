@@ -1,4 +1,4 @@
-"""pruned: a plain smaller network of each architecture, fine-tuned on rows."""
+"""pruned: an ordinary, smaller network of each architecture, fine-tuned on rows."""
 
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> Non
 
 
 def test_fewer_heads_are_restored(probe: Any, rows: list[Row], tmp_path: Path) -> None:
-    """From the config if it can express the number of heads, else from the weights' shapes."""
+    """Their number comes from the config if it can express it, else from the weights' shapes."""
     before = probe.network.num_parameters()
     params = make_params(1.0).model_copy(update={"keep_heads": 0.5})
     pruned.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), params)

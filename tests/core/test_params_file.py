@@ -1,8 +1,8 @@
-"""params.yaml has a form that both of its writers keep: `dvc exp run -S` and `tandem overlay`.
+"""params.yaml has a format that both its writers preserve: `dvc exp run -S`, `tandem overlay`.
 
-The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no code of Tandem: DVC replaces
-every list and writes with the defaults of ruamel.yaml. So only the form of the file can make DVC
-keep comments and layout.
+The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC replaces every
+list and writes with the defaults of ruamel.yaml. DVC therefore preserves comments and layout only
+if the file is formatted to allow it.
 """
 
 import json
@@ -197,7 +197,7 @@ def overrides(values: Any, keys: Keys = ()) -> Iterator[str]:
 
 
 def test_a_value_merged_in_two_places_is_two_values() -> None:
-    """Otherwise it would be written as an alias, and `-S` on one key would set both."""
+    """Otherwise it would be written as a YAML alias, and `-S` on one key would set both."""
     repeated = {"bits": 4}
     content: dict[str, Any] = {}
     params_file.deep_merge({"intent": repeated, "sentiment": repeated}, content)

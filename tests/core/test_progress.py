@@ -1,4 +1,4 @@
-"""Counting: the listener is called seldom, and only with open bars."""
+"""Counting: the listener is called rarely, and only with open bars."""
 
 import itertools
 import random
@@ -15,7 +15,7 @@ Seen = list[list[tuple[str, int, dict[str, float]]]]
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
-    """What a listener that is called without delay has seen."""
+    """The states that a listener without a minimum interval has received."""
     monkeypatch.setattr(module, "INTERVAL", 0)
     calls: Seen = []
 
@@ -88,7 +88,7 @@ def test_counting_draws_no_random_number() -> None:
 
 
 def test_counting_a_row_costs_less_than_a_microsecond() -> None:
-    """A row of `clean`, the fastest stage by row, costs more than a hundred."""
+    """A row of `clean`, the fastest stage per row, costs more than a hundred microseconds."""
 
     def seconds(items: Iterable[int]) -> float:
         start = time.perf_counter()

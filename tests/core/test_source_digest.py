@@ -1,4 +1,4 @@
-"""Comments, docstrings and layout do not change a digest; code does, under any Python version."""
+"""Code changes a digest; comments, docstrings and layout do not, under any Python version."""
 
 import shutil
 import subprocess

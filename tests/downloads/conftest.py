@@ -15,7 +15,7 @@ WHEEL = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is the only index of pip; the download cache is empty."""
+    """A folder that is pip's only index; the download cache is empty."""
     folder = tmp_path / "index"
     folder.mkdir()
     monkeypatch.setenv("TANDEM_CACHE", str(tmp_path / "cache"))

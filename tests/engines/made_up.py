@@ -1,4 +1,4 @@
-"""A small project of a user for both engines; its stages are short shell commands."""
+"""A small user project for both engines, whose stages are short shell commands."""
 
 import json
 import os

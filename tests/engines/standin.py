@@ -2,7 +2,7 @@
 
 The content of each declared output depends on the bytes of the declared inputs and on the values of
 the declared params, so that whatever would change a real artifact changes this one too. Only the
-stage `code` is the real one, because the others depend on the files that it writes.
+stage `code` is real, because the others depend on the files that it writes.
 
     standin.py DECLARED.json STAGE [TASK …]
 """

@@ -50,7 +50,7 @@ def append(name: str, statement: str = "_EDITED = 1") -> Callable[[], object]:
 
 
 def groups(stages: set[str]) -> set[str]:
-    """The names of stages without their matrices."""
+    """The names of stages without their matrix keys."""
     return {name.partition("@")[0] for name in stages}
 
 

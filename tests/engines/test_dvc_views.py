@@ -1,4 +1,4 @@
-"""What `dvc metrics show`, `dvc plots show`, `dvc exp show` and `dvc artifacts get` give a user.
+"""What users get from `dvc metrics show`, `dvc plots show`, `dvc exp show`, `dvc artifacts get`.
 
 The first two run on the project's own dvc.yaml with made-up outputs, the others on small projects.
 """
@@ -32,7 +32,7 @@ SCORE = {"value": 0.71234, "low": 0.7, "high": 0.73, "n": 9, "seed": 13}
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The project's dvc.yaml with each output that is a metric or a plot, made up."""
+    """The project's dvc.yaml, with made-up files for its metrics and plots."""
     root = tmp_path_factory.mktemp("scored")
     workspace = Workspace(root, os.environ | ENV | {"DVC_SITE_CACHE_DIR": str(root / ".site")})
     workspace.run("git", "init", "--quiet")
@@ -50,7 +50,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def fill(root: Path, out: Path) -> None:
-    """Write `out` in the form of the real one."""
+    """Write a made-up `out` in the format of the real one."""
     if out.is_relative_to(paths.METRICS):
         task = tasks.load(out.parent.name)
         io.write_json(root / out, dict.fromkeys(task.metrics[:2], 0.71234))
@@ -208,7 +208,7 @@ def test_the_documented_table_of_experiments_is_readable(tmp_path: Path) -> None
 
 @pytest.fixture
 def published(tmp_path: Path) -> Workspace:
-    """A repository that publishes a model, all of it in a folder remote, and a folder to use it."""
+    """A repository that publishes a model with a local DVC remote, and a folder that uses it."""
     train = "mkdir -p models/sentiment/base && cp words models/sentiment/base/config.json"
     stages = {"train": {"cmd": train, "deps": ["words"], "outs": ["models/sentiment/base"]}}
     files = {"words": "one", ".gitignore": "/models\n/.dvc/site\n"}
@@ -231,7 +231,7 @@ def release(workspace: Workspace) -> None:
 
 
 def got(workspace: Workspace, *command: str) -> str | None:
-    """The content of the model that a user gets by `command`; None if it fails."""
+    """The content of the model that a user gets with `command`; None if it fails."""
     folder = workspace.path.parent / "user"
     shutil.rmtree(folder)
     folder.mkdir()
@@ -263,4 +263,4 @@ def test_a_published_model_is_got_by_path_by_name_by_version_and_by_stage(
     assert got(published, "get", url, "models/sentiment/base") == "two"
     tag = "sentiment@v1.0.0"
     assert got(published, "get", url, "models/sentiment/base", "--rev", tag) == "one"
-    assert got(published, "get", url, "sentiment") is None  # DVC's `get` knows paths, not names
+    assert got(published, "get", url, "sentiment") is None  # `dvc get` takes paths, not names

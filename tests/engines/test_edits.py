@@ -1,4 +1,4 @@
-"""After an edit, both engines name the same stages; after either has run, both have nothing to do.
+"""After an edit, both engines name the same stages; after either runs, neither has work to do.
 
 The commands of the stages are replaced (see standin.py); the DAG, DVC and Snakemake are real.
 `test_smoke.py` runs the real commands.
@@ -26,14 +26,14 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 
 @pytest.fixture(scope="module")
 def edges(done: Workspace) -> Edges:
-    """Pairs of a stage and a stage that reads its outputs, from `dvc dag`."""
+    """Pairs of a stage and a stage that depends on it, from `dvc dag`."""
     dot = done.run("dvc", "dag", "--dot").stdout
     pairs = (line.split('"')[1::2] for line in dot.splitlines() if "->" in line)
     return {(a, b) for a, b in pairs}
 
 
 def append(name: str) -> Callable[[Path], None]:
-    """An edit that adds a statement without effect to a file."""
+    """An edit that appends a statement without effect to a file."""
 
     def edit(root: Path) -> None:
         with (root / name).open("a") as file:
@@ -183,7 +183,7 @@ def test_nothing_to_do_after_pull_in_a_fresh_clone(done: Workspace, tmp_path: Pa
 
 
 def fetch(old: Path, new: Path) -> None:
-    """Copy what Git would bring from one clone to another."""
+    """Copy from one clone to another what Git would transfer."""
     if old.is_dir():
         shutil.copytree(old, new, dirs_exist_ok=True)
     else:

@@ -1,4 +1,4 @@
-"""The messages about a user's mistake under either engine: one line of Tandem, or DVC's own.
+"""The messages for user errors under either engine: one line from Tandem, or DVC's own.
 
 The commands are the real ones; only the stage that is interrupted is replaced.
 """
@@ -24,7 +24,7 @@ ENGINES = {"dvc": ["dvc", "repro", STAGE], "snakemake": ["snakemake", "-c1", TAR
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A clone in which the rows of a task come from a file of the user, which is missing."""
+    """A clone in which the rows of a task come from a user's file that is missing."""
     workspace = clone(tmp_path_factory.mktemp("mistakes"))
     path = workspace.path / "params.yaml"
     yaml = YAML()
@@ -60,7 +60,7 @@ def test_a_mistake_in_params_is_one_line_of_snakemake(own: Workspace) -> None:
 
 
 def test_an_error_of_dvc_is_shown_too(own: Workspace) -> None:
-    """As when its cache cannot be written to."""
+    """For example, its cache cannot be written to."""
     (own.path / "reviews.csv").write_bytes(CSV)
     blocked = own.path / ".dvc" / "cache" / "files"
     blocked.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def test_the_last_line_of_an_interrupted_stage_is_shown(
     process = subprocess.Popen(
         ENGINES[engine], cwd=own.path, env=env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        # A shell's background job ignores Ctrl-C, and so would the processes that tests start.
+        # Background jobs of a shell ignore SIGINT, and tests in one would pass that on.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 120

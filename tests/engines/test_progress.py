@@ -95,7 +95,7 @@ def on_terminal(project: Workspace, command: list[str]) -> str:
         if select.select([terminal], [], [], 0.5)[0]:
             try:
                 content += os.read(terminal, 1 << 16)
-            except OSError:  # its end, on Linux
+            except OSError:  # how Linux signals the end
                 break
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, content.decode()
     os.close(terminal)
@@ -103,7 +103,7 @@ def on_terminal(project: Workspace, command: list[str]) -> str:
 
 
 def drawn(content: str) -> list[str]:
-    """The lines that were drawn, without what was printed in their place."""
+    """The progress lines that were drawn, without the output that replaced them."""
     pieces = content.split(stage_output.CLEAR)[1:]
     return [line for piece in pieces if (line := re.split(r"[\r\n]", piece)[0]).strip()]
 
@@ -198,7 +198,7 @@ def test_a_log_gets_lines_by_percent_and_by_seconds(tmp_path: Path) -> None:
     shown = stage_output.StageProgress("one", tmp_path / "log", None, drawn=False)
 
     def lines(done: int, seconds: float, total: int | None = 100) -> list[str]:
-        """The log after a bar whose state this is was shown."""
+        """The lines of the log after a bar in this state was shown."""
         bar.done, bar.total, bar.started = done, total, bar.started
         shown.logged = (*shown.logged[:3], shown.logged[3] - seconds)
         shown([bar])

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspace]]:
-    """One clone per engine, with an empty cache, in which it has run everything, in parallel."""
+    """One clone per engine, in which it has run everything from an empty cache, in parallel."""
     workspaces = {}
     for engine in ENGINES:
         workspaces[engine] = clone(tmp_path_factory.mktemp("smoke"))
@@ -73,7 +73,7 @@ def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace
                 assert path.suffix not in {".pkl", ".pt", ".bin", ".joblib", ".pickle"}, path
 
 
-# An artifact of each kind that data stages do not write; a byte of each is changed.
+# One artifact of each kind that data stages do not write; the test changes a byte of each.
 CHANGED = (
     "models/intent/base/model.safetensors",
     "models/sentiment/int8/tandem.json",

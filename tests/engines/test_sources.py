@@ -75,7 +75,7 @@ def test_edits_are_kept_and_make_their_readers_run(project: Workspace) -> None:
     run(project)
     assert executed(project) == ["sub/dvc.yaml:made", "use"]
     assert {name: (project.path / name).read_bytes() for name in FILES} == contents
-    # Data that a stage reads is added again, as by `dvc add`; a file without readers is not.
+    # Data that a stage reads is added again, as by `dvc add`; data that no stage reads is not.
     changed = {n for n in TRACKED if digest(project.path / f"{n}.dvc") != pointers[n]}
     assert changed == {*TRACKED} - {"unused.csv"}
     assert project.changed() == {"unused.csv.dvc", "sub/dvc.yaml:other"}
@@ -152,7 +152,7 @@ def test_a_failure_of_the_stage_code_is_one_line(chain: Workspace) -> None:
 def test_a_stage_whose_inputs_come_out_unchanged_is_skipped_without_a_run_cache(
     chain: Workspace,
 ) -> None:
-    """It is stale in the plan, but its outputs still exist when DVC compares its inputs."""
+    """The stage is stale in the plan, but its outputs still exist when DVC compares its inputs."""
     content = json.loads((chain.path / "dvc.yaml").read_text())
     content["stages"]["first"] = content["stages"].pop("code")
     (chain.path / "dvc.yaml").write_text(json.dumps(content))

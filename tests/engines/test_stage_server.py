@@ -1,4 +1,4 @@
-"""The server of stages executes jobs; without it, jobs continue on their own."""
+"""The stage server executes jobs; without it, jobs continue on their own."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A stage in a child of the server: the same words, exit codes and bytes as anywhere else."""
+"""A stage in a child of the server: the same output, exit codes and bytes as elsewhere."""
 
 import hashlib
 import json
@@ -205,7 +205,7 @@ def test_the_server_ends_with_its_run_while_it_still_imports(project: Project) -
     run.kill()
     run.wait()
     wait_until(lambda: not server.exists() or "State:\tZ" in (server / "status").read_text())
-    assert client.wait(timeout=60) == 0  # it runs the stage itself
+    assert client.wait(timeout=60) == 0  # the client runs the stage itself
     project.server = project.start_server([])
 
 

@@ -1,4 +1,4 @@
-"""A clone of the project in which tests run engines with the commands of a user."""
+"""A clone of the project in which tests run the engines as a user does."""
 
 import importlib.util
 import json
@@ -13,7 +13,7 @@ from types import ModuleType
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PATCHED = (sys.executable, "-m", "tandem.patches.dvc")
-"""The command `dvc` with the patches that jobs of Snakemake use."""
+"""The command `dvc` with the patches that Snakemake jobs use."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Workspace:
         return self.run("snakemake", *options, check=check)
 
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run `dvc repro`, with the patches, which save most of its time, unless `plain`."""
+        """Run `dvc repro`: without patches if `plain`, else with them, which is much faster."""
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def planned(self) -> set[str]:
@@ -51,7 +51,7 @@ class Workspace:
         return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
     def lock(self) -> str:
-        """dvc.lock with its stages sorted by name; DVC appends them as they end."""
+        """dvc.lock with its stages sorted by name; DVC appends them as they finish."""
         from ruamel.yaml import YAML
 
         content = YAML(typ="safe").load((self.path / "dvc.lock").read_text())
@@ -68,7 +68,7 @@ def script(name: str) -> ModuleType:
 
 
 def clone(path: Path, standin: bool = False) -> Workspace:
-    """Copy the files of the working tree that Git knows, and set up this environment's commands.
+    """Copy the files that Git tracks or would add, and set up this environment's commands.
 
     Args:
         path: The folder of the copy.

@@ -1,4 +1,4 @@
-"""Single changes to a small project. Each returns the name that the audit has to report."""
+"""Single changes to a small project. Each returns the name that the audit must report."""
 
 import random
 import shutil
@@ -123,7 +123,7 @@ def single_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def lock_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Changes of dvc.lock: digests, sizes, counts, commands, params, paths; removed stages."""
+    """Changes to dvc.lock: digests, sizes, counts, commands, params, paths; removed stages."""
     lines = (root / LOCK).read_text().splitlines()
     for number, line in enumerate(lines):
         key, _, value = line.strip().removeprefix("- ").partition(": ")
@@ -161,7 +161,7 @@ def write_line(number: int, line: str) -> Callable[[], str]:
 def declared_changes(
     root: Path, draw: Callable[[int], int]
 ) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Changes of params, source pins, code, locked packages and dvc.yaml."""
+    """Changes to params, source pins, code, locked packages and dvc.yaml."""
     yield "a source's pin", replace("params.yaml", "256eb1e4", "256eb1e5", "intent.fetch")
     yield "a source's version", replace("params.yaml", "2026.10.27", "2026.10.28", "intent.fetch")
     yield "a param", replace("params.yaml", "max_words: 60", "max_words: 61", "intent.clean")
@@ -231,7 +231,7 @@ def copy(source: str, target: str) -> Callable[[], str]:
 
 
 def flip_code(path: str, draw: Callable[[int], int]) -> Callable[[], str]:
-    """An edit of one byte of a source file, outside of comments and docstrings."""
+    """An edit of one byte of a source file, outside comments and docstrings."""
 
     def edit() -> str:
         content, before = Path(path).read_bytes(), source_digest(Path(path))

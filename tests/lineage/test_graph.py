@@ -67,8 +67,8 @@ def test_every_stage_comes_after_what_it_needs(length: int, step: int) -> None:
             [record("a", [], ["x"]), record("b", [], ["x"])],
             "the records of a and b both have the output x",
         ),
-        ([record("a", [], ["x"]), record("a", [], ["y"])], "two records are of the stage a"),
-        ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records have a cycle"),
+        ([record("a", [], ["x"]), record("a", [], ["y"])], "two records belong to the stage a"),
+        ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records form a cycle"),
     ],
 )
 def test_contradictory_records_are_rejected(records: list[RunRecord], message: str) -> None:
@@ -86,7 +86,7 @@ def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/data", "data/../../x"])
 def test_a_record_cannot_name_files_outside_of_the_project(path: str) -> None:
     content = io.details_bytes(record("a", [path], ["x"]).model_dump(exclude_none=True))
-    with pytest.raises(LineageError, match="is outside of the project"):
+    with pytest.raises(LineageError, match="is outside the project"):
         graph.parse(content, Path("a.json"))
 
 

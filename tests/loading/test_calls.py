@@ -30,7 +30,7 @@ WRITES = {
     "write_text", "write_bytes", "extract", "extractall", "symlink_to", "hardlink_to", "tofile",
 }  # fmt: skip
 WRITING = ("src/tandem/core/io.py",)
-# State of the engines, under fixed names in fixed folders; it is no artifact of a stage.
+# State of the engines, under fixed names in fixed folders; it is not an artifact of a stage.
 STATE = (
     "src/tandem/engines/",
     "src/tandem/workspace/",
@@ -82,7 +82,7 @@ def downloads(tree: ast.AST) -> Iterator[str]:
 
 
 def runs_code(tree: ast.AST) -> Iterator[str]:
-    """Yield what may run code in a file; it is not allowed anywhere, not even in `loading`."""
+    """Yield what may run code from a file; it is not allowed anywhere, not even in `loading`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.split(".")[0] in UNSAFE_MODULES)

@@ -1,4 +1,4 @@
-"""Damaged or malicious model folders and packages are errors of one line, without any effect."""
+"""Damaged or malicious model folders and packages cause one-line errors, and nothing else."""
 
 import hashlib
 import io
@@ -72,7 +72,7 @@ def list_entries(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str) -> str:
-    """Run a command that must fail without any effect; return its one line of error."""
+    """Run a command that must fail without any effect; return its one-line error message."""
     stdin = io.TextIOWrapper(io.BytesIO(STDIN))
     monkeypatch.setattr(sys, "stdin", stdin)
     before = list_entries(project.parent)
@@ -80,7 +80,7 @@ def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arg
     out, line = capsys.readouterr()
     assert (code, out) == (2, "") and line.startswith("tandem: ") and line.count("\n") == 1, line
     assert len(line) < 600
-    assert stdin.buffer.tell() == 0  # no question was asked
+    assert stdin.buffer.tell() == 0  # nothing asked for input
     after = list_entries(project.parent)
     unchanged = {key: value for key, value in after.items() if "models" not in key}
     assert unchanged == {key: value for key, value in before.items() if "models" not in key}
@@ -126,7 +126,7 @@ def combine(*changes: Change) -> Change:
 
 
 def code(name: str) -> Change:
-    """Add a module to the folder, and name it in a config for everything."""
+    """Add a module to the folder, and name it in a config as the code of every class."""
 
     def change(folder: Path) -> None:
         canary = folder.resolve().parent / "executed"
@@ -152,7 +152,7 @@ def pickled(name: str) -> Change:
 
 
 def link(name: str, target: str) -> Change:
-    """Replace a file by a link; the target is relative to the folder."""
+    """Replace a file with a link; the target is relative to the folder."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -162,7 +162,7 @@ def link(name: str, target: str) -> Change:
 
 
 def link_outside(name: str, target: str) -> Change:
-    """Replace a file by a link to a file or folder next to the project."""
+    """Replace a file with a link to a file or folder next to the project."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -300,7 +300,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "tokenizer-list": (write("tokenizer.json", b"[]"), "is not a JSON object"),
 }
 LOADED: dict[str, tuple[Change, str]] = {
-    # what predict rejects, and fetch-model does not copy or removes
+    # what predict rejects, and fetch-model removes or does not copy
     **{f"code-{name}": (code(name), f"{name}: auto_map refers to code") for name in CONFIGS},
     "pipelines": (edit("config.json", custom_pipelines={"a": {}}), "custom_pipelines"),
     "tokenizer-missing": (remove("tokenizer.json"), "has no tokenizer"),
@@ -347,7 +347,7 @@ def test_fetch_model_rejects_a_model_of_a_hub(
 
     change, message = DAMAGED[name]
     change(Path("own"))
-    snapshot = str(project / "own")  # stands for a folder in the cache of the hub
+    snapshot = str(project / "own")  # stands in for a folder in the cache of the Hub
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: snapshot)
     command = fetch_command({"kind": "hub", "path": "evil/model", "revision": "abc"})
     assert message in error_line(project, monkeypatch, capsys, *command)
@@ -447,14 +447,14 @@ def duplicate_member(project: Path) -> None:
 
 
 def bomb(project: Path) -> None:
-    """Write a tar whose header says that a member has 1 TiB."""
+    """Write a tar file whose header claims that a member has 1 TiB."""
     info = tarfile.TarInfo("m/config.json")
     info.size = 1 << 40
     Path("package").write_bytes(info.tobuf() + b"\0" * 1024)
 
 
 def zip_bomb(project: Path) -> None:
-    """Write a zip whose directory says that a member has almost 4 GiB."""
+    """Write a zip file whose directory claims that a member has almost 4 GiB."""
     write_zip({"m/config.json": b"{}"}, project)
     content = bytearray(Path("package").read_bytes())
     start = content.index(b"PK\x01\x02")
@@ -552,7 +552,7 @@ def shard(folder: Path) -> None:
 
 
 def link_to_cache(folder: Path) -> None:
-    """Replace every file by a link to a cache by content, as DVC and the hub do."""
+    """Replace every file with a link into a content-addressed cache, as DVC and the Hub do."""
     for number, file in enumerate(sorted(folder.iterdir())):
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         names = (f"hub/blobs/{digest}", f"dvc/files/md5/{digest[:2]}/{digest[2:32]}")

@@ -47,7 +47,8 @@ def test_classification_equals_scikit_learn(name: str, pairs: list[tuple[str, st
 def test_macro_f1_by_hand() -> None:
     rows = labeled_rows(["negative", "negative", "positive", "positive"])
     predictions = [{"label": "negative"}] * 3 + [{"label": "positive"}]
-    # negative: 2 hits, 3 predictions, 2 references: 4/5; positive: 1 hit, 1 and 2: 2/3
+    # negative: 2 hits, 3 predictions, 2 references: 4/5
+    # positive: 1 hit, 1 prediction, 2 references: 2/3
     assert both_scores("macro_f1", rows, predictions)[0] == pytest.approx((4 / 5 + 2 / 3) / 2)
 
 
@@ -94,7 +95,7 @@ def test_bleu_counts_characters_where_words_have_no_spaces(translation_rows: Any
 
 
 def test_placeholders_kept_by_hand(translation_rows: Any, translations: Any) -> None:
-    # three sources have placeholders: one is renamed, one is kept, and of two one is lost
+    # of three sources with placeholders, one has it renamed, one kept, and one loses one of two
     assert both_scores("placeholders_kept", translation_rows, translations) == pytest.approx(
         (1 / 3,) * 2
     )

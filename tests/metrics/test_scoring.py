@@ -1,4 +1,4 @@
-"""Intervals have their coverage, and depend on seed and groups; scores are numbers or errors."""
+"""Intervals have nominal coverage, and depend on seed and groups; scores are numbers or errors."""
 
 from typing import Any
 
@@ -31,7 +31,8 @@ def test_interval_covers_about_95_percent_with_clusters() -> None:
         interval = metrics.bootstrap_interval(table, groups, accuracy.value, seed=repeat)
         assert interval is not None
         covered += interval[0] <= 0.7 <= interval[1]
-    # at .95, 300 draws exceed .91 with 99.8 % probability; 60 clusters cost about one point
+    # if .95 are covered, 300 draws exceed .91 with 99.8 % probability; having only 60 clusters
+    # lowers the coverage by about one point
     assert 0.91 <= covered / 300 <= 0.99
 
 

@@ -1,4 +1,4 @@
-"""DVC gives the same results and writes the same bytes with its patches and without."""
+"""DVC gives the same results and writes the same bytes with and without its patches."""
 
 import itertools
 import random
@@ -36,7 +36,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_entries_are_written_as_dvc_writes_them(
     patched: bool, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rewrite some entries of the whole file, and write the first ones into a new file."""
+    """Rewrite some entries of the complete file, then write the first entries into a new file."""
     if patched:
         restore_after_test(monkeypatch)
         dvc.patch()

@@ -1,4 +1,4 @@
-"""MKL's dispatch can be set, and the canonical dispatch gives the committed bits."""
+"""MKL's dispatch can be set, and the canonical dispatch reproduces the committed digests."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from tandem.patches import mkl
 ROOT = Path(__file__).parents[2]
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ZEN = json.loads((ROOT / "tests/patches/kernels-zen.json").read_text())
-"""Kernels that have other digests under the dispatch "zen" than under "intel", measured on an AMD
-EPYC and, with MKL's three functions preloaded, on an Intel Xeon. vector/sqrt and optimizer/adamw
-are left out: they differ between the two vendors even under this dispatch."""
+"""Kernels whose digests under the dispatch "zen" differ from those under "intel", measured on an
+AMD EPYC and, with MKL's three functions preloaded, on an Intel Xeon. vector/sqrt and
+optimizer/adamw are left out: they differ between the two vendors even under this dispatch."""
 TRAINED = json.loads((ROOT / "tests/patches/trainings.json").read_text())
 """The output of tests/trainings.py under the canonical dispatch."""
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(bool(mkl.unavailable()), reason=mkl.unavailable(
 
 
 def run(*arguments: str) -> str:
-    """The output of a Python process that runs under the pins."""
+    """The output of a Python process with the pinned environment."""
     environment = os.environ | determinism.environment(RUNTIME)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
     done = subprocess.run(

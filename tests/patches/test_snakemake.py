@@ -1,4 +1,4 @@
-"""Snakemake with its patches, and left as it is in another version."""
+"""Snakemake with its patches, which are not applied to untested versions."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ class Workflow:
 
 
 class Input:
-    """An input as Snakemake's scheduler knows it, of seven bytes."""
+    """An input of seven bytes, as Snakemake's scheduler sees it."""
 
     async def exists(self) -> bool:
         return True
@@ -38,7 +38,7 @@ class Input:
 
 @pytest.fixture(autouse=True)
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the test, Snakemake is as it was."""
+    """Undo all patches of Snakemake after the test."""
     for name in ("remove_existing_output", "cleanup"):
         monkeypatch.setattr(Job, name, getattr(Job, name))
     monkeypatch.setattr(Workflow, "rerun_triggers", Workflow.rerun_triggers)
@@ -46,7 +46,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def untested(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if the installed version were not tested."""
+    """Pretend that the installed version is not a tested one."""
     monkeypatch.setitem(snakemake.TESTED, "snakemake", ("0",))
     yield
 

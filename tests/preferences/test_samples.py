@@ -40,7 +40,7 @@ def model(tiny: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def aligned(tiny: Path) -> Model:
-    """The same generator with another distribution: its last norm is twice as large."""
+    """The same generator with another distribution: the weights of its last norm are doubled."""
     result = load_generator(tiny)
     result.network.model.norm.weight.data.mul_(2)
     return result
@@ -75,7 +75,7 @@ def test_drawncontinue_the_prompts_and_end_at_eos(
 
 
 def test_log_probability_is_that_of_the_completion(model: Model, samples: list[Sample]) -> None:
-    """Cache, left padding and removed rows do not change the probabilities of a row."""
+    """Neither the cache, left padding nor removed rows change the probabilities of a row."""
     tensors = dpo.batch(samples)
     with torch.no_grad():
         result = log_likelihood(model.network, tensors, tensors["completion_mask"]).tolist()
@@ -133,7 +133,7 @@ def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) 
 
 
 def test_kl_is_the_mean_log_ratio(model: Model, aligned: Model, rated: list[GenerationRow]) -> None:
-    """Two unbiased estimates of one number agree; the exact steps are never negative."""
+    """Two unbiased estimates of one number agree; the exact values per step are never negative."""
     rows = prompts(rated, GENERATION, 99) * 40
     generation = GENERATION.model_copy(update={"batch_size": 500})
     drawn = draw(aligned, generation, rows, 4)

@@ -56,7 +56,7 @@ def test_no_network_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_card(folder: Path, split: str, pattern: str) -> None:
-    """Write a card of the dataset that names the files of a split."""
+    """Write a dataset card that names the files of a split."""
     files = f"{{split: {split}, path: {pattern!r}}}"
     card = f"---\nconfigs:\n- config_name: default\n  data_files: [{files}]\n---\n"
     (folder / "README.md").write_text(card)

@@ -125,7 +125,7 @@ def movie(name: str, text: str) -> GenerationRow:
 
 
 def test_a_derived_row_does_not_depend_on_other_rows(real_rows: Rows) -> None:
-    """Except through the vocabulary, which deletion and swap do not use."""
+    """Rows affect each other only through the vocabulary, which deletion and swap do not use."""
     task, stage_params = (
         tasks.load("sentiment"),
         augment_params(fraction=0.5, kinds=["deletion", "swap"]),

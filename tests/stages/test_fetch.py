@@ -23,7 +23,7 @@ VALID_CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negat
 
 
 class Project:
-    """A project with one task and one file of the user."""
+    """A project with one task and one user file."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -75,7 +75,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def error_line(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run fetch, which must fail without output; return its one line of error."""
+    """Run fetch, which must fail without output; return its one-line error message."""
     assert project.run_fetch() == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1

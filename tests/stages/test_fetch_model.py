@@ -45,7 +45,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def own(project: Path) -> Path:
-    """A small encoder of the user, with other files that must not be copied."""
+    """A small encoder from a user, with other files that must not be copied."""
     from transformers import BertConfig, BertModel
 
     folder = project / "own"

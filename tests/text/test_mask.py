@@ -9,7 +9,7 @@ from tandem.text.mask import FINDERS, Kind, luhn, mask_personal_data
 ALL: list[Kind] = ["email", "card", "phone"]
 REGIONS = ["US", "DE"]
 
-# Numbers that are reserved for examples, or published by their owners; test cards of the schemes.
+# Numbers that are reserved for examples, or published by their owners; test cards.
 PERSONAL: list[tuple[Kind, str]] = [
     ("email", "jo@example.org"),
     ("email", "jo.doe+news@mail.example.co.uk"),
@@ -109,7 +109,7 @@ def test_masks_are_not_masked_again() -> None:
 
 @given(st.text(st.sampled_from("0123456789"), min_size=8, max_size=18), st.data())
 def test_one_wrong_digit_fails_the_check(number: str, data: st.DataObject) -> None:
-    """Luhn detects every error in a single digit."""
+    """Luhn detects every single-digit error."""
     check = next(digit for digit in "0123456789" if luhn(number + digit))
     valid = number + check
     i = data.draw(st.integers(0, len(valid) - 1))

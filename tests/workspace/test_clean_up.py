@@ -1,4 +1,4 @@
-"""What a removed task or stage leaves behind is removed; what a person made is kept."""
+"""What a removed task or stage leaves behind is removed; what the user made is kept."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ ROWS_OF_B = ["data/b", "metrics/b.json", "models/b"]
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Two tasks that were run, and a report of both; not to be changed."""
+    """A project whose two tasks and report have been run; tests must not change it."""
     path = tmp_path_factory.mktemp("clean-up") / "project"
     project = make(path, STAGES, **{"in.txt": "row\n", "own.yaml": '{"names": ["a", "b"]}'})
     _publish(project, ARTIFACTS)
@@ -75,7 +75,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def _publish(project: Workspace, artifacts: str) -> None:
-    """Write dvc.yaml as a person does, with artifacts."""
+    """Write dvc.yaml as a user does, with artifacts."""
     dag = project.path / "dvc.yaml"
     stages = YAML(typ="safe").load(dag.read_text())
     with dag.open("w") as file:
@@ -92,7 +92,7 @@ def commit(project: Workspace) -> None:
 def project(
     whole: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workspace]:
-    """A copy to change, which the test stands in."""
+    """A copy that a test may change; it is the current folder."""
     copied = copy(whole, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", copied.env["DVC_SITE_CACHE_DIR"])
@@ -121,7 +121,7 @@ def edit_stages(project: Workspace, edit: Any) -> None:
 
 
 def cleaned(project: Workspace, *options: str, code: int = 0) -> dict[str, Any]:
-    """What `tandem clean-up --json` says, which follows the schema."""
+    """The output of `tandem clean-up --json`, which follows the schema."""
     done = project.run("tandem", "clean-up", "--json", *options, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
@@ -225,7 +225,7 @@ def test_away_from_a_terminal_it_only_lists(project: Workspace) -> None:
 
 
 def snapshot(project: Workspace) -> dict[str, tuple[int, bytes]]:
-    """Every file with its content and time."""
+    """Every file with its content and modification time."""
     return {
         str(path): (path.stat().st_mtime_ns, path.read_bytes())
         for path in sorted(project.path.rglob("*"))
@@ -296,7 +296,7 @@ def test_an_output_that_became_a_link_is_kept(project: Workspace) -> None:
         "data/b": "data is a symbolic link", "models/b": "is a symbolic link",
     }  # fmt: skip
     assert (elsewhere / "weights.bin").exists() and (project.path / "data/b/rows.txt").exists()
-    assert said["artifacts"] == []  # what it names is still there
+    assert said["artifacts"] == []  # the path that it names still exists
 
 
 def test_links_to_the_cache_are_removed_and_the_cache_stays(project: Workspace) -> None:
@@ -342,7 +342,7 @@ def test_an_output_inside_the_folder_of_a_removed_stage_is_kept(project: Workspa
 
 
 def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> None:
-    """The rows of b become a person's own, and the model of b is tracked by a .dvc file."""
+    """The rows of b become the user's own, and the model of b is tracked by a .dvc file."""
 
     def replace(stages: Any) -> None:
         del stages["train"]
@@ -361,7 +361,7 @@ def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> N
 
 
 def test_params_that_a_stage_reads_are_kept(project: Workspace) -> None:
-    """A removed stage wrote a params file and a file of `vars`."""
+    """A removed stage wrote a params file and a file that `vars` lists."""
     text = (project.path / "own.yaml").read_text()
     (project.path / "best.yaml").write_text("rate: 1\n")
     outs = ["own.yaml", "best.yaml"]
@@ -483,12 +483,12 @@ def test_after_a_crash_the_rest_is_still_found(
 
 
 KEPT = ("code", "fetch", "clean", "split")
-"""The stages of the project with records, so that its engine needs seconds."""
+"""The stages of the project with records; so few that the engine needs only seconds."""
 
 
 @pytest.fixture(scope="module")
 def with_records(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The data stages of two tasks of the project's own, with records, run on smoke params."""
+    """The data stages of two of the project's own tasks, with records, run on smoke params."""
     workspace = clone(tmp_path_factory.mktemp("records") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
@@ -513,7 +513,7 @@ def recorded(with_records: Workspace, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
-    """README's recipe: only these tasks, with some sections replaced, and no preferences."""
+    """The recipe in README: only these tasks, with some sections replaced, and no preferences."""
     yaml = YAML()
     content = yaml.load(workspace.path / "params.yaml") | sections
     for name in {*content["tasks"]} - {*names}:
@@ -529,7 +529,7 @@ def executions(workspace: Workspace) -> list[str]:
 
 
 def test_the_audit_agrees_after_a_task_was_replaced_by_own_rows(recorded: Workspace) -> None:
-    """README's recipe: own rows for one task, the other is taken out."""
+    """The recipe in README: one task gets the user's own rows, the other is removed."""
     films = ("gem", "bore", "thrill", "mess", "delight", "chore", "wonder", "waste")
     moods = ("quietly moving", "badly written", "finely acted", "poorly cut", "well paced")
     rows = [
@@ -567,7 +567,7 @@ def test_the_audit_agrees_after_a_task_was_replaced_by_own_rows(recorded: Worksp
 
 
 def test_a_record_alone_is_enough(recorded: Workspace) -> None:
-    """A person has already removed the entries of dvc.lock by hand."""
+    """The user has already removed the entries of dvc.lock by hand."""
     leave_tasks(recorded, "sentiment")
     recorded.repro()
     lock = recorded.path / "dvc.lock"

@@ -1,4 +1,4 @@
-"""`tandem doctor` reports each problem in one line with a cure; runs and audits name the bits."""
+"""`tandem doctor` reports each problem with a fix; runs and audits name the kernel fingerprint."""
 
 import shutil
 import subprocess
@@ -209,7 +209,7 @@ def test_a_run_logs_the_digest_if_it_was_computed(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(__import__("sys").modules, "tandem.modeling.seeding", raising=False)
-    assert fingerprint.for_log() is None  # a data stage does not compute it
+    assert fingerprint.for_log() is None  # data stages do not compute the fingerprint
     this = fingerprint.current(params.project().runtime)
     with cost.log_cost("split", "intent"):
         pass

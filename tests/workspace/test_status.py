@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 SCHEMA = json.loads((ROOT / "docs/schemas/status.json").read_text())
 Found = dict[str, tuple[str, list[str]]]
-"""Stage → state, and the reasons in words; of the stages that are not fresh."""
+"""Stage → state and reasons in words, for the stages that are not fresh."""
 
 STAGES: dict[str, Any] = {
     "rows": stage(
@@ -49,7 +49,7 @@ PARAMS = {"train": {"rate": 0.1, "sizes": [1, 2]}, "seed": 1}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Five stages over a file of Git's and one that a .dvc file tracks; not to be changed."""
+    """Five stages that read a file in Git and a .dvc-tracked one; tests must not change them."""
     path = tmp_path_factory.mktemp("status") / "project"
     files = {"in.txt": "row\n", "own.csv": "own\n", "own.yaml": json.dumps(PARAMS)}
     project = make(path, STAGES, **files)
@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def project(whole: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A copy to change, which the test stands in; DVC has hashed its files."""
+    """A copy that a test may change; it is the current folder, and DVC has hashed its files."""
     copied = copy(whole, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     for key in ("DVC_SITE_CACHE_DIR", "DVC_NO_ANALYTICS"):
@@ -109,7 +109,7 @@ def remove(path: Path) -> None:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Every file and folder with its time, and content."""
+    """Every file and folder with its modification time and content."""
     return {
         str(path): (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in sorted(folder.rglob("*"))
@@ -230,7 +230,7 @@ def test_what_is_said_after(name: str, project: Workspace) -> None:
     "name", ["a param", "a file", "a person's tracked file", "a command", "a removed output"]
 )
 def test_the_engines_execute_what_is_stale_and_only_that(name: str, project: Workspace) -> None:
-    """Of what is stale, a stage may be left out whose inputs come out as they were."""
+    """A stale stage may be skipped if its inputs turn out unchanged."""
     edit, _ = EDITS[name]
     edit(project)
     said = found()
@@ -352,7 +352,7 @@ def test_imports_are_sources(project: Workspace) -> None:
     project.run("dvc", "import-url", "--quiet", str(elsewhere), "theirs.csv")
     edit_stages(project, lambda s: s["list"].update(deps=["metrics", "theirs.csv"]))
     project.repro()
-    elsewhere.write_text("newer\n")  # which only `dvc update` takes over
+    elsewhere.write_text("newer\n")  # only `dvc update` imports this change
     assert found() == {} and status.examine().exit_code == 0
     remove(project.path / "theirs.csv")
     reason = "theirs.csv is not in the workspace: `dvc checkout` restores it"
@@ -393,7 +393,7 @@ def test_locks_of_processes_that_ended_do_not_count(project: Workspace) -> None:
     held = {"write": {out: {"pid": ended.pid, "cmd": "dvc repro"}}, "read": {}}
     rwlock.write_text(json.dumps(held))
     assert found() == {}
-    # The number of a process that ended long ago is now that of another.
+    # The PID of a process that ended long ago is now that of another process.
     held["write"][out]["pid"] = os.getpid()
     rwlock.write_text(json.dumps(held))
     os.utime(rwlock, (1, 1))
@@ -408,7 +408,7 @@ def test_locks_of_processes_that_ended_do_not_count(project: Workspace) -> None:
 
 @pytest.fixture(scope="module")
 def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Some stages of two of the project's tasks, instant, with the stage `code`."""
+    """Some instant stages of two of the project's tasks, and the stage `code`."""
     workspace = clone(tmp_path_factory.mktemp("code") / "project", standin=True)
     groups = ("code", "fetch", "clean", "split")
     yaml = YAML()
@@ -499,7 +499,7 @@ def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
 
 
 def test_it_costs_no_more_than_a_dry_run(with_code: Workspace) -> None:
-    """CPU seconds, after both have run once; `snakemake -n` with as many stages."""
+    """Compared in CPU seconds with `snakemake -n` on the same stages, after both have run once."""
 
     def cost(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -507,9 +507,9 @@ def test_it_costs_no_more_than_a_dry_run(with_code: Workspace) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    ours = [sys.executable, "-m", "tandem", "status"]  # the stand-in runs stages alone
+    ours = [sys.executable, "-m", "tandem", "status"]  # the stand-in can only run stages
     commands = [ours, ["snakemake", "-n", "--quiet"]]
-    for command in commands:  # DVC hashes, Snakemake checks params.yaml
+    for command in commands:  # the first run hashes files and checks params.yaml
         with_code.run(*command)
     status_cost, dry_run = (min(cost(*command) for _ in range(2)) for command in commands)
     assert status_cost < dry_run

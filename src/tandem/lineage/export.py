@@ -21,7 +21,7 @@ def export(form: str, to: str = "") -> list[str]:
     Existing files of the same names are replaced. In exports/FORMAT all other files are removed.
 
     Args:
-        form: The format, as `ro-crate`.
+        form: The format, such as `ro-crate`.
         to: The folder; the default is exports/FORMAT, or the folder that the format requires.
 
     Returns:

@@ -50,12 +50,12 @@ class Source:
 
     @property
     def id(self) -> str:
-        """A unique identifier: the address, or a URN made of the digest."""
+        """A unique identifier: the URI, or a URN built from the digest."""
         return self.uri or ":".join(("urn", *min(self.digest.items(), default=("name", self.name))))
 
 
 def last_commit(root: Path, *paths: Path) -> CommitInfo:
-    """The last commit that changed `paths`, or the last commit; NO_COMMIT if there is none."""
+    """The last commit (that changed `paths`, if any are given); NO_COMMIT if there is none."""
     try:
         fields = git("log", "-1", "--format=%H %ct", "--", *map(str, paths), root=root).split()
     except LineageError:
@@ -98,7 +98,7 @@ def _source(pin: Mapping[str, Any]) -> Source:
         checksum = f"?checksum=sha256:{sha256}" if sha256 else ""
         uri = purl(fields["name"], version) + checksum
     elif revision:
-        prefix = "datasets/" if "split" in fields else ""  # a model has no split
+        prefix = "datasets/" if "split" in fields else ""  # only datasets have a split
         uri = f"https://huggingface.co/{prefix}{path}/tree/{revision}"
         key = "gitCommit" if COMMIT_HASH.fullmatch(revision) else "revision"
         digest |= {key: revision}
@@ -117,7 +117,7 @@ def about(record: RunRecord) -> DatasetInfo | None:
     They come from the params of its source. None if the stage fetched no rows.
 
     Raises:
-        LineageError: no source of this version of Tandem has such params.
+        LineageError: the params match no source of this version of Tandem.
     """
     settings = record.params.get(f"{task_of(record)}.fetch")
     if not isinstance(settings, Mapping) or not isinstance(settings.get("source"), Mapping):

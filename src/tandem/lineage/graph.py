@@ -32,7 +32,7 @@ class Graph:
     consumers: Mapping[str, Sequence[str]]
     """Stage → the stages that read any of its outputs, sorted."""
     inside: Mapping[str, Sequence[str]]
-    """Each output, and each folder above one → the outputs at or below it."""
+    """Path of an output, or of a folder above one → the outputs at or inside it."""
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Graph":
@@ -46,7 +46,7 @@ class Graph:
         for record in records:
             if record.stage in by_stage:
                 raise LineageError(
-                    f"two records are of the stage {record.stage}: restore {RECORDS} from Git"
+                    f"two records belong to the stage {record.stage}: restore {RECORDS} from Git"
                 )
             by_stage[record.stage] = record
             for path in record.outputs:
@@ -57,7 +57,7 @@ class Graph:
                     )
                 producers[path] = record.stage
 
-        # A stage needs another if one of its inputs is at, below or around an output of the other.
+        # A stage depends on another if one of its inputs is, is inside or contains an output of it.
         inside = _inside(producers)
         needs = {
             name: sorted(
@@ -70,7 +70,7 @@ class Graph:
         except CycleError as error:
             cycle = " → ".join(error.args[1])
             raise LineageError(
-                f"the records have a cycle, {cycle}: restore {RECORDS} from Git"
+                f"the records form a cycle, {cycle}: restore {RECORDS} from Git"
             ) from None
         consumers: dict[str, list[str]] = {name: [] for name in order}
         for name in sorted(needs):
@@ -96,12 +96,12 @@ class Graph:
         return [name for name in self.records if name in seen]
 
     def producers_of(self, path: str) -> list[str]:
-        """The stages that wrote an output at, below or around `path`, in topological order."""
+        """The stages that wrote an output at, inside or containing `path`, in topological order."""
         names = {self.producers[out] for out in _outs(path, self.inside)}
         return [name for name in self.records if name in names]
 
     def consumers_of(self, path: str) -> list[str]:
-        """The stages that read an input at, below or around `path`, in topological order."""
+        """The stages that read an input at, inside or containing `path`, in topological order."""
         return [
             name
             for name, record in self.records.items()
@@ -148,13 +148,13 @@ def contents(root: Path = Path()) -> dict[str, bytes]:
 
 
 def files(root: Path = Path()) -> list[Path]:
-    """The files of records in `root`, sorted, without partial files that a killed run left."""
+    """The record files in `root`, sorted, except partial files left by a killed run."""
     paths = sorted((root / RECORDS).rglob("*.json"))
     return [path for path in paths if path.is_file() and not path.name.startswith(PARTIAL)]
 
 
 def parse(content: bytes, where: Path) -> RunRecord:
-    """Parse the content of a record's file.
+    """Parse the content of a record file.
 
     Raises:
         LineageError: `content` is not a record.
@@ -166,7 +166,7 @@ def parse(content: bytes, where: Path) -> RunRecord:
         record = RunRecord.model_validate(value)
         for path in (*record.inputs, *record.outputs):
             if not is_inside(path):
-                raise ValueError(f"{path!r} is outside of the project")
+                raise ValueError(f"{path!r} is outside the project")
     except (ValueError, RecursionError) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(f"{where} is not a record: {problem}; restore it from Git") from None
@@ -179,12 +179,12 @@ def files_of(digest: Digest) -> Mapping[str, Digest]:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path is inside the project. Records are not trusted: anybody may have made them."""
+    """Whether a path is inside the project. Records are not trusted: anyone may have made them."""
     return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 
 def is_own_file(pin: Mapping[str, Any]) -> bool:
-    """Whether a pin is of a file of the project, not of a file inside a package."""
+    """Whether a pin refers to a file of the project, not to a file inside a package."""
     path = pin.get("path")
     return isinstance(path, str) and "name" not in pin and is_inside(path)
 
@@ -209,7 +209,7 @@ def _part(folder: Digest, name: str) -> Digest | None:
 
 
 def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
-    """Each output, and each folder above one → the outputs at or below it."""
+    """Path of an output, or of a folder above one → the outputs at or inside it."""
     inside: dict[str, list[str]] = {}
     for out in outs:
         for above in (out, *map(str, PurePosixPath(out).parents)):
@@ -218,7 +218,7 @@ def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _outs(path: str, inside: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """The outputs at, below or around `path`."""
+    """The outputs at, inside or containing `path`."""
     if path in inside:
         return inside[path]
     around = map(str, PurePosixPath(path).parents)

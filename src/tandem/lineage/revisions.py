@@ -75,9 +75,9 @@ def files_of(revision: str) -> Iterator[Path]:
 
 
 def commits_of_records(root: Path = Path()) -> dict[str, Commit]:
-    """Record file → the last commit, or merge, on this branch that changed it.
+    """Record file → the last commit (or merge) on this branch that changed it.
 
-    Records with uncommitted changes are left out. Empty outside of a Git repository.
+    Records with uncommitted changes are left out. Empty outside a Git repository.
     """
     try:
         options = ("--first-parent", "-m", "--name-only", f"--format=%x00{FORMAT}")

@@ -1,7 +1,7 @@
-"""Draw loss curves, and scores against size or latency, as SVG. Same numbers, same bytes.
+"""Draw loss curves, and scores against size or latency, as SVG. Equal numbers give equal bytes.
 
-Matplotlib draws with marker colors, which are then replaced by the CSS variables of the page, so
-that a chart follows light and dark mode. Fonts are those of the page, too.
+Matplotlib draws with placeholder colors, which are then replaced by the CSS variables of the page,
+so that a chart follows light and dark mode. Charts also use the fonts of the page.
 """
 
 import csv
@@ -101,7 +101,8 @@ def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -
                 elinewidth=1.0,
                 capsize=3,
             )
-            # Names of front points are above, others below, so that near ones stay readable.
+            # Names are above points on the front and below others, so that close ones stay
+            # readable.
             offset = (7, 4 if point.on_front else -12)
             axes.annotate(
                 point.variant, (point.cost, point.value), offset, textcoords="offset points"

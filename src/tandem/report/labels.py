@@ -16,13 +16,13 @@ ROLES = {
     "judge": "judge, trained on other raters and texts",
     "human": "each rater against the mean of the others",
 }
-"""Variants that no plug-in makes."""
+"""Labels of variants that no plug-in provides."""
 
 
 def metric(name: str) -> MetricLabel:
-    """The label of a metric; of `accuracy/movie` that of `accuracy`.
+    """The label of a metric; for `accuracy/movie`, that of `accuracy`.
 
-    A metric without a label is shown by its name, and no score of it is the best.
+    A metric without a label is shown by its name, and none of its scores is marked as the best.
     """
     stem = name.partition("/")[0]
     constants = registry.constants("metrics", stem)
@@ -55,7 +55,7 @@ def variant(name: str) -> str:
 
 
 def number(value: float | None, decimals: int = 3) -> str:
-    """A number for readers: a fraction to `decimals` places, a count in groups of three digits.
+    """A formatted number: a float to `decimals` places, an integer in groups of three digits.
 
     >>> number(0.12345), number(None)
     ('0.123', '–')

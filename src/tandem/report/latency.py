@@ -1,6 +1,6 @@
 """Latencies that benchmarks/latency.py measured, matched with the models that were evaluated.
 
-No stage writes the file, so its form is checked here.
+No stage writes the file, so its schema is checked here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ class Scenario(StrictModel):
 
     milliseconds_per_row: float
     speedup: float
-    """Over the fp32 base: the median of all rounds, between `low` and `high`."""
+    """Speed-up over the fp32 base: the median of all rounds, between `low` and `high`."""
     low: float
     high: float
 
@@ -33,9 +33,9 @@ class Entry(StrictModel):
     single: Scenario
     batch: Scenario
     weights_sha256: str | None = None
-    """Of the weights that were measured."""
+    """Digest of the weights that were measured."""
     of_sha256: str | None = None
-    """Of the base that the graph was made from."""
+    """Digest of the base that the graph was made from."""
     scores: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -99,7 +99,7 @@ def with_graphs(metrics: Metrics, latencies: Latencies, tasks: Sequence[str]) ->
 def speeds(
     latencies: Latencies, metrics: Metrics, tasks: Sequence[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """Task and variant → the entry as a mapping, with whether it is `current`."""
+    """(Task, variant) → the entry as a mapping with an additional key `current`."""
     return {
         (task, variant): entry.model_dump(exclude_none=True)
         | {"current": entry.is_current(metrics, task, variant)}

@@ -33,7 +33,7 @@ Metrics = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One number of a variant, with its interval and the number of rows or pairs it is over.
+    """One number of a variant, with its interval and the number of rows or pairs it is based on.
 
     A number that was counted, not estimated, has no interval, `n` or `seed`.
     """

@@ -1,4 +1,4 @@
-"""Turn scores and row counts into what the page and the cards show of a task."""
+"""Turn scores and row counts into what the page and the cards show about a task."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -59,7 +59,7 @@ class Panel:
 
     @property
     def single(self) -> bool:
-        """Whether there is only one mark, so nothing to compare."""
+        """Whether there is only one mark, and thus nothing to compare."""
         return len(self.marks) == 1
 
 
@@ -73,7 +73,7 @@ class Step:
 
     @property
     def rows(self) -> int:
-        """The rows of all parts."""
+        """The number of rows in all parts."""
         return sum(self.parts.values())
 
 
@@ -91,7 +91,7 @@ class Size:
 
     @property
     def published(self) -> bool:
-        """Whether a stage wrote these weights; a graph made by the benchmark has own scores."""
+        """Whether a stage wrote these weights; a graph made by the benchmark has its own scores."""
         return "scores" not in (self.latency or {})
 
 
@@ -99,7 +99,8 @@ class Size:
 class Point:
     """The cost and the score of a variant.
 
-    It is on the front if no other variant is better in one of them and at least equal in the other.
+    It is on the front if no other variant is better in one of the two and at least as good in the
+    other.
     """
 
     variant: str
@@ -112,7 +113,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How much a metric varies between trainings with different seeds."""
+    """How much a metric varies between training runs with different seeds."""
 
     title: str
     decimals: int
@@ -124,7 +125,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Everything that is shown of a task."""
+    """Everything that is shown about a task."""
 
     task: str
     panels: list[Panel] = field(default_factory=list)
@@ -188,7 +189,7 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
 
 
 def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Metrics in the order of their stems in `order`, then those that it lacks, by name."""
+    """Metrics sorted by their stems as in `order`, then those that it lacks, by name."""
     rank = {name: index for index, name in enumerate(order)}
 
     def key(metric: str) -> tuple[int, str, str]:
@@ -233,7 +234,7 @@ def sizes(
 def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point]]:
     """Scores against megabytes and against milliseconds per text, where variants can be compared.
 
-    Latencies of other weights than those evaluated are left out.
+    Latencies of weights other than those evaluated are left out.
 
     Args:
         sizes: The variants.
@@ -330,7 +331,7 @@ def signatures(metrics: Metrics, task: str) -> dict[str, str]:
 def view(
     task: str, scores: Sequence[Score], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
 ) -> View:
-    """Everything that is shown of a task, except its charts."""
+    """Everything that is shown about a task, except its charts."""
     order = labels.metric_order(task)
     scores = [score for score in scores if score.task == task]
     tested = [score for score in scores if score.on_test_rows]
@@ -352,7 +353,7 @@ def view(
 
 
 def with_charts(view: View, charts: Mapping[str, str]) -> View:
-    """`view` with its charts, SVG by name."""
+    """`view` with its charts (name → SVG)."""
     return replace(view, charts=dict(charts))
 
 

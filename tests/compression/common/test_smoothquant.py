@@ -1,4 +1,4 @@
-"""Smoothing: the same function, easier to quantize."""
+"""SmoothQuant makes a network easier to quantize without changing its function."""
 
 from typing import Any
 

@@ -181,11 +181,11 @@ def test_the_line_that_does_not_verify_is_named(signed: Lines, key: tuple[str, P
     [
         (
             lambda lines: lines[:-1],
-            "the last statement, and no other, must be that of the revision",
+            "the last statement, and only the last, must be about the revision",
         ),
         (
             lambda lines: [*lines, lines[-1]],
-            "the last statement, and no other, must be that of the revision",
+            "the last statement, and only the last, must be about the revision",
         ),
         (lambda lines: [*lines[:2], *lines[1:]], "has 2 statements"),
         (lambda lines: [*lines[:2], *lines[3:]], "is missing"),
@@ -194,7 +194,7 @@ def test_the_line_that_does_not_verify_is_named(signed: Lines, key: tuple[str, P
         (lambda lines: [*lines[:-1], lines[-1][:900] + b"\n"], "line 8, is not an envelope"),
         (lambda lines: [*lines, b"\n"], "line 9, is not an envelope"),
         (lambda lines: [], "is cut off"),
-        (lambda lines: [b" " + lines[0], *lines[1:]], "is not in the form that it was signed in"),
+        (lambda lines: [b" " + lines[0], *lines[1:]], "is not in canonical form"),
         (
             lambda lines: [lines[0].replace(b"vnd.in-toto+json", b"json"), *lines[1:]],
             "is not an in-toto statement but 'application/json'",
@@ -227,7 +227,9 @@ def test_a_statement_of_another_revision_is_rejected(signed: Lines, key: tuple[s
     git("commit", "--quiet", "--allow-empty", "--message", "Next")
     attest(key[0])
     next_lines = BUNDLE.read_bytes().splitlines(keepends=True)
-    assert "is of another revision" in rejection(key, [next_lines[0], signed[1], *next_lines[2:]])
+    assert "belongs to another revision" in rejection(
+        key, [next_lines[0], signed[1], *next_lines[2:]]
+    )
 
 
 def test_a_statement_that_was_added_is_rejected(signed: Lines, key: tuple[str, Path]) -> None:
@@ -235,7 +237,9 @@ def test_a_statement_that_was_added_is_rejected(signed: Lines, key: tuple[str, P
         statement["predicate"]["buildDefinition"]["externalParameters"]["stage"] = "train@more"
 
     added = sign_changed(signed[1], key, rename)
-    assert "train@more is not of this revision" in rejection(key, [*signed[:-1], added, signed[-1]])
+    assert "train@more is not part of this revision" in rejection(
+        key, [*signed[:-1], added, signed[-1]]
+    )
 
 
 def test_another_key_is_rejected(signed: Lines, key: tuple[str, Path], tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ Action = Callable[[Workspace], object]
 
 
 def harmless() -> Iterator[tuple[str, Action]]:
-    """Actions that do not change what a workspace says."""
+    """Actions that change nothing that the audit compares."""
     for stage in STAGES:
         yield f"{FOLDER[stage]} not pulled", remove_folder(FOLDER[stage])
     yield "nothing pulled", remove_folder("data")
@@ -297,7 +297,7 @@ def test_stages_that_are_run_again_give_the_same_bytes(
 
 @pytest.fixture
 def signed(project: Workspace, tmp_path: Path) -> list[str]:
-    """The arguments that compare `project` with its bundle, signed with an OpenSSH key."""
+    """The arguments that audit `project` against its bundle, signed with an OpenSSH key."""
     key = Ed25519PrivateKey.generate()
     private, public = tmp_path / "key", tmp_path / "key.pub"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))

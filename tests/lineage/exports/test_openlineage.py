@@ -38,7 +38,7 @@ def events(published: Path) -> list[dict[str, Any]]:
 
 
 def facets(raw: dict[str, Any]) -> dict[str, Any]:
-    """Facets as the client's own classes, which know no other field than the spec's."""
+    """Facets as the client's own classes, which accept only the fields of the specification."""
     facets = {}
     for name, facet in raw.items():
         kind = CLASSES[facet["_schemaURL"].rpartition("/")[2]]
@@ -66,7 +66,7 @@ def event_of(raw: dict[str, Any]) -> RunEvent:
 
 
 def filled(value: Any) -> Any:
-    """A value without the empty mappings that the client puts in for what may be left out."""
+    """A value without the empty mappings that the client adds for omitted optional fields."""
     if isinstance(value, dict):
         return {key: filled(part) for key, part in value.items() if part != {}}
     return [filled(part) for part in value] if isinstance(value, list) else value

@@ -20,7 +20,7 @@ def crate(published: Path) -> ROCrate:
 
 
 def ids(value: Any) -> Iterator[str]:
-    """All that is referred to, anywhere."""
+    """All ids that are referenced anywhere in a value."""
     if isinstance(value, dict):
         if {*value} == {"@id"}:
             yield value["@id"]

@@ -39,7 +39,7 @@ TRAINING = TrainingParams(
     dropout=0.0,
     max_length=64,
 )
-# From Home Assistant's intents, Apache-2.0; * marks the ends of a span.
+# From Home Assistant's intents, Apache-2.0; asterisks enclose a span.
 REQUESTS = [
     ("HassTurnOn", "turn on the lights in the *attic*", "area"),
     ("HassTurnOn", "turn on the lights in the *wine cellar*", "area"),

@@ -1,4 +1,4 @@
-"""Functions that the processes of test_distributed.py run; they import them by name."""
+"""Functions that the processes of test_distributed.py import by name and run."""
 
 import os
 import signal

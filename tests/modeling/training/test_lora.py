@@ -1,4 +1,4 @@
-"""Adapters: only they and the head are trained, the best are kept, and all are merged."""
+"""Adapters: only adapters and the head are trained; the best are kept, and all are merged."""
 
 from pathlib import Path
 from typing import Any

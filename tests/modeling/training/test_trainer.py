@@ -28,7 +28,7 @@ from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.trainer import fit
 
-gc.freeze()  # the Trainer collects garbage at each start: half a second among transformers' objects
+gc.freeze()  # else the Trainer's garbage collection takes half a second per start
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING: dict[str, Any] = {
@@ -186,7 +186,7 @@ def gradients(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, Tensor]]:
 
 
 def on_bias(net: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-    """A loss whose gradient is 3 in both biases of the head, for any batch."""
+    """A loss whose gradient is 3 for both biases of the head, for any batch."""
     result: Tensor = net.classifier.bias.sum() * 3
     return result
 
@@ -278,7 +278,7 @@ def test_freezing_a_tied_decoder_keeps_its_embeddings() -> None:
 
 
 class GivenLosses:
-    """A loss with given values on validation rows; it keeps the head of each evaluation."""
+    """A loss with given values on validation rows, which saves the head at each evaluation."""
 
     def __init__(self, *losses: float) -> None:
         # 32 validation rows are two batches of 16

@@ -47,7 +47,7 @@ def read_bundle(path: Path, public_key: Path) -> Bundle:
 
 
 def _open(line: bytes, key: keys.Key, where: str) -> Statement:
-    """The verified statement in one line."""
+    """The statement in one line of a bundle, verified."""
     try:
         envelope = Envelope.from_dict(json.loads(line))
         unchanged = to_line(envelope) == line + b"\n"
@@ -55,7 +55,7 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
         raise LineageError(f"{where}, is not an envelope: it was changed or cut off") from None
     where = f"{where} ({_claimed(envelope)})"
     if not unchanged:
-        raise LineageError(f"{where}, is not in the form that it was signed in: it was changed")
+        raise LineageError(f"{where}, is not in canonical form: it was changed after signing")
     if envelope.payload_type != PAYLOAD_TYPE:
         raise LineageError(f"{where}, is not an in-toto statement but {envelope.payload_type!r}")
     if {*envelope.signatures} != {key.keyid}:
@@ -91,7 +91,7 @@ def _complete(statements: list[Statement], path: Path) -> Bundle:
     *stages, revision = statements
     if not revision.is_revision or any(statement.is_revision for statement in stages):
         raise LineageError(
-            f"{path}: the last statement, and no other, must be that of the revision"
+            f"{path}: the last statement, and only the last, must be about the revision"
         )
 
     # Each stage of the revision has one statement, in the order of the revision.
@@ -101,7 +101,7 @@ def _complete(statements: list[Statement], path: Path) -> Bundle:
         if times > 1:
             raise LineageError(f"{path}: {name} has {times} statements")
     for name in sorted({*names} ^ {*expected}):
-        problem = "is missing" if name in {*expected} else "is not of this revision"
+        problem = "is missing" if name in {*expected} else "is not part of this revision"
         raise LineageError(f"{path}: the statement of {name} {problem}")
     if names != expected:
         raise LineageError(f"{path}: the statements are not in the order they were signed in")
@@ -111,7 +111,9 @@ def _complete(statements: list[Statement], path: Path) -> Bundle:
     for statement in stages:
         ((record, sha256),) = statement.records.items()
         if records.pop(record, None) != sha256 or statement.commit != revision.commit:
-            raise LineageError(f"{path}: the statement of {statement.stage} is of another revision")
+            raise LineageError(
+                f"{path}: the statement of {statement.stage} belongs to another revision"
+            )
     for record in records:
-        raise LineageError(f"{path}: there is no statement of {record}")
+        raise LineageError(f"{path}: no statement covers {record}")
     return Bundle(dict(zip(names, stages, strict=True)), revision)

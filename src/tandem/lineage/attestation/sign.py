@@ -2,10 +2,11 @@
 
     tandem attest ~/.ssh/id_ed25519     →  attestation.jsonl
 
-A line is a DSSE envelope 1.0 with an in-toto Statement v1 with SLSA provenance v1. There is one
-line per stage, in topological order, then one for the revision. The last one names every record, so
-that missing and added lines are detected. Ed25519 signatures are deterministic, so the same
-revision and key give the same bytes. `tandem.lineage.attestation.bundle` verifies the file.
+Each line is a DSSE 1.0 envelope of an in-toto Statement v1 whose predicate is SLSA Provenance v1.
+There is one line per stage, in topological order, then one for the revision. The last one names
+every record, so that missing and added lines are detected. Ed25519 signatures are deterministic, so
+the same revision and key give the same bytes. `tandem.lineage.attestation.bundle` verifies the
+file.
 
 subjects              the files that the stage wrote, and its record
 externalParameters    stage, command, params
@@ -54,12 +55,12 @@ def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
         to: The bundle.
 
     Returns:
-        `file`, the number of `statements` in it, and the `commit` that they are about.
+        `file`, the number of `statements` in it, and the `commit` that they describe.
 
     Raises:
         LineageError: the key cannot be used, `to` has no suffix, there are no records, or a file
             that they name has uncommitted changes.
-        StageError: a file that every revision has is missing.
+        StageError: a file that every revision must have is missing.
     """
     if not Path(to).suffix:
         raise LineageError(f"--to {to} must name a file with a suffix, such as attestation.jsonl")
@@ -128,7 +129,7 @@ def of_revision(
 
 
 def seal(statement: Statement, signer: keys.Signer) -> bytes:
-    """Sign a statement; its line of the bundle."""
+    """Sign a statement; return its line of the bundle."""
     envelope = Envelope(statement.payload(), PAYLOAD_TYPE, {})
     envelope.sign(signer)
     return to_line(envelope)

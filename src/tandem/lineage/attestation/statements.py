@@ -17,7 +17,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STAGE: Final = "urn:tandem:build:stage:v1"
 """buildType of a stage's statement: a command that DVC or Snakemake ran."""
 REVISION: Final = "urn:tandem:build:revision:v1"
-"""buildType of the last statement: all records, and the files that every revision has."""
+"""buildType of the last statement: all records, and the files that every revision must have."""
 BUILDER: Final = "urn:tandem:builder:v1"
 BuildType = Literal["urn:tandem:build:stage:v1", "urn:tandem:build:revision:v1"]
 

@@ -4,10 +4,10 @@
                               │
             params, packages, code, artifacts on disk, inputs and the stages that wrote them
 
-A record contains everything that a stage's entry in dvc.lock says, and SHA-256 digests in addition.
-The entry is therefore rebuilt from the record, and must be equal. Artifacts on disk are hashed. An
-artifact that DVC tracks may be absent (after a partial pull or `dvc gc`); it is counted. A file
-that Git tracks must be there. Every finding names a place and a problem.
+A record contains everything in the stage's dvc.lock entry, plus SHA-256 digests. The entry is
+therefore rebuilt from the record, and the two must be equal. Artifacts on disk are hashed. An
+artifact that DVC tracks may be absent (after a partial pull or `dvc gc`); absent artifacts are
+counted. A file that Git tracks must exist. Every finding names a location and a problem.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
     audit = Audit()
     digests = _CachedReader(reader or on_disk(root))
 
-    # Without dvc.yaml, params, dvc.lock or a graph of the records nothing can be compared.
+    # Nothing can be compared without dvc.yaml, params, dvc.lock and a graph of the records.
     try:
         declared = {stage.name: stage for stage in dvc_stages.stages(root)}
         content = params.read(root / paths.PARAMS)
@@ -55,7 +55,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
     versions = _versions(root, audit)
     codes = _codes(root, declared, audit)
 
-    # Compare each record with everything else that says the same.
+    # Compare each record with everything that must agree with it.
     for name, record in graph.records.items():
         if name in declared:
             audit.findings += _declared(declared[name], record)
@@ -75,7 +75,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
 
 
 class _CachedReader:
-    """A reader that reads each path once."""
+    """A digest reader with a cache, which reads each path only once."""
 
     def __init__(self, reader: DigestReader) -> None:
         self.reader, self.digests = reader, dict[str, Digest | None]()
@@ -98,7 +98,7 @@ def on_disk(root: Path) -> DigestReader:
         artifact = root / path
         try:
             return provenance.digest(artifact, files=True) if artifact.exists() else None
-        except OSError as error:  # a broken link, a file of another user
+        except OSError as error:  # such as a broken link, or no permission
             problem = f"{error.filename or path} cannot be read: {error.strerror}"
             raise LineageError(f"{problem}; fix or remove it") from None
 
@@ -106,7 +106,7 @@ def on_disk(root: Path) -> DigestReader:
 
 
 def _read_records(root: Path, declared: Mapping[str, StageSpec], audit: Audit) -> Graph:
-    """The graph of the valid records. Others, and records at wrong paths, become findings."""
+    """The graph of the valid records. Invalid and misplaced records become findings."""
     stage_of = {stage.record: stage.name for stage in declared.values()}
     records = []
     for path in graphs.files(root):
@@ -129,7 +129,7 @@ def _read_records(root: Path, declared: Mapping[str, StageSpec], audit: Audit) -
 def _stages(
     declared: Mapping[str, StageSpec], lock: Mapping[str, Any], graph: Graph
 ) -> Iterator[Finding]:
-    """Stages that are not in all of dvc.yaml, dvc.lock and the records."""
+    """Findings for stages that are missing from dvc.yaml, dvc.lock or the records."""
     for name in sorted({*declared, *lock, *graph.records}):
         if name not in declared:
             problem = "dvc.yaml has no such stage: remove its entry and files"
@@ -141,7 +141,7 @@ def _stages(
 
 
 def _declared(stage: StageSpec, record: RunRecord) -> Iterator[Finding]:
-    """Where a record differs from what dvc.yaml declares."""
+    """Findings for differences between a record and what dvc.yaml declares."""
     outs = {*stage.outs} - {stage.record}
     for what, expected, recorded in (
         ("command", {stage.command}, {record.command}),
@@ -166,7 +166,7 @@ def _codes(root: Path, declared: Mapping[str, StageSpec], audit: Audit) -> dict[
 def _code(
     stage: StageSpec, record: RunRecord, codes: Mapping[str, StageCode], root: Path
 ) -> Iterator[Finding]:
-    """Where a stage ran other code than the current code.
+    """Findings if a stage ran code other than the current code.
 
     The files that differ are named, if the stage's file in workflow/code is still there.
     """
@@ -179,7 +179,7 @@ def _code(
         return
     code_file = root / stage.code
     if not code_file.is_file() or provenance.file_digest(code_file) != _without_files(recorded):
-        yield Finding(stage.record, f"{stage.name} ran other code than is in {paths.SOURCE}")
+        yield Finding(stage.record, f"{stage.name} ran code that differs from {paths.SOURCE}")
         return
     ran, current = provenance.read_code(code_file).files, code.files
     for name in sorted({*ran, *current}):
@@ -188,10 +188,10 @@ def _code(
 
 
 def _code_files(record: RunRecord, codes: Mapping[str, StageCode]) -> Iterator[Finding]:
-    """Where files of workflow/code differ from what the stage that writes them would write now.
+    """Findings for files of workflow/code that differ from what their stage would write now.
 
-    They are computed again, so the inputs of that stage are not compared: a comment in a source
-    file changes its inputs but not its outputs.
+    The files are recomputed; the inputs of that stage are not compared, because a comment in a
+    source file changes its inputs but not its outputs.
     """
     for path, recorded in record.outputs.items():
         files = {
@@ -211,14 +211,14 @@ def _digest(code: StageCode) -> Digest:
 
 
 def _inputs(record: RunRecord, graph: Graph, digests: DigestReader) -> Iterator[Finding]:
-    """Where an input differs from what another stage wrote or, if none did, from the file here."""
+    """Findings for inputs that differ from what a stage wrote or, if none did, from the file."""
     where = record_of(record.stage)
     for path, recorded in record.inputs.items():
         written = graph.expected_digest(path)
         if written is not None:
             if _without_files(written) != _without_files(recorded):
                 producers = ", ".join(graph.producers_of(path))
-                yield Finding(where, f"it read another {path} than {producers} wrote")
+                yield Finding(where, f"it read a {path} that differs from what {producers} wrote")
             if path not in graph.producers and path in graph.inside:
                 yield from _unexpected_files(path, written, record.stage, digests)
             continue
@@ -226,13 +226,13 @@ def _inputs(record: RunRecord, graph: Graph, digests: DigestReader) -> Iterator[
         if current is None:
             yield Finding(path, f"is missing; {record.stage} read it")
         elif _without_files(current) != _without_files(recorded):
-            yield Finding(path, f"differs from what {record.stage} read: it was changed since")
+            yield Finding(path, f"differs from what {record.stage} read: it has changed since")
 
 
 def _unexpected_files(
     path: str, written: Digest, stage: str, digests: DigestReader
 ) -> Iterator[Finding]:
-    """Files in an input folder above several outputs that no stage wrote."""
+    """Findings for files that no stage wrote, in an input folder that contains several outputs."""
     folder = digests(path)
     files = folder.files if folder and folder.files else {}
     for name in sorted({*files} - {*graphs.files_of(written)}):
@@ -242,12 +242,12 @@ def _unexpected_files(
 def _outputs(
     record: RunRecord, stage: StageSpec | None, digests: DigestReader, audit: Audit
 ) -> Iterator[Finding]:
-    """Where an artifact differs from what its stage wrote, or is missing though Git tracks it."""
+    """Findings for artifacts that were changed, or that are missing although Git tracks them."""
     for path, digest in record.outputs.items():
         if digest.files is not None and _without_files(
             provenance.folder_digest(digest.files)
         ) != _without_files(digest):
-            yield Finding(record_of(record.stage), f"the digest of {path} is not that of its files")
+            yield Finding(record_of(record.stage), f"the digest of {path} does not match its files")
         current = digests(path)
         if current is None:
             if stage and path in stage.in_git:
@@ -260,7 +260,7 @@ def _outputs(
 
 
 def _changed_files(path: str, recorded: Digest, current: Digest, stage: str) -> Iterator[Finding]:
-    """The files of an artifact that differ."""
+    """Findings for the files of an artifact that differ."""
     written, here = graphs.files_of(recorded), graphs.files_of(current)
     names = sorted(name for name in {*written, *here} if written.get(name) != here.get(name))
     for name in names or [""]:
@@ -283,10 +283,10 @@ def _params(
     runtime: params.Runtime,
     digests: DigestReader,
 ) -> Iterator[Finding]:
-    """Where params, seed, pins, sources or pinned files differ from those of the record.
+    """Findings for params, seed, pins, sources and pinned files that differ from the record.
 
-    Seed and pins are compared for stages that declare `runtime`; others are not run again when it
-    changes.
+    Seed and pins are compared only for stages that declare `runtime`; other stages are not rerun
+    when it changes.
     """
     where = record_of(record.stage)
     for key, value in record.params.items():
@@ -295,7 +295,7 @@ def _params(
                 f"{paths.PARAMS}: {key}", f"differs from the value that {record.stage} ran with"
             )
     if record.sources != list(find_pins(record.params)):
-        yield Finding(where, "its sources are not the pins in its params")
+        yield Finding(where, "its sources differ from those pinned in its params")
     expected = (runtime.seed, determinism.pins(runtime))
     if "runtime" in record.params and (record.seed, record.pins) != expected:
         yield Finding(where, "its seed or pins differ from `runtime` in params.yaml")
@@ -306,7 +306,7 @@ def _params(
 
 
 def _packages(record: RunRecord, versions: Mapping[str, str]) -> Iterator[Finding]:
-    """Where the package versions of a record differ from the locked `versions`."""
+    """Findings for packages whose recorded version differs from the locked one in `versions`."""
     for package, version in record.packages.items():
         locked = versions.get(package, "none")
         if locked != version:
@@ -327,7 +327,7 @@ def _versions(root: Path, audit: Audit) -> dict[str, str]:
 
 
 def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
-    """Where the summary differs from the metrics."""
+    """Findings for differences between the summary and the metrics."""
     path = root / SUMMARY
     if not path.exists():
         return
@@ -348,5 +348,5 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
             key = "/".join(str(row.get(name)) for name in ("task", "variant", "metric"))
             yield Finding(f"{SUMMARY}#{number}", f"{key} differs from the metrics")
     if rows != expected:
-        problem = f"its {len(rows)} rows differ from the {len(expected)} of the metrics"
+        problem = f"its {len(rows)} rows differ from the {len(expected)} rows that the metrics give"
         yield Finding(SUMMARY, problem)

@@ -38,7 +38,7 @@ def main(rev: str, bundle: str, key: str, rerun: int, json: bool) -> int:
         The exit code: 0 if everything agrees, else 1.
 
     Raises:
-        TandemError: the options exclude each other, or a file cannot be read.
+        TandemError: the options are mutually exclusive, or a file cannot be read.
     """
     if bool(bundle) != bool(key):
         raise TandemError("--bundle FILE and --key PUBLIC_KEY must be given together")
@@ -67,10 +67,10 @@ def main(rev: str, bundle: str, key: str, rerun: int, json: bool) -> int:
 
 
 def in_cache(root: Path) -> DigestReader:
-    """A reader of digests in `root` and, for what is not there, in DVC's cache of the workspace.
+    """A reader of digests in `root` or, for missing artifacts, in the DVC cache of the workspace.
 
     A file in the cache is found by the MD5 in the records of `root`, and hashed, so that a damaged
-    file is reported. An output that is not complete in the cache counts as absent.
+    file is reported. An output that is incomplete in the cache counts as absent.
     """
     records = graph.read(root)
     on_disk = checks.on_disk(root)

@@ -34,20 +34,18 @@ def read(root: Path) -> dict[str, Any]:
         or not all(isinstance(name, str) for name in stages)
         or content != {"schema": "2.0", "stages": stages}
     ):
-        raise LineageError(
-            f"{paths.LOCK} does not have the form of schema 2.0: restore it from Git"
-        )
+        raise LineageError(f"{paths.LOCK} does not follow schema 2.0: restore it from Git")
     return stages
 
 
 def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> Iterator[Finding]:
-    """Where a stage's entry in dvc.lock differs from its record.
+    """Findings for differences between a stage's entry in dvc.lock and its record.
 
     Args:
         stage: What dvc.yaml declares.
         record: The record of the stage.
-        entry: The entry; None if there is none, which is not reported here.
-        root: The project's folder. The digest of the record's own file is in the entry, too.
+        entry: The entry; None if there is none, which is reported elsewhere.
+        root: The project's folder. The record file is hashed there, because the entry has it too.
     """
     if entry is None:
         return
@@ -89,7 +87,7 @@ def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two values of YAML or JSON are equal and all their types are equal.
+    """Whether two YAML or JSON values are equal, including the types of all parts.
 
     >>> same({"a": [1]}, {"a": [1]}), same(1, 1.0), same(1, True)
     (True, False, False)
@@ -102,7 +100,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _by_path(entries: Any) -> Any:
-    """Entries by path. A value of another form is returned as it is, so that it differs.
+    """Entries by path. A malformed value is returned unchanged, so that it differs.
 
     DVC repeats an entry if dvc.yaml names its path more than once.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One disagreement: where it is, and what it is."""
+    """One disagreement: its location and a description."""
 
     where: str
     problem: str
@@ -26,13 +26,13 @@ class Audit:
     hashed: int = 0
     """Files that were hashed."""
     absent: list[str] = field(default_factory=list)
-    """Recorded outputs that are not in the workspace, so that they could not be checked."""
+    """Recorded outputs that are not in the workspace and therefore could not be checked."""
     changed: list[str] = field(default_factory=list)
     """Outputs whose bytes differ from those recorded."""
     rerun: list[str] = field(default_factory=list)
     """One line for each stage that was run again."""
     machine: list[str] = field(default_factory=list)
-    """Reasons why this machine may write other bytes than those recorded."""
+    """Reasons why this machine may write bytes that differ from those recorded."""
 
 
 def to_text(audit: Audit) -> list[str]:

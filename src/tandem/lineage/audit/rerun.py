@@ -2,8 +2,8 @@
 
 Each stage runs in a scratch folder that contains only its recorded inputs, the code and
 params.yaml, so that undeclared inputs are detected. The pins of `core.determinism` make the bytes
-the same on any machine with the pinned instruction set. On a machine without it, or if params pin
-none, scores are compared instead: each must be within the recorded interval.
+the same on any machine with the pinned instruction set. On a machine without it, or if params do
+not pin one, scores are compared instead: each must be within the recorded interval.
 """
 
 import os
@@ -24,16 +24,16 @@ from tandem.lineage.graph import files_of, is_own_file, read
 
 CPUINFO = Path("/proc/cpuinfo")
 COPIED = ("src", str(paths.PARAMS), str(paths.DAG), ".dvcignore")
-"""Copied for every stage besides its inputs: the code, and what a command reads at start-up."""
+"""Copied for every stage besides its inputs: the code, and files that commands read at startup."""
 LAST_LINES = 3
 """Lines of a failed stage's stderr that are shown."""
 
 
 def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
-    """Run `count` random stages again; a line of text and the findings for each.
+    """Run `count` random stages again; yield a line of text and the findings for each.
 
     A stage is not drawn if its inputs are missing or differ from those recorded. Nor is one whose
-    recorded command differs from that of dvc.yaml: a record is not trusted to name a command.
+    recorded command differs from that in dvc.yaml, because commands in records are not trusted.
     """
     records = list(read(root).records.values())
     commands = {stage.name: stage.command for stage in dvc_stages.stages(root)}
@@ -43,7 +43,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     for record in sorted(drawn, key=records.index):
         yield run_again(record, root)
     if len(drawn) < min(count, len(records)):
-        yield f"only {len(drawn)} stages could be run: the command or inputs of others differ", []
+        yield f"only {len(drawn)} stages could be run: others have a changed command or inputs", []
 
 
 def is_ready(record: RunRecord, root: Path) -> bool:
@@ -76,7 +76,9 @@ def run_again(record: RunRecord, root: Path) -> tuple[str, list[Finding]]:
             findings = list(score_differences(record, root, scratch))
             return f"{record.stage}: scores compared instead of bytes: {reason}", findings
         findings = list(differences(record, scratch))
-        result = "other bytes" if findings else f"the same bytes in {len(record.outputs)} outputs"
+        result = (
+            "different bytes" if findings else f"the same bytes in {len(record.outputs)} outputs"
+        )
         return f"{record.stage}: {result}", findings
 
 
@@ -89,24 +91,24 @@ def missing_isa(record: RunRecord) -> str:
     """Why the bytes may differ on this machine; empty if they must be the same."""
     isa = record.pins.get("ATEN_CPU_CAPABILITY")
     if isa is None:
-        return "params pin no instruction set"
+        return "params do not pin an instruction set"
     flags = CPUINFO.read_text().split() if CPUINFO.exists() else []
     is_supported = any(flag.startswith(isa) for flag in flags)
     return "" if is_supported else f"this machine does not support {isa}"
 
 
 def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
-    """The files whose bytes differ from those recorded."""
+    """Findings for files whose bytes differ from those recorded."""
     for path, output in record.outputs.items():
         recorded, rewritten = files_of(output), files_of(digest(scratch / path, files=True))
         for name in sorted({*recorded, *rewritten}):
             if recorded.get(name) != rewritten.get(name):
                 where = f"{path}/{name}" if name else path
-                yield Finding(where, f"{record.stage} writes other bytes when run again")
+                yield Finding(where, f"{record.stage} wrote different bytes when run again")
 
 
 def score_differences(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
-    """The scores that are outside of their recorded intervals."""
+    """Findings for scores outside their recorded intervals."""
     for path in record.outputs:
         if Path(path).is_relative_to(paths.DETAILS) and (root / path).exists():
             recorded, rewritten = (io.read_details(folder / path) for folder in (root, scratch))
@@ -114,13 +116,13 @@ def score_differences(record: RunRecord, root: Path, scratch: Path) -> Iterator[
 
 
 def _outside(where: str, recorded: Any, rewritten: Any) -> Iterator[Finding]:
-    """The scores in nested metrics that are outside of the recorded intervals."""
+    """Findings for scores in nested metrics that are outside their recorded intervals."""
     if not isinstance(recorded, dict):
         return
     if recorded.get("low") is not None and isinstance(rewritten, dict):
         low, high, value = recorded["low"], recorded["high"], rewritten.get("value")
         if value is None or not low <= value <= high:
-            yield Finding(where, f"is {value} when run again, outside of {low} to {high}")
+            yield Finding(where, f"is {value} when run again, outside its interval {low} to {high}")
         return
     for key in sorted(recorded):
         below = rewritten.get(key) if isinstance(rewritten, dict) else None

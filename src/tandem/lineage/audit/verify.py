@@ -1,4 +1,4 @@
-"""Compare the workspace with a signed bundle: rebuild each statement, and compare."""
+"""Compare the workspace with a signed bundle by rebuilding each statement."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from tandem.lineage.graph import contents, parse, record_of
 
 
 def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
-    """The records and files of the revision that differ from those that were signed.
+    """Findings for records and files of the revision that differ from those that were signed.
 
     Artifacts are not compared here: the audit compares them with the records.
     """
@@ -33,7 +33,7 @@ def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
 
 
 def _files(signed: Statement, root: Path) -> Iterator[Finding]:
-    """The files of the revision as a whole: dvc.yaml, locks, params, summary, each record."""
+    """Findings for the files of the whole revision: dvc.yaml, locks, params, summary, records."""
     stages = list(signed.external["stages"])
     rebuilt = sign.of_revision(root, stages, contents(root), signed.commit).subjects
     for path in sorted({*signed.subjects, *rebuilt}):

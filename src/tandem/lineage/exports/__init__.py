@@ -1,7 +1,7 @@
 """Export formats that other tools read: one module each, found by name.
 
-A module defines what `ExportFormat` lists. A format that requires a certain folder names it in
-`FOLDER`. Only tests use the libraries of these formats.
+Each module implements `ExportFormat`. A format that requires a certain folder names it in `FOLDER`.
+The libraries of these formats are used only in tests.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class ExportFormat(Protocol):
     """What a module in this folder defines."""
 
     def export(self, graph: "Graph", root: Path, folder: Path) -> Mapping[str, Any]:
-        """The files by name, each a JSON value or a text.
+        """File name → content, which is a JSON value or a string.
 
         Args:
             graph: The records.

@@ -1,9 +1,10 @@
 """MLCommons Croissant 1.0: TASK.json for each dataset, that is, for each split of a task's rows.
 
-It has the files with their SHA-256, the fields with the types of the task's row, and license,
-citation, languages and limitations as in the data card. The version ends with the digest of the
-split's files. The date is that of the last commit that changed reports/lineage. URLs of files are
-relative to the folder that TASK.json is written to, so that `mlcroissant` finds the data there.
+It lists the files with their SHA-256 digests, the fields with the types of the task's row, and the
+license, citation, languages and limitations that are also in the data card. The version ends with
+the digest of the split's files. The date is that of the last commit that changed reports/lineage.
+URLs of files are relative to the folder that TASK.json is written to, so that `mlcroissant` finds
+the data there.
 """
 
 import os
@@ -111,7 +112,7 @@ def _head(
 
 
 def _url(source: external_refs.Source) -> str:
-    """The page of the source; the digest of a file of the project, which has no page."""
+    """The URL of the source or, for a file of the project, which has none, its digest."""
     if source.uri.startswith("pkg:pypi/"):
         return f"https://pypi.org/project/{source.name}/{source.version}/"
     return source.id if source.uri or source.digest else ""

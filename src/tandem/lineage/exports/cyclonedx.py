@@ -40,7 +40,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
         if graph.producers_of(artifact["path"])
     }
     if not boms:
-        raise LineageError(f"no record has a model that is under `artifacts` in {paths.DAG}")
+        raise LineageError(f"no model under `artifacts` in {paths.DAG} has a record")
     return boms
 
 
@@ -177,7 +177,7 @@ def _license(name: str) -> list[dict[str, Any]]:
 
 
 def _licenses(licenses: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each license once, sorted."""
+    """The distinct licenses, sorted."""
     texts = {json.dumps(terms, sort_keys=True) for terms in licenses}
     return [json.loads(text) for text in sorted(texts)]
 

@@ -1,6 +1,6 @@
 """OpenLineage 2-0-2: events.jsonl, one COMPLETE event per stage, in topological order.
 
-The specification requires a time, and records have none: all events have the time of the last
+The specification requires a time, but records have none, so all events have the time of the last
 commit that changed reports/lineage, or 1970-01-01 if there is none. The UUID (version 5) of a run
 is computed from its record. Datasets are in the namespace `tandem`; their names are paths, and
 their versions are SHA-256 digests.

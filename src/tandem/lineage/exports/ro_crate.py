@@ -1,12 +1,12 @@
 """RO-Crate 1.1 with the profile Workflow Run Crate 0.5: ro-crate-metadata.json.
 
 A crate is the folder that contains its metadata, so the project's folder becomes the crate.
-dvc.yaml is the workflow. One CreateAction is the run of the workflow, and there is one for each
-stage, with its inputs (`object`), outputs (`result`) and command (`instrument`). Files have their
-SHA-256. Folders that a stage wrote are listed with their files, others as a whole.
+dvc.yaml is the workflow. One CreateAction describes the run of the workflow, and one more describes
+each stage, with its inputs (`object`), outputs (`result`) and command (`instrument`). Files have
+SHA-256 digests. Folders that a stage wrote are listed with their files, other folders as a whole.
 
-The date of publication is that of the last commit that changed reports/lineage. Records do not say
-when an action began and ended.
+The date of publication is that of the last commit that changed reports/lineage. Actions have no
+start and end times, because records have none.
 """
 
 from pathlib import Path, PurePosixPath
@@ -95,7 +95,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
             "./",
             "Dataset",
             name="A run of a Tandem pipeline",
-            description=f"{len(graph.records)} stages with what they read, wrote and were run by",
+            description=f"{len(graph.records)} stages with their inputs, outputs and commands",
             datePublished=commit.time,
             conformsTo=refs(PROFILES),
             mainEntity={"@id": dag},
@@ -124,7 +124,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
 
 
 def _is_output(path: str, graph: Graph) -> bool:
-    """Whether a stage wrote an output at, below or around `path`."""
+    """Whether a stage wrote an output at, inside or containing `path`."""
     return path in graph.inside or any(
         str(above) in graph.producers for above in PurePosixPath(path).parents
     )

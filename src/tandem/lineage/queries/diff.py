@@ -28,9 +28,9 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
     Args:
         first: The older revision.
         last: The newer revision.
-        name: A target. Then only stages upstream of it are compared, and the result has its two
-            values and the first commit in which the record of a stage that produced it changed,
-            with all own reasons up to that commit.
+        name: A target. If given, only stages upstream of it are compared, and the result has its
+            value in both revisions, and the first commit that changed the record of a stage that
+            produced it, with all own reasons up to that commit.
 
     Raises:
         LineageError: there is no such revision, it has no records, or none has the name.
@@ -61,10 +61,10 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
 def changes(
     before: Graph, after: Graph, stages: list[str], codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[dict[str, Any]]:
-    """The own reasons of those `stages` that differ, in topological order.
+    """The changes of those `stages` that differ, with their own reasons, in topological order.
 
-    `follows` names the stages whose changed outputs a stage reads. Outputs that changed without any
-    reason are reported, too.
+    `follows` names the stages whose changed outputs a stage reads. Outputs that changed for no
+    known reason are reported, too.
 
     Args:
         before: The graph of the older revision.
@@ -72,7 +72,7 @@ def changes(
         stages: The stages to compare.
         codes: The code of the stages in both revisions, to name the source files that changed.
     """
-    # A change of code is reported for the stages that run it, not for the stage `code`.
+    # A code change is reported for the stages that run the code, not for the stage `code`.
     records = {**before.records, **after.records}
     stages = [stage for stage in stages if not describes_code(records[stage])]
     differing = {s for s in stages if before.records.get(s) != after.records.get(s)}
@@ -94,7 +94,7 @@ def changes(
 def own_reasons(
     old: RunRecord, new: RunRecord, codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[tuple[str, Any]]:
-    """The own reasons of a stage to differ: kind → key → [before, after]."""
+    """A stage's own reasons for differing: kind → key → [before, after]."""
     old_facts, new_facts = _facts(old, codes[0]), _facts(new, codes[1])
     for kind in KINDS:
         changed = dict(_differing(old_facts[kind], new_facts[kind]))
@@ -141,7 +141,7 @@ def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
 
 
 def flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Nested params by dotted keys, as `sentiment.train.max_steps` → 340."""
+    """Nested params by dotted keys, such as `sentiment.train.max_steps` → 340."""
     if isinstance(value, Mapping) and value:
         for key in value:
             yield from flat(f"{prefix}.{key}" if prefix else key, value[key])

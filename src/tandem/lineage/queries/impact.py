@@ -54,7 +54,7 @@ def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[s
 
 
 def _pins(graph: Graph) -> Iterator[tuple[str, set[str]]]:
-    """Each stage with all names of its pinned sources: name, name and version, digest."""
+    """Each stage with every name of its pinned sources: name, name with version, digest."""
     for stage, record in graph.records.items():
         names = set[str]()
         for pin in record.sources:
@@ -108,9 +108,10 @@ def _outputs_by_kind(graph: Graph, stages: list[str]) -> dict[str, Any]:
 
 
 def tables_with_row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
-    """The tables among recorded outputs in the workspace that contain the row with the id `name`.
+    """The recorded tables in the workspace that contain the row with the id `name`.
 
-    Each has the number of rows with this id, of rows derived from it, and of pairs with it.
+    Each has the numbers of rows with this id, of rows derived from it, and of pairs that include
+    it.
     """
     results = []
     for out in graph.producers:

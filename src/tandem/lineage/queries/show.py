@@ -10,7 +10,7 @@ from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
 
 SHORT = 12
-"""Digits of a digest in text; `--json` prints all."""
+"""Digits of a digest that text output shows; `--json` prints all."""
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def query(name: str, root: Path = Path()) -> dict[str, Any]:
 
 
 def sources(graph: Graph, stages: list[str]) -> list[dict[str, Any]]:
-    """The pinned sources of `stages`, each once, with the stages that fetched it."""
+    """The distinct pinned sources of `stages`, each with the stages that fetched it."""
     by_key: dict[str, dict[str, Any]] = {}
     for stage in stages:
         for pin in graph.records[stage].sources:
@@ -60,7 +60,7 @@ def to_text(result: dict[str, Any]) -> list[str]:
 
 
 def headline(result: dict[str, Any]) -> str:
-    """The name, the value and interval of a number, and the number of stages."""
+    """The name, the value (with its interval, if any) and the number of stages."""
     value = result["value"]
     shown = ""
     if isinstance(value, dict) and isinstance(value.get("value"), int | float):

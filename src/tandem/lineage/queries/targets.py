@@ -1,11 +1,11 @@
-"""Resolve the name of a target of a query: a stage, an artifact, a metric or a row of the summary.
+"""Resolve the target of a query: a stage, an artifact, a metric or a row of the summary.
 
 train@sentiment                                    a stage of dvc.yaml
 models/sentiment/base                              an artifact, or a file or folder of one
 reports/metrics/intent/base.json#accuracy          a main score
 reports/details/evaluate/intent-base.json#accuracy.low  a value in a detail file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
-reports/summary.json#12                            the same by its index, from 0
+reports/summary.json#12                            the same row by its zero-based index
 """
 
 import difflib
@@ -35,7 +35,7 @@ class Target:
 
 
 def find(name: str, graph: Graph, root: Path = Path()) -> Target:
-    """The target of this name.
+    """The target with this name.
 
     Raises:
         LineageError: no record has this name; the message suggests the closest name.
@@ -49,7 +49,7 @@ def find(name: str, graph: Graph, root: Path = Path()) -> Target:
     producers = graph.producers_of(path)
     if not producers or (key and len(producers) > 1):
         names = [*graph.records, *graph.producers]
-        raise LineageError(f"no stage has recorded {path!r}.{nearest(path, names)}")
+        raise LineageError(f"no record has a stage or output {path!r}.{nearest(path, names)}")
     return Target(name, producers, _value(root / path, key) if key else None)
 
 
@@ -60,7 +60,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _value(path: Path, key: str) -> Any:
-    """The value in a JSON file at keys joined by dots. Keys may contain dots and slashes, too."""
+    """The value in a JSON file at a dotted key, whose parts may contain dots and slashes, too."""
     content: Any = _read(path)
     content = io.unwrap_details(content) or content
     rest = key
@@ -68,7 +68,7 @@ def _value(path: Path, key: str) -> Any:
         keys = list(content) if isinstance(content, dict) else []
         matches = [k for k in keys if rest == k or rest.startswith(f"{k}.")]
         if not matches:
-            raise LineageError(f"{path} has nothing at {key!r}.{nearest(rest, keys)}")
+            raise LineageError(f"{path} has no key {key!r}.{nearest(rest, keys)}")
         longest = max(matches, key=len)
         content, rest = content[longest], rest[len(longest) + 1 :]
     return content
@@ -79,7 +79,7 @@ def _read(path: Path) -> Any:
     try:
         return io.read_json(path)
     except (OSError, ValueError):
-        raise LineageError(f"{path} is not JSON, so it has no value at a key") from None
+        raise LineageError(f"{path} is not JSON, so it has no keys") from None
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:

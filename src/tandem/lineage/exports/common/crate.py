@@ -24,7 +24,7 @@ Entities = dict[str, dict[str, Any]]
 
 
 def put(path: str, digest: Digest, entities: Entities) -> str:
-    """Add a file, or a folder with its files, to `entities`; its id."""
+    """Add a file, or a folder with its files, to `entities`; return its id."""
     name = name_of(path, digest)
     if digest.nfiles is None:
         entities[name] = file(path, digest=digest)
@@ -52,7 +52,7 @@ def file(path: str, about: str = "", digest: Digest | None = None) -> dict[str, 
 
 
 def source_of(source: external_refs.Source, entities: Entities) -> str:
-    """Add a pinned source, which is not part of the crate, to `entities`; its id."""
+    """Add a pinned source, which is not part of the crate, to `entities`; return its id."""
     fields = {"version": source.version, "license": license_url(source.license)}
     entities[source.id] = entity(source.id, "CreativeWork", name=source.name) | {
         key: value for key, value in {**fields, **source.digest}.items() if value
@@ -61,14 +61,14 @@ def source_of(source: external_refs.Source, entities: Entities) -> str:
 
 
 def value_of(key: str, name: str, value: Any, entities: Entities) -> str:
-    """Add a param or an environment variable to `entities`; its id."""
+    """Add a param or an environment variable to `entities`; return its id."""
     text = value if isinstance(value, str) else canonical(value)
     entities[key] = entity(key, "PropertyValue", name=name, value=text)
     return key
 
 
 def tool_of(record: RunRecord, entities: Entities) -> str:
-    """Add the command of a stage, with the packages that its code imports; its id."""
+    """Add the command of a stage, with the packages that its code imports; return its id."""
     key = f"{TOOL}-{record.stage}"
     packages = []
     for name, version in record.packages.items():
@@ -89,7 +89,7 @@ def _app(key: str, name: str, version: str) -> dict[str, Any]:
 
 
 def is_data(value: dict[str, Any]) -> bool:
-    """Whether an entity is part of the crate, and not only referred to."""
+    """Whether an entity is part of the crate, not merely referenced by it."""
     return value["@type"] in ("File", "Dataset")
 
 
@@ -99,5 +99,5 @@ def entity(key: str, kind: str | list[str], **values: Any) -> dict[str, Any]:
 
 
 def refs(names: Iterable[str]) -> list[dict[str, str]]:
-    """References to ids, each once, sorted."""
+    """References to the distinct ids, sorted."""
     return [{"@id": name} for name in sorted({*names})]

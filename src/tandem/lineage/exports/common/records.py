@@ -33,7 +33,7 @@ def run_id(record: RunRecord) -> str:
 
 
 def canonical(value: Any) -> str:
-    """JSON in one line; equal values give the same text."""
+    """JSON on one line; equal values give the same text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

@@ -17,7 +17,7 @@ Metric = dict[str, Any]
 def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
     """CycloneDX performance metrics of the model in the folder `path`, with their intervals.
 
-    If a file compares several variants, only the part with the name of the model is used.
+    If a file compares several variants, only the part for this model is used.
 
     Raises:
         LineageError: a detail file is missing, or differs from its record.
