@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tandem.workspace.clean_up.owners import Owners
+
 Marks = tuple[int, int, int, int]
 """File metadata that reveals a write without reading the file."""
 
