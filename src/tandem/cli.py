@@ -488,7 +488,7 @@ def status(json: bool) -> int:
         tandem status
         tandem status --json
     """
-    from tandem.workspace import status as module
+    from tandem.workspace.status import command as module
 
     return module.main(json)
 

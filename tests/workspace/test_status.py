@@ -20,8 +20,8 @@ from ruamel.yaml import YAML
 
 from tandem.core.errors import StageError
 from tandem.engines import code_closure
-from tandem.workspace import status
-from tandem.workspace.status_report import lines
+from tandem.workspace.status import examination
+from tandem.workspace.status.report import lines
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +82,7 @@ def copy(workspace: Workspace, path: Path) -> Workspace:
 
 def found() -> Found:
     """The stages that are not fresh, in the order of the report, which follows the schema."""
-    report = status.examine()
+    report = examination.examine()
     said = report.as_json()
     jsonschema.validate(said, SCHEMA, jsonschema.Draft202012Validator)
     assert all(len(line) <= 80 for line in lines(report, 80))
@@ -255,7 +255,7 @@ def test_a_frozen_stage_is_a_state_of_its_own(project: Workspace) -> None:
     assert project.run("tandem", "status").returncode == 0
     remove(project.path / "data/rows")
     reason = "data/rows is not in the workspace: `dvc checkout` restores it"
-    assert found() == {"rows": ("frozen", [reason])} and status.examine().exit_code == 1
+    assert found() == {"rows": ("frozen", [reason])} and examination.examine().exit_code == 1
 
 
 def test_a_fresh_clone_needs_only_its_outputs(project: Workspace, tmp_path: Path) -> None:
@@ -278,7 +278,9 @@ def test_a_fresh_clone_needs_only_its_outputs(project: Workspace, tmp_path: Path
     fresh.run("git", "config", "--file", ".dvc/config", "--remove-section", "core")
     remove(fresh.path / "model.bin")
     remove(fresh.path / ".dvc/cache")
-    assert status.examine().notes == ["`dvc pull` needs a remote: see `dvc remote add --default`"]
+    assert examination.examine().notes == [
+        "`dvc pull` needs a remote: see `dvc remote add --default`"
+    ]
 
 
 def test_an_output_that_the_cache_lacks(project: Workspace) -> None:
@@ -302,17 +304,17 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     lock = project.path / "dvc.lock"
     text = lock.read_text()
     lock.write_text(text[: len(text) // 2])
-    report = status.examine()
+    report = examination.examine()
     assert len(report.notes) == 1 and "its copy is read instead" in report.notes[0]
     assert {stage.state for stage in report.stages} == {"fresh"} and report.exit_code == 1
     remove(project.path / ".snakemake")
     assert found()["train"] == ("stale", ["dvc.lock has no entry for it", "upstream rows"])
     lock.write_text(f"<<<<<<< HEAD\n{text}=======\n>>>>>>> other\n")
-    assert status.examine().notes == ["dvc.lock has merge conflict markers: take one side"]
+    assert examination.examine().notes == ["dvc.lock has merge conflict markers: take one side"]
     lock.write_text("schema: '2.0'\nstages: [1]\n")
-    assert "dvc.lock is damaged" in status.examine().notes[0]
+    assert "dvc.lock is damaged" in examination.examine().notes[0]
     remove(lock)
-    assert not status.examine().notes
+    assert not examination.examine().notes
     assert found()["old"] == ("stale", ["dvc.lock has no entry for it"])
     remove(project.path / "old.txt")
     assert found()["old"] == ("missing", ["dvc.lock has no entry for it"])
@@ -325,7 +327,7 @@ def test_what_cannot_be_read_is_one_line(project: Workspace) -> None:
     assert done.stderr.count("\n") == 1 and not done.stdout
     remove(project.path / "dvc.yaml")
     with pytest.raises(StageError, match=r"there is no dvc\.yaml here"):
-        status.examine()
+        examination.examine()
 
 
 def test_a_stage_of_a_subfolder_counts_if_the_root_needs_it(project: Workspace) -> None:
@@ -353,7 +355,7 @@ def test_imports_are_sources(project: Workspace) -> None:
     edit_stages(project, lambda s: s["list"].update(deps=["metrics", "theirs.csv"]))
     project.repro()
     elsewhere.write_text("newer\n")  # only `dvc update` imports this change
-    assert found() == {} and status.examine().exit_code == 0
+    assert found() == {} and examination.examine().exit_code == 0
     remove(project.path / "theirs.csv")
     reason = "theirs.csv is not in the workspace: `dvc checkout` restores it"
     assert found() == {"theirs.csv.dvc": ("missing", [reason])}
@@ -370,7 +372,7 @@ def test_what_runs_is_named_with_its_command(engine: list[str], project: Workspa
     end = time.monotonic() + 60
     while not (project.path / "started").exists() and time.monotonic() < end:
         time.sleep(0.05)
-    report = status.examine()
+    report = examination.examine()
     (project.path / "go").touch()
     said = {stage.name: stage for stage in report.stages if stage.state != "fresh"}
     assert said["train"].state == "running" and {*said} == {"train", "score"}
@@ -382,7 +384,7 @@ def test_what_runs_is_named_with_its_command(engine: list[str], project: Workspa
         assert said["train"].reasons[0].text == f"by `dvc repro` (process {process.pid})"
     assert report.exit_code == 1
     assert process.wait(120) == 0
-    assert found() == {} and not status.examine().notes
+    assert found() == {} and not examination.examine().notes
 
 
 def test_locks_of_processes_that_ended_do_not_count(project: Workspace) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tandem.workspace.status_report import Reason, StageStatus, Status, lines
+from tandem.workspace.status.report import Reason, StageStatus, Status, lines
 
 
 def many(number: int) -> Status:

@@ -1,0 +1,107 @@
+"""How the code of a stage differs from that of its last run."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tandem.core import io, params, paths
+from tandem.core.errors import TandemError
+from tandem.core.provenance import RunRecord, StageCode, StageSpec, read_code
+from tandem.engines import code_closure
+from tandem.lineage import graph as lineage
+from tandem.workspace.status.contents import Contents
+from tandem.workspace.status.report import Reason
+
+
+class CodeChanges:
+    """Compares the code of stages with the files that the stage `code` wrote for them."""
+
+    def __init__(self, contents: Contents, is_current: Callable[[], bool]) -> None:
+        """Initialize.
+
+        Args:
+            contents: Looks up files in DVC's cache.
+            is_current: Whether the files of workflow/code are here and describe the current code.
+        """
+        self.contents, self._files_are_current = contents, is_current
+
+    def of(self, stage: Any, path: str, ran: str) -> Iterator[Reason]:
+        """Which source files and package versions are not those of the stage's last run.
+
+        `ran` is the MD5 that the stage's file of workflow/code had then.
+        """
+        now = self._now(stage, path)
+        if _code_md5(now) == ran:
+            return
+        old = self._then(path, ran)
+        if old is None:
+            # The files of that run are unknown; its record has at least the packages.
+            packages = self._recorded_packages(stage, path, ran)
+            yield from _package_changes(packages, now.packages)
+            yield Reason("code", "its code", "changed")
+            return
+        for name in sorted({*old.files, *now.files}):
+            if old.files.get(name) != now.files.get(name):
+                problem = "changed"
+                if name not in old.files:
+                    problem = "was added to the stage's code"
+                elif name not in now.files:
+                    problem = "was removed from the stage's code"
+                yield Reason("code", f"{paths.SOURCE}/{name}", problem)
+        yield from _package_changes(old.packages, now.packages)
+
+    def _now(self, stage: Any, path: str) -> StageCode:
+        """What the file of workflow/code would hold now."""
+        if self._is_current:
+            return read_code(Path(path))
+        keys = tuple(key for dep in stage.params for key in dep.params)
+        command = stage.cmd if isinstance(stage.cmd, str) else " ".join(stage.cmd)
+        declared = StageSpec(
+            name=stage.addressing, command=command, deps=(), params=keys, outs=(), in_git=()
+        )
+        return self._closures.code(declared, self._params)
+
+    def _then(self, path: str, md5: str) -> StageCode | None:
+        """What the file held at the stage's last run, from the workspace or DVC's cache."""
+        for place in (Path(path), self.contents.object(md5)):
+            with suppress(OSError, TandemError):
+                if hashlib.md5(place.read_bytes(), usedforsecurity=False).hexdigest() == md5:
+                    return read_code(place)
+        return None
+
+    def _recorded_packages(self, stage: Any, path: str, md5: str) -> Mapping[str, str]:
+        """The versions that the stage's record has, if it is the record of the same run."""
+        place = Path(lineage.record_of(stage.name))
+        with suppress(OSError, TandemError):
+            record: RunRecord = lineage.parse(place.read_bytes(), place)
+            if (read := record.inputs.get(path)) and read.md5 == md5:
+                return record.packages
+        return {}
+
+    @cached_property
+    @cached_property
+    def _is_current(self) -> bool:
+        return self._files_are_current()
+
+    @cached_property
+    def _closures(self) -> code_closure.Closures:
+        return code_closure.Closures()
+
+    @cached_property
+    def _params(self) -> dict[str, Any]:
+        return params.read()
+
+
+def _code_md5(code: StageCode) -> str:
+    """The MD5 that a file of workflow/code with this content has."""
+    return hashlib.md5(io.json_bytes(code.model_dump()), usedforsecurity=False).hexdigest()
+
+
+def _package_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Reason]:
+    """Packages whose version has changed since the last run."""
+    for name in sorted({*old} & {*new}):
+        if old[name] != new[name]:
+            yield Reason("package", name, old=old[name], new=new[name])

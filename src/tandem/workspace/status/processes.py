@@ -1,0 +1,60 @@
+"""Processes of DVC and Snakemake that run in a project now."""
+
+import json
+import textwrap
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from tandem.engines import locks
+
+
+def running(root: Path) -> dict[str, str]:
+    """Absolute path that a running DVC process writes → that process, from DVC's path locks."""
+    path = root / ".dvc/tmp/rwlock"
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))["write"]
+        written = path.stat().st_mtime
+        return {
+            str(out): _process(holder["cmd"], holder["pid"])
+            for out, holder in held.items()
+            if _is_alive(holder["pid"], written)
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}  # no lock is held, or the file is just being written
+
+
+def _is_alive(pid: int, since: float) -> bool:
+    """Whether the process is running and already was at the time `since`; PIDs are reused."""
+    try:
+        return bool(psutil.Process(pid).create_time() <= since + 1)
+    except psutil.Error:
+        return False
+
+
+def _process(command: str, pid: int) -> str:
+    program, *words = command.split(" ")
+    shown = " ".join([Path(program).name, *words])
+    return f"`{textwrap.shorten(shown, 72, placeholder=' …')}` (process {pid})"
+
+
+def snakemake_head() -> str:
+    """The snakemake that runs jobs in this folder; it holds the lock of `acquire_run_lock`.
+
+    It is looked up in the kernel's list of locks, since testing the lock would mean acquiring it.
+    Empty if there is no such process or no such list.
+    """
+    try:
+        inode = locks.RUN_LOCK.stat().st_ino
+        entries = Path("/proc/locks").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    for entry in entries:
+        _, kind, _, _, pid, where, *_ = [word for word in entry.split() if word != "->"]
+        if kind == "FLOCK" and where.rpartition(":")[2] == str(inode):
+            with suppress(psutil.Error, StopIteration):  # inode numbers repeat across disks
+                words = psutil.Process(int(pid)).cmdline()
+                start = next(at for at, word in enumerate(words) if "snakemake" in Path(word).name)
+                return _process(" ".join(words[start:]), int(pid))
+    return ""
