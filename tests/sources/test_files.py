@@ -187,7 +187,7 @@ def test_damaged_parquet_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a\.parquet: .*[Cc]ouldn't deserialize"):
         read(path, "parquet")
     pq.write_table(pa.table({"at": pa.array([2**62], pa.timestamp("ms"))}), path)
-    with pytest.raises(DataError, match="has a date that Python cannot hold"):
+    with pytest.raises(DataError, match="has a date that Python cannot represent"):
         read(path, "parquet")
 
 

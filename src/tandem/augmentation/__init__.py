@@ -25,7 +25,7 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected, unmask_piece
 
 @dataclass(frozen=True, slots=True)
 class AugmentationInput:
-    """A row to derive another row from, with a random stream that no other row uses.
+    """A row to derive another row from, with its own random number generator.
 
     `text` is the row's text with a sentinel in place of each of the protected `pieces`.
     """
@@ -36,7 +36,7 @@ class AugmentationInput:
     rng: Random
 
     def unmask(self, text: str) -> str:
-        """Replace the sentinels in `text` by the protected pieces, as a model reads them."""
+        """Replace the sentinels in `text` with the protected pieces, as a model reads them."""
         return unmask_pieces(text, self.pieces)
 
 
@@ -46,9 +46,9 @@ class AugmentationContext:
 
     task: BaseTask
     vocabulary: Sequence[str]
-    """Words of the training rows, each as often as it occurs."""
+    """Words of the training rows, each repeated as often as it occurs."""
     models: AugmentationModels
-    """Model folders of the task; DVC tracks no others for this stage."""
+    """The task's model folders, the only ones that DVC tracks for this stage."""
     runtime: Runtime
 
 
@@ -117,5 +117,5 @@ def derive_texts(
 
 
 def without_pieces(text: str) -> str:
-    """Replace each sentinel in `text` by a space."""
+    """Replace each sentinel in `text` with a space."""
     return SENTINEL.sub(" ", text)

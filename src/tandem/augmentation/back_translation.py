@@ -1,11 +1,11 @@
 """Paraphrase a text by translating it with the pipeline's own translation models.
 
-For a translation task, the source side is generated from the target by a model of the opposite
+For a translation task, the source side is generated from the target by a model for the opposite
 direction, `augmentation_models.TASK.forward` (Sennrich et al. 2016, "Improving Neural Machine
-Translation Models with Monolingual Data", section 3). For any other task, the text is translated
-by the `forward` model and back by the `backward` model. Placeholders and spans are translated as
-placeholders, which these models copy. A text in which one is lost or repeated stays unchanged.
-Nothing is random.
+Translation Models with Monolingual Data", section 3). For any other task, the text is translated by
+the `forward` model and back by the `backward` model. Placeholders and spans are translated as
+placeholders, which these models copy. If one is lost or repeated, the text is left unchanged. The
+augmentation is deterministic.
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from tandem.text.protected import SENTINEL, piece_index, sentinel
 
 
 class Params(AugmentationParams):
-    """Only the batch size."""
+    """The batch size is the only parameter."""
 
     batch_size: int = Field(ge=1)
-    """Texts that are translated at once."""
+    """Number of texts per batch."""
 
 
 def apply_all(
@@ -48,7 +48,7 @@ def apply_all(
 
     if "target" in context.task.text_fields:
         targets = [str(getattr(item.row, "target")) for item in inputs]  # noqa: B009
-        # The target has the placeholders of the text.
+        # The target has the same placeholders as the text.
         names = [{piece: sentinel(i) for i, piece in enumerate(item.pieces)} for item in inputs]
         translations = translate(targets, "forward")
     else:
@@ -62,7 +62,7 @@ def apply_all(
 
 
 def _masked(text: str, sentinels: dict[str, str], item: AugmentationInput) -> str:
-    """Replace the placeholders in `text` by their `sentinels`.
+    """Replace the placeholders in `text` with their `sentinels`.
 
     Returns the text of `item` if `text` does not have the same placeholders.
     """

@@ -8,7 +8,7 @@ from tandem.text.words import sample_positions
 
 
 class Params(WordAugmentationParams):
-    """A word is inserted before `rate` of the words."""
+    """A word is inserted before a fraction `rate` of the words."""
 
 
 def apply(

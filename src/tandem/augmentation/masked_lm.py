@@ -1,11 +1,11 @@
-"""Replace random words by words that a language model predicts in their place.
+"""Replace random words with words that a language model predicts in their place.
 
 Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models", section 3. One of the
-likeliest `candidates` is drawn by the probability that the model gives it in the whole text. An
-encoder with a masked-LM head gives that probability directly. A causal model reads from left to
-right, so candidates come from the words before, and their probability from the likelihood of the
-whole text. The words of one text are drawn independently, each with the others unchanged. The
-model is the folder `augmentation_models.TASK.forward`.
+`candidates` most likely words is drawn, with the probability that the model gives it in the whole
+text. An encoder with a masked-LM head gives that probability directly. A causal model reads from
+left to right, so the candidates are predicted from the words before, and their probabilities come
+from the likelihood of the whole text. Each word of a text is drawn independently, with the other
+words unchanged. The model is loaded from the folder `augmentation_models.TASK.forward`.
 """
 
 import math
@@ -18,18 +18,18 @@ from tandem.text.words import match_case, replace_core, sample_positions, strip_
 
 
 class Params(WordAugmentationParams):
-    """`rate` of the words are replaced."""
+    """A fraction `rate` of the words is replaced."""
 
     candidates: int = Field(ge=1)
-    """Candidates per word; a causal model reads the text once for each."""
+    """Number of candidates per word; a causal model runs once for each of them."""
     batch_size: int = Field(ge=1)
-    """Texts that the model reads at once."""
+    """Number of texts per batch."""
 
 
 def apply_all(
     inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Params
 ) -> list[str]:
-    """`a good film` → `a good story`; punctuation around a word and its capitals stay.
+    """`a good film` → `a good story`; surrounding punctuation and capitalization are kept.
 
     Raises:
         ParamsError: the model has no language-model head.

@@ -8,7 +8,7 @@ from tandem.text.words import editable, sample_positions
 
 
 class Params(WordAugmentationParams):
-    """`rate` of the words are swapped with another word."""
+    """A fraction `rate` of the words is swapped with other words."""
 
 
 def apply(

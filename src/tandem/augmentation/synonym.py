@@ -1,10 +1,11 @@
-"""Replace random words by synonyms.
+"""Replace random words with synonyms.
 
-As in EDA (Wei & Zou 2019, section 2.1), stop words stay and each word is replaced at most once. The
-synonym is drawn as in Zhang et al. 2015, "Character-level Convolutional Networks for Text
-Classification", section 2.4: the n-th of the ranked list has the probability
-`chance`·(1-`chance`)^n, so that synonyms of the most frequent sense are preferred. Only words in
-the form of the lexicon are replaced, which mostly preserves grammar: `film` is, `films` is not.
+As in EDA (Wei & Zou 2019, section 2.1), stop words are kept and each word is replaced at most once.
+The synonym is drawn as in Zhang et al. 2015, "Character-level Convolutional Networks for Text
+Classification", section 2.4: the n-th synonym of the ranked list, counted from 0, has the
+probability `chance`·(1-`chance`)^n, so that synonyms of the most frequent sense are preferred. Only
+words in their dictionary form are replaced, which mostly preserves grammar: `film` is replaced,
+`films` is not.
 """
 
 from collections.abc import Sequence
@@ -19,18 +20,18 @@ from tandem.text.words import editable, match_case, replace_core, strip_punctuat
 
 
 class Params(WordAugmentationParams):
-    """`rate` of the words are replaced, if enough words have synonyms."""
+    """A fraction `rate` of the words is replaced, if enough words have synonyms."""
 
     lexicon: Lexicon
     """The package with a WordNet database."""
     chance: float = Field(default=0.5, gt=0, le=1)
-    """Probability of the first synonym, and of each next one if none before it was drawn."""
+    """Probability of drawing the first synonym, and each later one if none before it was drawn."""
 
 
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`a good film!` → `a good movie!`; punctuation around a word and its capitals stay."""
+    """`a good film!` → `a good movie!`; surrounding punctuation and capitalization are kept."""
     synonyms_of, excluded = synonyms(params.lexicon), stop_words()
     changed = list(words)
     positions = editable(words)

@@ -1,4 +1,4 @@
-"""Requests to a smart home with intent and slots, from Home Assistant's grammars (its package).
+"""Smart-home requests with intent and slots, from the package of Home Assistant's grammars.
 
 A record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the template), domain
 "homeassistant", text "switch the wine cellar lights on", label "HassTurnOn", spans
@@ -30,11 +30,11 @@ from tandem.corpora.common.slot_values import Values
 from tandem.downloads.archive import Archive
 
 FOLDER = "home_assistant_intents"
-TRIES = 5  # draws per text, because a small template soon repeats itself
+TRIES = 5  # attempts per text, because a small template soon yields repeated texts
 
 
 class PerTemplate(StrictModel):
-    """Highest number of different texts sampled from a template for each split."""
+    """Maximum number of distinct texts sampled from a template for each split."""
 
     train: int = Field(ge=1)
     """Rows for training."""
@@ -52,11 +52,11 @@ class Params(CorpusParams):
     per_template: PerTemplate
     """Rows generated from each template, by split."""
     seed: int = Field(ge=0)
-    """Seed of the generated rows."""
+    """Seed for sampling the rows."""
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Yield the records of all intents, without texts that two intents share."""
+    """Yield the records of all intents, except texts that occur under more than one intent."""
     grammar = Intents.from_dict(json.loads(archive.read(f"{FOLDER}/data/{params.language}.json")))
     facts = json.loads(archive.read(f"{FOLDER}/intents.json"))
     records = list(_all_records(params, grammar, facts))
@@ -88,9 +88,9 @@ def _all_records(
 def samples(
     group: str, template: str, block: IntentData, grammar: Intents, params: Params
 ) -> Iterator[tuple[str, str, Sample]]:
-    """Sample different texts from a template.
+    """Sample distinct texts from a template.
 
-    Texts without a reserved value can be used in any split, so they are only sampled once, with
+    Texts without a reserved value can be used in any split, so they are only sampled once, for
     the first split.
 
     Yields:
@@ -128,9 +128,10 @@ def about(params: Params) -> DatasetInfo:
     return DatasetInfo(
         title=f"Home Assistant intents, {params.language}",
         description=(
-            "Requests to a smart home with their intent and slots, sampled from the grammars with "
-            "which Home Assistant parses requests. Names, areas, floors and free texts, which the "
-            "grammars leave open, are authored; each value, and each number, belongs to one split."
+            "Smart-home requests with their intent and slots, sampled from the grammars that Home "
+            "Assistant uses to parse requests. The grammars do not list names, areas, floors and "
+            "free texts; their values were written for this dataset. Each of these values, and "
+            "each number, belongs to one split."
         ),
         license="apache-2.0",
         languages=[params.language],
@@ -141,9 +142,9 @@ def about(params: Params) -> DatasetInfo:
         limits=[
             "Sampled from a human-written grammar, not collected from speech: requests that the "
             "grammar does not cover are missing, and some that it allows are unnatural.",
-            "Rows of one template differ only in optional words and slot values; measure by "
-            "template, not by row.",
+            "Rows of one template differ only in optional words and slot values; compute "
+            "metrics per template, not per row.",
             "Slots with few values (colours, states) have the same values in every split.",
-            "Some intents have one or two templates, so they may be missing in a split.",
+            "Some intents have one or two templates, so they may be missing from a split.",
         ],
     )

@@ -1,4 +1,4 @@
-"""Interface texts of Home Assistant's components, in pairs of two languages (its wheel).
+"""User-interface texts of Home Assistant's components in two languages, from its wheel.
 
 A record: id "zwave_js/config/error/invalid_ws_url", group and domain "zwave_js", text "Invalid
 websocket URL", target "Ungültige Websocket-URL". One text in nine has {placeholders}.
@@ -18,7 +18,7 @@ FOLDER = "homeassistant/components"
 
 
 class Params(CorpusParams):
-    """Source and target language, by their codes in the package (`de`, `zh-Hans`)."""
+    """Source and target language, as language codes of the package (`de`, `zh-Hans`)."""
 
     source: str = Field(pattern=r"^[A-Za-z-]+$")
     """Source language (ISO 639-1)."""
@@ -27,7 +27,7 @@ class Params(CorpusParams):
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Yield unique pairs, by component and key.
+    """Yield unique pairs, component by component.
 
     Pairs with the same text in both languages are left out: they are untranslated, or names.
     """
@@ -68,8 +68,9 @@ def about(params: Params) -> DatasetInfo:
     return DatasetInfo(
         title=f"Home Assistant interface texts, {params.source} to {params.target}",
         description=(
-            "Interface texts of Home Assistant's components, written in English and translated by "
-            f"its community; pairs of {params.source} and {params.target} that differ, each once."
+            "User-interface texts of Home Assistant's components, written in English and "
+            f"translated by its community: unique pairs of a {params.source} and a "
+            f"{params.target} text that differ."
         ),
         license="apache-2.0",
         languages=[params.source, params.target],

@@ -1,4 +1,4 @@
-"""VADER ratings: texts of four domains, each with 15 to 99 ratings (vaderSentiment's sdist).
+"""Texts of four domains, each with 15 to 99 ratings, from the sdist of vaderSentiment (VADER).
 
 A record: id "movie/3", group "movie/3", domain "movie", text "Effective but too tepid biopic",
 ratings [-1, 0, -1, …] from -4 to 4, label "negative". Several tasks use this corpus with the same
@@ -26,7 +26,7 @@ FILES = {
 
 
 class Params(CorpusParams):
-    """Which domains to read, and the threshold of the classes."""
+    """Which domains to read, and the threshold between the classes."""
 
     domains: list[Domain] = Field(min_length=1)
     """Parts of the corpus that are used."""
@@ -66,7 +66,7 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
 def label(mean: float, threshold: float) -> str:
     """Return the class of a mean rating.
 
-    The mean is computed from the ratings, because the means in the files of 199 tweets differ.
+    The mean is computed from the ratings, because the files contain other means for 199 tweets.
     """
     if mean >= threshold:
         return "positive"
@@ -86,9 +86,10 @@ def about(params: Params) -> DatasetInfo:
         title="VADER ratings",
         description=(
             "Sentences of film reviews, product reviews, newspaper editorials and tweets, each "
-            "with 15 to 99 individual human ratings of its sentiment, from -4 to 4. Classes come "
-            f"from the mean rating: positive from {params.threshold}, negative from "
-            f"-{params.threshold}, else neutral. Domains here: {', '.join(params.domains)}."
+            "with 15 to 99 individual human ratings of its sentiment, from -4 to 4. Classes are "
+            f"derived from the mean rating: positive if it is at least {params.threshold}, "
+            f"negative if it is at most -{params.threshold}, otherwise neutral. Domains used: "
+            f"{', '.join(params.domains)}."
         ),
         license="mit",
         languages=["en"],
@@ -99,8 +100,8 @@ def about(params: Params) -> DatasetInfo:
         ),
         limits=[
             "Collected before 2014, in English, rated by crowd workers.",
-            "Film reviews are single sentences whose review is not known: sentences of one review "
-            "may fall into different splits.",
+            "Film reviews are single sentences from unknown reviews, so sentences of one review "
+            "may be in different splits.",
             "The tweets were used to build the VADER lexicon, so its scores on them are too high.",
             "Classes are derived from a continuous mean: labels near the threshold are uncertain.",
         ],

@@ -1,7 +1,7 @@
 """Read single members of a wheel, zip or tar in memory, without unpacking the archive.
 
-So a member's path cannot lead outside a folder, and links are not followed. An archive that would
-expand to far more than its own size is rejected before it is read.
+A member's path therefore cannot lead outside a folder, and links are not followed. An archive that
+would expand to far more than its own size is rejected before it is read.
 """
 
 import io
@@ -21,11 +21,11 @@ from tandem.core.errors import SourceError
 from tandem.core.io import why_outside
 
 MAX_EXPANSION = 200
-"""Highest ratio of expanded to packed size; deflated text has 3 to 20."""
+"""Maximum ratio of uncompressed to compressed size; text compressed with deflate has 3 to 20."""
 ALWAYS_ALLOWED = 1 << 30
-"""Bytes that an archive of any size may expand to."""
+"""Number of bytes that any archive may expand to, whatever its size."""
 MAX_READ = 4 << 30
-"""Highest number of bytes of a member that is read into memory."""
+"""Maximum size in bytes of a member that is read into memory."""
 READ_ERRORS = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -66,9 +66,9 @@ class Archive(ABC):
             SourceError: there is no member of this name, or more than one.
         """
         if name not in self._counts:
-            raise SourceError(f"{self.label} has no file {name}: check name and version")
+            raise SourceError(f"{self.label} has no file {name}: check the name and version")
         if self._counts[name] > 1:
-            raise SourceError(f"{self.label} has {name} more than once: it is ambiguous")
+            raise SourceError(f"{self.label} has {name} more than once, which is ambiguous")
         with read_errors(self.label):
             member = self.open_member(name)
             if member is None:
@@ -97,7 +97,7 @@ class Archive(ABC):
             if reason := why_outside(name):
                 raise SourceError(
                     f"{self.label}: the member {ascii(name)[:200]} {reason}: "
-                    "the package is not used"
+                    "the package was not used"
                 )
 
     def check_plain(self, folder: str) -> None:
@@ -133,7 +133,7 @@ class TarArchive(Archive):
     def __init__(self, file: tarfile.TarFile, label: str, packed_size: int) -> None:
         members: list[tarfile.TarInfo] = []
 
-        def sizes() -> Iterator[int]:  # lazy: a bomb is rejected before its next header is read
+        def sizes() -> Iterator[int]:  # lazy: a decompression bomb is rejected early
             for member in file:
                 members.append(member)
                 yield member.size
@@ -151,7 +151,7 @@ class TarArchive(Archive):
 
 
 class _Member(io.RawIOBase):
-    """A member that raises a SourceError if it is damaged."""
+    """A member whose `read` raises a SourceError if it is damaged."""
 
     def __init__(self, file: IO[bytes], label: str) -> None:
         self._file = file
@@ -213,7 +213,7 @@ def _reject_bomb(label: str, packed_size: int, sizes: Iterable[int]) -> None:
         total += size
         if total > limit:
             raise SourceError(
-                f"{label} has {packed_size} bytes and expands to {total}: it is not read"
+                f"{label} has {packed_size} bytes but expands to at least {total}: it was not read"
             )
 
 

@@ -1,7 +1,7 @@
 """Download one file of a package, pinned by version and SHA-256, from the index that pip uses.
 
 The file is kept in a download cache outside the project, named after its hash, so that all clones
-of a project share it: $TANDEM_CACHE, or the user's cache folder. Its hash is checked at each use.
+of a project share it: $TANDEM_CACHE, or the user's cache folder. Its hash is checked on each use.
 
 No code of a package is run. pip would run the build backend of an sdist to get its name and
 version. Both are pinned, so pip gets a stub of setuptools that returns them (PEP 517).
@@ -102,7 +102,7 @@ prepare_metadata_for_build_wheel = Backend.prepare_metadata_for_build_wheel
 
 
 def _download(pin: Pin, folder: Path) -> Path:
-    """Let pip download the pinned file into an empty folder, and check its hash."""
+    """Download the pinned file with pip into an empty folder, and check its hash."""
     requirements = folder / "requirements.txt"
     io.write_text(requirements, f"{pin} --hash=sha256:{pin.sha256}\n")
     target = folder / "download"
@@ -138,13 +138,13 @@ def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": str(path),
         "PIP_USE_PEP517": "1",
-        # An old pip imports distutils, which the stub does not have: use the one of Python.
+        # Old versions of pip import distutils, which the stub lacks: use Python's own.
         "SETUPTOOLS_USE_DISTUTILS": "stdlib",
     }
 
 
 def _download_error(pin: Pin, output: str) -> SourceError:
-    """Convert the output of a failed pip to an error."""
+    """Convert the output of a failed pip run to an error."""
     if match := re.search(r"Got\s+([0-9a-f]{64})", output):
         return hash_mismatch(str(pin), pin.sha256, match[1])
     errors = [line for line in output.splitlines() if "ERROR: " in line or "Error: " in line]
@@ -159,5 +159,5 @@ def hash_mismatch(name: str, expected: str, actual: str) -> HashMismatch:
     """Return the error for a file whose hash is not the pinned one."""
     return HashMismatch(
         f"{name}: expected SHA-256 {expected}, got {actual}. The file was not used; if its content "
-        "is right, pin the new hash in params.yaml"
+        "is correct, pin the new hash in params.yaml"
     )

@@ -1,11 +1,11 @@
-"""Load models, tokenizers, tensors and datasets that other programs wrote, and nowhere else.
+"""The only package that loads models, tokenizers, tensors and datasets of other programs.
 
     folders     checks the files of a model folder before any library reads them
     tensors     reads safetensors files
     pretrained  loads configs, networks and tokenizers with transformers
-    datasets    loads datasets in the layout of the Hugging Face hub
+    datasets    loads datasets in Hugging Face Hub layout
 
-No code of a model is run, no pickle is read, no question is asked on standard input, and no folder
-can make a library connect to a hub. A folder that breaks a rule is an error in one line that names
-the file and the key. `tests/loading/test_calls.py` finds loading calls outside of this package.
+No model code is run, no pickle is read, no library prompts for input, and no folder can make a
+library connect to a hub. A folder that breaks a rule raises a one-line error that names the file
+and the key. `tests/loading/test_calls.py` finds loading calls outside of this package.
 """

@@ -1,4 +1,4 @@
-"""Load datasets in the layout of the Hugging Face hub with the library `datasets`."""
+"""Load datasets in Hugging Face Hub layout with the `datasets` library."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ CARD = "README.md"
 def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
     """Load one split of a dataset on the hub or in a local folder, as a `datasets.Dataset`.
 
-    `datasets` does not run scripts or read pickles of a dataset.
+    `datasets` neither runs a dataset's scripts nor reads its pickles.
 
     Args:
         path: Name of the dataset on the hub, or a local folder.
@@ -27,7 +27,7 @@ def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
 
     Raises:
         DataError: a local folder refers to files outside of it.
-        Exception: any error of `datasets`, whose errors have no common base.
+        Exception: any error of `datasets`, whose errors have no common base class.
     """
     import datasets
 
@@ -39,7 +39,7 @@ def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
 
 
 def _check_card(folder: Path) -> None:
-    """Check that the data files that are named in the folder's card are in the folder."""
+    """Check that the data files that the folder's dataset card names are in the folder."""
     card = folder / CARD
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     front_matter = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)

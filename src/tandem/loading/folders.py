@@ -36,19 +36,19 @@ CONFIGS = (
 )
 """The JSON files that transformers reads, except vocabularies and indexes."""
 VOCABULARIES = (TOKENIZER, "vocab.txt", "vocab.json", "*.model", "*.spm")
-"""A tokenizer needs one of these; without, transformers creates an empty one."""
+"""A tokenizer needs one of these; without it, transformers creates an empty tokenizer."""
 PICKLES = {".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".pickle", ".pkl", ".pt", ".pth"}
 
 MAX_CONFIG = 16 << 20
-"""Highest number of bytes of a config; one with 100,000 labels has 6 MB."""
+"""Maximum size of a config in bytes; a config with 100,000 labels takes 6 MB."""
 MAX_TABLE = 256 << 20
-"""Highest number of bytes of a table; tokenizer.json of 256,000 tokens has 33 MB."""
+"""Maximum bytes of a vocabulary or index; a tokenizer.json of 256,000 tokens takes 33 MB."""
 MAX_DEPTH = 32
-"""Highest nesting of a config; configs of several networks have five levels."""
+"""Maximum nesting depth of a config; configs of composite models have five levels."""
 
-CODE = "refers to code of the model, which is never run"
+CODE = "refers to model code, which is never run"
 OTHER_FILES = "refers to other files; only files with the usual names are read"
-GENERATION = "selects a generation method whose code is on a hub only"
+GENERATION = "selects a generation method whose code exists only on a hub"
 QUANTIZED = "says that the weights are quantized: use a folder with float weights"
 REJECTED = {
     "auto_map": CODE,
@@ -81,14 +81,14 @@ ALLOWED: dict[str, frozenset[str] | frozenset[int]] = {
     "_experts_implementation": ATTENTION,
     "_experts_implementation_internal": ATTENTION,
     "dtype": DTYPES,
-    "num_beam_groups": frozenset({1}),  # the code for others is on a hub
+    "num_beam_groups": frozenset({1}),  # the code for other values is on a hub
     "torch_dtype": DTYPES,
 }
 """Key of a config, at any depth → the values that it may have besides null."""
 TOKENIZER_CLASS = re.compile(r"[A-Za-z0-9]*(Tokenizer|TokenizerFast|TokenizersBackend)")
 STORES = re.compile(r"/(blobs/[0-9a-f]{40,64}|files/md5/[0-9a-f]{2}/[0-9a-f]{30})")
-"""Allowed targets of links out of a folder: files named by their content in the cache of the
-Hugging Face hub or of DVC (`cache.type symlink`)."""
+"""Allowed targets of links out of a folder: files in the cache of the Hugging Face Hub or of DVC
+(`cache.type symlink`), which are named after a hash of their content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +114,19 @@ class ModelFolder:
         value = configs[CONFIG].get("model_type")
         if not isinstance(value, str) or value not in _model_types():
             raise self._error(
-                CONFIG, f"model_type is {_printable(value)}, which is not one of transformers"
+                CONFIG, f"model_type is {_printable(value)}, which transformers does not support"
             )
         for name in (CONFIG, "tokenizer_config.json"):
             value = configs.get(name, {}).get("tokenizer_class")
             is_class = isinstance(value, str) and TOKENIZER_CLASS.fullmatch(value)
             if value is not None and not is_class:
-                raise self._error(name, f"tokenizer_class is {_printable(value)}, not a tokenizer")
+                raise self._error(
+                    name, f"tokenizer_class is {_printable(value)}, which is not a tokenizer class"
+                )
         return configs[CONFIG]
 
     def check_files(self) -> None:
-        """Check that each entry is a regular file or a folder, and not the config of an adapter.
+        """Check that each entry is a regular file or a folder, and not an adapter config.
 
         Raises:
             DataError: an entry is something else, a broken link, or a link out of the folder.
@@ -135,12 +137,12 @@ class ModelFolder:
                 target = Path(entry.path).resolve()
                 if root not in target.parents and not STORES.search(str(target)):
                     raise self._error(
-                        entry.name, f"is a link that leads out of the folder, to {target}"
+                        entry.name, f"is a link to {target}, which is outside of the folder"
                     )
             try:
                 mode = entry.stat().st_mode
             except FileNotFoundError:
-                raise self._error(entry.name, "is a link that leads nowhere") from None
+                raise self._error(entry.name, "is a broken link") from None
             if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
                 raise self._error(entry.name, "is neither a file nor a folder")
             if entry.name == ADAPTER:
@@ -163,7 +165,7 @@ class ModelFolder:
             raise no_weights_error(self.name, (file.name for file in self.path.iterdir()))
 
     def check_vocabulary(self) -> None:
-        """Check that there is a vocabulary of a tokenizer.
+        """Check that the folder contains a tokenizer vocabulary.
 
         Raises:
             DataError: there is none, or a JSON file of it is damaged.
@@ -185,7 +187,7 @@ class ModelFolder:
         if not path.is_file():
             raise self._error(name, "is not a file")
         if path.stat().st_size > max_bytes:
-            raise self._error(name, f"has more than {max_bytes >> 20} MiB")
+            raise self._error(name, f"is larger than {max_bytes >> 20} MiB")
         try:
             content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_reject_constant)
         except RecursionError:
@@ -220,10 +222,10 @@ class ModelFolder:
             if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
                 raise self._error(
                     INDEX,
-                    f"weight_map has {_printable(name)}, not a safetensors file of the folder",
+                    f"weight_map names {_printable(name)}, not a safetensors file in the folder",
                 )
             if not (self.path / name).is_file():
-                raise self._error(INDEX, f"weight_map has {name}, which is missing")
+                raise self._error(INDEX, f"weight_map names {name}, which is missing")
         return files
 
     def _error(self, name: str, problem: str) -> DataError:
@@ -242,7 +244,7 @@ def open_folder(folder: Path) -> ModelFolder:
 
 
 def adapter_error(name: str) -> DataError:
-    """Return the error for a folder `name` that has the config of an adapter."""
+    """Return the error for the folder `name`, which contains an adapter config."""
     return DataError(
         f"{name}/{ADAPTER}: an adapter needs another model as its base: merge the two "
         "(`merge_and_unload` of PEFT) and save the complete model"
@@ -262,12 +264,12 @@ def no_weights_error(where: str, names: Iterable[str]) -> DataError:
 
 @contextmanager
 def as_data_error(name: object) -> Iterator[None]:
-    """Convert any error of a library that loads `name` to a DataError of one line."""
+    """Convert any error of a library that loads `name` to a one-line DataError."""
     try:
         yield
     except TandemError:
         raise
-    except Exception as error:  # these libraries have no common base of errors
+    except Exception as error:  # these libraries have no common base class for errors
         reason = f"{type(error).__name__}: {_one_line(error)}"
         raise DataError(f"cannot load {name}: {reason}") from error
 
@@ -284,7 +286,7 @@ def _reject_constant(name: str) -> None:
 
 
 def _is_allowed(value: Any, values: frozenset[str] | frozenset[int]) -> bool:
-    if isinstance(value, dict):  # one value per network
+    if isinstance(value, dict):  # one value per submodel
         return all(_is_allowed(item, values) for item in value.values())
     return value is None or (type(value) in (str, int) and value in values)
 

@@ -1,7 +1,7 @@
 """Load configs, networks and tokenizers of model folders with transformers.
 
-Every call allows no remote code, no pickles and no hub, after a check of its folder. Any error of
-transformers becomes a DataError of one line.
+Every call checks its folder first, and allows no remote code, no pickles and no connection to a
+hub. Any error of transformers becomes a one-line DataError.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def config(folder: Path, auto: Any = AutoConfig) -> Any:
-    """Load the config in `folder` with the class `auto` of transformers.
+    """Load the config in `folder` with the transformers class `auto`.
 
     Raises:
         DataError: the folder is damaged, or breaks a rule of `tandem.loading.folders`.
@@ -44,7 +44,7 @@ def generation_config(folder: Path) -> Any:
 
 
 def blank(auto: Any, config: Any) -> Any:
-    """Create a network of the class `auto` of transformers with the shape in `config`."""
+    """Create a network with the transformers class `auto` and the architecture in `config`."""
     with _offline(config.model_type):
         if hasattr(auto, "from_config"):
             return auto.from_config(config, trust_remote_code=False)
@@ -52,13 +52,13 @@ def blank(auto: Any, config: Any) -> Any:
 
 
 def network(auto: Any, folder: Path, *, new_head: bool = False, **changes: Any) -> PreTrainedModel:
-    """Load the network in `folder` with the class `auto` of transformers, in evaluation mode.
+    """Load the network in `folder` with the transformers class `auto`, in evaluation mode.
 
     Args:
         auto: The class that loads the network.
         folder: The model folder.
-        new_head: Whether weights may be missing or have another shape; they are initialized at
-            random. For a head that is to be trained.
+        new_head: Whether weights may be missing or have a different shape, such as those of a head
+            that is still to be trained; they are initialized randomly.
         changes: Values that replace those of the config.
 
     Raises:
@@ -103,7 +103,7 @@ def tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
 
 
 def gguf(file: Path, dtype: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load the causal language model in a GGUF file, with weights as `dtype`, and its tokenizer.
+    """Load the causal language model in a GGUF file, with `dtype` weights, and its tokenizer.
 
     Raises:
         DataError: the file is damaged, or transformers does not support its architecture.

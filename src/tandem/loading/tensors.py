@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_HEADER = 100_000_000
-"""Highest number of bytes of a header, as in the format."""
+"""Maximum size of a header in bytes, as defined by the format."""
 BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -20,7 +20,7 @@ BITS = {
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
     "F4": 4,
 }
-"""Type in a header → bits per number."""
+"""Data type in a header → bits per element."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -59,7 +59,7 @@ def _read_shapes(path: Path) -> Shapes:
     """Return the shape of each tensor in a file.
 
     Raises:
-        ValueError: the file is not a complete safetensors file; the message is the reason.
+        ValueError: the file is not a complete safetensors file; the message states the reason.
     """
     if not path.is_file():
         raise ValueError("it is missing or not a file")
@@ -67,7 +67,7 @@ def _read_shapes(path: Path) -> Shapes:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > min(MAX_HEADER, size - 8):
-            raise ValueError(f"it has {size} bytes, and its header says that it has {length}")
+            raise ValueError(f"it has {size} bytes, but declares a header of {length} bytes")
         content = json.loads(file.read(length).decode("utf-8"))
     if not isinstance(content, dict):
         raise ValueError("its header is not a JSON object")
@@ -79,10 +79,10 @@ def _read_shapes(path: Path) -> Shapes:
     end = 0
     for start, stop, name in ranges:
         if start != end:
-            raise ValueError(f"the bytes of {name} overlap others or leave a gap")
+            raise ValueError(f"the bytes of {name} overlap other tensors or leave a gap")
         end = stop
     if end != size - 8 - length:
-        raise ValueError(f"it has {size - 8 - length} bytes of numbers, its header says {end}")
+        raise ValueError(f"it has {size - 8 - length} bytes of data, but its header says {end}")
     return {name: tuple(entry["shape"]) for name, entry in content.items()}
 
 

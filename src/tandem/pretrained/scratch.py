@@ -1,4 +1,4 @@
-"""No weights: only the shape of an encoder–decoder that is trained from scratch.
+"""No weights: only the architecture of an encoder–decoder that is trained from scratch.
 
 The stage `train` learns the vocabulary from the training rows, and creates the weights, whose
 size depends on it.
@@ -14,7 +14,7 @@ from tandem.pretrained.common.model_files import sanitize_configs
 
 
 class Params(WeightsParams):
-    """The shape of the network."""
+    """The dimensions of the network."""
 
     d_model: int = Field(ge=8, description="width; a multiple of attention_heads")
     ffn_dim: int = Field(ge=8, description="width inside a feed-forward block")
@@ -25,7 +25,7 @@ class Params(WeightsParams):
     decoder_layers: int = Field(ge=1)
     """Layers of the decoder."""
     max_position_embeddings: int = Field(
-        ge=8, description="highest number of tokens of an input or output"
+        ge=8, description="maximum number of tokens of an input or output"
     )
 
 
@@ -42,7 +42,8 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         encoder_layers=params.encoder_layers,
         decoder_layers=params.decoder_layers,
         max_position_embeddings=params.max_position_embeddings,
-        # Encoder, decoder and output share one table, which has most of the weights at this size.
+        # Encoder, decoder and output share one embedding table, which holds most of the
+        # weights at this size.
         share_encoder_decoder_embeddings=True,
         tie_word_embeddings=True,
         scale_embedding=True,

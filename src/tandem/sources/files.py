@@ -1,4 +1,4 @@
-"""Rows of the user's own files: CSV, JSON Lines, Parquet, or plain text with one row per line.
+"""Rows from the user's own files: CSV, JSON Lines, Parquet, or plain text with one row per line.
 
     source:
       kind: files
@@ -34,13 +34,13 @@ from tandem.downloads.pypi import hash_mismatch, sha256
 from tandem.sources import SourceParams
 
 MAX_CELL_CHARS = 2**31 - 1
-"""Highest number of characters in a CSV cell; the csv module's default of 131,072 is too low."""
+"""Maximum number of characters in a CSV cell; the csv module's default of 131,072 is too low."""
 
 
 class File(StrictModel):
-    """A path relative at the project's root, and the SHA-256 that `sha256sum FILE` prints.
+    """A path relative to the project's root, and the SHA-256 that `sha256sum FILE` prints.
 
-    The hash is required, because DVC tracks the file only through it.
+    The hash is required, because DVC detects a change of the file only through it.
     """
 
     path: str
@@ -53,7 +53,7 @@ class Params(SourceParams):
     """Which files to read, and their format."""
 
     format: Literal["csv", "jsonl", "parquet", "text"]
-    """Format of all files. `text` is one row per line."""
+    """Format of all files. `text` means one row per line."""
     files: list[File] = Field(min_length=1)
     """The files, in the order of their rows."""
     columns: dict[str, str] = Field(default={}, description="field name: column name in the file")
@@ -65,7 +65,7 @@ class Params(SourceParams):
     @field_validator("encoding")
     @classmethod
     def _check_encoding(cls, name: str) -> str:
-        """Reject a name that is not a text codec of Python (`base64` is a codec of bytes)."""
+        """Reject a name that is not a Python text encoding (`base64` is a codec for bytes)."""
         try:
             "a".encode(name)
         except (LookupError, UnicodeError):
@@ -103,7 +103,7 @@ def rename_columns(
 ) -> Iterator[RawRecord | Unreadable]:
     """Rename columns to field names.
 
-    A renamed column is not also passed through under its own name.
+    A renamed column is not also kept under its original name.
 
     Args:
         records: Records by column name.
@@ -122,7 +122,7 @@ def require_columns(where: object, names: Iterable[str], columns: dict[str, str]
     """Check the column `names` of a file or dataset against `columns`, field name → column name.
 
     Raises:
-        DataError: a column of `columns` is missing, or two columns have one name.
+        DataError: a column of `columns` is missing, or two columns have the same name.
     """
     names = list(names)
     if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
@@ -149,7 +149,7 @@ def _check(path: Path, file: File) -> None:
 
 
 def _open(path: Path, params: Params) -> TextIO:
-    """Open a text file; bytes that are not in its encoding become lone surrogates (`_is_broken`).
+    """Open a text file; bytes invalid in its encoding become lone surrogates (`_is_broken`).
 
     A UTF-8 file may start with a byte order mark, as written by spreadsheet programs.
     """
@@ -159,7 +159,7 @@ def _open(path: Path, params: Params) -> TextIO:
 
 
 def _is_broken(text: str) -> bool:
-    """Return whether `text` has bytes that are not in its encoding; a NUL is a sign of UTF-16."""
+    """Return whether `text` has bytes invalid in its encoding; a NUL is a sign of UTF-16."""
     return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 
@@ -196,7 +196,7 @@ def _csv(path: Path, params: Params) -> RawRecords:
         table = _table(file, params.delimiter)
         header = next(table, [])
         if isinstance(header, Unreadable) or any(map(_is_broken, header)):
-            raise DataError(f"{path}: the header is not CSV in {params.encoding}. Set `encoding`")
+            raise DataError(f"{path}: the header is not CSV in {params.encoding}: set `encoding`")
         require_columns(path, header, params.columns)
         for cells in table:
             if isinstance(cells, Unreadable):
@@ -212,8 +212,8 @@ def _csv(path: Path, params: Params) -> RawRecords:
 def _table(lines: Iterator[str], delimiter: str) -> Iterator[list[str] | Unreadable]:
     """Yield the cells of each row that is not blank; a row may span several lines.
 
-    If a row is broken, only its first line is, and reading continues with its second line: a
-    quote that is never closed does not break the rows that follow.
+    If a row cannot be parsed, only its first line is treated as broken, and reading continues
+    with its second line. An unclosed quote therefore does not break the rows that follow.
     """
     csv.field_size_limit(MAX_CELL_CHARS)
     to_reread: deque[str] = deque()
@@ -252,4 +252,4 @@ def _parquet(path: Path, params: Params) -> RawRecords:
     except pa.ArrowException as error:
         raise DataError(f"{path} is not Parquet: {error}") from None
     except OverflowError as error:
-        raise DataError(f"{path} has a date that Python cannot hold: {error}") from None
+        raise DataError(f"{path} has a date that Python cannot represent: {error}") from None

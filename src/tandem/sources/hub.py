@@ -1,4 +1,4 @@
-"""Rows of a dataset on the Hugging Face hub at a revision, or of a local folder in its layout.
+"""Rows of a dataset on the Hugging Face Hub at a revision, or of a local folder in Hub layout.
 
     source:
       kind: hub
@@ -7,7 +7,7 @@
       split: train
       columns: {text: sentence}     # field name: column name
 
-No code that a dataset contains is run.
+Code in the dataset is not run.
 """
 
 from pathlib import Path
@@ -58,7 +58,7 @@ def rows(params: Params) -> RawRecords:
     except TandemError:
         raise
     except Exception as error:
-        # The errors of `datasets`, from HTTP to Arrow, have no common base below Exception.
+        # The errors of `datasets`, from HTTP to Arrow, share no base class but Exception.
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot load the dataset {params.path}: {reason:.300}") from None
     require_columns(params.path, table.column_names, params.columns)

@@ -1,4 +1,4 @@
-"""Rows of a corpus inside a package of the package index, pinned by version and hash.
+"""Rows of a corpus in a package from the package index, pinned by version and hash.
 
     {kind: package, name: home-assistant-intents, version: 2026.10.27, sha256: 256eb1e4…,
      sdist: false, corpus: {kind: home_assistant_intents, …}}

@@ -1,14 +1,14 @@
 """Hold out rows and ratings for an independent judge.
 
-The judge rates the texts that a generator writes after it was aligned with a reward model. An
-independent judge must not be trained on the ratings and texts that the reward model saw. So some
-of the training groups are held out for it, with some of their ratings; the rest of the training
+The judge rates the texts that a generator writes after it was aligned with a reward model. To be
+independent, it must not be trained on the ratings and texts that the reward model saw. Some of the
+training groups are therefore held out for it, with some of their ratings; the remaining training
 and validation rows keep the other ratings:
 
                     train, validation    judge          test
     ratings         the others           the judge's    all
 
-Every `every_nth_rating`-th rating of a text goes to the judge. No rating is used twice, but raters
+One in `every_nth_rating` ratings of a text goes to the judge. No rating is used twice, but raters
 are anonymous, so one person may have rated texts on both sides.
 """
 
@@ -30,7 +30,7 @@ class JudgeHoldout(StrictModel):
     fraction: float = Field(gt=0, lt=1)
     """Fraction of the training groups."""
     every_nth_rating: int = Field(ge=2)
-    """4: every fourth rating of a text, starting with the first, is the judge's."""
+    """With 4, every fourth rating of a text, starting with the first, goes to the judge."""
 
 
 def set_aside(assignment: Mapping[str, str], params: JudgeHoldout, salt: str) -> dict[str, str]:
@@ -41,7 +41,7 @@ def set_aside(assignment: Mapping[str, str], params: JudgeHoldout, salt: str) ->
     Args:
         assignment: Group → split.
         params: How much is held out.
-        salt: Another salt holds out other groups.
+        salt: A different salt holds out different groups.
     """
     train = sorted(
         (group for group, split in assignment.items() if split == "train"),
@@ -54,7 +54,7 @@ def set_aside(assignment: Mapping[str, str], params: JudgeHoldout, salt: str) ->
 def with_ratings(row: Row, split: str, every_nth: int) -> Row:
     """Return `row` with only the ratings that `split` may use.
 
-    A row without ratings is returned as it is.
+    A row without ratings is returned unchanged.
 
     >>> from tandem.tasks.sentiment import SentimentRow
     >>> row = SentimentRow(

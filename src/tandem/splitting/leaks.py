@@ -14,7 +14,7 @@ PRECEDENCE = {
     "drop_train": ("test", "validation", JUDGE, "train"),
     "drop_held_out": ("train", JUDGE, "test", "validation"),
 }
-"""`on_leak` → splits: of two rows with one text, the row of the earlier split is kept."""
+"""`on_leak` → splits: of two rows with the same text, the one in the earlier split is kept."""
 REASONS = {"same": "same_text_as", "near": "near_duplicate_of"}
 
 
@@ -26,10 +26,10 @@ def rows_to_drop(
     near_duplicates: NearDuplicates,
     on_leak: str,
 ) -> dict[str, str]:
-    """Return the rows that must leave the split of their group: id → reason.
+    """Return the rows that must be removed from the split of their group: id → reason.
 
     All raw rows are compared, so the result does not depend on what cleaning kept, and tasks that
-    share a source agree. A clean row whose text differs from its raw row is compared by both.
+    share a source agree. If cleaning changed the text of a row, both texts are compared.
 
     Args:
         raw: The rows as fetched.
@@ -68,7 +68,7 @@ def require_no_leak(task_name: str, counts: dict[str, Any]) -> dict[str, Any]:
     if crossing:
         listed = ", ".join(f"{name}: {n}" for name, n in crossing.items())
         raise DataError(
-            f"{task_name}: some texts or groups are in two splits ({listed}): "
+            f"{task_name}: some texts or groups are in more than one split ({listed}): "
             f"raise {task_name}.split.near_duplicates.num_perm"
         )
     return counts

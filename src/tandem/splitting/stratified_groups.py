@@ -1,4 +1,4 @@
-"""Stratified assignment of groups to splits, determined by the rows and a salt only."""
+"""Stratified assignment of groups to splits, determined only by the rows and a salt."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -11,7 +11,7 @@ from tandem.core.rows import Row
 from tandem.core.schema import StrictModel
 from tandem.core.task import BaseTask
 
-TIE_BREAK = ("train", "test", "validation")  # of equally good splits, the first one is taken
+TIE_BREAK = ("train", "test", "validation")  # the first of several equally good splits is chosen
 
 
 class SplitRatios(StrictModel):
@@ -38,10 +38,11 @@ SplitCounts = dict[str, Counter[str]]
 def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) -> dict[str, str]:
     """Assign each group to a split, and return the split of each group.
 
-    Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) over groups: the strata with
-    the fewest groups first; in a stratum, groups in the order of sha256(salt + group), each to
-    the split that brings the rows by split and stratum closest to `ratios`. A stratum of two
-    groups is in train and test, one of three groups in all splits.
+    Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) over groups: strata are
+    processed in ascending order of their number of groups, and the groups of a stratum in the
+    order of sha256(salt + group). Each group is assigned to the split that brings the number of
+    rows by split and stratum closest to `ratios`. A stratum of two groups is in train and test, one
+    of three groups in all splits.
     """
     usable = rows_by_split(rows, task)
     balance = SplitBalance(usable, ratios)
@@ -51,7 +52,7 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) 
         for stratum in sorted({s for counts in usable[group].values() for s in counts}):
             members[stratum].append(group)
     rarest_first = sorted(members, key=lambda stratum: (len(members[stratum]), stratum))
-    # A group of several strata is assigned with its rarest one.
+    # A group with rows in several strata is assigned with the rarest of them.
     assignment: dict[str, str] = {}
     for stratum in rarest_first:
         for group in members[stratum]:
@@ -64,7 +65,7 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) 
 
 
 def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, SplitCounts]:
-    """Count the rows that each group would give to each split, by stratum.
+    """Count the rows that each group would add to each split, by stratum.
 
     A row with a `holdout` can be used in that split only.
     """
@@ -97,10 +98,10 @@ class SplitBalance:
         self.assigned[split].update(counts[split])
 
     def cost(self, counts: Counter[str], split: str) -> float:
-        """Return the growth of the chi-square distance if a group's rows go to `split`.
+        """Return the increase of the chi-square distance if a group's rows go to `split`.
 
-        Each stratum is measured in fractions of its rows that can be used in the split, and is
-        weighted by its number of rows.
+        The counts of a stratum are divided by its number of rows that can be used in the split, and
+        the stratum is weighted by its number of rows.
         """
         ratio, growth = self.ratios[split], 0.0
         for stratum, count in counts.items():
@@ -119,7 +120,7 @@ def fill_empty_splits(
 ) -> None:
     """Move the stratum's smallest training group to each split that has none, test first.
 
-    Train keeps at least one group of each stratum. `assignment` is changed.
+    Train keeps at least one group of each stratum. `assignment` is modified in place.
     """
     for split in ("test", "validation"):
         if any(assignment[group] == split for group in members[stratum]):

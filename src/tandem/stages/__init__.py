@@ -1,1 +1,1 @@
-"""The stages: one file each, read top to bottom; `tandem STAGE TASK` runs its `main`."""
+"""The stages: one file each, to be read from top to bottom; `tandem STAGE TASK` runs its `main`."""

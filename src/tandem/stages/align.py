@@ -29,9 +29,9 @@ class Params(TrainingParams):
     """How the generator is aligned; `max_rows` and `max_validation_rows` count prompts."""
 
     generation: GenerationParams
-    """What the generator continues, and how far."""
+    """Which prompts the generator continues, and the length of its continuations."""
     samples_per_prompt: int = Field(default=4, ge=2)
-    """Continuations of each prompt."""
+    """Number of continuations sampled per prompt."""
     pairs_per_prompt: int = Field(default=1, ge=1)
     """Pairs per prompt: the best continuations against the worst, at most half of
     samples_per_prompt."""
@@ -45,7 +45,7 @@ class Params(TrainingParams):
         if self.samples_per_prompt < 2 * self.pairs_per_prompt:
             raise ValueError("samples_per_prompt must be at least twice pairs_per_prompt")
         if self.max_length <= self.generation.max_new_tokens:
-            raise ValueError("max_length must leave room for a prompt before max_new_tokens")
+            raise ValueError("max_length must leave room for a prompt besides max_new_tokens")
         return self
 
 

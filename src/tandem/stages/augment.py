@@ -9,7 +9,7 @@ Writes  data/augmented/TASK/train.parquet    the training rows, then the derived
     tandem augment sentiment
 
 A derived row keeps its parent's group, domain and answer. Only `text` changes; spans and
-`{placeholders}` stay. A derived row whose text occurs in validation or test is dropped.
+`{placeholders}` are kept. A derived row whose text occurs in validation or test is dropped.
 """
 
 from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment

@@ -1,4 +1,4 @@
-"""Measure the effect of each augmentation: train without any, and with each one alone.
+"""Measure the effect of each augmentation: train without any, then with each one on its own.
 
 Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained, the model folders
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
@@ -10,7 +10,7 @@ Writes  reports/details/augmentation-ablation/TASK.json   by operation: scores o
 
 All models are trained on the same rows, with the same seed, for the same number of steps, without
 early stopping. Test rows are not scored, because the table serves to choose augmentations; they are
-read only to drop derived rows with their texts. Intervals of differences come from a paired
+read only to drop derived rows with the same texts. Intervals of differences come from a paired
 bootstrap.
 """
 
@@ -36,7 +36,7 @@ class Params(metrics.EvaluationParams):
     """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
 
     operations: list[AnyAugmentation]
-    """The augmentations that are measured, each alone."""
+    """The augmentations to measure, each on its own."""
     fraction: float = Field(
         gt=0, le=1, description="fraction of training rows that get a derived row"
     )
@@ -63,7 +63,7 @@ def main(task: str) -> str:
         raise ParamsError(f"{paths.PARAMS}: augmentation_ablation.{task} is missing")
     stage_params = params.load(Params, task, "augmentation_ablation")
     training = train_params(spec)
-    # No early stopping: with one evaluation per step at most, patience cannot run out.
+    # No early stopping: with at most one evaluation per step, patience cannot run out.
     training = training.model_copy(update={"early_stopping_patience": training.max_steps})
     train, held_out = rows_to_augment(spec)
     originals = hash_sample(train, training.max_rows)

@@ -22,10 +22,10 @@ from tandem.core.schema import StrictModel
 
 
 class Params(StrictModel):
-    """What baselines may learn from."""
+    """The rows that baselines may learn from."""
 
     max_train_rows: int | None = Field(default=None, ge=1)
-    """At most this many training rows, the first by hashed id; null takes all."""
+    """Maximum number of training rows, the first by hashed id; null uses all of them."""
 
 
 def main(task: str) -> str:

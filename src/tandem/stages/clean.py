@@ -44,7 +44,7 @@ def main(task: str) -> str:
             raise DataError(f"{source} has no rows: check {task}.fetch")
         [(reason, _)] = Counter(item.reason for item in dropped).most_common(1)
         raise DataError(
-            f"no row of {source} is left after cleaning, most were dropped as {reason}: "
+            f"no rows of {source} are left after cleaning; most were dropped as {reason}: "
             f"relax {task}.clean.filters"
         )
     with io.atomic_outputs(paths.clean(task), paths.details("clean", task)) as (folder, metrics):
@@ -62,7 +62,7 @@ def main(task: str) -> str:
 def summary(
     raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
 ) -> dict[str, Any]:
-    """Return the metrics: rows kept, and dropped by reason, in total and by domain; changes."""
+    """Return the metrics: rows kept and rows dropped by reason, also by domain; change counts."""
     domain_of = {row.id: row.domain for row in raw}
     domains = sorted(set(domain_of.values()))
     by_domain: dict[str, Counter[str]] = {name: Counter() for name in domains}

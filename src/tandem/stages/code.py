@@ -1,4 +1,4 @@
-"""Write which code each stage runs, so that a stage is stale only if that code changed.
+"""Record which code each stage runs, so that a stage is stale only if that code changed.
 
 Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, on which no stage can depend
 Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
@@ -32,7 +32,7 @@ def main() -> str:
             final = next((out for out in finals if Path(path).is_relative_to(out)), None)
             if final is None:
                 raise StageError(
-                    f"{paths.DAG}: no stage writes {path}: add it to the outs of the stage code"
+                    f"{paths.DAG}: no stage writes {path}: add it to the outs of the stage `code`"
                 )
             io.write_json(partial_of[final] / Path(path).relative_to(final), code.model_dump())
     return f"{wording.counted(len(codes), 'file')} written to {paths.CODE}"

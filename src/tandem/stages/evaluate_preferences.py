@@ -28,11 +28,11 @@ class Params(StrictModel):
     pairs: PairFilter
     """Which texts form a preference pair; the same as in `reward`."""
     max_pairs: int | None = Field(default=None, ge=1)
-    """At most this many test pairs; null takes all."""
+    """Maximum number of test pairs; null uses all of them."""
     generation: GenerationParams
-    """What both generators continue, and how far."""
+    """Which prompts both generators continue, and the length of their continuations."""
     max_prompts: int = Field(ge=1)
-    """At most this many test prompts."""
+    """Maximum number of test prompts."""
 
 
 def main(task: str) -> str:
@@ -55,7 +55,7 @@ def main(task: str) -> str:
     rows = prompts(test, stage_params.generation, stage_params.max_prompts)
 
     make_torch_deterministic(runtime)
-    # Score test pairs, and texts of both generators for the same prompts.
+    # Score the test pairs, and the texts that both generators write for the same prompts.
     scored = evaluation.score_pairs(pairs, reward, judge)
     written = {
         variant: completions.sample_completions(

@@ -25,9 +25,9 @@ from tandem.sources.common.parsing import by_reason, check_readable, parse_recor
 
 UNREADABLE = "unreadable.parquet"
 MAX_IN_LINE = 5
-"""With more labels than this, the last line has only their number."""
+"""If there are more labels than this, the last line of output gives only their number."""
 MAX_LISTED = 50
-"""With more domains or labels than this, only their number is reported."""
+"""If there are more domains or labels than this, only their number is reported."""
 
 
 class Params(StrictModel):
@@ -41,7 +41,7 @@ class Params(StrictModel):
     max_rows: int | None = Field(
         default=None,
         ge=1,
-        description="approximate number of rows, in whole groups; null takes all",
+        description="approximate number of rows, in whole groups; null uses all rows",
     )
 
 

@@ -1,4 +1,4 @@
-"""Train a judge: a second reward model, on other texts and other ratings than the first.
+"""Train a judge: a second reward model, on different texts and ratings than the first.
 
 Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
         RATINGS is the task with rated rows that `preferences.TASK` names; the model folder `judge`
@@ -9,7 +9,7 @@ Writes  models/TASK/judge                     the model, for `from_pretrained` o
         reports/plots/judge/TASK.csv          the losses by step
 
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
-with neither texts nor ratings in common with it measures a smaller gain, the difference is reward
+that shares neither texts nor ratings with it measures a smaller gain, the difference is reward
 hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). The judge's
 validation pairs are formed from a tenth of the rows set aside, the first by hashed id.
 
@@ -29,7 +29,7 @@ from tandem.core.training_params import TrainingParams
 from tandem.preferences.params import PairFilter
 
 VALIDATION = 10
-"""One in this many of the rows set aside is for validation."""
+"""One in this many of the rows set aside is used for validation."""
 
 
 class Params(TrainingParams):
@@ -38,7 +38,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     rounds: int = Field(ge=1)
-    """How many times the rows, which are few, are paired; repeated pairs are dropped."""
+    """How many times the rows are paired, because they are few; repeated pairs are dropped."""
 
 
 def main(task: str) -> str:
@@ -53,8 +53,8 @@ def main(task: str) -> str:
     stage_params = params.load(Params, task, "judge")
     if not (split(preference.ratings) / f"{JUDGE}.parquet").exists():
         raise ParamsError(
-            f"{PARAMS}: {preference.ratings}.split.judge_holdout sets no rows aside, and the judge "
-            "is trained on those"
+            f"{PARAMS}: {preference.ratings}.split.judge_holdout sets no rows aside, but the judge "
+            "is trained on such rows"
         )
 
     # Validation pairs are formed from the first rows, training pairs from the others.

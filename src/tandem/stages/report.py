@@ -75,7 +75,7 @@ def view(
 
 
 def _curve_order(path: Path) -> tuple[bool, bool, str]:
-    """Training of the task first, then the reward model, then the other stages by name."""
+    """Sort key: training of the task, then of the reward model, then the other stages by name."""
     stage = path.parent.name
     return (stage != scores.TRAIN, stage != scores.REWARD, stage)
 

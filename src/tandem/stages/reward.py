@@ -8,8 +8,8 @@ Writes  models/TASK/reward                     the model, for `from_pretrained` 
         reports/details/reward/TASK.json       pair accuracy on validation pairs, steps, pairs
         reports/plots/reward/TASK.csv          the losses by step
 
-Tasks of one source have the same split. So the encoder was not trained on texts of validation or
-test pairs, and the generator's test rows contain no text of a training pair.
+Tasks with the same source have the same split. The encoder was therefore not trained on texts of
+validation or test pairs, and the generator's test rows contain no text of a training pair.
 
     tandem reward generation
 """
@@ -27,7 +27,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of a trained encoder from which the head is initialized; null: a random head."""
+    """Classes of a trained encoder that initialize the head; with null, the head is random."""
 
 
 def main(task: str) -> str:

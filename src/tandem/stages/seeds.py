@@ -1,8 +1,8 @@
 """Train a task's model with several seeds, and measure how much its test scores vary.
 
-The interval of a score covers other test rows. The spread over seeds covers another order of the
-training rows and another initialization; smaller differences between models mean little (Dodge et
-al. 2020, "Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early
+The interval of a score reflects the choice of test rows. The spread over seeds reflects the order
+of the training rows and the initialization; smaller differences between models mean little (Dodge
+et al. 2020, "Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early
 Stopping").
 
 Reads   what `tandem train` reads, and data/split/TASK/test.parquet; the params `runtime`,
@@ -46,7 +46,7 @@ def main(task: str) -> str:
 
 
 def write(task: str) -> None:
-    """Train, score and write; of several processes, the main one writes."""
+    """Train, score and write; if there are several processes, only the main one writes."""
     from tandem.modeling.training import distributed
     from tandem.modeling.training.train_model import train_model, training_rows
 

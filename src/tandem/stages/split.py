@@ -9,9 +9,9 @@ Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the cle
     tandem split sentiment
 
 The split of a group depends on the raw rows and on params only, not on what cleaning kept. Tasks
-with the same source have the same raw rows, so a test row of one task is a training row of no
-other. This also holds if a task uses only some domains of the source, because each stratum has one
-domain. Before anything is written, independent code verifies that no text is in two splits.
+with the same source have the same raw rows, so a test row of one task is never a training row of
+another. This also holds if a task uses only some domains of the source, because each stratum has
+one domain. Before anything is written, independent code verifies that no text is in two splits.
 """
 
 from collections import Counter
@@ -35,10 +35,10 @@ from tandem.text.minhash import NearDuplicates
 
 
 class Params(StrictModel):
-    """The section `split` of a task; tasks with the same source need the same values."""
+    """The `split` section of a task; tasks with the same source need the same values."""
 
     ratios: SplitRatios = SplitRatios()
-    salt: str = Field(default="tandem", description="another salt gives another split")
+    salt: str = Field(default="tandem", description="a different salt gives a different split")
     near_duplicates: NearDuplicates = NearDuplicates()
     judge_holdout: JudgeHoldout | None = Field(
         default=None, description="what is held out for an independent judge"
@@ -58,7 +58,7 @@ def main(task: str) -> str:
     holdout, near_duplicates = stage_params.judge_holdout, stage_params.near_duplicates
     raw = read_rows(paths.raw(task) / paths.ROWS, spec.row)
     clean = read_rows(paths.clean(task) / paths.ROWS, spec.row)
-    # Assign groups to splits, and find the rows that must leave the split of their group.
+    # Assign groups to splits, and find the rows to remove from their group's split.
     assignment = assign(raw, spec, stage_params.ratios, stage_params.salt)
     if holdout:
         assignment = set_aside(assignment, holdout, stage_params.salt)
@@ -76,7 +76,7 @@ def main(task: str) -> str:
         for row in clean
         if row.id in reasons
     ]
-    # Verify the result with other code, then write it.
+    # Verify the result with independent code, then write it.
     verified = require_no_leak(task, verify_no_leaks(splits, spec, near_duplicates))
     with io.atomic_outputs(paths.split(task), paths.details("split", task)) as (folder, metrics):
         for name, rows in splits.items():

@@ -32,7 +32,7 @@ def main(task: str) -> str:
 
 
 def write(task: str) -> None:
-    """Train the model and write it; of several processes, the main one writes."""
+    """Train the model and write it; if there are several processes, only the main one writes."""
     from tandem import metrics
     from tandem.modeling.training import distributed
     from tandem.modeling.training.artifacts import write_fitted

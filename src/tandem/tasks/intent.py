@@ -1,4 +1,4 @@
-"""Intent: classify a request to a smart home, and tag its slots as spans.
+"""Intent: classify a smart-home request, and tag its slots as spans.
 
 An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_intents`):
 

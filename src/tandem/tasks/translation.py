@@ -18,7 +18,7 @@ from tandem.core.rows import Row
 from tandem.core.task import PLACEHOLDER, BaseTask, parse_row
 
 LENGTH_BOUNDS = (3, 12)
-"""Upper bounds, in words, of the length classes that are stratified."""
+"""Upper bounds, in words, of the length classes used for stratification."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class Task(BaseTask):
     def stratum(self, row: Row) -> str:
         """Return the length class, and whether the text has placeholders.
 
-        The domain is not part of it: it is the same as the group, so it cannot be stratified.
+        The domain is left out: it equals the group, so rows cannot be stratified by it.
         """
         length_class = sum(len(row.text.split()) > upper for upper in LENGTH_BOUNDS)
         return f"{length_class}/{'placeholders' if PLACEHOLDER.search(row.text) else 'plain'}"

@@ -1,1 +1,1 @@
-"""Text processing of the data stages: repair, masking, filters, comparison. Imports no torch."""
+"""Text processing of the data stages: repair, masking, filters, comparison. Never imports torch."""

@@ -20,7 +20,7 @@ class MaskParams(StrictModel):
     """Which personal data to mask."""
 
     kinds: list[mask.Kind] = Field(
-        default=["email", "card", "phone"], description="what to mask, in any order"
+        default=["email", "card", "phone"], description="kinds to mask, in any order"
     )
     regions: list[str] = Field(
         default=[], description="regions (ISO 3166-1) whose national phone numbers are masked"
@@ -39,14 +39,14 @@ class MaskParams(StrictModel):
 
 
 class CleanParams(StrictModel):
-    """The section `clean` of a task."""
+    """The `clean` section of a task."""
 
     repair: list[Literal["entities", "markup", "characters", "spaces"]] = Field(
         default=["entities", "markup", "characters", "spaces"],
         description="repairs, applied in the order of tandem.text.repair",
     )
     mask: MaskParams = MaskParams()
-    filters: list[AnyFilter] = Field(description="applied in this order")
+    filters: list[AnyFilter] = Field(description="filters, applied in this order")
 
 
 def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str]) -> Row:

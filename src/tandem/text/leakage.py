@@ -1,4 +1,4 @@
-"""Find texts that are in two splits, exactly or nearly, and verify that none is left.
+"""Find exact and near-duplicate texts across splits, and verify that none is left.
 
 The split stage finds leaks with `find_leaks`, which is fast because it uses MinHash. Before it
 writes, it checks the result with `verify_no_leaks`, which counts the shared n-grams of every pair
@@ -17,14 +17,14 @@ from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
 from tandem.text.normalize import split_key
 from tandem.text.protected import protected
 
-BLOCK = 256  # rows compared with all others at a time: about ten million numbers
+BLOCK = 256  # number of rows compared with all others at once: about ten million similarities
 
 
 def split_key_of(row: Row, task: BaseTask) -> str:
-    """Return the words of a row that must not occur in another split: the model's input.
+    """Return the key by which splits are compared: the words of the model's input.
 
-    Placeholders and spans are left out: a sentence known from training is not new if only the
-    name of the room in it is.
+    Placeholders and spans are left out: a sentence from the training rows is not new just
+    because the name of a room in it is.
     """
     return split_key(row.text, protected(row, task))
 
@@ -32,11 +32,11 @@ def split_key_of(row: Row, task: BaseTask) -> str:
 def find_leaks(
     keys: Mapping[str, Sequence[tuple[str, str]]], params: NearDuplicates
 ) -> dict[str, tuple[str, str]]:
-    """Find rows that are the same as or near a row that is kept in an earlier split.
+    """Find rows that are the same as, or near-duplicates of, a row kept in an earlier split.
 
     Args:
         keys: Split → (row id, split key) of its rows; a row may have several keys. Rows of an
-            earlier split are kept, rows of a later split leak.
+            earlier split are kept, rows of a later split are leaks.
         params: When two keys are near-duplicates.
 
     Returns:
@@ -47,7 +47,7 @@ def find_leaks(
     for split, pairs in keys.items():
         kept: dict[str, object] = {}
         pair_signatures = signatures((key for _, key in pairs), params)
-        tracked = track(pairs, f"find leaks of {split}", unit="texts")
+        tracked = track(pairs, f"find leaks in {split}", unit="texts")
         for (row_id, key), signature in zip(tracked, pair_signatures, strict=True):
             if key in split_of:
                 leaks[row_id] = ("same", split_of[key])
@@ -55,7 +55,7 @@ def find_leaks(
                 leaks.setdefault(row_id, ("near", split_of[near[0][1]]))
             else:
                 kept[key] = signature
-        # Keys are added after their whole split, because rows of one split may be alike.
+        # Keys are added after the whole split, because rows of the same split may be alike.
         for key, signature in kept.items():
             split_of[key] = split
             index.add(key, key, signature)
@@ -68,7 +68,7 @@ def verify_no_leaks(
     """Count what is in two of `splits`: groups, texts and pairs of near-duplicates.
 
     The three counts, whose names end with `_crossing`, are 0 if nothing leaks. `max_similarity`
-    is the highest Jaccard similarity of any two texts in two splits, by an exact count over all
+    is the highest Jaccard similarity of any two texts in two splits, computed exactly over all
     pairs.
     """
     keys = {
@@ -118,7 +118,7 @@ def _compare(a: Any, b: Any, threshold: float) -> tuple[int, float]:
     """Compare each row of `a` with each row of `b`.
 
     Returns:
-        The number of pairs whose Jaccard similarity reaches `threshold`, and the highest one.
+        The number of pairs with a Jaccard similarity of at least `threshold`, and the maximum.
     """
     import numpy as np
 

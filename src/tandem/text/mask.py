@@ -1,8 +1,9 @@
 """Mask e-mail addresses, card numbers and phone numbers: `call <PHONE>`.
 
-Addresses and cards are matched by datafog's patterns, and a card needs a correct check digit.
-Phone numbers are found by phonenumbers, Google's library, and must be valid numbers of the given
-regions. Years, scores and version numbers are not masked; the tests measure precision and recall.
+Addresses and cards are matched by datafog's patterns, and a card needs a correct check digit. Phone
+numbers are found by phonenumbers, a port of Google's libphonenumber, and must be valid numbers of
+the given regions. Years, scores and version numbers are not masked; the tests measure precision and
+recall.
 """
 
 import re
@@ -14,9 +15,9 @@ Kind = Literal["email", "card", "phone"]
 Position = tuple[int, int]
 """Start and end in a text, in characters."""
 
-SIGNS = "!#$%&'*+-/=?^_`{|}~"  # may begin an address (RFC 5322, atext), but hardly ever do
-SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, although x also marks an extension
-INTERNATIONAL = ["ZZ"]  # phonenumbers' name of no region: only numbers with a + are found
+SIGNS = "!#$%&'*+-/=?^_`{|}~"  # valid at the start of an address (RFC 5322, atext), but rare
+SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, but x also marks an extension
+INTERNATIONAL = ["ZZ"]  # phonenumbers' code for no region: only numbers with a + are found
 DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have at least seven digits
 
 
@@ -28,7 +29,7 @@ def mask_personal_data(
     Args:
         text: The text to mask.
         kinds: What to mask; cards are masked before phones, because a phone number could match
-            a part of a card number.
+            part of a card number.
         regions: Regions (ISO 3166-1) whose national phone numbers are masked.
 
     Returns:
@@ -51,7 +52,7 @@ def emails(text: str, _regions: Sequence[str]) -> Iterator[Position]:
     """Yield the positions of e-mail addresses."""
     if "@" in text:
         for match in _pattern("EMAIL").finditer(text):
-            # The pattern includes quotes and backticks before an address.
+            # The pattern also matches quotes and backticks before an address.
             yield match.end() - len(match.group().lstrip(SIGNS)), match.end()
 
 
@@ -70,13 +71,13 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
     from phonenumbers import Leniency, PhoneNumberMatcher
 
     matches = {
-        # A bracket that is not closed inside the number belongs to the sentence.
+        # A parenthesis that is not closed inside the number belongs to the sentence.
         (match.start + (match.raw_string[0] == "(" and ")" not in match.raw_string), match.end)
         for region in regions or INTERNATIONAL
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING)
         if not SIZE.search(match.raw_string)
     }
-    # Numbers of several regions may overlap; the first one counts.
+    # Matches for several regions may overlap; the first one is used.
     last_end = 0
     for start, end in sorted(matches):
         if start >= last_end:

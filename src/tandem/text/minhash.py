@@ -10,15 +10,15 @@ from pydantic import Field
 
 from tandem.core.schema import StrictModel
 
-MAX_MISS_RATE = 1e-6  # highest probability of missing a pair at the threshold
-SEED = 13  # of the MinHash; another seed finds other candidates, but the same near-duplicates
+MAX_MISS_RATE = 1e-6  # maximum probability of missing a pair at the threshold
+SEED = 13  # of the MinHash; a different seed changes the candidates, not the near-duplicates
 
 
 class NearDuplicates(StrictModel):
-    """When two texts are near-duplicates."""
+    """Defines when two texts are near-duplicates."""
 
     threshold: float = Field(
-        default=0.8, gt=0, lt=1, description="smallest Jaccard similarity of near-duplicates"
+        default=0.8, gt=0, lt=1, description="minimum Jaccard similarity of near-duplicates"
     )
     ngram_size: int = Field(default=5, ge=1, description="characters per n-gram")
     num_perm: int = Field(default=128, ge=16, description="MinHash values per text")
@@ -27,7 +27,7 @@ class NearDuplicates(StrictModel):
 def shingles(text: str, size: int) -> set[str]:
     """Return the n-grams of `size` characters, with spaces around the text.
 
-    A text that is shorter than that is its own single n-gram.
+    A text that is shorter than that is itself the only n-gram.
 
     >>> sorted(shingles("on", 3))
     [' on', 'on ']
@@ -60,7 +60,7 @@ def bands(threshold: float, num_perm: int, max_miss_rate: float = MAX_MISS_RATE)
 
 
 class MinHashIndex:
-    """An index of texts that finds the near-duplicates of a further text."""
+    """An index of texts that finds the near-duplicates of a given text."""
 
     def __init__(self, params: NearDuplicates) -> None:
         from rensa import RMinHashLSH

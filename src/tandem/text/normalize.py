@@ -13,7 +13,7 @@ NOT_LETTERS = re.compile(r"[\W\d_]+")
 def dedup_key(text: str) -> str:
     """The key by which cleaning compares texts: ignores case, compatibility forms and spacing.
 
-    Digits and punctuation count: `Input 1` and `Input 2`, `great :)` and `great :(` differ.
+    Digits and punctuation matter: `Input 1` and `Input 2`, `great :)` and `great :(` differ.
     """
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 

@@ -1,7 +1,8 @@
 """Edit a text around pieces that must not change: `{placeholders}` and spans.
 
-Each piece is replaced by a sentinel, one private-use character, while the text is edited. An edit
-therefore sees whole sentences, and a tag or a phone number is never matched half inside a piece:
+While the text is edited, each piece is replaced with a sentinel, one private-use character. An edit
+therefore sees whole sentences, and a match of a tag or a phone number never starts or ends inside a
+piece:
 
     turn on {name} in the  attic     the text, with {name} and the span attic
     turn on ① in the  ②              masked
@@ -42,17 +43,17 @@ def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
     """Return `row` with a text field edited around its protected pieces, and its spans moved.
 
     Raises:
-        ValueError: `edit` lost or repeated a protected piece, which is a bug of `edit`.
+        ValueError: `edit` lost or repeated a protected piece, which is a bug in `edit`.
     """
     text = getattr(row, field)
     return restore(row, task, edit(mask_pieces(text, protected(row, task, field))), field)
 
 
 def restore(row: R, task: BaseTask, masked: str, field: str = "text") -> R:
-    """Return `row` with the text of `masked`, its protected pieces put back, and its spans moved.
+    """Return `row` with the text `masked`, its protected pieces restored, and its spans moved.
 
     Raises:
-        ValueError: a protected piece of the row is missing in `masked`, or occurs twice.
+        ValueError: a protected piece of the row is missing from `masked`, or occurs twice.
     """
     before = getattr(row, field)
     pieces = protected(row, task, field)
@@ -84,7 +85,7 @@ def spans_of(row: Row) -> tuple[Span, ...]:
 
 
 def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str, list[int]]:
-    """Replace the sentinels in `masked` by the `pieces` of `text`.
+    """Replace the sentinels in `masked` with the `pieces` of `text`.
 
     Returns:
         The restored text, and the position in it where each of `pieces` starts.
@@ -110,7 +111,7 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
 
 
 def mask_pieces(text: str, pieces: Sequence[Piece]) -> str:
-    """Replace each of the sorted, disjoint `pieces` of `text` by its sentinel.
+    """Replace each of the sorted, disjoint `pieces` of `text` with its sentinel.
 
     Private-use characters that the text itself contains are removed.
     """
@@ -123,7 +124,7 @@ def mask_pieces(text: str, pieces: Sequence[Piece]) -> str:
 
 
 def unmask_pieces(text: str, pieces: Sequence[str]) -> str:
-    """Replace each sentinel in `text` by the text of its piece.
+    """Replace each sentinel in `text` with the text of its piece.
 
     >>> unmask_pieces("turn on " + sentinel(0), ["{name}"])
     'turn on {name}'

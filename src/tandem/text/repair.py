@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from tandem.text.protected import FIRST_SENTINEL, LAST_SENTINEL
 
-# Elements of the HTML Living Standard. Anything else in angle brackets stays: UI strings and
+# Elements of the HTML Living Standard. Anything else in angle brackets is kept: UI strings and
 # manuals contain <host>, people write <3, and masks are written <EMAIL>.
 BLOCK = (
     "address|article|aside|blockquote|br|button|caption|dd|div|dl|dt|fieldset|figcaption|figure|"
@@ -24,16 +24,16 @@ ATTRIBUTES = rf"(?:\s[^<>{FIRST_SENTINEL}-{LAST_SENTINEL}]*)?/?>"
 BLOCK_TAG = re.compile(rf"</?(?:{BLOCK}){ATTRIBUTES}|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 INLINE_TAG = re.compile(rf"</?(?:{INLINE}){ATTRIBUTES}", re.IGNORECASE)
 
-# Characters of Cc and Cf that a reader does not see: zero-width space, word joiner, soft hyphen,
-# byte order mark. Joiners and direction marks stay, because emoji, Persian and Hebrew need them.
-# Private-use characters have a meaning in one font only.
+# Characters in the Unicode categories Cc and Cf that a reader does not see: zero-width space, word
+# joiner, soft hyphen, byte order mark. Joiners and direction marks are kept, because emoji, Persian
+# and Hebrew need them. Private-use characters are meaningful only in a specific font.
 INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\ue000-\uf8ff\U00100000-\U0010fffd]"
 )
 
 
 def entities(text: str) -> str:
-    """Unescape HTML entities, including twice escaped ones; a bare `&copy` in a URL stays.
+    """Unescape HTML entities, including doubly escaped ones; a bare `&copy` in a URL is kept.
 
     >>> entities("Tom &amp;amp; Jerry")
     'Tom & Jerry'
@@ -59,9 +59,9 @@ def markup(text: str) -> str:
 
 
 def characters(text: str) -> str:
-    """Undo wrong decodings (with ftfy), remove invisible characters, compose to NFC.
+    """Fix mojibake (with ftfy), remove invisible characters, normalize to NFC.
 
-    Curly quotes and fullwidth characters stay, because German and Japanese use them.
+    Curly quotes and fullwidth characters are kept, because German and Japanese use them.
 
     >>> characters("schÃ¶n")
     'schön'
@@ -76,7 +76,7 @@ def characters(text: str) -> str:
 
 
 def spaces(text: str) -> str:
-    """Collapse runs of white space to one space, and strip the ends."""
+    """Collapse runs of whitespace into one space, and strip both ends."""
     return " ".join(text.split())
 
 

@@ -11,7 +11,7 @@ CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
 
 
 def editable(words: Sequence[str]) -> list[int]:
-    """Return the indices of words that may change: with a letter or digit, and no sentinel.
+    """Return the indices of words that may change: those with letters or digits, and no sentinel.
 
     >>> editable(["turn", "on", chr(0xF0000), "--"])
     [0, 1]
@@ -20,10 +20,10 @@ def editable(words: Sequence[str]) -> list[int]:
 
 
 def sample_positions(words: Sequence[str], rate: float, rng: Random) -> list[int]:
-    """Draw the indices of the words to change: `rate` of the editable ones, sorted.
+    """Draw the sorted indices of the words to change: a fraction `rate` of the editable ones.
 
     EDA (Wei & Zou 2019, section 2) changes at least one word. Here a text stays unchanged if
-    `rate` of its words is less than half a word, because one word of two would be too many.
+    `rate` times its number of editable words is less than 0.5: one word of two would be too many.
     """
     positions = editable(words)
     return sorted(rng.sample(positions, round(rate * len(positions))))
@@ -40,7 +40,7 @@ def strip_punctuation(word: str) -> str:
 
 
 def replace_core(word: str, core: str) -> str:
-    """Replace the part of `word` between the punctuation around it by `core`.
+    """Replace `word` with `core`, but keep the punctuation around it.
 
     >>> replace_core('"great!"', "film")
     '"film!"'
@@ -49,7 +49,7 @@ def replace_core(word: str, core: str) -> str:
 
 
 def match_case(core: str, model: str) -> str:
-    """Capitalize `core` like `model`: all letters, the first letter, or none.
+    """Capitalize `core` like `model`: all letters, only the first letter, or none.
 
     >>> pairs = [("movie", "Film"), ("movie", "FILM"), ("movie", "film"), ("me", "I")]
     >>> [match_case(core, model) for core, model in pairs]
@@ -61,7 +61,7 @@ def match_case(core: str, model: str) -> str:
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
-    """Return the words of `texts` without punctuation, each as often as it occurs."""
+    """Return the words of `texts` without punctuation, each repeated as often as it occurs."""
     return [
         match.group()
         for text in texts

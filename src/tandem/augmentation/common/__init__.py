@@ -1,1 +1,1 @@
-"""Helpers of several augmentations, and the function that derives rows."""
+"""Helpers shared by several augmentations, and the function that derives rows."""

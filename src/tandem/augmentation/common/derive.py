@@ -28,7 +28,7 @@ from tandem.text.words import vocabulary
 
 
 class AugmentParams(StrictModel):
-    """The section `augment` of a task."""
+    """The `augment` section of a task."""
 
     operations: list[AnyAugmentation] = Field(
         default=[],
@@ -65,7 +65,7 @@ def derive(
     """Derive rows, and return them in the order of their parents, with counts by operation.
 
     A derived row whose text occurs in validation or test is dropped. Each row has its own random
-    stream, so the row derived from it does not depend on other rows.
+    number generator, so the row derived from it does not depend on other rows.
 
     Args:
         train: Rows to derive from.
@@ -73,11 +73,11 @@ def derive(
         task: The rows' task.
         params: Operations, and the fraction of rows that get a derived row.
         models: Model folders that operations may use.
-        runtime: Seed and pins.
+        runtime: The seed, and the settings for reproducibility.
 
     Returns:
-        The derived rows, and their number by operation, with the rows that were dropped under
-        `unchanged` and `held_out_text`.
+        The derived rows, and their number by operation; dropped rows are counted as `unchanged` or
+        `held_out_text`.
     """
     words = vocabulary(without_pieces(mask_pieces(row.text, protected(row, task))) for row in train)
     context = AugmentationContext(task, words, models, runtime)

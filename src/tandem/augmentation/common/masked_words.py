@@ -19,7 +19,7 @@ from tandem.text.words import match_case, replace_core, strip_punctuation
 WORD_STARTS = ("Ġ", "▁")  # how byte-level BPE and SentencePiece mark the first token of a word
 
 WordScores = dict[str, float]
-"""Word → natural log of its probability, plus a constant."""
+"""Word → natural log of its probability, up to an additive constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,24 @@ class MaskedWord:
     after: list[str]
 
     def filled(self, core: str) -> str:
-        """Return the text with `core` in place of the word; punctuation around the word stays."""
+        """Return the text with `core` in place of the word; punctuation around the word is kept."""
         return " ".join([*self.before, replace_core(self.word, core), *self.after])
 
 
 def predict_words(
     masked_words: Sequence[MaskedWord], context: AugmentationContext, limit: int, batch_size: int
 ) -> list[WordScores]:
-    """Predict the likeliest words for each gap with the `forward` model of the context.
+    """Predict the most likely words for each gap with the `forward` model of the context.
 
     Args:
         masked_words: The gaps, with the words that were there.
         context: Names the model folder and the task.
-        limit: Highest number of words per gap.
+        limit: Maximum number of words per gap.
         batch_size: Texts per batch.
 
     Returns:
-        The scores for each gap, without its own word. They are empty if the gap is beyond the
-        longest input of a masked language model.
+        The scores for each gap, excluding the word that was there. They are empty if the gap is
+        beyond the maximum input length of a masked language model.
 
     Raises:
         ParamsError: the model has no language-model head.
@@ -97,12 +97,12 @@ def _predict_at_mask(
 def _predict_by_likelihood(
     masked_words: Sequence[MaskedWord], model: Model, limit: int, batch_size: int
 ) -> list[WordScores]:
-    """Take candidates from the words before a gap, and score them by the likelihood of the text.
+    """Predict candidates from the words before a gap; score them by the likelihood of the text.
 
-    A causal model reads from left to right, so its prediction for a gap ignores the words after.
+    A causal model reads from left to right, so its prediction for a gap ignores the words after it.
     """
     words, bos = _whole_words(model.tokenizer), model.tokenizer.bos_token_id
-    # Candidates: the likeliest next words.
+    # Candidates: the most likely next words.
     prefixes = [" ".join(masked.before) for masked in masked_words]
     prefix_ids = [[bos, *ids] for ids in model.tokens(prefixes)]
     scores: list[WordScores] = [{} for _ in masked_words]
@@ -115,7 +115,7 @@ def _predict_by_likelihood(
         logits = model.network.get_output_embeddings()(last)
         for row, i in enumerate(indices):
             scores[i] = _top_words(logits[row], words, masked_words[i], limit)
-    # Scores: the log likelihood of the text with each candidate.
+    # Scores: the log-likelihood of the text with each candidate.
     candidates = [(i, word) for i, word_scores in enumerate(scores) for word in word_scores]
     cores = [strip_punctuation(masked.word) for masked in masked_words]
     texts = [masked_words[i].filled(match_case(word, cores[i])) for i, word in candidates]
@@ -133,7 +133,7 @@ def _predict_by_likelihood(
 def _top_words(
     logits: Tensor, words: dict[int, str], masked_word: MaskedWord, limit: int
 ) -> WordScores:
-    """Return the likeliest of `words` by `logits` (vocabulary,), except the masked word itself."""
+    """Return the most likely `words` by `logits` (vocabulary,), except the masked word itself."""
     own_word = strip_punctuation(masked_word.word).casefold()
     ids = torch.tensor(list(words))
     values, order = logits[ids].sort(descending=True, stable=True)

@@ -24,7 +24,7 @@ def resolve_model_folder(
 
     Raises:
         StageError: the folder is missing.
-        ParamsError: the model has another architecture.
+        ParamsError: the model has an unsupported architecture.
     """
     folder = Path(getattr(context.models, key))
     io.require_exists(folder / folders.CONFIG)

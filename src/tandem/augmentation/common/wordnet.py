@@ -1,8 +1,8 @@
-"""Synonyms of WordNet (Miller 1995; Fellbaum 1998), from the database files in a pinned package.
+"""Synonyms from WordNet (Miller 1995; Fellbaum 1998), from the database files in a pinned package.
 
 The files are text, as described in wndb(5WN) and senseidx(5WN): `index.sense` has the frequency of
 each sense of a lemma in WordNet's sense-tagged texts, and `data.POS` the words of each sense.
-Senses that do not occur in these texts are left out, because `as` would become `arsenic`.
+Senses that do not occur in these texts are left out, because otherwise `as` would become `arsenic`.
 """
 
 import functools
@@ -13,10 +13,10 @@ from tandem.core.errors import SourceError
 from tandem.downloads.archive import Archive
 from tandem.downloads.pypi import Pin, open_package
 
-MARKER = re.compile(r"\((?:p|a|ip)\)$")  # the syntactic position of an adjective
+MARKER = re.compile(r"\((?:p|a|ip)\)$")  # marker of an adjective's syntactic position
 
 PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")  # numbers 1 to 4 in a sense key
-SATELLITES = {5: 3}  # satellite adjectives are in the file of adjectives
+SATELLITES = {5: 3}  # satellite adjectives are in the adjective file
 
 Synonyms = dict[str, list[str]]
 
@@ -30,7 +30,7 @@ class Lexicon(Pin):
 
 @functools.cache
 def synonyms(lexicon: Lexicon) -> Synonyms:
-    """Return lemma in lower case → synonyms, those of its most frequent sense first.
+    """Return lowercase lemma → synonyms, those of its most frequent sense first.
 
     Raises:
         SourceError: the package cannot be downloaded, or the folder has no such database.
@@ -56,7 +56,7 @@ def synonyms(lexicon: Lexicon) -> Synonyms:
 
 
 def _lines(archive: Archive, path: str) -> Iterator[list[str]]:
-    """Yield the cells of each line after the license, of a file or of its two parts."""
+    """Yield the fields of each line after the license; a file may be split into two parts."""
     names = [name for name in archive.names if name.rstrip("12") == path]
     if not names:
         raise SourceError(
@@ -69,14 +69,17 @@ def _lines(archive: Archive, path: str) -> Iterator[list[str]]:
 
 
 def _synsets(archive: Archive, path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield offset and words of each synset: OFFSET FILE TYPE COUNT(hex), then WORD ID pairs."""
+    """Yield the offset and the words of each synset.
+
+    A line has OFFSET FILE TYPE COUNT(hex), then WORD ID pairs.
+    """
     for cells in _lines(archive, path):
         words = cells[4 : 4 + 2 * int(cells[3], 16) : 2]
         yield cells[0], [MARKER.sub("", word).replace("_", " ") for word in words]
 
 
 def _senses(archive: Archive, path: str) -> Iterator[tuple[str, int, int, str]]:
-    """Yield lemma, count, part of speech and offset of each sense that is tagged in texts.
+    """Yield lemma, count, part of speech and offset of each sense in the sense-tagged texts.
 
     A line has LEMMA%PART_OF_SPEECH:… OFFSET SENSE_NUMBER COUNT.
     """

@@ -1,1 +1,1 @@
-"""Helpers of corpora: sampling from grammars, and slot values."""
+"""Helpers for corpora: sampling from grammars, and slot values."""

@@ -1,8 +1,8 @@
 """Values for the slots of Home Assistant's grammars, separate for each split.
 
-The grammars leave names, areas and free texts open; their values are in `values/LANGUAGE.json`.
-If a list has enough values, each value belongs to one split, so that the values in a test text
-are in no training text. Short lists (colours, states) are shared by all splits.
+The grammars leave names, areas and free texts open; their values are in `values/LANGUAGE.json`. If
+a list has enough values, each value belongs to one split, so that the values in a test text do not
+occur in any training text. Short lists (colours, states) are shared by all splits.
 """
 
 import functools
@@ -21,11 +21,11 @@ from tandem.core.paths import SPLITS
 from tandem.corpora.common.grammar import Sampler, Value
 
 # Fractions of the values of a list by split, in the order of SPLITS. Training gets the most, so
-# that a model sees variety.
+# that a model sees a variety of values.
 FRACTIONS = (0.6, 0.2, 0.2)
-# A number list with fewer values is shared by all splits, like other closed classes.
+# A number list with fewer values is shared by all splits, like other short lists.
 MIN_OPEN_VALUES = 30
-# Fraction of numbers that are spelled out, because transcribed speech has both forms.
+# Fraction of numbers that are spelled out; transcribed speech contains both forms.
 SPELLED_OUT = 1 / 3
 
 
@@ -48,7 +48,7 @@ def authored(language: str) -> dict[tuple[str, str], list[str]]:
 
 
 def reserve(values: Sequence[str]) -> dict[str, list[str]]:
-    """Divide values among the splits by the order of their hashes."""
+    """Divide values among the splits in the order of their hashes."""
     ranked = sorted(values, key=lambda value: hashlib.sha256(value.encode()).digest())
     end = round(len(ranked) * FRACTIONS[0])
     next_end = round(len(ranked) * (FRACTIONS[0] + FRACTIONS[1]))
@@ -80,7 +80,7 @@ class Values:
         Args:
             domains: If the slot's list has values by domain, only those of these domains are used.
             split: The split that the text is for.
-            rng: The random stream.
+            rng: The random number generator.
             slot: The slot to fill.
 
         Raises:
@@ -122,7 +122,7 @@ class Values:
 def numbers_of(
     start: int, stop: int, step: int, fractions: str | None, split: str
 ) -> tuple[bool, list[str]]:
-    """Return whether the numbers of a range are divided among the splits, and those of `split`."""
+    """Return whether a range is divided among the splits, and its numbers for `split`."""
     fraction_type = None if fractions is None else RangeFractionType(fractions)
     values = RangeSlotList(None, start, stop, step, fraction_type=fraction_type).get_numbers()
     numbers = [str(value) for value in values]
@@ -140,4 +140,4 @@ def split_of_number(number: str) -> str:
 
 
 def _no_slot(slot: ListReference) -> Value:
-    raise DataError(f"a value in the grammar contains a slot itself: {slot.list_name}")
+    raise DataError(f"a value in the grammar itself contains a slot: {slot.list_name}")

@@ -1,1 +1,1 @@
-"""Helpers of several sources of weights."""
+"""Helpers shared by several sources of weights."""

@@ -1,6 +1,7 @@
 """Convert a GGUF file to a model folder in Hugging Face format with float32 weights.
 
-Quantized weights are expanded once here, so that later stages load quickly and can train.
+Quantized weights are dequantized once here, so that later stages load them quickly and can
+train them.
 """
 
 from pathlib import Path
@@ -23,7 +24,7 @@ def convert(file: Path, folder: Path, runtime: Runtime, num_hidden_layers: int |
     Args:
         file: The GGUF file.
         folder: An existing folder.
-        runtime: Pins of torch.
+        runtime: The settings that make torch deterministic.
         num_hidden_layers: Number of layers to keep, from the first on; None keeps all.
     """
     make_torch_deterministic(runtime)

@@ -50,7 +50,7 @@ def copy_model_files(
         raise folders.adapter_error(where)
     allowed = sorted(name for name in names if any(fnmatch(name, p) for p in ALLOWED_FILES))
     if folders.CONFIG not in allowed:
-        raise DataError(f"{where} has no config.json, which a model with safetensors has")
+        raise DataError(f"{where} has no config.json, which safetensors weights need")
     if not any(name.endswith(".safetensors") for name in allowed):
         raise folders.no_weights_error(where, names)
     for name in allowed:

@@ -1,1 +1,1 @@
-"""Helpers of the fetch stage and of several sources."""
+"""Helpers for the fetch stage and for several sources."""

@@ -1,4 +1,4 @@
-"""The data card of a task's rows: YAML front matter of the Hugging Face hub, then Markdown."""
+"""The data card of a task's rows: YAML front matter for the Hugging Face Hub, then Markdown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,9 +33,9 @@ def card(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
         f"# {about.title or f'Rows of the task {task.name}'}",
         about.description,
         "## Source\n\n" + "\n".join([*pins, f"- license: {about.license}"]),
-        f"## Citation\n\n{about.citation or 'None is known.'}",
+        f"## Citation\n\n{about.citation or 'None known.'}",
         f"## Rows\n\n{counts['rows']} rows in {counts['groups']} groups and {counts['domains']} "
-        "domain(s); a group never crosses a split.",
+        "domain(s); a group is never divided between splits.",
         table("Domain", counts["rows_by_domain"]),
         table("Label", counts["rows_by_label"]),
         f"{counts['unreadable']} rows could not be read; they are in unreadable.parquet.",
@@ -62,7 +62,7 @@ def front_matter(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) 
 
 
 def table(heading: str, counts: Mapping[str, int]) -> str:
-    r"""Return a Markdown table of counts, the largest first; an empty text if there are none.
+    r"""Return a Markdown table of counts, the largest first; an empty string if there are none.
 
     >>> print(table("Domain", {"a | b": 1, "two\nlines": 2}))
     | Domain | Rows |

@@ -16,11 +16,11 @@ from tandem.core.task import BaseTask
 TEXT_KEYS = ("id", "group", "domain")
 DOMAIN = "default"
 HINTS = {
-    "missing_": "columns to say which column is which (field name: column name)",
+    "missing_": "columns to map fields to columns (field name: column name)",
     "wrong_encoding": "encoding to that of the file",
     "wrong_number_of_cells": "delimiter to that of the file",
 }
-"""First part of a reason → the key under `fetch.source` to set, and what to set it to."""
+"""Prefix of a reason → the key under `fetch.source` to set, and what to set it to."""
 
 
 def parse_records(
@@ -59,7 +59,7 @@ def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
 
     Args:
         record: The raw record.
-        repeats: Number of records by digest so far; it is updated.
+        repeats: Number of records by digest so far; updated in place.
     """
     raw = {
         key: str(value) if isinstance(value, int) and key in TEXT_KEYS else value
@@ -76,7 +76,7 @@ def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
 def check_readable(
     rows: Sequence[Row], unreadable: Sequence[Dropped], where: str, policy: str
 ) -> None:
-    """Check that there are rows, and that there are no unreadable records if they must not be.
+    """Check that there are rows, and no unreadable records if `policy` is `raise`.
 
     Args:
         rows: The parsed rows.
@@ -117,7 +117,7 @@ def sample_groups(rows: Sequence[Row], limit: int) -> list[Row]:
 
 
 def _require_storable(row: Row) -> Row:
-    """Return `row` if Parquet can store it: JSON may have lone surrogates and huge integers."""
+    """Return `row` if Parquet can store it: JSON may contain lone surrogates or huge integers."""
     content = [getattr(row, field.name) for field in dataclasses.fields(row)]
     try:
         json.dumps(content, ensure_ascii=False, default=dataclasses.astuple).encode()

@@ -1,7 +1,7 @@
 """Filters of the `clean` stage: one module each, chosen by its name in params.yaml.
 
 A filter module defines `Params(FilterParams)` and the function of `Filter`. The design follows
-datatrove's filters, but a filter sees all rows at once, so that removing duplicates is one too.
+datatrove's filters, but a filter sees all rows at once, so that deduplication can be a filter, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ class Filter(Protocol):
     def drop_reasons(
         self, rows: Sequence[Row], task: BaseTask, params: Any
     ) -> Iterator[str | None]:
-        """Yield for each row, in order, None to keep it or a short reason to drop it.
+        """Yield, for each row in order, None to keep it or a short reason to drop it.
 
         `rows` are the rows that all earlier filters kept. The stage counts rows by reason.
         """

@@ -1,4 +1,4 @@
-"""Drop rows whose text occurred before, and all rows of a text with conflicting answers."""
+"""Drop rows whose text occurred before, and all rows with the same text but different answers."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ class Params(FilterParams):
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
     """Yield `duplicate`, `conflict` or None for each row.
 
-    All rows of a text whose answers differ are dropped as `conflict`, because the right answer is
-    not known. Of other rows with the same text, the first is kept.
+    Rows with the same text but different answers are all dropped as `conflict`, because the right
+    answer is not known. Of other rows with the same text, the first is kept.
 
     Raises:
         ParamsError: `answer` names a field that the task's rows do not have.
@@ -48,7 +48,7 @@ def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterato
 def _answer(row: Row, field: str) -> object:
     """Return the value of an answer; for spans, their labels and words.
 
-    Positions of spans do not count, because texts with the same key may differ in spacing.
+    Positions of spans are ignored, because texts with the same key may differ in spacing.
     """
     value = getattr(row, field)
     if isinstance(value, tuple) and all(isinstance(part, Span) for part in value):

@@ -1,4 +1,4 @@
-"""Drop rows with a text in another language than expected, as detected by lingua."""
+"""Drop rows with a text in a language other than the expected one, as detected by lingua."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,11 +17,11 @@ class Params(FilterParams):
     expected: dict[str, str] = Field(min_length=1, description="text field: ISO 639-1 code")
     among: list[str] = Field(
         default=["de", "en", "es", "fr"],
-        description="languages to distinguish (ISO 639-1); few are faster and more accurate",
+        description="languages to distinguish (ISO 639-1); fewer are faster and more accurate",
     )
     min_chars: int = Field(default=40, ge=0, description="shorter texts are not checked")
     min_confidence: float = Field(
-        default=0.15, ge=0, le=1, description="smallest probability of the expected language"
+        default=0.15, ge=0, le=1, description="minimum probability of the expected language"
     )
 
     @model_validator(mode="after")
@@ -39,9 +39,9 @@ class Params(FilterParams):
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """Yield `not_CODE` or None for each row, CODE being the language that was expected.
+    """Yield `not_CODE` or None for each row, where CODE is the expected language.
 
-    A text is dropped if lingua gives its expected language less than `min_confidence`.
+    A row is dropped if lingua's confidence in the expected language is below `min_confidence`.
 
     Raises:
         ParamsError: `expected` names a field that the task's rows do not have.

@@ -1,4 +1,4 @@
-"""Drop rows whose texts are near-duplicates of an earlier row that is kept."""
+"""Drop rows whose texts are near-duplicates of those of an earlier row that is kept."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(NearDuplicates, FilterParams):
-    """When two rows are near-duplicates; all text fields are compared together."""
+    """Defines when two rows are near-duplicates; all text fields are compared together."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

@@ -12,7 +12,7 @@ class Params(FilterParams):
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """Yield `placeholders` or None for each row; the order of placeholders does not count."""
+    """Yield `placeholders` or None for each row; the order of placeholders is ignored."""
     for row in rows:
         first, *others = (
             sorted(PLACEHOLDER.findall(getattr(row, field))) for field in task.text_fields

@@ -1,4 +1,4 @@
-"""Drop pairs whose sides differ too much in length, because they hardly say the same."""
+"""Drop pairs whose sides differ too much in length to be likely translations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,9 +10,9 @@ from tandem.text.filters import FilterParams
 
 
 class Params(FilterParams):
-    """The highest ratio, and the length from which it applies.
+    """The maximum ratio, and the length from which it applies.
 
-    The lengths of short texts vary freely: `OK` is `In Ordnung`.
+    The ratios of short texts vary widely: `OK` may be translated as `In Ordnung`.
     """
 
     max_ratio: float = Field(gt=1, description="longer side divided by shorter side, in characters")
