@@ -1,5 +1,5 @@
 # make repro   the whole pipeline on all cores           make test       tests without engines
-# make smoke   the same DAG on tiny params, in .smoke    make test-all   all tests
+# make smoke   the same DAG with tiny params, in .smoke  make test-all   all tests
 # make lint    ruff, mypy, import-linter, snakefmt                      make docs       the documentation site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -39,7 +39,7 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
 
-# Offline, into docs/_build/html. A warning, such as a broken link, is an error.
+# Builds the site offline in docs/_build/html. A warning, such as a broken link, is an error.
 docs: setup
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
 

@@ -1,11 +1,11 @@
 # The DAG of dvc.yaml under Snakemake: Snakemake schedules, DVC executes and records.
 #
-#   snakemake -c2                              run what is stale, on two cores
+#   snakemake -c2                              run the stale stages, on two cores
 #   snakemake -c2 models/sentiment/int8        run what this output needs
 #   snakemake -n                               print what would run
 #
-# workflow/rules/stages.smk makes one rule of each stage in dvc.yaml, so there is nothing to keep in
-# step with dvc.yaml here.
+# workflow/rules/stages.smk creates one rule for each stage in dvc.yaml, so nothing here has to be
+# kept in step with dvc.yaml.
 from snakemake.utils import min_version
 
 from tandem.engines import job, locks, plan, run_display
@@ -40,7 +40,7 @@ onstart:
     if workflow.local_exec:
         snakemake_patches.patch_scheduler(workflow.scheduler)
         PLAN.start_servers()
-    # Last, because it starts a thread, and the servers are forked.
+    # This comes last, because it starts a thread, and the servers must be forked before that.
     run_display.start(workflow, [stage.name for stage in STAGES])
 
 

@@ -2,7 +2,8 @@
 #
 # A stale stage has one more input, its trigger file, which is newer than its outputs. All other
 # inputs are ancient(), so that no modification time starts a job, except the outputs of stale
-# stages, which have to be written first. DVC restores from its cache what turns out unchanged.
+# stages, which have to be written first. If the inputs of a job turn out unchanged, DVC skips or
+# restores its stage.
 #
 # The log file gets everything that a job prints, while it prints it. The main process shows what is
 # added to a log (tandem.engines.run_display), so that no pipe is between a job and its log.
