@@ -31,7 +31,7 @@ SHAPES = {
     "Marian feed-forward": (300, 256, 1024),
     "classifier": (33, 384, 3),
 }
-"""Name → rows, inner dimension and columns of a benchmarked matrix product."""
+"""Name → rows, inner dimension and columns of a matrix product in the default run."""
 
 
 def main() -> None:

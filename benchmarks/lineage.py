@@ -4,7 +4,7 @@
     python benchmarks/lineage.py --stages 200 400
 
 Each generated stage reads the outputs of two earlier stages and a source file, and writes one small
-file. Records, dvc.lock and dvc.yaml have the same form as those of a real project.
+file. Records, dvc.lock and dvc.yaml have the same format as those of a real project.
 """
 
 import argparse

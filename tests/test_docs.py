@@ -46,7 +46,7 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub and MyST form them."""
+    """The anchors of a page's headings, as GitHub and MyST generate them."""
     headings = re.findall(r"^#+ +(.+)$", prose(page), re.MULTILINE)
     plain = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
     return set(plain)
@@ -203,7 +203,7 @@ class Requests(HTMLParser):
 
 
 def requests(page: Path) -> list[str]:
-    """The addresses of other hosts that a page or a style sheet loads."""
+    """The URLs on other hosts that a page or a style sheet loads."""
     text = page.read_text(encoding="utf-8")
     if page.suffix == ".css":
         urls = re.findall(r"url\(['\"]?([^'\")]+)|@import ['\"]([^'\"]+)", text)

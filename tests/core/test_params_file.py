@@ -82,7 +82,7 @@ def set_value(content: Any, keys: Keys, value: Any) -> None:
 
 
 def comments(text: str) -> list[str]:
-    """The comments of a params.yaml; its values hold no `#`."""
+    """The comments of a params.yaml; its values contain no `#`."""
     return [line[line.index("#") :] for line in text.splitlines() if "#" in line]
 
 

@@ -43,7 +43,7 @@ def append(name: str) -> Callable[[Path], None]:
 
 
 def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
-    """An edit of the first `old` in a file."""
+    """An edit that replaces the first `old` in a file."""
 
     def edit(root: Path) -> None:
         text = (root / name).read_text()

@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Workspace:
 
 
 def start(project: Workspace) -> "subprocess.Popen[str]":
-    """Start a run and wait until it executes the stage that waits."""
+    """Start a run and wait until it executes the waiting stage."""
     process = subprocess.Popen(
         ["snakemake", "-c2"], cwd=project.path, env=project.env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -25,7 +25,7 @@ SERVE = (
     "torch_server.serve(run_as_child, {preload!r})"
 )
 STAGES = ("fetch/sentiment", "clean/sentiment", "probe/sentiment")
-"""The files below workflow/code of stages that import torch."""
+"""The files in workflow/code that belong to stages that import torch."""
 
 pytestmark = pytest.mark.skipif(not forkserver.available(), reason="there is no server here")
 

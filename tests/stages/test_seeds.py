@@ -1,4 +1,4 @@
-"""seeds: one model per seed, trained as by `train`, their test scores and the spread."""
+"""seeds: one model per seed, trained the same way as in `train`; their test scores and spread."""
 
 import copy
 import statistics

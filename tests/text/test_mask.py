@@ -9,7 +9,7 @@ from tandem.text.mask import FINDERS, Kind, luhn, mask_personal_data
 ALL: list[Kind] = ["email", "card", "phone"]
 REGIONS = ["US", "DE"]
 
-# Numbers that are reserved for examples, or published by their owners; test cards.
+# Numbers that are reserved for examples, or published by their owners; card networks' test numbers.
 PERSONAL: list[tuple[Kind, str]] = [
     ("email", "jo@example.org"),
     ("email", "jo.doe+news@mail.example.co.uk"),

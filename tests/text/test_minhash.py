@@ -29,7 +29,7 @@ def test_short_texts_have_one_shingle() -> None:
 
 
 def near_duplicate_pairs() -> tuple[list[str], list[tuple[int, int]]]:
-    """Return texts, and all pairs of near-duplicates, found by comparing all texts."""
+    """Return texts, and all pairs of near-duplicates, found by comparing every pair of texts."""
     base = [
         f"the {noun} of this {kind} is {word} beyond anything that the critics had said about it"
         for noun in ("plot", "music", "acting", "camera work")

@@ -72,7 +72,7 @@ def load(path: Path) -> Latencies:
     """The content of the file; empty if the file is missing.
 
     Raises:
-        StageError: the file does not have the form that benchmarks/latency.py writes.
+        StageError: the file is not in the format that benchmarks/latency.py writes.
     """
     if not path.exists():
         return Latencies()

@@ -26,7 +26,7 @@ from tandem.lineage.queries.targets import SUMMARY
 from tandem.report import scores
 
 DigestReader = Callable[[str], Digest | None]
-"""Path → its digest, with those of the files in a folder; None if the path does not exist."""
+"""Path → its digest (for a folder, with its files' digests); None if the path does not exist."""
 
 
 def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:

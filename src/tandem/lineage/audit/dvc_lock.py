@@ -78,7 +78,7 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
 
 
 def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
-    """Digests by path, in the form of `deps` and `outs` in dvc.lock."""
+    """Digests by path, in the format of `deps` and `outs` in dvc.lock."""
     return [
         {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
         | ({"nfiles": digest.nfiles} if digest.nfiles is not None else {})

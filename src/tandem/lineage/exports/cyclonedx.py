@@ -2,9 +2,9 @@
 
 The model is a machine-learning-model with the digests of its files, the licenses of its data and of
 all pretrained weights upstream, and a model card with datasets and with scores on the test rows.
-The pinned weights are ancestors in its pedigree, including those of a model that only scored it.
-Components are the datasets, and the locked packages that any upstream stage imports. The digest of
-a folder is that of the list of its files (`tandem.core.provenance`).
+The pinned weights upstream are ancestors in its pedigree, including those of models that were used
+only for scoring. Components are the datasets, and the locked packages that any upstream stage
+imports. The digest of a folder is that of the list of its files (`tandem.core.provenance`).
 """
 
 import json
