@@ -1,5 +1,6 @@
 """The documentation is correct: links resolve, commands exist, YAML parses, tables are current."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -89,6 +90,36 @@ def test_every_page_is_in_one_table_of_contents_and_exists() -> None:
             entries = [line for line in content.splitlines() if line and not line.startswith(":")]
             listed += [page.parent / f"{entry}.md" for entry in entries]
     assert sorted(listed) == [page for page in PAGES if DOCS in page.parents]
+
+
+def messages() -> Iterator[str]:
+    """The messages of Tandem that the troubleshooting page quotes, with `…` for what varies."""
+    for row in (DOCS / "troubleshooting.md").read_text(encoding="utf-8").splitlines():
+        for quoted in CODE.findall(row.split("|")[1] if row.startswith("| ") else ""):
+            if "…" in quoted and " " in quoted:
+                yield quoted
+
+
+def texts_of_source() -> list[str]:
+    """All strings in src, with a null character for each value that is put into one."""
+    texts = []
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                parts = (v.value if isinstance(v, ast.Constant) else "\0" for v in node.values)
+                texts.append("".join(map(str, parts)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.append(node.value)
+    return texts
+
+
+def test_troubleshooting_quotes_messages_that_exist() -> None:
+    texts, quoted = texts_of_source(), [*messages()]
+    assert len(quoted) > 20
+    for message in quoted:
+        parts = [part.strip(" .:;,?`()") for part in message.split("…")]
+        for part in filter(None, parts):
+            assert any(part in text for text in texts), f"{part!r} of {message!r}"
 
 
 def commands(text: str) -> Iterator[str]:
