@@ -1,1 +1,4 @@
-"""The stages: one file each, to be read from top to bottom; `tandem STAGE TASK` runs its `main`."""
+"""The stages of the pipeline, one module each.
+
+Each module can be read from top to bottom; `tandem STAGE TASK` runs its `main`.
+"""

@@ -1,4 +1,6 @@
-"""Measure the effect of each augmentation: train without any, then with each one on its own.
+"""Measure the effect of each augmentation on its own.
+
+A model is trained without augmentation, then one model with each augmentation alone.
 
 Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained, the model folders
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
@@ -51,7 +53,7 @@ class Params(metrics.EvaluationParams):
 
 
 def main(task: str) -> str:
-    """Measure the operations of one task.
+    """Measure the augmentations of one task.
 
     Raises:
         ParamsError: params.yaml has no `augmentation_ablation.TASK`.

@@ -1,4 +1,6 @@
-"""Score a task's baselines on the test rows that models are scored on.
+"""Score a task's baselines on the test rows.
+
+These are the same test rows that models are scored on.
 
 Reads   data/split/TASK/{train,test}.parquet, models/TASK/pretrained; the params `runtime`,
         `TASK.baseline` and, for the test rows, `TASK.evaluate`

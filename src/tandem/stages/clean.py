@@ -1,4 +1,6 @@
-"""Clean a task's rows: repair texts, mask personal data, drop rows that filters reject.
+"""Clean a task's rows.
+
+Texts are repaired, personal data is masked, and rows that a filter rejects are dropped.
 
 Reads   data/raw/TASK/rows.parquet; the params `TASK.clean`
 Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order

@@ -1,4 +1,6 @@
-"""Record which code each stage runs, so that a stage is stale only if that code changed.
+"""Record which code each stage runs.
+
+A stage depends on this record, so it is stale only if the code that it runs has changed.
 
 Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, on which no stage can depend
 Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
@@ -16,14 +18,14 @@ from tandem.engines import code_closure, dvc_stages
 
 
 def main() -> str:
-    """Write one file for each stage of dvc.yaml that depends on one.
+    """Write one file for each stage of dvc.yaml that depends on such a file.
 
     Raises:
         StageError: dvc.yaml cannot be read or declares no output for a stage's file, or a source
             file cannot be parsed.
     """
     stages = list(dvc_stages.stages())
-    # A group of stages that is empty in params has an empty folder.
+    # A group of stages that params leave empty has an empty folder.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.atomic_outputs(*finals) as partials:
         partial_of = dict(zip(finals, partials, strict=True))

@@ -1,4 +1,6 @@
-"""Score the reward model on test pairs, and compare the aligned generator with its base model.
+"""Evaluate the reward model and the aligned generator.
+
+The reward model is scored on test pairs. The aligned generator is compared with its base model.
 
 Reads   data/split/TASK/test.parquet, for prompts; data/split/RATINGS/test.parquet, for pairs, where
         RATINGS is the task that `preferences.TASK` names;
@@ -23,7 +25,7 @@ from tandem.preferences.params import GenerationParams, PairFilter
 
 
 class Params(StrictModel):
-    """Which pairs and prompts of the test rows are used."""
+    """Which pairs and prompts are taken from the test rows."""
 
     pairs: PairFilter
     """Which texts form a preference pair; the same as in `reward`."""

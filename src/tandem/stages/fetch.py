@@ -1,4 +1,6 @@
-"""Fetch a task's rows from a pinned source, and write a data card.
+"""Fetch a task's rows and write a data card.
+
+The rows come from a pinned source.
 
 Reads   the source: a package in the download cache, files, or a hub; the params `TASK.fetch`
 Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
@@ -50,7 +52,8 @@ def main(task: str) -> str:
 
     Raises:
         SourceError: the source cannot be reached, or is not the pinned one.
-        DataError: no record can be parsed, or one cannot and `on_unreadable` is `raise`.
+        DataError: no record can be parsed, or `on_unreadable` is `raise` and a record cannot be
+            parsed.
     """
     stage_params, spec = params.load(Params, task, "fetch"), tasks.load(task)
     source = stage_params.source
@@ -70,7 +73,7 @@ def main(task: str) -> str:
 
 
 def result(task: str, counts: Mapping[str, Any]) -> str:
-    """The line that says what the stage did."""
+    """The message that says what the stage did."""
     labels = f", {wording.counted(counts['labels'], 'label')}" if counts["labels"] else ""
     if 0 < counts["labels"] <= MAX_IN_LINE:
         labels += f": {wording.percentages(dict(sorted(counts['rows_by_label'].items())))}"

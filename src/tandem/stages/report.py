@@ -1,4 +1,6 @@
-"""Gather the metrics into a summary, cards and a page. Nothing is measured here.
+"""Build the summary, the HTML page and the cards.
+
+They contain metrics that are already recorded; nothing is measured here.
 
 Reads   reports/details/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
         `augmentation_ablation`, `methods`, `preferences`, `runtime`, `seeds` and `tasks`
@@ -39,8 +41,8 @@ def main() -> str:
     if not stage_scores:
         raise StageError(f"{paths.DETAILS} has no scores: run `dvc repro` or `snakemake` first")
 
-    # The summary has only what stages measured, so that an audit can trace it. The page also has
-    # what the benchmark measured.
+    # The summary has only values measured by stages, so that an audit can trace them. The page also
+    # has those measured by the benchmark.
     latencies = latency.load(LATENCY)
     speeds = latency.speeds(latencies, metrics, project.tasks)
     all_metrics = latency.with_graphs(metrics, latencies, project.tasks)
@@ -64,7 +66,7 @@ def view(
     metrics: Metrics,
     speeds: Mapping[tuple[str, str], Any],
 ) -> View:
-    """The view of a task, with its charts."""
+    """The data that the page shows about a task, with its charts."""
     without_charts = views.view(task, all_scores, metrics, speeds)
     curves = sorted(PLOTS.glob(f"*/{task}.csv"), key=_curve_order)
     drawn = {path.parent.name: charts.loss_chart(path) for path in curves}
@@ -81,7 +83,7 @@ def _curve_order(path: Path) -> tuple[bool, bool, str]:
 
 
 def render_cards(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
-    """File name → card, for the data of each task and for each scored model."""
+    """The text of each card by file name, for the data of each task and for each scored model."""
     cards = {}
     for view in shown:
         fetched = scores.of(metrics, scores.FETCH, view.task)

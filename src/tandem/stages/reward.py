@@ -1,4 +1,6 @@
-"""Train a reward model on preference pairs, which are formed from ratings after the split.
+"""Train a reward model on preference pairs.
+
+Pairs are formed from ratings after the split.
 
 Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
         that `preferences.TASK` names; the model folder `encoder` that it names;

@@ -1,4 +1,6 @@
-"""Train a task's model with several seeds, and measure how much its test scores vary.
+"""Measure how test scores vary across training seeds.
+
+A task's model is trained and scored once with each seed.
 
 The interval of a score reflects the choice of test rows. The spread over seeds reflects the order
 of the training rows and the initialization; smaller differences between models mean little (Dodge

@@ -1,4 +1,6 @@
-"""Split a task's clean rows into train, validation and test, by group, with no text in two splits.
+"""Split a task's rows into train, validation and test.
+
+Clean rows are split by group, and no text occurs in two splits.
 
 Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `TASK.split`
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows

@@ -1,4 +1,6 @@
-"""Train a task's model, with early stopping on validation rows.
+"""Train a task's model.
+
+Training uses early stopping on the validation rows.
 
 Reads   data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet,
         models/TASK/pretrained; the params `runtime` and `TASK.train`

@@ -49,7 +49,7 @@ class Task(BaseTask):
         return row
 
     def stratum(self, row: Row) -> str:
-        """Return the intent, so that all splits have every intent with enough groups."""
+        """Return the intent, so that every intent with enough groups is in all splits."""
         return cast(IntentRow, row).label
 
     def protected(self, row: Row) -> list[tuple[int, int]]:

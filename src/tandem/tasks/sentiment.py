@@ -30,7 +30,7 @@ class SentimentRow(Row):
 
 
 class Task(BaseTask):
-    """Three-way classification of a text."""
+    """Classification of a text into three classes."""
 
     name: ClassVar[str] = "sentiment"
     row: ClassVar[type[Row]] = SentimentRow

@@ -2,7 +2,8 @@
 
 The split stage finds leaks with `find_leaks`, which is fast because it uses MinHash. Before it
 writes, it checks the result with `verify_no_leaks`, which counts the shared n-grams of every pair
-of texts in two splits. The check uses no hashing, and shares only `split_key_of` with the search.
+of texts in two splits. The check uses no hashing; the only code that it shares with the search is
+`split_key_of`.
 """
 
 from collections import defaultdict
@@ -37,7 +38,7 @@ def find_leaks(
     Args:
         keys: Split → (row id, split key) of its rows; a row may have several keys. Rows of an
             earlier split are kept, rows of a later split are leaks.
-        params: When two keys are near-duplicates.
+        params: Criteria for near-duplicates.
 
     Returns:
         Row id → (`same` or `near`, the split of the kept row).
@@ -96,7 +97,7 @@ def _crossing(collections: Iterable[Iterable[Hashable]]) -> int:
 
 
 def _matrix(texts: Sequence[str], size: int, column_of: dict[str, int]) -> Any:
-    """Return a sparse matrix (texts, n-grams) with a 1 where the text has the n-gram.
+    """Return a sparse matrix (texts, n-grams) with a 1 where a text contains an n-gram.
 
     N-grams that are not in `column_of` yet are added to it.
     """
@@ -115,14 +116,14 @@ def _matrix(texts: Sequence[str], size: int, column_of: dict[str, int]) -> Any:
 
 
 def _compare(a: Any, b: Any, threshold: float) -> tuple[int, float]:
-    """Compare each row of `a` with each row of `b`.
+    """Compare each text (row) of matrix `a` with each text of `b`.
 
     Returns:
         The number of pairs with a Jaccard similarity of at least `threshold`, and the maximum.
     """
     import numpy as np
 
-    # Later matrices have more columns, because they added n-grams.
+    # Matrices created later have more columns, because they added n-grams.
     width = max(a.shape[1], b.shape[1])
     a, b = (m.__class__((m.data, m.indices, m.indptr), (m.shape[0], width)) for m in (a, b))
     sizes, columns = b.sum(axis=1), b.T.tocsr()

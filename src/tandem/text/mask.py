@@ -24,7 +24,7 @@ DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have at least
 def mask_personal_data(
     text: str, kinds: Sequence[Kind], regions: Sequence[str]
 ) -> tuple[str, list[Kind]]:
-    """Mask personal data of these kinds in `text`.
+    """Mask personal data of the given kinds in `text`.
 
     Args:
         text: The text to mask.
@@ -65,7 +65,7 @@ def cards(text: str, _regions: Sequence[str]) -> Iterator[Position]:
 
 
 def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
-    """Yield the positions of phone numbers: international ones, and national ones of `regions`."""
+    """Yield the positions of international phone numbers, and of national ones of `regions`."""
     if not DIGITS.search(text):
         return
     from phonenumbers import Leniency, PhoneNumberMatcher

@@ -1,4 +1,4 @@
-"""Near-duplicate texts: MinHash and LSH find candidates, the exact Jaccard similarity decides.
+"""Near-duplicate texts: MinHash LSH finds candidates, the exact Jaccard similarity decides.
 
 Texts are compared as sets of character n-grams (Broder 1997, "On the resemblance and containment
 of documents"; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3).
@@ -37,7 +37,7 @@ def shingles(text: str, size: int) -> set[str]:
 
 
 def jaccard(a: set[str], b: set[str]) -> float:
-    """Return the size of the intersection divided by the size of the union, 0 to 1."""
+    """Return the Jaccard similarity: the size of the intersection divided by that of the union."""
     shared = len(a & b)
     return shared / (len(a) + len(b) - shared)
 
@@ -45,7 +45,7 @@ def jaccard(a: set[str], b: set[str]) -> float:
 def bands(threshold: float, num_perm: int, max_miss_rate: float = MAX_MISS_RATE) -> tuple[int, int]:
     """Return the number of LSH bands and the rows per band, with as many rows as possible.
 
-    A pair of similarity s is missed with probability (1 - s**rows)**bands, which must not exceed
+    A pair with similarity s is missed with probability (1 - s**rows)**bands, which must not exceed
     `max_miss_rate` at the threshold.
 
     >>> bands(0.8, 128)
@@ -91,7 +91,7 @@ class MinHashIndex:
 
 
 def signatures(texts: Iterable[str], params: NearDuplicates) -> Iterator[object]:
-    """Yield the MinHash of each text, in order."""
+    """Yield the MinHash signature of each text, in order."""
     from rensa import RMinHash
 
     num_bands, rows = bands(params.threshold, params.num_perm)

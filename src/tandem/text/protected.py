@@ -40,7 +40,7 @@ def piece_index(character: str) -> int:
 
 
 def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
-    """Return `row` with a text field edited around its protected pieces, and its spans moved.
+    """Return `row` with a text field edited around its protected pieces, and its spans updated.
 
     Raises:
         ValueError: `edit` lost or repeated a protected piece, which is a bug in `edit`.
@@ -70,8 +70,8 @@ def restore(row: R, task: BaseTask, masked: str, field: str = "text") -> R:
 def protected(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
     """Return the pieces of a text field that must not change, sorted and disjoint.
 
-    In `text` these are the pieces that the task protects, and the spans; in any other field, the
-    placeholders.
+    In the field `text`, these are the pieces that the task protects, and the spans; in any other
+    field, they are the placeholders.
     """
     if field != "text":
         return merge_pieces([match.span() for match in PLACEHOLDER.finditer(getattr(row, field))])
@@ -79,7 +79,7 @@ def protected(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
 
 
 def spans_of(row: Row) -> tuple[Span, ...]:
-    """Return the spans of a row; none if its type has no spans."""
+    """Return the spans of a row, or none if its type has no spans."""
     spans: tuple[Span, ...] = getattr(row, "spans", ())
     return spans
 
@@ -100,7 +100,7 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
         index = piece_index(match.group())
         if index >= len(pieces) or starts[index] >= 0:
             raise ValueError(f"an edit repeated a piece of {text!r}: {masked!r}")
-        # The unprotected part since the last sentinel, then the piece.
+        # Append the unprotected part since the last sentinel, then the piece.
         parts += masked[end : match.start()], text[slice(*pieces[index])]
         end = match.end()
         starts[index] = length + len(parts[-2])
@@ -133,7 +133,7 @@ def unmask_pieces(text: str, pieces: Sequence[str]) -> str:
 
 
 def merge_pieces(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return the pieces sorted, with overlapping ones joined and empty ones left out.
+    """Return the pieces sorted, with overlapping ones merged and empty ones removed.
 
     >>> merge_pieces([(4, 9), (0, 2), (6, 12), (3, 3)])
     [(0, 2), (4, 12)]
@@ -148,9 +148,9 @@ def merge_pieces(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _moved(span: Span, pieces: Sequence[Piece], starts: Sequence[int]) -> Span:
-    """Move `span` with the piece that contains it to the piece's new start."""
+    """Move `span` together with the piece that contains it."""
     for (start, end), new_start in zip(pieces, starts, strict=True):
         if start <= span.start and span.end <= end:
             shift = new_start - start
             return replace(span, start=span.start + shift, end=span.end + shift)
-    raise ValueError(f"{span} is inside none of {pieces}")
+    raise ValueError(f"{span} is not inside any of {pieces}")

@@ -1,4 +1,4 @@
-"""Repairs of a text, each a function `str → str`, applied in the order of REPAIRS.
+"""Text repairs, each a function `str → str`, applied in the order of REPAIRS.
 
 No repair changes the sentinels of `tandem.text.protected`.
 """
@@ -48,7 +48,7 @@ def entities(text: str) -> str:
 
 
 def markup(text: str) -> str:
-    """Remove HTML tags: a block tag becomes a space, an inline tag is deleted.
+    """Remove HTML tags: block tags become a space, inline tags are deleted.
 
     >>> markup("one<br>two <b>th</b>ree <host> <3")
     'one two three <host> <3'

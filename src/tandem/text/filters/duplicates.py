@@ -13,7 +13,7 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(FilterParams):
-    """Which fields are the answer to a text, such as `[label]` or `[label, spans]`."""
+    """The fields that form the answer to a text, such as `[label]` or `[label, spans]`."""
 
     answer: list[str] = Field(
         default=[], description="fields in which rows with the same text must not differ"

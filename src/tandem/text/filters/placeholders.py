@@ -1,4 +1,4 @@
-"""Drop pairs whose sides differ in their {placeholders}, because a model must keep them."""
+"""Drop pairs whose sides have different {placeholders}, because a model must keep them."""
 
 from collections.abc import Iterator, Sequence
 
