@@ -25,3 +25,11 @@ def test_params_of_all_tasks_are_checked_without_torch() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_stages_are_short() -> None:
+    """A stage loads, calls a library function and writes."""
+    files = [path for path in (ROOT / "src/tandem/stages").glob("*.py")]
+    lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    assert len(files) > 15
+    assert {name: lines for name, lines in lengths.items() if lines > 80} == {}

@@ -15,8 +15,8 @@ from tandem.core import io, paths
 from tandem.core.raw_records import Unreadable
 from tandem.core.rows import Dropped, read_rows
 from tandem.core.task import load
+from tandem.sources.common.counts import count_rows
 from tandem.sources.common.parsing import parse_records, sample_groups
-from tandem.stages.fetch import count
 from tandem.tasks.sentiment import SentimentRow
 
 VALID_CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negative\n"
@@ -279,7 +279,7 @@ def test_every_record_is_returned_once_readable_or_not(records: list[Any]) -> No
     rows, unreadable = parse_records(records, load("sentiment"))
     assert len(rows) + len(unreadable) == len(records)
     assert len({row.id for row in rows}) == len(rows)
-    assert count(rows, unreadable)["unreadable"] == len(unreadable)
+    assert count_rows(rows, unreadable)["unreadable"] == len(unreadable)
     assert sample_groups(rows, 10**6) == rows
 
 

@@ -15,7 +15,7 @@ from tandem.core import io, paths, registry
 from tandem.core.errors import StageError
 from tandem.core.params import ProjectParams
 from tandem.preferences.labels import MetricLabel
-from tandem.report import labels, scores, views
+from tandem.report import labels, scores, task_views, views
 from tandem.report.scores import Score
 from tandem.stages import report
 
@@ -127,7 +127,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         path = paths.DETAILS / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         io.write_details(path, content)
-    curve = report.PLOTS / "train" / "sentiment.csv"
+    curve = task_views.PLOTS / "train" / "sentiment.csv"
     curve.parent.mkdir(parents=True)
     curve.write_text(
         "step,train_loss,validation_loss,learning_rate\n50,1.0,0.9,1e-05\n100,0.7,0.8,0.0\n"
@@ -349,7 +349,7 @@ def test_a_project_without_scores_ends_in_one_line(
 
 
 def test_it_runs_without_heavy_libraries(project: Path) -> None:
-    (report.PLOTS / "train" / "sentiment.csv").unlink()
+    (task_views.PLOTS / "train" / "sentiment.csv").unlink()
     for path in paths.DETAILS.glob("evaluate/*"):
         path.unlink()
     code = (

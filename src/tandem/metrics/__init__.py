@@ -21,6 +21,7 @@ from tandem.metrics.common.scoring import (
     rounded,
     sample,
     score,
+    spread,
 )
 from tandem.metrics.common.statistics import RESAMPLES, Array, bootstrap_interval
 
@@ -43,6 +44,7 @@ __all__ = [
     "rounded",
     "sample",
     "score",
+    "spread",
     "write_labels",
     "write_predictions",
 ]

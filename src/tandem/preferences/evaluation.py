@@ -4,13 +4,13 @@ The scorers are the reward model, which alignment optimized; a judge, trained on
 ratings of other texts; and VADER, a lexicon.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tandem.baselines import vader
 from tandem.core.params import Runtime
-from tandem.preferences.completions import Completions
+from tandem.preferences.completions import Completions, summarize
 from tandem.preferences.intervals import mean, pair_accuracies, win_rate
 from tandem.preferences.pairs import Pair
 from tandem.preferences.reward_model import RewardModel
@@ -120,3 +120,16 @@ def win_rates(
         )
         for scorer in SCORERS
     }
+
+
+def compare(
+    completions: Mapping[str, Completions],
+    texts: Mapping[str, Sequence[ScoredText]],
+    runtime: Runtime,
+) -> dict[str, dict[str, Any]]:
+    """The metrics of the generators `base` and `aligned`, with the win rates of the latter."""
+    results = {name: summarize(completions[name], runtime) for name in completions}
+    for name in results:
+        results[name]["vader"] = mean_vader(texts[name], runtime)
+    results["aligned"] |= win_rates(texts["aligned"], texts["base"], runtime)
+    return results

@@ -1,8 +1,11 @@
 """Params that the preference stages share, checked without torch."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from tandem.core.schema import StrictModel
+from tandem.core.training_params import TrainingParams
 
 
 class PairFilter(StrictModel):
@@ -32,3 +35,40 @@ class GenerationParams(StrictModel):
     """At most this many tokens are sampled."""
     batch_size: int = Field(ge=1)
     """Continuations per batch."""
+
+
+class AlignmentParams(TrainingParams):
+    """How the generator is aligned; `max_rows` and `max_validation_rows` count prompts."""
+
+    generation: GenerationParams
+    """Which prompts the generator continues, and the length of its continuations."""
+    samples_per_prompt: int = Field(default=4, ge=2)
+    """Number of continuations sampled per prompt."""
+    pairs_per_prompt: int = Field(default=1, ge=1)
+    """Pairs per prompt: the best continuations against the worst, at most half of
+    samples_per_prompt."""
+    beta: float = Field(default=0.1, gt=0)
+    """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
+    sft_weight: float = Field(default=0.0, ge=0)
+    """Weight of the negative log-likelihood of chosen samples; Pang et al. (2024) use 1."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.samples_per_prompt < 2 * self.pairs_per_prompt:
+            raise ValueError("samples_per_prompt must be at least twice pairs_per_prompt")
+        if self.max_length <= self.generation.max_new_tokens:
+            raise ValueError("max_length must leave room for a prompt besides max_new_tokens")
+        return self
+
+
+class PreferenceEvaluationParams(StrictModel):
+    """Which pairs and prompts are taken from the test rows."""
+
+    pairs: PairFilter
+    """Which texts form a preference pair; the same as in `reward`."""
+    max_pairs: int | None = Field(default=None, ge=1)
+    """Maximum number of test pairs; null uses all of them."""
+    generation: GenerationParams
+    """Which prompts both generators continue, and the length of their continuations."""
+    max_prompts: int = Field(ge=1)
+    """Maximum number of test prompts."""

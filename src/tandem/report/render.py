@@ -8,7 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from tandem.report import labels
+from tandem.report import labels, scores
+from tandem.report.scores import Metrics
 from tandem.report.views import Size, View
 
 
@@ -47,6 +48,19 @@ def model_card(view: View, size: Size, trained: Mapping[str, Any]) -> str:
     return template.render(
         view=view, size=size, marks=marks, trained=trained, front_matter=front_matter
     )
+
+
+def cards(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
+    """The text of each card by file name, for the data of each task and for each scored model."""
+    texts = {}
+    for view in shown:
+        fetched = scores.of(metrics, scores.FETCH, view.task)
+        trained = scores.of(metrics, scores.TRAIN, view.task)
+        texts[f"data-{view.task}.md"] = data_card(view, fetched)
+        for size in (size for size in view.sizes if size.published):
+            own_training = trained if size.variant == "base" else {}
+            texts[f"{view.task}-{size.variant}.md"] = model_card(view, size, own_training)
+    return texts
 
 
 def _front_matter(view: View, size: Size) -> str:

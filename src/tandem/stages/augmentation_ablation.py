@@ -16,40 +16,17 @@ read only to drop derived rows with the same texts. Intervals of differences com
 bootstrap.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
-from pydantic import Field, field_validator
-
 from tandem import metrics
-from tandem.augmentation import AnyAugmentation
-from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment
-from tandem.core import io, params, paths, wording
+from tandem.augmentation.common.derive import AblationParams, rows_to_augment
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
 from tandem.core.errors import ParamsError
-from tandem.core.progress import track
 from tandem.core.rows import Row, hash_sample, read_rows
 from tandem.modeling.params import train_params
 
-NONE = "none"
 
-
-class Params(metrics.EvaluationParams):
+class Params(AblationParams):
     """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
-
-    operations: list[AnyAugmentation]
-    """The augmentations to measure, each on its own."""
-    fraction: float = Field(
-        gt=0, le=1, description="fraction of training rows that get a derived row"
-    )
-
-    @field_validator("operations")
-    @classmethod
-    def _unique(cls, operations: Sequence[Any]) -> Sequence[Any]:
-        kinds = [operation.kind for operation in operations]
-        if len(set(kinds)) < len(kinds):
-            raise ValueError("an operation is listed twice: remove one")
-        return operations
 
 
 def main(task: str) -> str:
@@ -58,7 +35,7 @@ def main(task: str) -> str:
     Raises:
         ParamsError: params.yaml has no `augmentation_ablation.TASK`.
     """
-    from tandem.modeling.training.train_model import train_model
+    from tandem.augmentation.common.ablation import compare, derive_each, in_words
 
     project, spec = params.project(), tasks.load(task)
     if task not in project.augmentation_ablation:
@@ -73,32 +50,15 @@ def main(task: str) -> str:
     monitored = hash_sample(validation, training.max_validation_rows)
     scored = metrics.sample(validation, stage_params.max_rows, "the validation rows")
 
-    # The derived rows of each model: none, then those of one operation each.
     models, runtime = project.augmentation_ablation[task], project.runtime
-    derived_rows: dict[str, list[Row]] = {NONE: []}
-    for operation in stage_params.operations:
-        single = AugmentParams(operations=[operation], fraction=stage_params.fraction)
-        derived_rows[operation.kind], _ = derive(originals, held_out, spec, single, models, runtime)
-    # Train and score each model; the first one, without augmentation, is the reference.
-    results: dict[str, Any] = {}
-    reference: dict[str, Any] = {}
-    for name, derived in track(derived_rows.items(), "operations", unit="models"):
-        rows = [*originals, *derived]
-        model, _ = train_model(spec, rows, monitored, training, runtime)
-        predictions = model.predict(scored, stage_params.batch_size)
-        scores, tables = metrics.score(spec, scored, predictions, runtime)
-        reference = reference or tables
-        results[name] = {"derived": len(derived)} | {key: scores[key] for key in spec.metrics}
-        if name != NONE:
-            differences = metrics.difference(spec, scored, tables, reference, runtime)
-            results[name] |= {f"{key}/difference": value for key, value in differences.items()}
+    derived_rows = derive_each(
+        originals, held_out, spec, stage_params.operations, stage_params.fraction, models, runtime
+    )
+    batch_size = stage_params.batch_size
+    results = compare(
+        spec, originals, derived_rows, monitored, scored, training, batch_size, runtime
+    )
     output = paths.details("augmentation-ablation", task)
     with io.atomic_outputs(output) as (table,):
         io.write_details(table, results)
-    metric = spec.metrics[0]
-    gains = {name: values.get(f"{metric}/difference") for name, values in results.items()}
-    listed = ", ".join(f"{name} {gain['value']:+.3f}" for name, gain in gains.items() if gain)
-    return (
-        f"{wording.score(metric, results[NONE][metric])} without augmentation"
-        f"{f'; differences: {listed}' if listed else ''}; written to {output}"
-    )
+    return f"{in_words(results, spec.metrics[0])}; written to {output}"

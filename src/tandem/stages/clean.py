@@ -14,17 +14,13 @@ that the filters before it kept; `tandem.text.filters` documents how to write on
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
 from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.errors import DataError
 from tandem.core.progress import track
-from tandem.core.rows import Dropped, Row, read_rows, write_rows
-from tandem.text import mask
-from tandem.text.cleaning import CleanParams, apply_filters, clean_row
-from tandem.text.repair import REPAIRS
+from tandem.core.rows import Dropped, read_rows, write_rows
+from tandem.text.cleaning import CleanParams, apply_filters, clean_row, summarize
 
 Params = CleanParams
 
@@ -52,31 +48,10 @@ def main(task: str) -> str:
     with io.atomic_outputs(paths.clean(task), paths.details("clean", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, kept, spec.row)
         write_rows(folder / paths.DROPPED, dropped, Dropped)
-        content = summary(raw, kept, dropped, counts)
+        content = summarize(raw, kept, dropped, counts)
         io.write_details(metrics, content)
     reasons = wording.most_frequent(content["dropped"])
     return (
         f"{len(kept):,} of {wording.counted(len(raw), 'row')} kept"
         f"{f', dropped: {reasons}' if reasons else ''}; written to {paths.clean(task)}"
     )
-
-
-def summary(
-    raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
-) -> dict[str, Any]:
-    """Return the metrics: rows kept and rows dropped by reason, also by domain; change counts."""
-    domain_of = {row.id: row.domain for row in raw}
-    domains = sorted(set(domain_of.values()))
-    by_domain: dict[str, Counter[str]] = {name: Counter() for name in domains}
-    for row in kept:
-        by_domain[row.domain]["kept"] += 1
-    for item in dropped:
-        by_domain[domain_of[item.id]][item.reason] += 1
-    return {
-        "rows": len(raw),
-        "kept": len(kept),
-        "dropped": Counter(item.reason for item in dropped),
-        "domains": by_domain,
-        "repaired": {name: counts[f"repaired/{name}"] for name in REPAIRS},
-        "masked": {name: counts[f"masked/{name}"] for name in mask.FINDERS},
-    }

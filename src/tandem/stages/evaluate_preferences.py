@@ -14,27 +14,15 @@ Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair wi
     tandem evaluate-preferences generation
 """
 
-from pydantic import Field
-
 from tandem.core import io, params, paths, wording
 from tandem.core import task as tasks
 from tandem.core.determinism import derived_seed
 from tandem.core.rows import read_rows, write_rows
-from tandem.core.schema import StrictModel
-from tandem.preferences.params import GenerationParams, PairFilter
+from tandem.preferences.params import PreferenceEvaluationParams
 
 
-class Params(StrictModel):
+class Params(PreferenceEvaluationParams):
     """Which pairs and prompts are taken from the test rows."""
-
-    pairs: PairFilter
-    """Which texts form a preference pair; the same as in `reward`."""
-    max_pairs: int | None = Field(default=None, ge=1)
-    """Maximum number of test pairs; null uses all of them."""
-    generation: GenerationParams
-    """Which prompts both generators continue, and the length of their continuations."""
-    max_prompts: int = Field(ge=1)
-    """Maximum number of test prompts."""
 
 
 def main(task: str) -> str:
@@ -45,10 +33,8 @@ def main(task: str) -> str:
     from tandem.preferences.reward_model import RewardModel
     from tandem.preferences.sampling import generator_of, prompts
 
-    runtime, stage_params = (
-        params.project().runtime,
-        params.load(Params, task, "evaluate_preferences"),
-    )
+    runtime = params.project().runtime
+    stage_params = params.load(Params, task, "evaluate_preferences")
     reward, judge = (RewardModel.load(paths.model(task, name)) for name in ("reward", "judge"))
     base, aligned = (generator_of(task, variant) for variant in ("base", "aligned"))
     ratings = preference_of(task).ratings
@@ -65,19 +51,14 @@ def main(task: str) -> str:
         )
         for variant, model in (("base", base), ("aligned", aligned))
     }
-    texts = {
-        name: evaluation.score_texts(name, completion, judge)
-        for name, completion in written.items()
-    }
+    texts = {name: evaluation.score_texts(name, written[name], judge) for name in written}
 
     # Compute the metrics of the scorers, and of each generator.
     results = evaluation.scorer_accuracies(scored, runtime)
-    for variant, completion in written.items():
-        results[variant] = completions.summarize(completion, runtime)
-        results[variant]["vader"] = evaluation.mean_vader(texts[variant], runtime)
-    results["aligned"] |= evaluation.win_rates(texts["aligned"], texts["base"], runtime)
+    results |= evaluation.compare(written, texts, runtime)
+    batch_size = stage_params.generation.batch_size
     results["aligned"] |= completions.kl_from_base(
-        aligned, base, written["aligned"], stage_params.generation.batch_size, runtime
+        aligned, base, written["aligned"], batch_size, runtime
     )
     outputs = paths.preference_predictions(task), paths.details("evaluate-preferences", task)
     with io.atomic_outputs(*outputs) as (folder, metrics):

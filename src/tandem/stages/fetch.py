@@ -11,25 +11,20 @@ Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
     tandem fetch sentiment
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from tandem.core import io, params, paths, wording
+from tandem.core import io, params, paths
 from tandem.core import task as tasks
-from tandem.core.rows import Dropped, Row, write_rows
+from tandem.core.rows import Dropped, write_rows
 from tandem.core.schema import StrictModel
 from tandem.sources import AnySource
+from tandem.sources.common.counts import count_rows, in_words
 from tandem.sources.common.data_card import card
-from tandem.sources.common.parsing import by_reason, check_readable, parse_records, sample_groups
+from tandem.sources.common.parsing import check_readable, parse_records, sample_groups
 
 UNREADABLE = "unreadable.parquet"
-MAX_IN_LINE = 5
-"""If there are more labels than this, the last line of output gives only their number."""
-MAX_LISTED = 50
-"""If there are more domains or labels than this, only their number is reported."""
 
 
 class Params(StrictModel):
@@ -62,36 +57,11 @@ def main(task: str) -> str:
     check_readable(rows, unreadable, where, stage_params.on_unreadable)
     if stage_params.max_rows is not None:
         rows = sample_groups(rows, stage_params.max_rows)
-    counts = count(rows, unreadable)
+    counts = count_rows(rows, unreadable)
     text = card(spec, source.plugin.origin(source), counts)
     with io.atomic_outputs(paths.raw(task), paths.details("fetch", task)) as (folder, metrics):
         write_rows(folder / paths.ROWS, rows, spec.row)
         write_rows(folder / UNREADABLE, unreadable, Dropped)
         io.write_text(folder / paths.CARD, text)
         io.write_details(metrics, counts)
-    return result(task, counts)
-
-
-def result(task: str, counts: Mapping[str, Any]) -> str:
-    """The message that says what the stage did."""
-    labels = f", {wording.counted(counts['labels'], 'label')}" if counts["labels"] else ""
-    if 0 < counts["labels"] <= MAX_IN_LINE:
-        labels += f": {wording.percentages(dict(sorted(counts['rows_by_label'].items())))}"
-    rows = wording.counted(counts["rows"], "row")
-    return f"{rows} read, {counts['unreadable']:,} unreadable{labels}; written to {paths.raw(task)}"
-
-
-def count(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:
-    """Return the metrics."""
-    domains = Counter(row.domain for row in rows)
-    labels = Counter(label for row in rows if (label := getattr(row, "label", None)))
-    return {
-        "rows": len(rows),
-        "groups": len({row.group for row in rows}),
-        "domains": len(domains),
-        "labels": len(labels),
-        "unreadable": len(unreadable),
-        "unreadable_by_reason": by_reason(unreadable),
-        "rows_by_domain": dict(domains) if len(domains) <= MAX_LISTED else {},
-        "rows_by_label": dict(labels) if len(labels) <= MAX_LISTED else {},
-    }
+    return f"{in_words(counts)}; written to {paths.raw(task)}"

@@ -15,9 +15,6 @@ Writes  reports/details/seeds/TASK.json   mean, standard deviation (n - 1) and v
     tandem seeds sentiment
 """
 
-import statistics
-from typing import Any
-
 from tandem import metrics
 from tandem.core import io, params, paths
 from tandem.core import task as tasks
@@ -65,25 +62,4 @@ def write(task: str) -> None:
         runs[seed] = metrics.score(spec, test, predictions, runtime)[0]
     if distributed.is_main_process():
         with io.atomic_outputs(paths.details("seeds", task)) as (partial,):
-            io.write_details(partial, spread(runs))
-
-
-def spread(runs: dict[int, metrics.Scores]) -> dict[str, Any]:
-    """Mean, standard deviation and values by seed of each metric, from scores by seed.
-
-    >>> runs = {13: {"accuracy": {"value": 0.5}}, 14: {"accuracy": {"value": 0.75}}}
-    >>> spread(runs)["accuracy"]["mean"]
-    0.625
-    """
-    by_metric = {
-        metric: {str(seed): scores[metric]["value"] for seed, scores in runs.items()}
-        for metric in next(iter(runs.values()))
-    }
-    return {
-        metric: {
-            "mean": metrics.rounded(statistics.fmean(values.values())),
-            "deviation": metrics.rounded(statistics.stdev(values.values())),
-            "seeds": values,
-        }
-        for metric, values in by_metric.items()
-    }
+            io.write_details(partial, metrics.spread(runs))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -90,3 +90,24 @@ def apply_filters(
         ]
         kept = [row for row, reason in pairs if not reason]
     return kept, dropped
+
+
+def summarize(
+    raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
+) -> dict[str, Any]:
+    """Rows kept and rows dropped by reason, also by domain; counts of repairs and masks."""
+    domain_of = {row.id: row.domain for row in raw}
+    domains = sorted(set(domain_of.values()))
+    by_domain: dict[str, Counter[str]] = {name: Counter() for name in domains}
+    for row in kept:
+        by_domain[row.domain]["kept"] += 1
+    for item in dropped:
+        by_domain[domain_of[item.id]][item.reason] += 1
+    return {
+        "rows": len(raw),
+        "kept": len(kept),
+        "dropped": Counter(item.reason for item in dropped),
+        "domains": by_domain,
+        "repaired": {name: counts[f"repaired/{name}"] for name in REPAIRS},
+        "masked": {name: counts[f"masked/{name}"] for name in mask.FINDERS},
+    }

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from tandem import metrics
 from tandem.augmentation import (
     AnyAugmentation,
     AugmentationContext,
@@ -38,6 +40,24 @@ class AugmentParams(StrictModel):
     fraction: float = Field(
         default=0.0, ge=0, le=1, description="fraction of training rows that get a derived row"
     )
+
+
+class AblationParams(metrics.EvaluationParams):
+    """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
+
+    operations: list[AnyAugmentation]
+    """The augmentations to measure, each on its own."""
+    fraction: float = Field(
+        gt=0, le=1, description="fraction of training rows that get a derived row"
+    )
+
+    @field_validator("operations")
+    @classmethod
+    def _unique(cls, operations: Sequence[Any]) -> Sequence[Any]:
+        kinds = [operation.kind for operation in operations]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError("an operation is listed twice: remove one")
+        return operations
 
 
 def rows_to_augment(task: BaseTask) -> tuple[list[Row], set[str]]:

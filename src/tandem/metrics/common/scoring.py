@@ -1,6 +1,7 @@
 """Score predictions with all metrics of a task, in the same way for models and baselines."""
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -192,4 +193,25 @@ def _select(
     return {
         name: [value for value, taken in zip(column, chosen, strict=True) if taken]
         for name, column in columns.items()
+    }
+
+
+def spread(runs: dict[int, Scores]) -> dict[str, Any]:
+    """Mean, standard deviation and values by seed of each metric, from scores by seed.
+
+    >>> runs = {13: {"accuracy": {"value": 0.5}}, 14: {"accuracy": {"value": 0.75}}}
+    >>> spread(runs)["accuracy"]["mean"]
+    0.625
+    """
+    by_metric = {
+        metric: {str(seed): scores[metric]["value"] for seed, scores in runs.items()}
+        for metric in next(iter(runs.values()))
+    }
+    return {
+        metric: {
+            "mean": rounded(statistics.fmean(values.values())),
+            "deviation": rounded(statistics.stdev(values.values())),
+            "seeds": values,
+        }
+        for metric, values in by_metric.items()
     }

@@ -1,0 +1,92 @@
+"""Train a model without derived rows, and one with the derived rows of each augmentation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tandem import metrics
+from tandem.augmentation.common.derive import AugmentParams, derive
+from tandem.core import wording
+from tandem.core.params import AugmentationModels, Runtime
+from tandem.core.progress import track
+from tandem.core.rows import Row
+from tandem.core.task import BaseTask
+from tandem.modeling.params import TrainParams
+from tandem.modeling.training.train_model import train_model
+
+NONE = "none"
+"""The name of the model without derived rows, with which the others are compared."""
+
+
+def derive_each(
+    originals: Sequence[Row],
+    held_out: set[str],
+    task: BaseTask,
+    operations: Sequence[Any],
+    fraction: float,
+    models: AugmentationModels,
+    runtime: Runtime,
+) -> dict[str, list[Row]]:
+    """Name of the model → its derived rows: none, then those of each operation alone.
+
+    Args:
+        originals: The training rows.
+        held_out: Split keys of texts that must not be derived.
+        task: The task of the rows.
+        operations: The augmentations.
+        fraction: The fraction of the training rows that get a derived row.
+        models: The model folders that augmentations use.
+        runtime: Seed and device.
+    """
+    derived: dict[str, list[Row]] = {NONE: []}
+    for operation in operations:
+        single = AugmentParams(operations=[operation], fraction=fraction)
+        derived[operation.kind], _ = derive(originals, held_out, task, single, models, runtime)
+    return derived
+
+
+def compare(
+    task: BaseTask,
+    originals: Sequence[Row],
+    derived: Mapping[str, Sequence[Row]],
+    monitored: Sequence[Row],
+    scored: Sequence[Row],
+    params: TrainParams,
+    batch_size: int,
+    runtime: Runtime,
+) -> dict[str, dict[str, Any]]:
+    """Train and score each model.
+
+    Args:
+        task: The task of the rows.
+        originals: The training rows that all models have in common.
+        derived: Name → the rows that this model has in addition; the first name is `NONE`.
+        monitored: The rows on which the validation loss is measured.
+        scored: The rows that are scored.
+        params: How to train.
+        batch_size: Rows that are scored at once.
+        runtime: Seed and device.
+
+    Returns:
+        Name → the number of derived rows, the scores, and, as `METRIC/difference`, the difference
+        from the model `NONE`, with the interval of a paired bootstrap.
+    """
+    results: dict[str, dict[str, Any]] = {}
+    reference: dict[str, Any] = {}
+    for name, added in track(derived.items(), "operations", unit="models"):
+        model, _ = train_model(task, [*originals, *added], monitored, params, runtime)
+        predictions = model.predict(scored, batch_size)
+        scores, tables = metrics.score(task, scored, predictions, runtime)
+        reference = reference or tables
+        results[name] = {"derived": len(added)} | {key: scores[key] for key in task.metrics}
+        if name != NONE:
+            differences = metrics.difference(task, scored, tables, reference, runtime)
+            results[name] |= {f"{key}/difference": value for key, value in differences.items()}
+    return results
+
+
+def in_words(results: Mapping[str, Mapping[str, Any]], metric: str) -> str:
+    """The score without augmentation, and the differences of the other models."""
+    gains = {name: values.get(f"{metric}/difference") for name, values in results.items()}
+    listed = ", ".join(f"{name} {gain['value']:+.3f}" for name, gain in gains.items() if gain)
+    score = wording.score(metric, results[NONE][metric])
+    return f"{score} without augmentation{f'; differences: {listed}' if listed else ''}"

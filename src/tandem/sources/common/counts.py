@@ -1,0 +1,39 @@
+"""Count the rows of a source, and describe them in one line."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tandem.core import wording
+from tandem.core.rows import Dropped, Row
+from tandem.sources.common.parsing import by_reason
+
+MAX_NAMED = 5
+"""With more labels than this, `in_words` has only their number."""
+MAX_LISTED = 50
+"""With more domains or labels than this, `count_rows` has only their number."""
+
+
+def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:
+    """Counts of rows, groups, domains and labels, and of unreadable records by reason."""
+    domains = Counter(row.domain for row in rows)
+    labels = Counter(label for row in rows if (label := getattr(row, "label", None)))
+    return {
+        "rows": len(rows),
+        "groups": len({row.group for row in rows}),
+        "domains": len(domains),
+        "labels": len(labels),
+        "unreadable": len(unreadable),
+        "unreadable_by_reason": by_reason(unreadable),
+        "rows_by_domain": dict(domains) if len(domains) <= MAX_LISTED else {},
+        "rows_by_label": dict(labels) if len(labels) <= MAX_LISTED else {},
+    }
+
+
+def in_words(counts: Mapping[str, Any]) -> str:
+    """How many rows were read, how many records were not, and the share of each label."""
+    labels = f", {wording.counted(counts['labels'], 'label')}" if counts["labels"] else ""
+    if 0 < counts["labels"] <= MAX_NAMED:
+        labels += f": {wording.percentages(dict(sorted(counts['rows_by_label'].items())))}"
+    rows = wording.counted(counts["rows"], "row")
+    return f"{rows} read, {counts['unreadable']:,} unreadable{labels}"
