@@ -29,7 +29,7 @@ def test_params_of_all_tasks_are_checked_without_torch() -> None:
 
 def test_stages_are_short() -> None:
     """A stage loads, calls a library function and writes."""
-    files = [path for path in (ROOT / "src/tandem/stages").glob("*.py")]
+    files = [*(ROOT / "src/tandem/stages").glob("*.py")]
     lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert len(files) > 15
     assert {name: lines for name, lines in lengths.items() if lines > 80} == {}
