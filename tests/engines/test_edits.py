@@ -165,6 +165,7 @@ IN_GIT = (
     "src",
     "reports/lineage",
     "reports/details",
+    "reports/metrics",
     "reports/summary.json",
 )
 

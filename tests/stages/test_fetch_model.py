@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tandem import cli
-from tandem.core import paths
+from tandem.core import paths, wording
 
 SCRATCH = {
     "kind": "scratch",
@@ -69,9 +69,9 @@ def test_a_local_folder_is_copied_without_code_and_pickles(
     from transformers import AutoModel
 
     assert run_fetch_model({"kind": "folder", "path": "own"}) == 0
-    megabytes = (own / "model.safetensors").stat().st_size / 1e6
+    size = wording.file_size((own / "model.safetensors").stat().st_size)
     assert capsys.readouterr().out == (
-        f"{megabytes:.1f} MB of weights; written to models/sentiment/pretrained\n"
+        f"{size} of weights; written to models/sentiment/pretrained\n"
     )
     copied = paths.model("sentiment", "pretrained")
     assert sorted(digests(copied)) == ["README.md", "config.json", "model.safetensors"]

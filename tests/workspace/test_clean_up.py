@@ -519,7 +519,8 @@ def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
     for name in {*content["tasks"]} - {*names}:
         del content[name], content["augmentation_models"][name]
     for name in names:
-        content[name]["split"].pop("jury", None)
+        content[name] = {section: content[name][section] for section in KEPT[1:]}
+        content[name]["split"].pop("judge_holdout", None)
     content |= {"tasks": [*names], "preferences": {}}
     yaml.dump(content, workspace.path / "params.yaml")
 

@@ -423,6 +423,8 @@ def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     params |= {"tasks": ["intent", "sentiment"], "preferences": {}}
     for task in ("generation", "translation"):
         del params[task], params["augmentation_models"][task]
+    for task in params["tasks"]:
+        params[task] = {name: params[task][name] for name in groups[1:]}
     yaml.dump(params, workspace.path / "params.yaml")
     workspace.repro()
     return workspace
@@ -471,12 +473,10 @@ def test_a_file_that_is_imported_anew_and_a_package(coded: Workspace) -> None:
     locked.write_text(locked.read_text().replace(f"pyarrow=={old}", "pyarrow==1.0"))
     said = found()
     assert said["code"] == ("stale", ["requirements.lock changed", "src/tandem changed"])
-    own = [
-        "src/tandem/modeling/seeding.py was added to the stage's code",
-        "src/tandem/stages/split.py changed",
-    ]
-    assert [*said["split@intent"][1]][:2] == own
-    assert f"pyarrow {old} → 1.0" in said["split@intent"][1]
+    reasons = said["split@intent"][1]
+    assert "src/tandem/modeling/seeding.py was added to the stage's code" in reasons
+    assert "src/tandem/stages/split.py changed" in reasons
+    assert f"pyarrow {old} → 1.0" in reasons
     assert f"pyarrow {old} → 1.0" in said["fetch@sentiment"][1]
     before = {"workflow/code": None, ".dvc/cache/files": None}
     for path in before:

@@ -99,7 +99,9 @@ def _task_problems(task: str, section: Any, needed: Collection[str]) -> Iterator
         return
     known = [*needed, *OPTIONAL]
     for key in section:
-        if key not in known:
+        if key not in known and key in {*registry.names("stages"), *registry.names("compression")}:
+            yield f"{paths.PARAMS}: {task}.{key} is read by no stage of {paths.DAG}: remove it"
+        elif key not in known:
             yield params.unknown_key(f"{task}.{key}", [f"{task}.{name}" for name in known])
     for key in known:
         model = section_model(key)

@@ -82,7 +82,6 @@ class CodeChanges:
         return {}
 
     @cached_property
-    @cached_property
     def _is_current(self) -> bool:
         return self._files_are_current()
 
