@@ -1,7 +1,7 @@
-"""Baselines: one file each, found by name. A model has to beat them on the same test rows.
+"""Baselines that a model has to beat on the same test rows: one module each, found by name.
 
-A baseline module defines what `Baseline` lists. Importing one is fast: a slow library is imported
-in `predict`.
+A baseline module defines what `Baseline` lists. Importing one is fast, because slow libraries are
+only imported in `predict`.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from tandem.core.task import BaseTask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineContext:
-    """What a baseline may use besides the rows."""
+    """What a baseline may use in addition to the rows."""
 
     runtime: Runtime
     pretrained: Path
     """The folder of the weights that the task's model starts from."""
     batch_size: int
-    """Rows per batch, for a baseline that runs these weights."""
+    """Rows per batch, for a baseline that runs a model with these weights."""
 
 
 class Baseline(Protocol):
-    """What a module in this folder defines."""
+    """The interface of a baseline module."""
 
     LABEL: str
     """The name of the baseline in reports."""

@@ -19,7 +19,7 @@ LABEL = "byte n-grams"
 
 ORDER = 6  # bytes of context: with the next byte, 7 symbols of 9 bits, which fit into 64 bits
 BITS = 9
-EDGE = 256  # the symbol that ends a text, and that fills the context before it
+EDGE = 256  # the symbol that marks the end of a text, and pads the context before its start
 
 Codes = NDArray[np.uint64]
 
@@ -27,7 +27,7 @@ Codes = NDArray[np.uint64]
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the bits of each test row's text, and count its bytes."""
+    """Predict the bits that each test row's text takes under the model, and count its bytes."""
     model = ByteModel([row.text for row in train])
     return [
         {"bits": model.bits(row.text.encode()), "bytes": len(row.text.encode())} for row in test
@@ -35,7 +35,7 @@ def predict(
 
 
 class ByteModel:
-    """Probabilities of the next symbol after up to `ORDER` others, learned from `texts`."""
+    """Probabilities of the next symbol given up to `ORDER` preceding ones, learned from `texts`."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         grams = np.concatenate([_grams(text.encode(), ORDER) for text in texts])
@@ -48,7 +48,7 @@ class ByteModel:
         self.levels = levels[::-1]
 
     def bits(self, text: bytes) -> float:
-        """The negative log₂-likelihood of `text` and its end."""
+        """The negative log₂-likelihood of `text`, including its end."""
         return float(-np.log2(self.probs(text)).sum())
 
     def probs(self, text: bytes) -> NDArray[np.float64]:
@@ -60,7 +60,7 @@ class ByteModel:
 
 
 class _Level:
-    """The n-grams of one length, sorted, and the mass their contexts pass to shorter contexts."""
+    """The sorted n-grams of one length, and the mass that their contexts pass to shorter ones."""
 
     def __init__(self, grams: Codes, counts: NDArray[np.int64]) -> None:
         self.grams = grams
@@ -71,9 +71,9 @@ class _Level:
         self.passed = np.append(np.add.reduceat(discount, first), 1.0)
 
     def interpolate(self, grams: Codes, shorter: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities by this level's counts, with its discounts distributed like `shorter`.
+        """Probabilities from this level's counts; discounted mass is distributed as in `shorter`.
 
-        A context that was not seen in training gets the probabilities `shorter`.
+        A context that was not seen in training falls back to the probabilities `shorter`.
         """
         kept = self.kept[_find(self.grams, grams)]
         context = _find(self.contexts, grams >> np.uint64(BITS))
@@ -82,17 +82,17 @@ class _Level:
 
 
 def _discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The discounts of counts of 0, 1, 2, 3 or more: Chen & Goodman 1999, equation 26."""
+    """The discounts for counts of 0, 1, 2, and 3 or more (Chen & Goodman 1999, equation 26)."""
     once, twice, thrice, often = (int((counts == n).sum()) for n in (1, 2, 3, 4))
     if not all((once, twice, thrice)):
-        return np.array([0.0, 0.5, 0.5, 0.5])  # too few n-grams to estimate them
+        return np.array([0.0, 0.5, 0.5, 0.5])  # too few n-grams to estimate the discounts
     y = once / (once + 2 * twice)
     discounts = [0.0, 1 - 2 * y * twice / once, 2 - 3 * y * thrice / twice]
     return np.clip([*discounts, 3 - 4 * y * often / thrice], 0.0, [0.0, 1.0, 2.0, 3.0])
 
 
 def _grams(text: bytes, order: int) -> Codes:
-    """The code of each byte and of the end: the `order` symbols before it, then itself (lowest)."""
+    """The code of each byte and of the end: `order` symbols before it, then itself (low bits)."""
     edge = np.array([EDGE], np.uint64)
     inner = np.frombuffer(text, np.uint8).astype(np.uint64)
     symbols = np.concatenate([edge.repeat(order), inner, edge])
@@ -107,6 +107,6 @@ def _mask(order: int) -> np.uint64:
 
 
 def _find(table: Codes, codes: Codes) -> NDArray[np.intp]:
-    """The index of each of `codes` in the sorted `table`; `len(table)` if it is not there."""
+    """The index of each of `codes` in the sorted `table`; `len(table)` if it is missing."""
     index = np.minimum(np.searchsorted(table, codes), len(table) - 1)
     return np.where(table[index] == codes, index, len(table))

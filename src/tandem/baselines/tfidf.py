@@ -1,6 +1,6 @@
 """Tf-idf: a linear support vector machine over words, word pairs and character n-grams.
 
-If rows have spans, a second machine tags each word, given the word and its neighbours.
+If the rows have spans, a second SVM tags each word, given the word and its neighbours.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def _labels(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[str]:
         return [labels[0]] * len(test)
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)
-    # C and the class weights were chosen on validation rows of sentiment.
+    # C and the class weights were tuned on the validation rows of the sentiment task.
     classifier = LinearSVC(C=0.3, class_weight="balanced", random_state=seed)
     model = make_pipeline(make_union(words, characters), classifier)
     model.fit([row.text for row in train], labels)

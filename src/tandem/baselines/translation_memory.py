@@ -12,7 +12,7 @@ LABEL = "translation of the most similar training text"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the target of the source most similar by edits; the first row's in a tie."""
+    """Predict the target of the source with the highest edit similarity; ties go to the first."""
     from rapidfuzz import fuzz, process
 
     sources = [row.text for row in train]

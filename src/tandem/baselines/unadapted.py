@@ -1,4 +1,4 @@
-"""Unadapted: the pretrained weights as fetched, before any training."""
+"""Unadapted: the pretrained weights as downloaded, without any training."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -9,13 +9,13 @@ from tandem.core.task import BaseTask
 
 LABEL = "lexicon and rules"
 
-THRESHOLD = 0.05  # the authors' limit of neutral, on a scale from -1 to 1
+THRESHOLD = 0.05  # the authors' threshold for neutral texts, on a scale from -1 to 1
 
 
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the first of `task.labels` for low scores, the last for high ones, or the middle."""
+    """Predict the first of `task.labels` for low scores, the last for high, else the middle."""
     negative, neutral, positive = task.labels
     scores = [compound(row.text) for row in test]
     return [
@@ -25,7 +25,7 @@ def predict(
 
 
 def compound(text: str) -> float:
-    """VADER's compound score of a text, -1 to 1; also the baseline of reward models."""
+    """VADER's compound score of a text, -1 to 1; also a baseline for reward models."""
     return float(_analyzer().polarity_scores(text)["compound"])
 
 

@@ -1,8 +1,8 @@
 """Lexicon: translate word by word, with the most probable translation under IBM model 1.
 
 The alignment is that of `modeling.translation.word_alignment`, without the preference for the
-diagonal (Brown et al. 1993). Order, spaces and `{placeholders}` are those of the source. Unknown
-words are copied.
+diagonal (Brown et al. 1993). Word order, spaces and `{placeholders}` are kept from the source.
+Unknown words are copied.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ LABEL = "word by word"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict each row's words, each translated on its own."""
+    """Translate each word of each row on its own."""
     from tandem.modeling.translation import word_alignment
 
     pairs = [(word_alignment.words(row.text), word_alignment.words(row.target)) for row in train]

@@ -1,11 +1,12 @@
-"""Methods that make a trained model smaller or faster: one file each, found by name.
+"""Methods that make a trained model smaller or faster: one module each, found by name.
 
 A method's module defines what `Method` lists, and `restore` if `from_pretrained` of transformers
-cannot read the folder. Such a folder has a file tandem.json, which names the method. The module
-imports no torch: `compress` and `restore` import what they need, so that params are checked fast.
+cannot read the folder. Such a folder contains a file tandem.json, which names the method. The
+module does not import torch at the top level: `compress` and `restore` import what they need, so
+that params can be validated quickly.
 
-To add a method, add such a file, its name to `methods` in params.yaml, and its section to each
-task.
+To add a method, add such a file, list its name under `methods` in params.yaml, and add its section
+to each task.
 """
 
 from __future__ import annotations
@@ -26,24 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompressionContext:
-    """What a method works with. A method may change `model`."""
+    """The inputs of a method, which may modify `model` in place."""
 
     model: TextModel
     rows: Sequence[Row]
-    """Training rows, derived ones included."""
+    """Training rows, including derived ones."""
     validation: Sequence[Row]
     runtime: Runtime
     folder: Path
-    """Where the compressed model is written; an empty folder."""
+    """The empty folder that the compressed model is written to."""
 
 
 class Method(Protocol):
-    """What a module in this folder defines."""
+    """The interface of a compression module."""
 
     LABEL: str
     """The name of the method in reports."""
     Params: type[StrictModel]
-    """The params of the method: the section of a task that has its name."""
+    """The params of the method: the section of the same name in a task's params."""
 
     def compress(self, context: CompressionContext, params: Any) -> None:
         """Write the compressed model into `context.folder`."""
@@ -53,7 +54,7 @@ class Restorable(Method, Protocol):
     """A method whose folders `from_pretrained` cannot read."""
 
     def restore(self, folder: Path, auto: Any) -> Any:
-        """Load the network in `folder`, built by the class `auto` of transformers."""
+        """Load the network in `folder` with the transformers class `auto`."""
 
 
 def load(name: str) -> Method:

@@ -1,8 +1,8 @@
-"""A student network with fewer blocks, trained to predict what its teacher predicts.
+"""A student network with fewer blocks, trained to match its teacher's predictions.
 
 Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
 Network"): the loss is (1 - w) · L + w · T² · KL(teacher ‖ student), both distributions taken at
-the temperature T, and L the loss of the family. For families that generate text, this is
+the temperature T, and L is the loss of the family. For families that generate text, this is
 word-level distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation").
 
 The student is initialized with the teacher's blocks, evenly spaced, including the first and the
@@ -27,11 +27,12 @@ class Params(StrictModel):
     """How small the student is, and how it is trained."""
 
     keep_layers: float = Field(gt=0, lt=1)
-    """Fraction of each stack's blocks that the student has."""
+    """Fraction of each stack's blocks that the student keeps."""
     temperature: float = Field(gt=0)
-    """Divisor of the logits: the higher, the more improbable predictions count."""
+    """Temperature, the divisor of the logits: the higher it is, the more improbable predictions
+    count."""
     distillation_weight: float = Field(gt=0, le=1)
-    """Weight of the teacher's predictions in the loss; the labels have the rest."""
+    """Weight of the teacher's predictions in the loss; the labels have the remaining weight."""
     training: TrainingParams
 
 

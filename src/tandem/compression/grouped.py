@@ -1,16 +1,17 @@
-"""Weight-only quantization: weights as 8- or 4-bit integers in groups, computed in fp32.
+"""Weight-only quantization: weights as 8- or 4-bit integers in groups, computation in fp32.
 
-Each row of a weight matrix is divided into groups of `group_size` neighbours. A group is stored as
-w ≈ scale · q, rounded to nearest, with q in -127…127 or -7…7 and scale = max|w| / 127 or / 7. In
-smaller groups, a large weight affects fewer neighbours (Dettmers & Zettlemoyer 2023, "The case for
-4-bit precision: k-bit Inference Scaling Laws"; round-to-nearest in groups is also the baseline of
-Frantar et al. 2023, "GPTQ"). No rows are needed.
+Each row of a weight matrix is divided into groups of `group_size` adjacent weights. A group is
+stored as w ≈ scale · q, rounded to nearest, with q in -127…127 or -7…7 and scale = max|w| / 127 or
+/ 7. In smaller groups, a large weight affects fewer others (Dettmers & Zettlemoyer 2023, "The case
+for 4-bit precision: k-bit Inference Scaling Laws"; round-to-nearest in groups is also the baseline
+of Frantar et al. 2023, "GPTQ"). No calibration rows are needed.
 
-A layer's matrix is restored in fp32 each time it is used, so activations are exact, and memory
-holds the integers and the floats of one layer. This saves size, not time; `int8` is faster.
+A layer's matrix is restored in fp32 each time it is used, so activations are not quantized, and
+memory holds the integers and the floats of one layer at a time. This saves space, not time; `int8`
+is faster.
 
-model.safetensors has the integers under the name of the weight, two per byte if they have four
-bits, and fp16 scales under NAME_scale.
+model.safetensors stores the integers under the name of the weight, packed two per byte if they have
+4 bits, and fp16 scales under NAME_scale.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tandem.compression.common.stored_layers import StoredTensors
 
 
-LABEL = "4- or 8-bit weights, computed in fp32"
+LABEL = "4- or 8-bit weights, fp32 computation"
 
 SCALE = "_scale"
 
@@ -41,13 +42,13 @@ class Params(StrictModel):
     bits: Literal[8, 4]
     """Bits per weight."""
     group_size: int = Field(ge=2)
-    """Neighbouring weights of a row that share a scale; a scale has 16 bits."""
+    """Number of adjacent weights in a row that share a scale; a scale takes 16 bits."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that stay in fp32, by the ends of their names."""
+    """Linear layers and embeddings that stay in fp32, given by their name suffixes."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
-    """Write the model with grouped integer weights; no rows are needed."""
+    """Write the model with grouped integer weights; no calibration rows are needed."""
     from tandem.compression.common import stored_layers
     from tandem.compression.common.grouped_layers import pack, quantize
 
@@ -64,7 +65,7 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """Load the network in `folder`, built by the class `auto` of transformers."""
+    """Load the network in `folder` with the transformers class `auto`."""
     from torch import nn
 
     from tandem.compression.common import stored_layers

@@ -1,21 +1,22 @@
-"""Weights as 8-bit integers: four times smaller, with linear layers computed in integers.
+"""8-bit integer weights: four times smaller, with linear layers in integer arithmetic.
 
 Each row of a weight matrix (an output channel of a linear layer, a token of an embedding) is
 stored as w ≈ scale · q with q in -127…127 and scale = max|w| / 127, symmetric and per channel as
 in Jacob et al. 2018 ("Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference"). Activations are quantized at run time (dynamic quantization),
-to 7 bits: the sum of two products of 8 by 8 bits overflows the 16-bit sums of CPUs without VNNI,
-that of 8 by 7 bits does not, so all instruction sets give the same bits.
+to 7 bits: the sum of two products of 8 by 8 bits can overflow the 16-bit accumulators of CPUs
+without VNNI, whereas the sum of two products of 8 by 7 bits cannot, so the results are
+bit-identical with all instruction sets.
 
-A batch has one range of activations. Decoders such as Llama have tokens whose values are hundreds
-of times larger than the others' (Sun et al. 2024, "Massive Activations in Large Language Models"),
-so that the others are rounded to zero. `per_token` first divides each token's values by their
-maximum.
+By default, a batch has a single activation range. Decoders such as Llama have tokens whose values
+are hundreds of times larger than those of the others (Sun et al. 2024, "Massive Activations in
+Large Language Models"), so the others would be rounded to zero. `per_token` first divides each
+token's values by their maximum.
 
-model.safetensors has int8 under the name of the weight and fp16 under NAME_scale; tied weights are
-stored once. Biases and all other parameters are fp16 too; they are converted to fp32 when they are
-loaded. The integers are stored flat, so that `from_pretrained` rejects their shape instead of
-loading them as weights.
+model.safetensors stores int8 weights under the name of the weight and fp16 scales under NAME_scale;
+tied weights are stored once. Biases and all other parameters are fp16 too; they are converted to
+fp32 when they are loaded. The integers are flattened, so that `from_pretrained` rejects their shape
+instead of loading them as weights.
 """
 
 from __future__ import annotations
@@ -40,20 +41,20 @@ LABEL = "8-bit weights and activations"
 
 
 class Params(StrictModel):
-    """Which layers stay in fp32, and what reduces the loss of quality."""
+    """Which layers stay in fp32, and what limits the loss of quality."""
 
     pruned: PruningParams | None = None
-    """Structured pruning before quantization, which makes the model faster still."""
+    """Structured pruning before quantization, which makes the model even faster."""
 
     per_token: bool = False
     """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that stay in fp32, by the ends of their names."""
+    """Linear layers and embeddings that stay in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
     """Smoothing before quantization; null turns it off."""
     num_beams: int | None = Field(default=None, ge=1)
-    """Beams of the compressed model's search, which affect its speed; 1 is greedy, null keeps the
-    model's number."""
+    """Number of beams in the compressed model's search, which affects its speed; 1 is greedy
+    search, null keeps the model's own number."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
@@ -82,13 +83,13 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """Load the network in `folder`, built by the class `auto` of transformers."""
+    """Load the network in `folder` with the transformers class `auto`."""
     import torch
     from torch import nn
 
     from tandem.compression.common import int8_layers, stored_layers
 
-    torch.backends.quantized.engine = "fbgemm"  # the default would choose by machine
+    torch.backends.quantized.engine = "fbgemm"  # the default engine depends on the machine
     per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
     def rebuild(layer: Any, parts: StoredTensors, bias: Tensor | None) -> nn.Module | Tensor:
@@ -98,7 +99,7 @@ def restore(folder: Path, auto: Any) -> Any:
             return int8_layers.Int8Linear(weight, scale, offset, per_token)
         if type(layer) is nn.Embedding:
             return int8_layers.Int8Embedding(weight, scale)
-        # a subclass, such as embeddings of positions: small, with a forward of its own
+        # a subclass, such as position embeddings: small, with its own forward method
         return weight.float() * scale[:, None]
 
     return stored_layers.restore(folder, auto, ("", int8_layers.SCALE), rebuild)
@@ -111,5 +112,5 @@ def _set_num_beams(network: Any, num_beams: int) -> None:
             f"int8.num_beams: {type(network).__name__} does not generate text; set it to null"
         )
     network.generation_config.num_beams = num_beams
-    if num_beams == 1:  # transformers rejects beam options without beams
+    if num_beams == 1:  # transformers rejects beam-search options without beam search
         network.generation_config.length_penalty = None

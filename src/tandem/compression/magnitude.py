@@ -2,10 +2,10 @@
 
 Magnitude pruning (Han et al. 2015, "Learning both Weights and Connections for Efficient Neural
 Networks"). In recovery fine-tuning only the remaining weights are trained: gradients of pruned
-weights are masked at every step, so neither gradient, momentum nor decay changes a zero.
+weights are masked at every step, so a zero is not changed by gradients, momentum or weight decay.
 
-This saves size, not time: the network is restored dense. model.safetensors has the remaining
-weights, row by row, under the name of the weight, and one bit per weight under NAME_mask.
+This saves space, not time: the network is restored as a dense one. model.safetensors stores the
+remaining weights, row by row, under the name of the weight, and one bit per weight under NAME_mask.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Params(StrictModel):
     scope: Literal["layer", "network"]
     """Where `keep_weights` applies: to each layer, or to all weights together."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that are not pruned, by the ends of their names."""
+    """Linear layers and embeddings that are not pruned, given by their name suffixes."""
     recovery: TrainingParams | None
     """How the remaining weights are fine-tuned; null turns fine-tuning off."""
 
@@ -62,7 +62,7 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """Load the network in `folder`, dense, built by the class `auto` of transformers."""
+    """Load the network in `folder` as a dense one, with the transformers class `auto`."""
     from tandem.compression.common import stored_layers
     from tandem.compression.common.sparse_weights import MASK, dense
 

@@ -4,13 +4,14 @@ A graph runs without torch and transformers, and ONNX Runtime fuses its operator
 take a third of the time that they take in torch. Weights and activations are integers (dynamic
 quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
 
-Encoders are one graph, model.onnx. For scoring, decoders are two: model.onnx ends before the output
-layer, and head.onnx is that layer, so that the family decides for how many tokens logits are
-computed at once; a tensor of both graphs is stored once, in model.data. Encoder–decoders generate
-token by token, with states that do not fit into one graph; they are not supported.
+An encoder is exported as one graph, model.onnx. A decoder, which only scores texts, is exported as
+two: model.onnx ends before the output layer, and head.onnx is that layer, so that the family
+controls for how many tokens logits are computed at once. A tensor that both graphs share is stored
+once, in model.data. Encoder–decoders are not supported, because they generate token by token, with
+a state that does not fit into one graph.
 
-The files are the same, byte by byte, each time. Predictions are those of ONNX Runtime's kernels,
-which depend on the CPU: unlike with `int8`, their last bits may differ between CPUs.
+The files are byte-identical in every run. Predictions come from ONNX Runtime's kernels, which
+depend on the CPU: unlike those of `int8`, their last bits may differ between CPUs.
 """
 
 from __future__ import annotations
@@ -30,12 +31,12 @@ LABEL = "8-bit ONNX graph"
 
 
 class Params(StrictModel):
-    """Which layers stay in fp32, and what reduces the loss of quality."""
+    """Which layers stay in fp32, and what limits the loss of quality."""
 
     per_token: bool = False
     """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that stay in fp32, by the ends of their names."""
+    """Linear layers and embeddings that stay in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
     """Smoothing before quantization; null turns it off."""
 
@@ -51,8 +52,8 @@ def compress(context: CompressionContext, params: Params) -> None:
     if network.config.is_encoder_decoder:
         name = type(network).__name__
         raise StageError(
-            f"onnx: {name} generates token by token, which a graph cannot: remove `onnx` from the "
-            "methods of the task"
+            f"onnx: {name} generates token by token, which a single graph cannot do: remove `onnx` "
+            "from the methods of the task"
         )
     if network.can_generate() and _skips_tied_table(network, params.skip_modules):
         raise StageError(
@@ -71,7 +72,7 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def _skips_tied_table(network: Any, skip: list[str]) -> bool:
-    """Whether `skip` names a tied table, as the embedding or as the output layer."""
+    """Whether `skip` names a tied weight, as the embedding or as the output layer."""
     table, head = network.get_input_embeddings(), network.get_output_embeddings()
     skipped = [m for name, m in network.named_modules() if any(name.endswith(end) for end in skip)]
     return head.weight is table.weight and any(layer in skipped for layer in (table, head))

@@ -31,8 +31,8 @@ class Params(PruningParams):
     """How much is removed, and how the rest is fine-tuned."""
 
     keep_heads: float = Field(default=1.0, gt=0, le=1)
-    """Fraction of the heads of each attention that is kept; of the heads of keys and values where
-    queries share them."""
+    """Fraction of the heads of each attention that is kept; with grouped-query attention, of the
+    key–value heads."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
@@ -50,7 +50,7 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """Load the network in `folder`, with linear layers of the shapes of their weights."""
+    """Load the network in `folder`, taking the shapes of linear layers from their weights."""
     from torch import nn
 
     from tandem.compression.common import stored_layers

@@ -1,8 +1,9 @@
-"""Metrics: one file each, found by name, on top of the library that defines the metric.
+"""Metrics: one module each, found by name, on top of the library that defines the metric.
 
 A metric module defines what `Metric` lists. `evaluate` computes the reported score (`evaluation`);
-`statistics` and `value` give the same score from sums, which the bootstrap resamples without the
-library. A test compares the two. Importing a metric imports numpy only.
+`statistics` and `value` compute the same score from sums of sufficient statistics, so that the
+bootstrap can resample without the library. A test checks that the two agree. Importing a metric
+module only imports numpy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,7 @@ __all__ = [
 
 
 class Metric(Protocol):
-    """What a module in this folder defines.
+    """The interface of a metric module.
 
     Two functions are optional. `options(rows)` returns further arguments of `compute`, such as
     the tokenizer of BLEU. `signature(rows)` returns the text that sacrebleu asks to be reported
@@ -61,7 +62,7 @@ class Metric(Protocol):
     HINT: str
     """How to read a score, in a few words."""
     DECIMALS: int
-    """Decimals of a score in reports."""
+    """Number of decimals of a score in reports."""
     LOWER_IS_BETTER: bool
     INPUTS: Mapping[str, str | list[str]]
     """The columns that `compute` takes, and their types in `datasets`."""

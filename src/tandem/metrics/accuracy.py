@@ -30,7 +30,7 @@ def compute(predictions: list[str], references: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): 1 if the label is correct, else 0; 1."""
+    """(rows, 2): 1 if the label is correct, else 0; the constant 1."""
     correct = [
         prediction["label"] == row.label for row, prediction in zip(rows, predictions, strict=True)
     ]
@@ -38,5 +38,5 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """Correct labels divided by rows."""
+    """The number of correct labels divided by the number of rows."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

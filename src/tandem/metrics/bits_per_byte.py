@@ -1,7 +1,7 @@
-"""Bits per byte: the negative log₂-likelihood of all texts, divided by their UTF-8 bytes.
+"""Bits per byte: the negative log₂-likelihood of all texts per UTF-8 byte.
 
-Unlike perplexity, it compares models with different tokenizers (The Pile, Gao et al. 2020, §3.1).
-Lower is better.
+Unlike perplexity, it is comparable between models with different tokenizers (The Pile, Gao et al.
+2020, §3.1). Lower is better.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[floa
 
 
 def compute(predictions: list[float], references: list[int]) -> float:
-    """The score; a model that predicts all bytes with equal probability has 8."""
+    """The score; a model that predicts all bytes with equal probability scores 8."""
     return float(np.sum(predictions) / np.sum(references))
 
 
@@ -39,5 +39,5 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """Bits divided by bytes."""
+    """The number of bits divided by the number of bytes."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

@@ -34,7 +34,7 @@ def options(rows: Sequence[Any]) -> dict[str, str]:
 
 
 def compute(predictions: list[str], references: list[str], tokenize: str | None = None) -> float:
-    """The corpus score; without `tokenize`, the references decide on the tokenizer."""
+    """The corpus score; without `tokenize`, the references determine the tokenizer."""
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(tokenize=tokenize or _tokenizer(references))
@@ -51,7 +51,7 @@ def signature(rows: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 10): lengths of translation and reference; matched, then all n-grams, n of 1 to 4."""
+    """(rows, 10): translation and reference length; matched n-grams, all n-grams, for n = 1…4."""
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(**options(rows), effective_order=True)

@@ -46,7 +46,7 @@ def signature(_: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 18): character n-grams of translation, reference and both, for each n of 1 to 6."""
+    """(rows, 18): character n-grams of the translation, the reference and both, for n = 1…6."""
     from sacrebleu.metrics.helpers import extract_all_char_ngrams
 
     table = np.zeros((len(rows), ORDERS, 3))
@@ -54,7 +54,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
     for line, translation, reference in zip(table, *texts, strict=True):
         ngrams = (extract_all_char_ngrams(t, ORDERS, False) for t in (translation, reference))
         for order, (predicted, true) in enumerate(zip(*ngrams, strict=True)):
-            # as sacrebleu: a translation's n-grams do not count if the reference has none
+            # as in sacrebleu, a translation's n-grams do not count if the reference has none
             counted = predicted.total() if true else 0
             line[order] = counted, true.total(), (predicted & true).total()
     return table.reshape(len(rows), 3 * ORDERS)

@@ -27,14 +27,14 @@ LOWER_IS_BETTER = False
 
 
 def compute(predictions: list[str], references: list[str]) -> float:
-    """The score, 0 to 1, over the classes among predictions and references."""
+    """The score, 0 to 1, over the classes that occur in predictions or references."""
     from sklearn.metrics import f1_score
 
     return float(f1_score(references, predictions, average="macro", zero_division=0.0))
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2 × classes), classes sorted: whether it is hit; its occurrences on both sides."""
+    """(rows, 2 × classes), sorted: 1 for a hit; occurrences in prediction and reference."""
     labels = columns(rows, predictions)
     predicted, true = np.array(labels["predictions"]), np.array(labels["references"])
     classes = np.unique(np.concatenate([predicted, true]))

@@ -29,12 +29,12 @@ def compute(chosen: list[float], rejected: list[float]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): 1 if ranked correctly, 0.5 for a tie, else 0; 1."""
+    """(rows, 2): 1 if ranked correctly, 0.5 for a tie, else 0; the constant 1."""
     scores = columns(rows, predictions)
     margins = np.subtract(scores["chosen"], scores["rejected"])
     return np.column_stack([np.sign(margins) / 2 + 0.5, np.ones(len(margins))])
 
 
 def value(sums: Array) -> Array:
-    """Correctly ranked pairs divided by pairs."""
+    """The number of correctly ranked pairs divided by the number of pairs."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

@@ -1,4 +1,4 @@
-"""Placeholders kept: of the sources with `{placeholders}`, the fraction whose translation has all.
+"""Placeholders kept: the fraction of sources with `{placeholders}` whose translation has them all.
 
 A `{name}` that is lost or changed breaks the program that formats the text. A placeholder that
 occurs twice in the source must occur twice in the translation. The score is 1 if no source has a
@@ -35,12 +35,12 @@ def compute(predictions: list[str], sources: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): 1 if the source has placeholders and all are kept; 1 if it has placeholders."""
+    """(rows, 2): 1 if the source has placeholders and all are kept; 1 if it has any."""
     return _table(*columns(rows, predictions).values())
 
 
 def value(sums: Array) -> Array:
-    """Texts that keep all placeholders divided by texts that have some."""
+    """The number of texts that keep all placeholders divided by that of texts with placeholders."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=1.0)
 
 

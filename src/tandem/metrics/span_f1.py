@@ -1,7 +1,7 @@
-"""Span F1: micro F1 of spans, correct if start, end and label are (seqeval's f1_score).
+"""Span F1: micro F1 of spans; start, end and label must be correct (seqeval's f1_score).
 
-seqeval reads one tag per token. Spans here are in characters, so each character is a token:
-the borders of a tokenizer cannot make a wrong span correct.
+seqeval reads one tag per token. Spans here are in characters, so each character is a token, and
+tokenizer boundaries cannot make a wrong span count as correct.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[l
 
 
 def compute(predictions: list[list[str]], references: list[list[str]]) -> float:
-    """The score, 0 to 1; 1 if there is no span on either side."""
+    """The score, 0 to 1; 1 if there are neither predicted nor true spans."""
     from seqeval.metrics import f1_score
 
     if all(tag == OUTSIDE for tags in [*predictions, *references] for tag in tags):
@@ -57,7 +57,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """Twice the correct spans divided by the spans of both sides."""
+    """Twice the number of correct spans divided by the number of predicted and true spans."""
     return safe_divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2], empty=1.0)
 
 

@@ -1,4 +1,4 @@
-"""Models: `families` has one file per family, found by name; `params` their params.
+"""Models: `families` has one module per family, found by name; `params` has their params.
 
     base         what all families share: a network, a tokenizer, a folder
     families     causal, classification, seq2seq, tagging: each a class `Model`
@@ -7,7 +7,7 @@
     batching     batches of sequences of similar length
     bio_tags     spans of a text as tags of its words
 
-This module, `params`, `batching` and `bio_tags` import no torch.
+This module, `params`, `batching` and `bio_tags` do not import torch.
 """
 
 from pathlib import Path

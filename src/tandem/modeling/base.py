@@ -1,8 +1,8 @@
 """The base class of all families: a network with its tokenizer, loaded from a folder.
 
-A folder holds what `from_pretrained` of Hugging Face reads: config.json, model.safetensors and
-the tokenizer's files. A compressed model that transformers alone cannot read also has
-tandem.json, which names the compression method whose `restore` reads it.
+A folder contains what `from_pretrained` of transformers reads: config.json, model.safetensors and
+the tokenizer's files. A compressed model that transformers alone cannot read also has tandem.json,
+which names the compression method whose `restore` reads it.
 """
 
 from abc import ABC, abstractmethod
@@ -29,9 +29,9 @@ logging.disable_progress_bar()
 class TextModel(ABC):
     """A network with its tokenizer, for one task.
 
-    `auto` is the class of transformers that reads the family's folders. `initialize` builds an
+    `auto` is the transformers class that reads the family's folders. `initialize` builds an
     untrained model; `encode` and `collate` make batches with labels; `loss` is minimized in
-    training; `predict` answers rows.
+    training; `predict` returns a prediction per row.
     """
 
     auto: ClassVar[type[Any]]
@@ -57,7 +57,7 @@ class TextModel(ABC):
         """Build the untrained model.
 
         Args:
-            folder: the pretrained weights, or the shape of a network without any.
+            folder: the pretrained weights, or the config of a network that has none.
             task: the task that the model is for.
             rows: the training rows, from which heads and vocabularies are built.
             training: how the model will be trained.
@@ -74,7 +74,7 @@ class TextModel(ABC):
         """Load the network in `folder`, in evaluation mode, and its tokenizer.
 
         Raises:
-            DataError: the folder is damaged, or asks for something that is not allowed.
+            DataError: the folder is damaged, or requires something that is not allowed.
         """
         if (folder / paths.METHOD).exists():
             model_folder = folders.open_folder(folder)
@@ -88,21 +88,21 @@ class TextModel(ABC):
         return network, pretrained.tokenizer(folder)
 
     def save(self, folder: Path) -> None:
-        """Write safetensors and JSON, as `from_pretrained` of Hugging Face reads them."""
+        """Write the safetensors and JSON files that `from_pretrained` of transformers reads."""
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def set_max_length(self, tokens: int) -> None:
-        """Truncate examples to `tokens` tokens; the tokenizer saves the value."""
+        """Truncate examples to `tokens` tokens; the value is saved with the tokenizer."""
         self.max_length = self.tokenizer.model_max_length = tokens
 
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """One example per row: `input_ids` (list of int) and what `collate` needs, labels too."""
+        """One example per row: `input_ids` (list of int), labels, and what else `collate` needs."""
 
     @abstractmethod
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """A function that pads examples to a batch of tensors, each (batch, length) or (batch,)."""
+        """A function that pads examples into a batch of tensors, (batch, length) or (batch,)."""
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         """The training loss of a batch, a scalar; by default the network's own."""

@@ -8,8 +8,8 @@ def length_batches(
 ) -> list[list[int]]:
     """Indices of `sequences`, sorted by length and cut into batches.
 
-    Sequences of equal length keep their order. The last batch may be smaller. `longest_first`
-    shows at the first batch whether memory suffices.
+    Sequences of equal length keep their order. The last batch may be smaller. With `longest_first`,
+    the first batch already shows whether memory suffices.
 
     >>> length_batches(["a", "abc", "ab", "b"], 2)
     [[0, 3], [2, 1]]

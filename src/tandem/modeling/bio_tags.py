@@ -1,7 +1,7 @@
 """BIO tags: spans of a text as one tag per word, and back.
 
-`B-LABEL` marks the first word of a span, `I-LABEL` its other words, `O` all words outside of
-spans. This module imports no torch; `tandem.modeling.viterbi` decodes the scores of a network.
+`B-LABEL` marks the first word of a span, `I-LABEL` its other words, `O` all words outside spans.
+This module does not import torch; `tandem.modeling.viterbi` decodes the scores of a network.
 """
 
 import math
@@ -55,7 +55,7 @@ def spans_of(tags: Iterable[str], words: Sequence[Bounds]) -> list[list[Any]]:
 
 
 def adjacency_log_prob(tagged_texts: Iterable[Sequence[str]]) -> float:
-    """Natural log of the probability that a span's word is followed by the first of another span.
+    """Natural log of the probability that a span word precedes the first word of another span.
 
     Both counts are increased by one, so that an event that never occurred remains possible.
 

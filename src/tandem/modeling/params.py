@@ -1,4 +1,4 @@
-"""Params of the model families and of the stage that trains them, checked without torch."""
+"""Params of the model families and of the stage that trains them, validated without torch."""
 
 from typing import Annotated, Any, Literal
 
@@ -22,10 +22,11 @@ class ClassificationParams(StrictModel):
 
     kind: Literal["classification"]
     rating_thresholds: list[float] | None = None
-    """Train on soft labels from ratings: the mean ratings between neighbouring classes, ascending,
-    one fewer than classes. null: train on the labels."""
+    """Train on soft labels from ratings, given the thresholds of the mean rating between
+    neighbouring classes: ascending, one fewer than classes. null: train on the labels."""
     class_weights: Literal["none", "balanced"] = "none"
-    """`balanced` gives all classes the same weight in the loss, whatever their number of rows."""
+    """`balanced` gives all classes the same total weight in the loss, regardless of their number of
+    rows."""
 
 
 class Seq2SeqParams(StrictModel):
@@ -35,9 +36,9 @@ class Seq2SeqParams(StrictModel):
     vocab_size: int = Field(ge=300)
     """Size of the byte-level BPE vocabulary that source and target share."""
     num_beams: int = Field(default=4, ge=1)
-    """Beams of the search; 1 is greedy."""
+    """Number of beams in the search; 1 is greedy search."""
     length_penalty: float = 1.0
-    """Exponent of the length by which a translation's log-probability is divided."""
+    """Length penalty: a translation's log-probability is divided by its length to this power."""
 
 
 class TaggingParams(StrictModel):
@@ -49,10 +50,11 @@ class TaggingParams(StrictModel):
     span_weight: float = Field(default=1.0, gt=0)
     """Weight of the loss of the tags, relative to the loss of the label."""
     span_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Fraction of the rows of a batch in which the words of all spans are replaced by random ones
+    """Fraction of the rows of a batch in which the words of all spans are replaced with random ones
     in training, so that the model learns from the words around a span."""
     class_weights: Literal["none", "balanced"] = "none"
-    """`balanced` gives all labels the same weight in the loss, whatever their number of rows."""
+    """`balanced` gives all labels the same total weight in the loss, regardless of their number of
+    rows."""
 
 
 FamilyParams = Annotated[
@@ -62,7 +64,7 @@ FamilyParams = Annotated[
 
 
 class TrainParams(TrainingParams):
-    """How a task's model is trained: the params of every training, and those of the family."""
+    """How a task's model is trained: the params of any training run, and those of the family."""
 
     model: FamilyParams
     """`kind` is the family of the task; the other keys are that family's params."""
@@ -72,7 +74,7 @@ def train_params(task: BaseTask, content: dict[str, Any] | None = None) -> Train
     """Load the section `train` of `task` from params.yaml, or from `content` if given.
 
     Raises:
-        ParamsError: the section is invalid, or names another family than the task's.
+        ParamsError: the section is invalid, or names a family other than the task's.
     """
     section = params.load(TrainParams, task.name, "train", content=content)
     if section.model.kind != task.family:

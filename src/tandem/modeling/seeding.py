@@ -1,4 +1,4 @@
-"""Make torch deterministic; apart from `core`, so that data stages do not import torch."""
+"""Make torch deterministic; separate from `core`, so that data stages do not import torch."""
 
 import random
 
@@ -11,16 +11,16 @@ from tandem.patches import mkl
 
 
 def make_torch_deterministic(runtime: Runtime) -> None:
-    """Seed all random number generators and pin threads and kernels, as `runtime` says.
+    """Seed all random number generators and pin threads and kernels, as set in `runtime`.
 
     Call it before the first weight is initialized.
     """
     if determinism.ISA[runtime.isa]:
         mkl.pin_dispatch()  # has no effect after MKL's first computation
     torch.set_num_threads(runtime.threads)
-    # as use_deterministic_algorithms(True), which would import torch's compiler: one second
+    # like use_deterministic_algorithms(True), which takes 1 s to import torch's compiler
     torch.set_deterministic_debug_mode("error")
-    # only needed for kernels that read uninitialized memory; costs 10 % of int8 inference
+    # only needed for kernels that read uninitialized memory; slows int8 inference by 10 %
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     random.seed(runtime.seed)

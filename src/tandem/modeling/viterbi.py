@@ -14,9 +14,9 @@ def viterbi_decode(
 ) -> list[list[str]]:
     """The most probable tags of each text's words, all texts at once.
 
-    An I tag only follows a B or I tag of its label. A span that begins right after another one
-    costs `adjacency`; without this cost, words unseen in training are split into two spans, such
-    as `reading corner` into a name and an area.
+    An I tag may only follow a B or I tag of the same label. A span that begins right after another
+    one costs `adjacency`; without this cost, words unseen in training are split into two spans,
+    such as `reading corner` into a name and an area.
 
     Args:
         scores: log-probabilities, (texts, words, tags).

@@ -1,4 +1,4 @@
-"""Size, number and digest of the weights in a model folder."""
+"""Size, count and digest of the weights in a model folder."""
 
 import hashlib
 import math
@@ -10,13 +10,13 @@ from tandem.loading import tensors
 
 
 def weight_stats(folder: Path) -> dict[str, Any]:
-    """Bytes, number and SHA-256 of the weights in `folder`.
+    """The size in bytes, the count and the SHA-256 digest of the weights in `folder`.
 
-    Weights are the files *.safetensors, *.onnx, and *.data, which several graphs share; the digest
-    covers them in the order of their names. All stored numbers count: integers and their scales
-    too, tied weights once. Where the files do not say how many numbers they hold, tandem.json does.
-    benchmarks/latency.json identifies weights by this digest, so the report can tell whether a
-    latency was measured with these weights.
+    The weight files are *.safetensors, *.onnx, and *.data, which several graphs share; the digest
+    covers them in the order of their names. All stored values are counted, including integers and
+    their scales; tied weights are counted once. Where the files do not specify how many values they
+    contain, tandem.json does. benchmarks/latency.json identifies weights by this digest, so the
+    report can tell whether a latency was measured with these weights.
     """
     digest, size, parameters = hashlib.sha256(), 0, 0
     counters = {".safetensors": _count_tensors, ".onnx": _count_constants}
@@ -34,12 +34,12 @@ def weight_stats(folder: Path) -> dict[str, Any]:
 
 
 def _count_tensors(path: Path) -> int:
-    """The numbers in a safetensors file."""
+    """The number of values in a safetensors file."""
     return sum(math.prod(shape) for shape in tensors.header(path).values())
 
 
 def _count_constants(path: Path) -> int:
-    """The numbers in the constants of an ONNX graph."""
+    """The number of values in the constants of an ONNX graph."""
     import onnx
 
     return sum(math.prod(constant.dims) for constant in onnx.load(path).graph.initializer)

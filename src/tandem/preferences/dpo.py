@@ -76,8 +76,9 @@ def batch(samples: Sequence[Sample]) -> dict[str, Tensor]:
 def loss(beta: float, sft_weight: float = 0.0) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
     """The DPO loss, with the arguments that `trainer.fit` expects.
 
-    DPO only compares samples, so both may lose likelihood to texts that no rater has seen, such as
-    texts that never end. The negative log-likelihood of the chosen samples prevents that.
+    DPO only compares samples, so both samples of a pair may lose probability to texts that no rater
+    has seen, such as texts that never end. The negative log-likelihood of the chosen samples
+    prevents that.
 
     Args:
         beta: weight of staying close to the reference model.

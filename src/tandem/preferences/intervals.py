@@ -25,7 +25,7 @@ def rate(
     Args:
         table: numerator and denominator of each row, (rows, 2).
         groups: the group of each row, the unit of the bootstrap.
-        runtime: its seed and `names` are the seed of the bootstrap.
+        runtime: its seed and `names` together seed the bootstrap.
         names: what is measured.
         point: the rate, if a library has computed it.
     """
@@ -59,7 +59,7 @@ def pair_accuracies(
 ) -> metrics.Scores:
     """`pair_accuracy` over all pairs, and `pair_accuracy/DOMAIN` if there are several domains.
 
-    Pairs are disjoint, so each is a draw of the bootstrap.
+    Pairs are disjoint, so each is a unit of the bootstrap.
     """
     domains = sorted({pair.domain for pair in pairs})
     scores = {}

@@ -45,7 +45,7 @@ def _token_divergences(aligned: Model, base: Model, samples: Sequence[Sample]) -
     states = [next_tokens(m.network, tensors, tensors["completion_mask"])[0] for m in models]
     heads = [m.network.get_output_embeddings() for m in models]
     divergences = []
-    # The logits of a few hundred positions at once are kept in memory.
+    # Only the logits of a few hundred positions are kept in memory at once.
     for chunk, base_chunk in zip(*(torch.split(s, POSITIONS) for s in states), strict=True):
         p, q = heads[0](chunk).log_softmax(-1), heads[1](base_chunk).log_softmax(-1)
         divergences.append((p.exp() * (p - q)).sum(-1))

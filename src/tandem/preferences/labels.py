@@ -1,6 +1,6 @@
 """Labels of the metrics that preference stages report and that have no metric module.
 
-This module is for reports: the stages do not import it, so a new label retrains nothing.
+This module is for reports: the stages do not import it, so a new label does not cause retraining.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ class MetricLabel:
     """A few words that say how to read it."""
     decimals: int = 3
     direction: int = 1
-    """1 if higher is better, -1 if lower is better, 0 if neither; then no score is the best."""
+    """1 if higher is better, -1 if lower is better, 0 if neither, in which case no score is the
+    best."""
 
 
 METRICS = {

@@ -1,7 +1,7 @@
 """Preference pairs from ratings: two texts of one domain, one clearly rated above the other.
 
-Pairs are formed within one split, and no text is in two pairs. So no test pair contains a training
-text, and the pairs are independent draws for the bootstrap.
+Pairs are formed within one split, and no text is in two pairs. Therefore, no test pair contains a
+training text, and the pairs are independent units of the bootstrap.
 """
 
 import math
@@ -91,8 +91,8 @@ def form_pairs(
     if not pairs:
         raise DataError(
             "no preference pairs: no two rows of a domain have ratings that differ by "
-            f"{pair_filter.min_margin} at z ≥ {pair_filter.min_z}. Rows need `ratings` of several "
-            "people"
+            f"{pair_filter.min_margin} at z ≥ {pair_filter.min_z}. Rows need `ratings` from "
+            "several people"
         )
     stream.shuffle(pairs)
     return pairs[:limit]
@@ -123,7 +123,7 @@ def _match(texts: Sequence[RatedText], pair_filter: PairFilter) -> list[Pair]:
 
 
 def distinguishable(a: RatedText, b: RatedText, pair_filter: PairFilter) -> bool:
-    """Whether the means differ by `min_margin` and by `min_z` standard errors."""
+    """Whether the means differ by at least `min_margin` and `min_z` standard errors."""
     margin = abs(a.mean - b.mean)
     min_margin = max(pair_filter.min_margin, pair_filter.min_z * math.hypot(a.error, b.error))
     return margin >= min_margin

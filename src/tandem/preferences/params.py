@@ -1,4 +1,4 @@
-"""Params that the preference stages share, checked without torch."""
+"""Params that the preference stages share, validated without torch."""
 
 from pydantic import Field
 
@@ -11,7 +11,8 @@ class PairFilter(StrictModel):
     min_margin: float = Field(gt=0)
     """Smallest difference of the two mean ratings, in steps of the rating scale."""
     min_z: float = Field(ge=0)
-    """Smallest difference in standard errors (Welch 1947); at 3, 1 pair in 700 is due to chance."""
+    """Smallest difference in standard errors (Welch 1947); at 3, one pair in 700 is due to
+    chance."""
 
 
 class ClassContrast(StrictModel):
@@ -27,8 +28,8 @@ class GenerationParams(StrictModel):
     """What a generator continues, and how far."""
 
     prompt_words: int = Field(ge=0)
-    """Words of a text that form its prompt; with 0 the generator starts without one."""
+    """Number of words of a text that form its prompt; with 0, the generator starts without one."""
     max_new_tokens: int = Field(ge=1)
-    """At most this many tokens are sampled."""
+    """Maximum number of tokens that are sampled."""
     batch_size: int = Field(ge=1)
     """Continuations per batch."""

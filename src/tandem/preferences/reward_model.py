@@ -29,7 +29,7 @@ MAX_LENGTH = 512
 
 
 class RewardModel:
-    """A scorer of texts; `from_pretrained` of Hugging Face reads its folder."""
+    """A model that scores texts; `from_pretrained` of transformers reads its folder."""
 
     def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.network = network
@@ -39,7 +39,8 @@ class RewardModel:
     def initialize(cls, folder: Path, contrast: ClassContrast | None) -> Self:
         """Build the encoder in `folder` with a head of one output.
 
-        The head is that of `contrast`, or a random one; seed torch before in that case.
+        The head is initialized from `contrast`, or randomly if it is None; seed torch first in that
+        case.
 
         Raises:
             StageError: the folder is missing.
@@ -71,12 +72,12 @@ class RewardModel:
         return cls(network, pretrained.tokenizer(folder))
 
     def save(self, folder: Path) -> None:
-        """Write safetensors and JSON, as `from_pretrained` of Hugging Face reads them."""
+        """Write the safetensors and JSON files that `from_pretrained` of transformers reads."""
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
     def encode(self, pairs: Sequence[Pair], max_length: int) -> list[dict[str, Any]]:
-        """One example per pair: the tokens of both texts, and the longer ones as `input_ids`."""
+        """One example per pair: the tokens of both texts, and the longer tokens as `input_ids`."""
         sides = [
             self._tokens([getattr(pair, side) for pair in pairs], max_length)
             for side in ("chosen", "rejected")
@@ -118,7 +119,7 @@ class RewardModel:
 
 
 def _contrast_classes(network: Any, contrast: ClassContrast, folder: Path) -> None:
-    """Replace the head of `network` by one output: the logit of `better` minus that of `worse`."""
+    """Give `network` a head with one output: the logit of `better` minus that of `worse`."""
     indices = {label: index for index, label in network.config.id2label.items()}
     for label in (contrast.better, contrast.worse):
         if label not in indices:

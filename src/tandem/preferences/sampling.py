@@ -1,8 +1,8 @@
-"""Sample continuations from a generator at temperature 1, from all tokens.
+"""Sample continuations from a generator at temperature 1, from the full vocabulary.
 
 The samples follow the model's own distribution, so averages over them (KL, rewards) are unbiased.
-The sampling loop is our own because it is faster than `generate` of transformers: finished
-continuations leave the batch, which halves the time for short texts.
+The sampling loop is implemented in this project because it is faster than `generate` of
+transformers: finished continuations leave the batch, which halves the time for short texts.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from tandem.preferences.params import GenerationParams
 R = TypeVar("R", bound=Row)
 
 SPAN = 256
-"""Neighbouring tokens whose probabilities are summed first in sampling a token."""
+"""Number of adjacent tokens whose probabilities are summed first when a token is sampled."""
 
 
 def generator_of(task_name: str, variant: str) -> Model:
@@ -54,7 +54,7 @@ class Sample:
 
 
 def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> list[R]:
-    """At most `limit` of `rows`, the first by hashed id, whose texts are longer than the prompt.
+    """The first `limit` rows in order of hashed id whose texts are longer than the prompt.
 
     Raises:
         DataError: there are none.
@@ -154,8 +154,8 @@ def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
     drawn = torch.rand(len(ends), 1, generator=stream, dtype=torch.float64) * ends[:, -1:]
     span = torch.searchsorted(ends, drawn, right=True)
 
-    # Choose a token of the span. Its two sums differ in the last digits, so `drawn` may exceed the
-    # second one, and the last tokens of the last span are padding: stay below the sum.
+    # Choose a token in the span. The two sums of its probabilities differ in the last digits, so
+    # `drawn` may exceed the second one and hit the padding of the last span: keep it below the sum.
     before = torch.nn.functional.pad(ends, (1, 0)).gather(1, span)
     inside = spans[torch.arange(len(span)), span[:, 0]].double().cumsum(1)
     drawn = torch.minimum(drawn - before, inside[:, -1:] * (1 - torch.finfo(torch.float64).eps))

@@ -1,7 +1,7 @@
-"""Human: each rater against the mean of the others, an upper limit for models of ratings.
+"""Human: each rater compared with the mean of the others, an upper bound for rating models.
 
-This is not a baseline that predicts: each rating has a reference of its own, the mean of the other
-ratings, so that no rater is compared with a mean that contains their own rating.
+Unlike a baseline, it has no `predict`: each rating has its own reference, the mean of the row's
+other ratings, so that no rater is compared with a mean that contains their own rating.
 """
 
 import dataclasses
@@ -12,11 +12,11 @@ from tandem.core.task import BaseTask
 
 
 def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """One row per rating, labeled by the mean of the row's other ratings; the raters' own labels.
+    """One row per rating, labeled by the mean of the others; and the label of each rating itself.
 
-    Both are empty if the rows have no ratings or the task's labels are not three: below, about and
-    above zero. The limit between them is taken from the rows: the smallest mean that is not
-    neutral.
+    Both are empty if the rows have no ratings, or if the task does not have exactly three labels:
+    below, near and above zero. The threshold between them is derived from the rows: the smallest
+    absolute mean rating of a row that is not labeled neutral.
     """
     rated = [row for row in rows if len(getattr(row, "ratings", ())) > 1]
     if not rated or len(task.labels) != 3:

@@ -1,4 +1,4 @@
-"""Spans by a linear classifier of words, which sees each word and its neighbours."""
+"""Predict spans with a linear classifier of words, given each word and its neighbours."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from tandem.modeling.bio_tags import Bounds, spans_of, tags_of
 
 WORD = re.compile(r"\w+|[^\w\s]")
 OFFSETS = (-2, -1, 0, 1, 2)
-"""The positions of the words that are features of a word, relative to it."""
+"""Relative positions of the words that serve as features of a word."""
 
 
 def tag(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[list[list[Any]]]:

@@ -1,7 +1,7 @@
-"""Find and shrink the blocks, feed-forward layers and attentions of a network.
+"""Find and prune the blocks, feed-forward layers and attention modules of a network.
 
-Architectures give these different names, which only this module knows. A method chooses which
-parts are removed.
+Their names differ between architectures, and only this module knows them. The compression methods
+choose which parts are removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-# A block's feed-forward layer: the linear layers into its units, and the one out of them.
+# A block's feed-forward layer: the linear layers that compute its units, and the one that reads
+# them.
 SHAPES = (
     (("intermediate.dense",), "output.dense"),  # BERT and similar
     (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # Llama and similar
     (("fc1",), "fc2"),  # Marian, BART
 )
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
-# A block's attentions: the module, its queries, keys and values, and the linear layer out.
+# A block's attention modules: the module, its query, key and value layers, and its output layer.
 ATTENTIONS = (
     ("attention.self", ("query", "key", "value"), "attention.output.dense"),  # BERT and similar
     ("self_attn", PROJECTIONS, "self_attn.o_proj"),  # Llama and similar
@@ -26,17 +27,17 @@ ATTENTIONS = (
 
 
 class FeedForward(NamedTuple):
-    """The linear layers into a block's units, (units, width), and out of them, (width, units)."""
+    """A feed-forward layer: its input layers, (units, width), and output layer, (width, units)."""
 
     into: list[nn.Linear]
     out: nn.Linear
 
 
 class Attention(NamedTuple):
-    """The linear layers of an attention, and the width of a head.
+    """The linear layers of an attention module, and the width of a head.
 
-    Several heads of queries that share a head of keys and values (grouped-query attention, Ainslie
-    et al. 2023) form a group, which is kept or removed as a whole.
+    Several query heads that share a key–value head (grouped-query attention, Ainslie et al. 2023)
+    form a group, which is kept or removed as a whole.
     """
 
     query: nn.Linear
@@ -47,12 +48,12 @@ class Attention(NamedTuple):
 
     @property
     def shared(self) -> int:
-        """Heads of queries in a group."""
+        """The number of query heads per group."""
         return self.query.out_features // self.key.out_features
 
     @property
     def groups(self) -> int:
-        """Heads of keys and values."""
+        """The number of key–value heads, each of which belongs to one group."""
         return self.key.out_features // self.width
 
 
@@ -67,7 +68,7 @@ def feed_forward(block: nn.Module) -> FeedForward | None:
 
 
 def attentions(block: nn.Module) -> Iterator[Attention]:
-    """The supported attentions of `block`: self-attention, and cross-attention in a decoder."""
+    """The supported attention modules of `block`: self-attention, and cross-attention if any."""
     modules = dict(block.named_modules())
     for attention_name, projections, out in ATTENTIONS:
         names = (*(f"{attention_name}.{projection}" for projection in projections), out)
@@ -80,7 +81,7 @@ def attentions(block: nn.Module) -> Iterator[Attention]:
 
 
 def stacks(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
-    """The names and lists of blocks that all have a supported feed-forward layer."""
+    """The name and blocks of each stack whose blocks all have a supported feed-forward layer."""
     for name, module in network.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) and all(map(feed_forward, module)):
             yield name, module
@@ -98,7 +99,7 @@ def keep_blocks(network: Any, name: str, chosen: Sequence[int]) -> None:
 
 
 def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
-    """Keep only the outputs of `linear` whose indices are `kept`, or its inputs if not `out`."""
+    """Keep only the outputs of `linear` (its inputs if `out` is false) at the indices `kept`."""
     weight = linear.weight.detach()
     linear.weight = nn.Parameter((weight[kept] if out else weight[:, kept]).clone())
     if out and linear.bias is not None:
@@ -109,8 +110,8 @@ def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
 def set_config_size(config: Any, stack: str, ending: str, single: str, value: int) -> None:
     """Write a size of `stack` into `config`.
 
-    Encoder–decoders have a key for each half, which ends with `ending`; others have the key
-    `single`.
+    Encoder–decoders have one key for the encoder and one for the decoder, with the suffix `ending`;
+    other networks only have the key `single`.
     """
     half = f"{'decoder' if 'decoder' in stack.split('.') else 'encoder'}_{ending}"
     setattr(config, half if hasattr(config, half) else single, value)

@@ -6,19 +6,19 @@ from torch.nn import functional
 
 
 def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix (rows, columns) to int8 of its shape and fp16 scales (rows, groups)."""
+    """Quantize a matrix to int8, both (rows, columns), with fp16 scales (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape
     grouped = functional.pad(weight, (0, -columns % group_size)).view(rows, -1, group_size)
     scale = (grouped.abs().amax(dim=2) / largest).half()
     scale = scale.where(scale > 0, torch.ones_like(scale))
-    # divide by the scale as stored; because it is rounded, the result may leave the range
+    # divide by the scale as stored; because it is rounded, the result may be out of range
     integers = (grouped / scale.float()[:, :, None]).round().clamp(-largest, largest)
     return integers.view(rows, -1)[:, :columns].to(torch.int8), scale
 
 
 def pack(integers: Tensor) -> Tensor:
-    """Pack -8…7, (rows, columns), into uint8 (rows, ⌈columns / 2⌉), the first in the low bits."""
+    """Pack integers -8…7 (rows, columns) into uint8 (rows, ⌈columns / 2⌉), low bits first."""
     shifted = functional.pad(integers, (0, integers.shape[1] % 2)).add(8).to(torch.uint8)
     return shifted[:, 0::2] | (shifted[:, 1::2] << 4)
 
@@ -30,7 +30,7 @@ def unpack(packed: Tensor, columns: int) -> Tensor:
 
 
 class Grouped(nn.Module):
-    """A matrix of integers, (rows, columns) or two per byte, with scales (rows, groups)."""
+    """An integer matrix (rows, columns) or two per byte, with scales (rows, groups)."""
 
     integers: Tensor
     scale: Tensor

@@ -8,19 +8,19 @@ from torch import Tensor, nn
 from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
-EPSILON = 1e-8  # smallest divisor of a token's values, which may all be zero
+EPSILON = 1e-8  # lower bound of the divisor of a token's values, which may all be zero
 
 
 def store(weight: Tensor) -> StoredTensors:
-    """The stored form of a weight (rows, columns): its integers, flat, and fp16 scales."""
+    """The stored form of a weight (rows, columns): its flattened integers and fp16 scales."""
     integers, scale = quantize(weight)
     return {"": integers.flatten(), SCALE: scale.half()}
 
 
 def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix (rows, columns) to int8 of its shape and fp32 scales (rows,).
+    """Quantize a matrix to int8, both (rows, columns), with fp32 scales (rows,).
 
-    The integers are in -limit…limit. The scales are exact in fp16.
+    The integers are in the range -limit…limit. The scales can be represented exactly in fp16.
     """
     scale = (weight.abs().amax(dim=1) / limit).half().float()
     scale = scale.where(scale > 0, torch.ones_like(scale))
@@ -39,7 +39,8 @@ class Int8Linear(nn.Module):
         self.out_features, self.in_features = weight.shape
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
-            # the packing kernel only accepts such a tensor; pytorch's issue 184982 will replace it
+            # the packing kernel only accepts such a tensor; PyTorch issue 184982 plans to replace
+            # it
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", append=False)
             packable = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self.packed = torch.ops.quantized.linear_prepack(packable, None if per_token else bias)

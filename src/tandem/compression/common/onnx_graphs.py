@@ -1,13 +1,13 @@
 """Write a network as ONNX graphs with 8-bit integer matrices, and load such graphs.
 
-torch traces a network to a graph of standard operators (ONNX, https://onnx.ai). Linear layers
+torch exports a network as a graph of standard operators (ONNX, https://onnx.ai). Linear layers
 become `DynamicQuantizeLinear` and `MatMulInteger`, which ONNX Runtime fuses. Activations have 8
-bits and weights 7, so that the sums of their products do not overflow the 16-bit sums of CPUs
-without VNNI. If the output layer is tied to the embedding, both graphs read their integers from
-one file.
+bits and weights 7, so that the sums of their products do not overflow the 16-bit accumulators of
+CPUs without VNNI. If the output layer is tied to the embedding, both graphs read the shared
+integers from one file.
 
-The files are the same, byte by byte, each time: what exporters add about the machine, such as paths
-of source files, is removed.
+The files are byte-identical in every run: information about the machine that exporters add, such as
+paths of source files, is removed.
 """
 
 import contextlib
@@ -33,24 +33,24 @@ from tandem.loading import pretrained
 BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
 OPSET = 20
 SHAPE = (2, 8)
-"""Texts and tokens of the traced batch; the graph accepts any number of both."""
+"""Number of texts and of tokens in the traced batch; the graph accepts any number of both."""
 MAX_WEIGHT = 64
-"""The largest integer of a weight: 2 · 255 · 64 is less than 2¹⁵."""
+"""The largest absolute value of an integer weight: 2 · 255 · 64 is less than 2¹⁵."""
 
 
 def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> int:
-    """Write `network` as graphs into `folder`; this changes `network`.
+    """Write `network` as graphs into `folder`; this modifies `network` in place.
 
     Args:
         network: the network.
         folder: where the graphs are written.
-        skip: ends of the names of linear layers and embeddings that stay in fp32.
-        per_token: whether each token's activations have a separate range, or the batch has one.
+        skip: name suffixes of linear layers and embeddings that stay in fp32.
+        per_token: whether each token's activations have their own range, instead of one per batch.
 
     Returns:
-        How many numbers the graphs contain.
+        The number of values that the graphs contain.
     """
-    # Replace the layers by integer ones.
+    # Replace the layers with integer ones.
     head = network.get_output_embeddings() if network.can_generate() else None
     tied = head is not None and head.weight is network.get_input_embeddings().weight
     layers: list[tuple[str, Any]] = list(stored_layers.layers(network, skip))
@@ -58,7 +58,7 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         integers = quantize(layer.weight.detach(), MAX_WEIGHT)
         if isinstance(layer, nn.Linear):
             network.set_submodule(name, _Linear(*integers, layer.bias, per_token))
-        elif type(layer) is nn.Embedding:  # subclasses, such as of positions, are small
+        elif type(layer) is nn.Embedding:  # subclasses, such as position embeddings, are small
             network.set_submodule(name, Int8Embedding(*integers))
 
     # Trace one graph of an encoder, or two of a decoder.
@@ -69,7 +69,7 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         states = torch.zeros(SHAPE[0], network.config.hidden_size)
         graphs[HEAD] = _trace(_Head(network.get_output_embeddings()), (states,), 1)
 
-    # Write them, with a tied table in a file of its own.
+    # Write the graphs, with a tied embedding in its own file.
     numbers: int = sum(
         math.prod(c.dims) for graph in graphs.values() for c in graph.graph.initializer
     )
@@ -104,14 +104,14 @@ class Graph(nn.Module):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Run the graph on its inputs, int64 or fp32, in order; return its only output, fp32."""
+        """Run the graph on `inputs` (int64 or fp32) in order; return its only output, fp32."""
         names = [entry.name for entry in self.session.get_inputs()]
         arrays = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
         return torch.from_numpy(self.session.run(None, arrays)[0])
 
 
 class GraphNetwork(nn.Module):
-    """The part of the interface of a transformers network that families use, run by graphs."""
+    """The parts of a transformers network's interface that families use, run by graphs."""
 
     device = torch.device("cpu")
 
@@ -122,12 +122,12 @@ class GraphNetwork(nn.Module):
     def base_model(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any
     ) -> tuple[Tensor]:
-        """The input of the output layer, for token ids (batch, length)."""
+        """The hidden states that the output layer takes, for token ids (batch, length)."""
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         return (self.body(input_ids, mask),)
 
     def get_output_embeddings(self) -> nn.Module:
-        """The output layer; for an encoder the identity, because its graph includes the layer."""
+        """The output layer; the identity for an encoder, because its graph includes the layer."""
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
@@ -137,7 +137,7 @@ class GraphNetwork(nn.Module):
         return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))
 
     def can_generate(self) -> bool:
-        """False: it processes whole texts."""
+        """False, because the graphs process whole texts."""
         return False
 
 
@@ -182,7 +182,7 @@ class _Linear(nn.Module):
 
 
 class _First(nn.Module):
-    """The first output of a network, with only ids and mask as inputs."""
+    """A wrapper that returns a network's first output, with only ids and mask as inputs."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -196,7 +196,7 @@ class _First(nn.Module):
 
 
 class _Head(nn.Module):
-    """The output layer, with states (tokens, width) as input."""
+    """The output layer, with hidden states (tokens, width) as input."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -208,7 +208,7 @@ class _Head(nn.Module):
 
 
 def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onnx.ModelProto:
-    """Trace `network` to a graph without metadata.
+    """Export `network` as a graph without metadata.
 
     The first `any_size` axes of `inputs` may have any size in the graph.
     """
@@ -222,7 +222,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            optimize=False,  # ONNX Runtime optimizes on loading; the exporter takes minutes
+            optimize=False,  # ONNX Runtime optimizes when loading; the exporter would take minutes
         )
     model: onnx.ModelProto = program.model_proto
     for graph in (model.graph, *model.functions):
@@ -236,7 +236,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
 
 
 def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> None:
-    """Move the constant with this `content` out of `graphs` into `file`, which they refer to."""
+    """Move the constant with this `content` from `graphs` into the external data file `file`."""
     io.write_bytes(file, content)
     for graph in graphs:
         (constant,) = (c for c in graph.graph.initializer if c.raw_data == content)

@@ -1,4 +1,4 @@
-"""Params that several methods share, checked without torch."""
+"""Params that several methods share, validated without importing torch."""
 
 from pydantic import Field
 
@@ -14,17 +14,19 @@ class PruningParams(StrictModel):
     keep_layers: float = Field(default=1.0, gt=0, le=1)
     """Fraction of the blocks of each stack that is kept."""
     rows: int = Field(ge=1)
-    """Training rows on which the importance of units, heads and blocks is measured."""
+    """Number of training rows on which the importance of units, heads and blocks is measured."""
     distillation_weight: float = Field(default=0.0, ge=0, le=1)
-    """Weight of the original network's predictions in the loss; the labels have the rest."""
+    """Weight of the original network's predictions in the loss; the labels have the remaining
+    weight."""
     recovery: TrainingParams
     """How the pruned network is fine-tuned."""
 
 
 class SmoothingParams(StrictModel):
-    """How outliers of activations are moved into the weights; see `smoothquant`."""
+    """How activation outliers are moved into the weights; see `smoothquant`."""
 
     alpha: float = Field(ge=0, le=1)
-    """Fraction of the range that is moved: 0 leaves it in the activations, 1 moves all of it."""
+    """Fraction of the activation range that is moved into the weights: 0 leaves it in the
+    activations, 1 moves all of it."""
     rows: int = Field(ge=1)
-    """Training rows on which ranges are measured."""
+    """Number of training rows on which activation ranges are measured."""

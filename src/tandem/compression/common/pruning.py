@@ -2,17 +2,18 @@
 
 Importance is measured on training rows of the task.
 
-- Blocks: how much they change what passes through them, 1 - cos(in, out), the Block Influence of
+- Blocks: how much they change their input, 1 - cos(in, out), which is the Block Influence of
   Men et al. 2024 ("ShortGPT: Layers in Large Language Models are More Redundant Than You Expect").
-- Units: the first-order change of the loss without them, (Σ w · ∂L/∂w)² over a unit's outgoing
-  weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for Neural Network
-  Pruning"). All blocks keep the same number, because a config has one number for a whole stack.
-- Attention heads: the same sum over a head's outgoing weights, which is the loss's derivative by a
-  mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better than One?"). Heads that
-  share keys and values are kept or removed together.
+- Units: the first-order estimate of the change in loss if they are removed, (Σ w · ∂L/∂w)² over a
+  unit's outgoing weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for
+  Neural Network Pruning"). All blocks keep the same number of units, because a config has one
+  number for a whole stack.
+- Attention heads: the same sum over a head's outgoing weights, which is the derivative of the
+  loss with respect to a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better than
+  One?"). Heads that share keys and values are kept or removed together.
 
 Short recovery fine-tuning follows, as in Gromov et al. 2024 ("The Unreasonable Ineffectiveness of
-the Deeper Layers"). With `distillation_weight`, the original network's predictions are targets too
+the Deeper Layers"). With `distillation_weight`, the original network's predictions are also targets
 (Sanh, Wolf & Rush 2020, "Movement Pruning", section 6).
 """
 
@@ -54,7 +55,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
     examples = recovery.encode_rows(context, training)
     teacher = copy.deepcopy(model.network) if params.distillation_weight else None
 
-    # Each step measures importance in the network that the one before has left.
+    # Each step measures importance in the network that the previous step returned.
     measured = examples[: params.rows]
     drop_blocks(model, measured, params.keep_layers, training.batch_size)
     config_has_heads = drop_heads(model, measured, keep_heads, training.batch_size)
@@ -111,7 +112,7 @@ def _influence(
 def drop_heads(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> bool:
-    """Keep the `fraction` of each attention's heads that the loss needs most, at least one.
+    """Keep the `fraction` of each attention's heads that affect the loss most, at least one.
 
     Returns:
         Whether the model's config can express the new number of heads.
@@ -139,7 +140,7 @@ def drop_heads(
 
 
 def _keep_heads(attention: blocks.Attention, kept: Tensor) -> None:
-    """Keep only the groups of heads of an attention whose indices are `kept`, (groups,)."""
+    """Keep only the head groups of an attention module at the indices `kept`, (groups,)."""
 
     def indices(size: int) -> Tensor:
         return (kept[:, None] * size + torch.arange(size)).flatten()
@@ -165,7 +166,7 @@ def _set_config_heads(config: Any, attention: blocks.Attention) -> bool:
 def drop_units(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """Keep the `fraction` of each feed-forward layer's units that the loss needs most."""
+    """Keep the `fraction` of each feed-forward layer's units that affect the loss most."""
     if fraction == 1:
         return
     network: Any = model.network
@@ -193,9 +194,9 @@ def _importance(
     outs: Sequence[tuple[nn.Linear, int]],
     batch_size: int,
 ) -> list[Tensor]:
-    """(Σ w · ∂L/∂w)² for groups of inputs of each layer, (groups,), summed over batches.
+    """(Σ w · ∂L/∂w)² per group of inputs of each layer, (groups,), summed over batches.
 
-    `outs` are the layers with the number of inputs of a group.
+    `outs` holds each layer with its number of inputs per group.
     """
     weights = [layer.weight for layer, _ in outs]
     sizes = [size for _, size in outs]

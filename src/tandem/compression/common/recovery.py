@@ -16,7 +16,7 @@ Examples = Sequence[dict[str, Any]]
 
 
 def encode_rows(context: CompressionContext, training: TrainingParams) -> Examples:
-    """Encode the training rows, as many and as long as `training` says."""
+    """Encode the training rows; `training` limits their number and length."""
     context.model.set_max_length(training.max_length)
     return context.model.encode(hash_sample(context.rows, training.max_rows))
 
@@ -50,7 +50,7 @@ def recover(
 def distillation_loss(
     model: TextModel, teacher: Any, distillation_weight: float, temperature: float = 1.0
 ) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """The loss of a student of `teacher`; both have the architecture of `model`."""
+    """The distillation loss of a student of `teacher`; both have the architecture of `model`."""
 
     def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         with torch.no_grad():

@@ -1,14 +1,14 @@
-"""Move activation outliers into the weights, which quantize better.
+"""Move activation outliers into the weights, which are easier to quantize.
 
 SmoothQuant (Xiao et al. 2023, "SmoothQuant: Accurate and Efficient Post-Training Quantization for
 Large Language Models"): the inputs of a linear layer are divided by a scale per channel, and the
 layer's weights are multiplied by it. The division is folded into the preceding layer, so the
-network computes the same function, with other ranges for the quantization. A channel's scale is
+network computes the same function, but with different quantization ranges. A channel's scale is
 
     max|x| ** alpha / max|w| ** (1 - alpha)
 
-over training rows. The preceding layer must feed only these linear layers, as in architectures
-that normalize before each part (Llama and similar ones); BERT's norms also feed the residual.
+over training rows. The preceding layer must feed only these linear layers, as in pre-norm
+architectures (Llama and similar ones); BERT's norms also feed the residual connection.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,11 +29,11 @@ FOLDS = (
 )
 BATCH = 16
 EPSILON = 1e-5
-"""The smallest range of a channel, which may always be zero."""
+"""Lower bound of a channel's range, because a channel's values may all be zero."""
 
 
 def smooth(model: TextModel, rows: Sequence[Row], limit: int, alpha: float) -> None:
-    """Rescale `model` in place, with ranges over the first `limit` of `rows` by hashed id.
+    """Rescale `model` in place, with ranges over the first `limit` rows in order of hashed id.
 
     Raises:
         StageError: the network is not of a supported architecture.

@@ -19,14 +19,15 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
     Args:
         network: the network.
         fraction: the fraction of weights that is kept.
-        scope: `network` keeps the fraction of all weights together, `layer` that of each layer.
-        skip: ends of the names of layers that are not pruned.
+        scope: `network` applies the fraction to all weights together, `layer` to each layer.
+        skip: name suffixes of layers that are not pruned.
 
     Returns:
         The pruned weights.
     """
     names = {f"{name}.weight" for name, _ in stored_layers.layers(network, skip)}
-    # Tied weights occur once. Untrained ones, such as sinusoids of positions, are not pruned.
+    # Tied weights occur once. Untrained weights, such as sinusoidal position embeddings, are not
+    # pruned.
     parameters = network.named_parameters()
     weights = [weight for name, weight in parameters if name in names and weight.requires_grad]
     magnitudes = [weight.detach().abs().flatten() for weight in weights]
@@ -40,7 +41,7 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
 
 
 def store(weight: Tensor) -> stored_layers.StoredTensors:
-    """The nonzero weights of a matrix, (nonzero,), and a bit per weight, (⌈weights / 8⌉,)."""
+    """The nonzero weights of a matrix, (nonzero,), and a bit mask, (⌈weights / 8⌉,)."""
     nonzero = weight != 0
     return {"": weight[nonzero], MASK: torch.from_numpy(np.packbits(nonzero.numpy()))}
 
@@ -54,7 +55,7 @@ def dense(parts: stored_layers.StoredTensors, shape: Sequence[int]) -> Tensor:
 
 
 def _threshold(magnitudes: Tensor, fraction: float) -> float:
-    """The largest of `magnitudes`, (weights,), that is pruned if `fraction` of them is kept."""
+    """The largest magnitude that is pruned if `fraction` of `magnitudes`, (weights,), is kept."""
     pruned = len(magnitudes) - round(fraction * len(magnitudes))
     return float(magnitudes.kthvalue(pruned).values) if pruned else -1.0
 

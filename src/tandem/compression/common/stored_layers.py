@@ -1,11 +1,11 @@
-"""Write and load networks whose weights are stored in another form than float matrices.
+"""Write and load networks whose weights are stored in a form other than float matrices.
 
-Methods that only differ in the form share this module: it finds the layers and tied weights, writes
-the folder and rebuilds the network.
+Methods that differ only in the stored form share this module, which finds the layers and tied
+weights, writes the folder and rebuilds the network.
 
-A stored form consists of one or several tensors, each under the name of the weight plus an ending.
-One ending is empty; its tensor is flat, so that `from_pretrained` rejects its shape instead of
-loading it as a weight. Tied weights are stored once.
+A stored form consists of one or more tensors, each named after the weight plus a suffix. One suffix
+is empty; its tensor is flattened, so that `from_pretrained` rejects its shape instead of loading it
+as a weight. Tied weights are stored once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -24,11 +24,12 @@ from tandem.loading import tensors as stored_tensors
 
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
-"""Key in tandem.json: how many numbers the tensors contain, if their shapes do not tell. It is not
-in the metadata of the safetensors file, whose entries are written in no fixed order."""
+"""Key in tandem.json for the number of values in the tensors, where their shapes do not give it. It
+is not stored in the metadata of the safetensors file, because that has no fixed order of
+entries."""
 
 StoredTensors = Mapping[str, Tensor]
-"""The stored form of a weight: tensors by the endings of their names."""
+"""The stored form of a weight: tensors by name suffix."""
 
 
 def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, nn.Module]]:
@@ -40,7 +41,7 @@ def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, 
 
 
 def first_names(network: nn.Module) -> dict[str, str]:
-    """The first name of each parameter's tensor, by all its names."""
+    """A map from every parameter name to the first name of the same, possibly tied, tensor."""
     first: dict[int, str] = {}
     named = network.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
@@ -58,10 +59,11 @@ def write_model(
 
     Args:
         context: the model and its folder.
-        skip: ends of the names of layers that are written unchanged.
-        store: the stored form of a weight (out, in).
+        skip: name suffixes of layers that are written unchanged.
+        store: returns the stored form of a weight (out, in).
         marker: the content of tandem.json.
-        count: how many numbers a stored weight contains, for forms that pack several into one byte.
+        count: returns the number of values in a stored weight, for forms that pack several into one
+            byte.
         other_dtype: the type of all other parameters, such as biases and norms, except those of
             skipped layers; None leaves them unchanged.
     """
@@ -93,9 +95,9 @@ def restore(
     """Load the network in `folder`, in evaluation mode.
 
     Args:
-        folder: what `write_model` wrote.
-        auto: the class of transformers that builds the network.
-        endings: the endings of the tensors of a stored form.
+        folder: the folder that `write_model` wrote.
+        auto: the transformers class that builds the network.
+        endings: the name suffixes of the tensors of a stored form.
         rebuild: `rebuild(layer, parts, bias)` returns the module that replaces a layer, or the
             layer's weight.
     """
@@ -123,7 +125,7 @@ def restore(
 def skeleton(folder: Path, auto: Any) -> Any:
     """The network that the config in `folder` describes, with uninitialized weights."""
     config = pretrained.config(folder)
-    with no_init_weights():  # memory that is never written is not allocated
+    with no_init_weights():  # the system does not allocate memory that is never written
         network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
@@ -134,7 +136,7 @@ def skeleton(folder: Path, auto: Any) -> Any:
 def fill(
     network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
 ) -> None:
-    """Load `tensors` into `network`; initialize those that no file has, such as sinusoids."""
+    """Load `tensors` into `network`; initialize those in no file, such as position sinusoids."""
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:
         if tied[name] not in stored:

@@ -1,4 +1,4 @@
-"""A metric module as an `evaluate.Metric`, without the hub that `evaluate.load` queries."""
+"""A metric module as an `evaluate.Metric`, without the Hub requests of `evaluate.load`."""
 
 import inspect
 import sys
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _without_transformers() -> Iterator[None]:
-    """Let imports of transformers fail inside the block.
+    """Make imports of transformers fail inside the `with` block.
 
-    `evaluate` imports the pipelines of transformers, and with them torch, for its evaluators. They
-    are optional and unused here, and take three quarters of the import's time.
+    `evaluate` imports the pipelines of transformers, and with them torch, for its evaluators. These
+    imports are optional and not needed here, and take three quarters of the import time.
     """
     loaded = sys.modules.get("transformers")
     sys.modules["transformers"] = None  # type: ignore[assignment]
@@ -53,7 +53,7 @@ class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
         )
 
     def _build_data_dir(self) -> str:
-        """No folder: `evaluate` would create one in the home directory, and leave it empty."""
+        """No folder, because `evaluate` would create an empty one in the home directory."""
         return ""
 
     def _compute(self, **inputs: Any) -> dict[str, float]:
@@ -64,5 +64,5 @@ class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
 
 
 def _feature(kind: str | list[str]) -> Any:
-    """The feature of a column: `"string"` is one string per row, `["string"]` a list of them."""
+    """The feature of a column: `"string"` for one string per row, `["string"]` for a list."""
     return List(Value(kind[0])) if isinstance(kind, list) else Value(kind)

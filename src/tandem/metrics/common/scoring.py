@@ -19,24 +19,24 @@ from tandem.metrics.common.statistics import Array, bootstrap_interval
 
 MAX_DOMAINS = 8  # with more domains, each has too few rows for a meaningful score
 MAX_MAIN_METRICS = 2  # with more, the table of `dvc metrics show` is wider than a terminal
-DIGITS = 6  # further digits depend on the order in which a machine adds numbers up
+DIGITS = 6  # further digits depend on the order in which a machine adds numbers
 
 Scores = dict[str, dict[str, Any]]
 
 
 class EvaluationParams(StrictModel):
-    """Which test rows are scored, the same for baselines and all variants."""
+    """Which test rows are scored; they are the same for baselines and all variants."""
 
-    __test__ = False  # pytest would collect the class because of an imported name
+    __test__ = False  # else pytest collects the class where its name is imported
 
     max_rows: int | None = Field(ge=1)
-    """At most this many rows, the first by hashed id; null takes all."""
+    """At most this many rows, the first in order of hashed id; null takes all."""
     batch_size: int = Field(ge=1)
     """Rows per batch of predictions."""
 
 
 def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
-    """The first `limit` rows by hashed id, in their original order; all rows if None.
+    """The first `limit` rows in order of hashed id, returned in original order; None takes all.
 
     Raises:
         DataError: there are no rows; the message names their `source`.
@@ -72,8 +72,8 @@ def score(
         metric's statistics (rows, k).
 
     Raises:
-        DataError: there are no rows, the number of predictions differs from that of rows, or a
-            score is not a number.
+        DataError: there are no rows, the number of predictions differs from the number of rows, or
+            a score is not a number.
     """
     if not rows or len(rows) != len(predictions):
         raise DataError(f"{task.name}: {len(predictions)} predictions for {len(rows)} test rows")
@@ -93,7 +93,7 @@ def score(
             estimated = estimate(tables[name][chosen], groups, metric.value, seed, point)
             if not math.isfinite(point):
                 raise DataError(
-                    f"{task.name}: {label} is not a number, as after a training that diverged: "
+                    f"{task.name}: {label} is not a number, probably because training diverged: "
                     "lower its learning_rate"
                 )
             scores[label] = estimated | {"seed": runtime.seed}
@@ -110,7 +110,7 @@ def evaluate_columns(name: str, columns: Mapping[str, Sequence[Any]], **options:
 
 
 def main_scores(task: BaseTask, scores: Scores) -> dict[str, float]:
-    """The values of the first metrics of `task` over all rows, from the result of `score`."""
+    """The values of the main metrics of `task`, its first ones, over all rows; see `score`."""
     return {name: scores[name]["value"] for name in task.metrics[:MAX_MAIN_METRICS]}
 
 
@@ -158,7 +158,8 @@ def estimate(
         groups: the group of each row.
         value: scores (…) from sums of statistics (…, k).
         seed: seed of the resamples.
-        point: the score, if a library has computed it; else it follows from the statistics.
+        point: the score, if a library has computed it; otherwise it is computed from the
+            statistics.
     """
     if point is None:
         point = float(value(statistics.sum(axis=0)))
@@ -178,7 +179,7 @@ def rounded(value: float | None) -> float | None:
 
 
 def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """Which rows (rows,) each score covers: all under "", and each domain's if they are few."""
+    """A mask (rows,) for each score: all rows under "", and each domain's if there are few."""
     domains = np.array([row.domain for row in rows])
     names = sorted(set(domains.tolist()))
     scored = names if 1 < len(names) <= MAX_DOMAINS else []
@@ -188,7 +189,7 @@ def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
 def _select(
     columns: Mapping[str, Sequence[Any]], chosen: NDArray[np.bool_]
 ) -> dict[str, list[Any]]:
-    """The values of each column whose rows are `chosen`, (rows,)."""
+    """The values of each column in the rows of the mask `chosen`, (rows,)."""
     return {
         name: [value for value, taken in zip(column, chosen, strict=True) if taken]
         for name, column in columns.items()

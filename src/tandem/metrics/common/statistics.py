@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; each end of a 95 % interval cuts off 25
 LEVEL = 0.95
-BLOCK = 250  # resamples at once: 250 × 36,000 groups of 8 bytes are 72 MB
+BLOCK = 250  # resamples scored at once: 250 × 36,000 groups × 8 bytes = 72 MB
 
 
 def bootstrap_interval(
@@ -40,7 +40,7 @@ def bootstrap_interval(
     sums = np.zeros((len(names), statistics.shape[1]))
     np.add.at(sums, group_index, statistics)
 
-    # Draw the weights, how often each group is drawn, and score all resamples of a block at once.
+    # Draw the weights (how often each group is drawn), and score a block of resamples at once.
     random = np.random.default_rng(seed)
     uniform = np.full(len(names), 1 / len(names))
     blocks = [

@@ -1,1 +1,1 @@
-"""The model families: one file each, found by name."""
+"""The model families: one module each, found by name."""

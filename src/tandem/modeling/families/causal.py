@@ -1,8 +1,9 @@
 """Causal language models: a pretrained decoder, trained further on a task's texts.
 
-A text is one sequence, BOS text EOS, so the model also learns where texts end, and scores it. The
-vocabulary is large (49,152 for SmolLM2) and logits would need more memory than the weights, so
-they are computed only for tokens that count, and in scoring for a few hundred positions at once.
+A text is one sequence, BOS text EOS, so the model also learns where texts end, and scores the end.
+The vocabulary is large (49,152 for SmolLM2) and logits would need more memory than the weights, so
+they are only computed for the tokens that are scored, and a few hundred positions at a time when
+texts are scored.
 """
 
 import math
@@ -23,7 +24,8 @@ from tandem.modeling.base import TextModel
 from tandem.modeling.batching import length_batches
 
 POSITIONS = 512
-"""Positions whose logits are in memory at once in scoring: 512 × 49,152 × 4 bytes = 100 MB."""
+"""Number of positions whose logits are in memory at once during scoring: 512 × 49,152 × 4 bytes =
+100 MB."""
 
 
 class Model(TextModel):
@@ -57,7 +59,7 @@ class Model(TextModel):
         return [[bos, *ids, eos] for ids in self.tokens([row.text for row in rows])]
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text; names of special tokens in a text are plain text."""
+        """The token ids of each text; a special token's name in a text is plain text."""
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
@@ -113,8 +115,8 @@ def next_tokens(
     Args:
         network: a causal language model.
         batch: what `padded` returns.
-        selected: which tokens of each row, from the second on, (batch, length − 1); by default all
-            that are not padding. The result has them row by row.
+        selected: a mask of each row's tokens, from the second on, (batch, length − 1); by default
+            all that are not padding. They are returned row by row.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
     selected = mask[:, 1:].bool() if selected is None else selected

@@ -4,10 +4,10 @@
 `transformers.pipeline("text-classification", model=folder)`.
 
 If rows have ratings of several people, a label is a threshold on their mean, and the label of a
-text near the threshold is uncertain. `rating_thresholds` trains on this uncertainty: with mean m
-and standard error s, a class between the thresholds a and b has the probability
-Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters are better than single labels (Uma et al. 2021,
-"Learning from Disagreement", JAIR 72).
+text near the threshold is uncertain. With `rating_thresholds`, training takes this uncertainty into
+account: given mean m and standard error s, a class between the thresholds a and b has the
+probability Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters are better than single labels (Uma et
+al. 2021, "Learning from Disagreement", JAIR 72).
 """
 
 import math
@@ -31,7 +31,7 @@ from tandem.modeling.training.class_weights import class_weights, set_class_weig
 
 
 class Model(TextModel):
-    """A classifier of texts."""
+    """A text classifier."""
 
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 
@@ -65,9 +65,10 @@ class Model(TextModel):
         return model
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Token ids and `labels`, the probability of each class, which sum to 1.
+        """Token ids and `labels`: the probabilities of the classes, which sum to 1.
 
-        For a label that was not seen in training all are 0, so the row does not add to the loss.
+        They are all 0 for a label that was not seen in training, so that the row does not
+        contribute to the loss.
         """
         encoded = self.encode_texts([row.text for row in rows])
         return [e | {"labels": self._target(row)} for e, row in zip(encoded, rows, strict=True)]
@@ -112,7 +113,7 @@ class Model(TextModel):
 def class_probabilities(ratings: Sequence[int], thresholds: Sequence[float]) -> list[float]:
     """The probability that the true mean of `ratings` is in each class.
 
-    There is one class more than `thresholds`. The standard error is at least half a step of the
+    There is one more class than `thresholds`. The standard error is at least half a step of the
     rating scale over √n, because n equal ratings do not make the mean certain.
 
     >>> [round(p, 2) for p in class_probabilities([0, 1, 1, 0], [-0.5, 0.5])]

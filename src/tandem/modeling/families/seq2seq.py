@@ -1,10 +1,10 @@
 """Sequence to sequence: an encoder–decoder that edits a draft translation.
 
-With tens of thousands of short pairs and minutes on one CPU, a plain encoder–decoder is worse
-than looking words up. Its input is therefore the source text and a draft, which is composed of
-phrases of the training rows (`phrase_table`), and it may copy tokens from both
-(`pointer_generator`). This is neural fuzzy repair (Bulté & Tezcan 2019), with a draft instead of
-a match from a translation memory.
+Trained on tens of thousands of short pairs for minutes on one CPU, a plain encoder–decoder is worse
+than a word-by-word dictionary. Here, the input is therefore the source text and a draft, which is
+composed of phrases from the training rows (`phrase_table`), and the network may copy tokens from
+both (`pointer_generator`). This is neural fuzzy repair (Bulté & Tezcan 2019), with a draft instead
+of a match from a translation memory.
 
 Besides the network and the tokenizer, a folder holds phrases.parquet.
 """
@@ -49,7 +49,7 @@ from tandem.modeling.translation.word_alignment import match_case
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8
-"""A translation has at most this many tokens more than source and draft together."""
+"""A translation has at most this many more tokens than source and draft together."""
 REPEATED_NGRAM = 6
 """No translation contains the same n-gram of this many tokens twice."""
 
@@ -78,8 +78,8 @@ class Model(TextModel):
         training: TrainingParams,
         params: Seq2SeqParams,
     ) -> Self:
-        """Build an untrained network of the shape in `folder`, with the vocabulary of `rows`."""
-        # The tokenizer, and the config that depends on it.
+        """Build an untrained network from the config in `folder`, with a vocabulary from `rows`."""
+        # Train the tokenizer, and set the config that depends on it.
         texts = [masked(row) for row in rows]
         tokenizer = train_bpe([side for pair in texts for side in pair], params.vocab_size)
         tokenizer.model_max_length = training.max_length
@@ -89,7 +89,7 @@ class Model(TextModel):
         # a translation starts with the token that precedes the draft
         config.decoder_start_token_id = tokenizer.sep_token_id
         config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
-        # embeddings of length 1: the config scales them by √width, so similar tokens stand out
+        # embeddings of norm 1: the config scales them by √width, so similar tokens stand out
         config.init_std = config.d_model**-0.5
 
         # The network.
@@ -101,7 +101,7 @@ class Model(TextModel):
             no_repeat_ngram_size=REPEATED_NGRAM,
         )
 
-        # The phrase table, from rows that are not derived, and embeddings from their texts.
+        # Learn the phrase table from rows that are not derived, and embeddings from their texts.
         original = [
             (*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent
         ]
@@ -118,16 +118,17 @@ class Model(TextModel):
         return cls(network, tokenizer, task, PhraseTable.load(folder / PHRASES))
 
     def save(self, folder: Path) -> None:
-        """Write safetensors and JSON, and the phrase table as Parquet."""
+        """Write the safetensors and JSON files, and the phrase table as Parquet."""
         super().save(folder)
         self.phrases.save(folder / PHRASES)
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """One example per row: source and draft as `input_ids`, the target as `labels`.
 
-        The target's first word is written as inside a sentence, so that it can be copied from any
-        position of the draft; `predict` capitalizes it. A draft is composed of the phrases of
-        other groups, so the draft of a training row contains nothing of its own target.
+        The target's first word is written as it would be inside a sentence, so that it can be
+        copied from any position of the draft; `predict` capitalizes it. A draft is composed of
+        phrases from other groups, so the draft of a training row contains nothing of its own
+        target.
         """
         targets = self._tokenize([self.phrases.inside(masked(row)[1]) for row in rows])
         return [
@@ -196,9 +197,10 @@ class Model(TextModel):
 
     @torch.inference_mode()
     def _generate(self, batch: Any, placeholder_counts: Tensor) -> list[str]:
-        """Masked translations of a batch, whose sources have `placeholder_counts`, (batch, marks).
+        """Translations with numbered placeholders, as many as `placeholder_counts`, (batch, marks).
 
-        Greedy search is our own, because it is faster than that of transformers.
+        Greedy search is implemented in this project, because it is faster than that of
+        transformers.
         """
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         max_lengths = batch["attention_mask"].sum(1) + SPARE

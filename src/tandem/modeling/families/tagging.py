@@ -1,4 +1,4 @@
-"""A label for the text and spans in it, predicted by one token classifier.
+"""A label for the text and the spans in it, both predicted by one token classifier.
 
 The label is read from the first token ([CLS]), as in JointBERT (Chen et al. 2019, "BERT for Joint
 Intent Classification and Slot Filling"), or from the mean of all tokens, as in sentence encoders
@@ -34,7 +34,7 @@ from tandem.modeling.training.class_weights import class_weights, set_class_weig
 from tandem.modeling.viterbi import viterbi_decode
 
 INTENT = "intent:"
-IGNORED = -100  # the label that cross_entropy leaves out
+IGNORED = -100  # the label that cross_entropy ignores
 
 
 class Words(NamedTuple):
@@ -47,7 +47,7 @@ class Words(NamedTuple):
 
 
 class Model(TextModel):
-    """A joint classifier of texts and tagger of their words."""
+    """A joint text classifier and word tagger."""
 
     auto: ClassVar[type[Any]] = AutoModelForTokenClassification
 
@@ -172,12 +172,12 @@ class Model(TextModel):
         intents = logits[:, :, self.tags :]
         if self.network.config.pooling == "first":
             return intents[:, 0]
-        # The head is linear: the mean of its outputs is its output for the mean.
+        # Because the head is linear, the mean of its outputs equals its output for the mean.
         mask = inputs["attention_mask"][:, :, None]
         return (intents * mask).sum(dim=1) / mask.sum(dim=1)
 
     def _hide_spans(self, ids: Tensor, labels: Tensor, fraction: float) -> Tensor:
-        """Replace the spans' tokens by random ones in a `fraction` of the rows.
+        """Replace the spans' tokens with random ones in a `fraction` of the rows.
 
         `ids` and `labels` are (batch, length).
         """
@@ -212,7 +212,7 @@ class Model(TextModel):
 def _mean_loss(
     logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
 ) -> Tensor:
-    """Weighted cross-entropy divided by the number of labels not ignored; 0 if there are none."""
+    """Weighted cross-entropy divided by the number of labels that count; 0 if there are none."""
     counted = (labels != IGNORED).sum().clamp(min=1)
     total = cross_entropy(
         logits, labels, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing

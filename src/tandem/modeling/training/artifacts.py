@@ -1,4 +1,4 @@
-"""The files that every stage which trains a model writes: model, metrics and loss history."""
+"""The files that every stage that trains a model writes: model, metrics and loss history."""
 
 import csv
 from collections.abc import Mapping, Sequence

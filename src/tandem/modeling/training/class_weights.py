@@ -2,7 +2,7 @@
 
 `balanced` is the formula of scikit-learn: n / (classes · count), 1 for a class of average size. All
 classes then have the same total weight (King & Zeng 2001, "Logistic Regression in Rare Events
-Data"). Soft labels count by their probabilities.
+Data"). Soft labels are counted by their probabilities.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Train one model with several processes on this machine, each on its own batches of a step.
+"""Train one model with several processes on this machine, each on its own batches in every step.
 
 Each process runs the whole stage with the same files and seed, and so builds the same model. In
 `fit`, accelerate connects the processes through the environment variables that are set here,
@@ -28,10 +28,10 @@ ERROR_KEY = "error"
 
 
 def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
-    """Call `work(*arguments)` in each of several processes; with one, in this process.
+    """Call `work(*arguments)` in `processes` new processes, or in this process if it is 1.
 
     Args:
-        work: a function of a module, so that it can be pickled.
+        work: a module-level function, so that it can be pickled.
         processes: how many processes to start.
         arguments: the arguments of `work`.
 
@@ -42,7 +42,7 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
     if processes == 1:
         work(*arguments)
         return
-    # The parent owns the store, on a free port, so that no process waits for another one's.
+    # The parent owns the store, on a free port, so that no process waits for another one's store.
     store = TCPStore(LOCALHOST, 0, is_master=True, wait_for_workers=False)
     process_arguments = (processes, store.port, work, arguments, listener())
     try:
@@ -70,7 +70,7 @@ def _join(
     arguments: tuple[Any, ...],
     shown: Listener | None,
 ) -> None:
-    """Run `work` as the process `rank` of `processes`; the progress of the first is `shown`."""
+    """Run `work` as process `rank` of `processes`; `shown` receives the progress of the first."""
     listen(shown if rank == 0 else None)
     os.environ.update(
         RANK=str(rank),

@@ -1,4 +1,4 @@
-"""Set dropout and freeze layers of a transformer, whatever its architecture."""
+"""Set dropout and freeze layers of a transformer of any architecture."""
 
 import re
 

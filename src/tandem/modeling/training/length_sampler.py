@@ -8,17 +8,17 @@ import torch
 class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     """Indices of examples whose batches have similar lengths, in a new order each epoch.
 
-    `group_by_length` of transformers sorts each 50 batches from long to short. Here the batches are
-    shuffled, so that the last steps of training see all lengths.
+    `group_by_length` of transformers sorts every 50 batches from long to short. Here the batches
+    are shuffled, so that the last steps of training see all lengths.
 
     Args:
         lengths: the length of each example.
-        batch_size: the examples of a batch.
+        batch_size: the number of examples per batch.
         pool: how many batches are sorted by length together.
-        seed: seed of a random number generator of its own. By default torch's global one is used,
-            which the Trainer seeds. Processes that share the batches of one order need a seed:
-            dropout advances the global generator by the length of a batch, which differs between
-            the processes.
+        seed: seed of the sampler's own random number generator. By default, torch's global
+            generator is used, which the Trainer seeds. Processes that share the batches of one
+            order need a seed, because dropout advances the global generator by an amount that
+            depends on the batch's length, which differs between the processes.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ def adapt(network: Any, lora: LoraParams) -> Any:
     Raises:
         StageError: no such layer has a name that `lora.target_modules` lists.
     """
-    from peft import LoraConfig, LoraModel  # slow, and only needed with adapters
+    from peft import LoraConfig, LoraModel  # slow to import, and only needed with adapters
 
     layers = list(_layers(network))
     chosen = [

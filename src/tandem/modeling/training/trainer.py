@@ -1,12 +1,12 @@
 """Fit the model of any family with the Trainer of transformers.
 
-Batches by length, linear or cosine decay after a warm-up, gradient clipping and accumulation, L1,
-weight decay, dropout, label smoothing, frozen layers, adapters, and early stopping on the
-validation loss, which restores the best weights. The length of a training is a number of steps,
-never of seconds, so that its bits are reproducible.
+Supports batches by length, linear or cosine decay after a warm-up, gradient clipping and
+accumulation, L1, weight decay, dropout, label smoothing, frozen layers, adapters, and early
+stopping on the validation loss, which restores the best weights. The length of a training is set in
+steps, never in seconds, so that the result is bit-for-bit reproducible.
 
-The Trainer gets the network and its loss as one module, because accelerate implements lower
-precision and several processes in a module's `forward`. Both then work for every family.
+The Trainer gets the network and its loss as one module, because accelerate applies lower precision
+and multi-process training to a module's `forward`. Both then work for every family.
 """
 
 import math
@@ -43,10 +43,10 @@ def fit(
     training: TrainingParams,
     runtime: Runtime,
 ) -> list[dict[str, float]]:
-    """Train `network` in place to its best validation loss.
+    """Train `network` in place, and keep the weights with the lowest validation loss.
 
-    Dropout, frozen layers and adapters are set here, so that every stage which fits a model has
-    them; adapters are merged at the end. Each process that `distributed.launch` starts calls this
+    Dropout, frozen layers and adapters are set here, so that they apply in every stage that fits a
+    model; adapters are merged at the end. Each process that `distributed.launch` starts calls this
     function with the same arguments and ends with the same weights.
 
     Args:
@@ -93,7 +93,7 @@ def fit(
             callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
-        trainer.remove_callback(PrinterCallback)  # it prints each entry of the history
+        trainer.remove_callback(PrinterCallback)  # it would print each entry of the history
         trainer.train()
 
     # Restore the weights of the best evaluation.
@@ -124,7 +124,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
     training: TrainingParams
     runtime: Runtime
-    # a loss is the mean over its batch, so the Trainer has to divide it by the accumulated batches
+    # a loss is the mean over its batch, so the Trainer has to divide it by the number of
+    # accumulated batches
     loss_is_scaled_for_ga = False
 
     def compute_loss(
@@ -158,7 +159,7 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
 
 class _BestWeights(TrainerCallback):  # type: ignore[misc]
-    """Keep the best evaluation's trainable weights in memory; stop when it was too long ago."""
+    """Keep the best trainable weights; stop after `patience` evaluations without improvement."""
 
     def __init__(self, network: nn.Module, patience: int) -> None:
         self.network = network
@@ -184,7 +185,7 @@ class _BestWeights(TrainerCallback):  # type: ignore[misc]
 
 
 class _Steps(TrainerCallback):  # type: ignore[misc]
-    """Count the steps, with the losses of the last evaluation."""
+    """Show the number of steps and the latest losses in the progress bar."""
 
     def __init__(self, bar: Progress) -> None:
         self.bar = bar

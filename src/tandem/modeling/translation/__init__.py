@@ -1,1 +1,1 @@
-"""Code of the seq2seq family only: word alignment, phrases, placeholders, copying."""
+"""Code that only the seq2seq family uses: word alignment, phrases, placeholders, copying."""

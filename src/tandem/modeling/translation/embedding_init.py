@@ -1,12 +1,13 @@
 """Initial embeddings: tokens that occur in the same pairs of texts get similar vectors.
 
-A few hundred steps are too few to learn which words are related. Co-occurrence counts give that
-at once, and across languages, because each pair is a bilingual document (Levy, Søgaard & Goldberg
-2017, "A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence Alignments").
+A few hundred steps are too few to learn which words are related. Co-occurrence counts provide this
+from the start, and across languages, because each pair is a bilingual document (Levy, Søgaard &
+Goldberg 2017, "A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence
+Alignments").
 
 LAPACK's decompositions give different bits on different CPUs, even with pinned kernels. This
 module therefore decomposes the matrix with matrix products, sums and elementwise operations,
-whose bits are the same.
+whose results are bit-identical.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 ROUNDS = 6
-"""Iterations, each of which turns the basis towards the first eigenvectors."""
+"""Number of iterations, each of which rotates the basis towards the leading eigenvectors."""
 
 
 def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
@@ -50,7 +51,8 @@ def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Te
     table = csr_array((np.ones(len(tokens)), tokens, starts), shape=(len(texts), size))
     joint = torch.from_numpy((table.T @ table).toarray()).float()
 
-    # Divide by the counts expected of independent tokens; the log is the information, at least 0.
+    # Divide by the counts expected of independent tokens; the log, clipped at 0, is the
+    # information.
     counts = joint.diagonal().clone()
     expected = (counts[:, None] * counts / len(texts)).clamp(min=1 / len(texts))
     information = (joint / expected).clamp(min=1).log()
@@ -62,11 +64,11 @@ def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Te
 
 
 def eigenvectors(symmetric: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Approximate the first eigenvectors, (count, size), and the absolute eigenvalues, (count,).
+    """Approximate the leading eigenvectors, (count, size), and the absolute eigenvalues, (count,).
 
     Orthogonal iteration (Golub & Van Loan 2013, "Matrix Computations", section 8.2.4) from random
     rows. After a few rounds the rows span the eigenvectors of the largest eigenvalues; only
-    eigenvectors of similar eigenvalues are still mixed.
+    eigenvectors with similar eigenvalues are still mixed.
     """
     rows, _ = orthonormal(torch.randn(count, len(symmetric)))
     lengths = torch.ones(count)

@@ -1,8 +1,9 @@
 """Greedy search that removes texts from the batch once they have ended.
 
-Few texts of a batch are as long as the longest, but `generate` of transformers computes all of
-them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast, Extensible
-Toolkit for Sequence Modeling"), ended texts leave the batch. The output equals that of `generate`.
+Few texts of a batch are as long as the longest, but `generate` of transformers keeps computing all
+of them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast, Extensible
+Toolkit for Sequence Modeling"), finished texts leave the batch. The output equals that of
+`generate`.
 """
 
 from typing import Any
@@ -19,12 +20,12 @@ from tandem.modeling.translation.pointer_generator import PointerGeneratorMarian
 def greedy_search(
     network: PointerGeneratorMarian, batch: Any, constraint: PlaceholderConstraint
 ) -> Tensor:
-    """Token ids of the most probable next tokens, (batch, length), padded.
+    """The token ids that greedy search generates, (batch, length), padded.
 
     Args:
         network: the translator.
         batch: `input_ids` and `attention_mask`, (batch, source).
-        constraint: what the translations must contain; it forgets texts that have ended.
+        constraint: what the translations must contain; texts that have ended are removed from it.
     """
     config: Any = network.generation_config
     repetition = NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)

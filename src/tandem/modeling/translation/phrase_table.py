@@ -2,9 +2,9 @@
 
 The phrases are those of phrase-based translation (Koehn, Och & Marcu 2003): consecutive words that
 are only linked to consecutive words of the other side. A phrase counts once per group, because
-repetitions within one component are weaker evidence than occurrences in two. A draft uses no
-phrase of the text's own group, so a training row gets the draft that an unseen component would
-get.
+repetitions within one component are weaker evidence than occurrences in two components. A draft
+uses no phrase from the text's own group, so a training row gets the draft that an unseen component
+would get.
 """
 
 import math
@@ -26,20 +26,21 @@ from tandem.modeling.translation.word_alignment import (
 )
 
 MAX_PHRASE_WORDS = 5
-"""Maximum words of a source phrase; seven is usual for long texts, but these are short."""
+"""Maximum number of words in a source phrase; seven is common for long texts, but these are
+short."""
 TRUSTED_WORDS = 3
 """A source phrase of at most this many words needs only one group as evidence."""
 CHOICES = 3
-"""Translations kept per source phrase, those of most groups."""
+"""Number of translations kept per source phrase: those that occur in the most groups."""
 PHRASE_PENALTY = -1.0
-"""Added per phrase of a draft, in nats, so that few long phrases are preferred."""
+"""Score added per phrase of a draft, in nats, so that a few long phrases are preferred."""
 UNKNOWN_PENALTY = -8.0
-"""Added per word that is copied untranslated, in nats."""
+"""Score added per word that is copied untranslated, in nats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phrase:
-    """One translation of a source phrase, and the groups that have it."""
+    """One translation of a source phrase, and the groups in which it occurs."""
 
     source: str
     target: str
@@ -54,7 +55,7 @@ class PhraseTable:
         self.choices: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
         for phrase in phrases:
             self.choices[phrase.source].append((phrase.target, frozenset(phrase.groups)))
-        # The empty first word: a phrase is inside a sentence.
+        # An empty first word, because a truecaser skips it and phrases are inside a sentence.
         self.cases = Truecaser([["", *words(phrase.target)] for phrase in phrases])
 
     @classmethod
@@ -83,9 +84,9 @@ class PhraseTable:
         write_rows(path, self.phrases, Phrase)
 
     def draft(self, text: str, group: str = "") -> str:
-        """The most probable monotone translation of `text`, by phrases of groups except `group`.
+        """The most probable monotone translation of `text`, without phrases from `group`.
 
-        Its first word is written as inside a sentence, because the model may move it.
+        Its first word is written as it would be inside a sentence, because the model may move it.
         """
         tokens = words(text)
         keys = [key(piece) for piece in tokens]
@@ -103,11 +104,11 @@ class PhraseTable:
         return join(best[-1][1])
 
     def inside(self, text: str) -> str:
-        """`text` with its first word as the table's phrases write it."""
+        """`text` with its first word cased as in the table's phrases."""
         return join(self.cases.inside(words(text)))
 
     def _choose(self, source: str, group: str) -> tuple[float, str] | None:
-        """The translation of a phrase that most other groups have, with its log-probability."""
+        """The translation of a phrase that the most other groups use, and its log-probability."""
         counts = [
             (len(groups) - (group in groups), target)
             for target, groups in self.choices.get(source, ())
@@ -142,7 +143,7 @@ def _phrases(texts: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, 
 
 
 def _phrase_bounds(links: Links, length: int) -> Iterator[tuple[int, int, int, int]]:
-    """Source and target words, [start, end) each, that are only linked to each other."""
+    """Source and target word ranges, [start, end), that are only linked to each other."""
     targets, sources = defaultdict(list), defaultdict(list)
     for i, j in links:
         targets[i].append(j)

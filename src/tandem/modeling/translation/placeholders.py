@@ -14,7 +14,7 @@ from tandem.core.task import PLACEHOLDER
 
 MAX_NAMES = 10
 MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
-"""The placeholders of a numbered text; further placeholders keep their names."""
+"""The numbered placeholders; a text's further placeholders keep their names."""
 
 
 def names(text: str) -> list[str]:
@@ -29,7 +29,7 @@ def names(text: str) -> list[str]:
 
 
 def counts(text: str) -> list[int]:
-    """How often each of a text's `names` occurs in it; `MAX_NAMES` numbers, the last ones zero.
+    """How often each of a text's `names` occurs in it; `MAX_NAMES` numbers, padded with zeros.
 
     >>> counts("{b} and {a} and {b}")[:3]
     [2, 1, 0]
@@ -55,12 +55,11 @@ def restore_placeholders(text: str, placeholders: Sequence[str]) -> str:
 
 
 class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
-    """Make a translation contain its source's placeholders, each as often.
+    """Make a translation contain each placeholder as often as its source does.
 
-    While a placeholder is missing, a translation cannot end: the score of the end token goes to
-    the missing placeholders. Placeholders that the source does not have are forbidden. Once
-    `max_lengths` only leaves room for the missing placeholders and the end token, nothing else is
-    allowed.
+    While a placeholder is missing, a translation cannot end: the missing placeholders get the score
+    of the end token. Placeholders that the source does not have are forbidden. Once `max_lengths`
+    only leaves room for the missing placeholders and the end token, nothing else is allowed.
     """
 
     def __init__(self, marks: Tensor, required: Tensor, max_lengths: Tensor, end: int) -> None:

@@ -2,10 +2,10 @@
 
 The pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) = g · P_vocabulary +
 (1 − g) · attention over the input's tokens. The attention also compares the last output token with
-the token before each input position, and is initialized to only that comparison: an untrained
-network continues where it copied last (an induction head, Olsson et al. 2022), beginning after the
-token that starts the output. Among equal matches it prefers the draft position aligned with the
-output. Training then amounts to learning edits.
+the token before each input position, and initially consists only of that comparison: an untrained
+network continues copying where it last copied (an induction head, Olsson et al. 2022), beginning
+after the token that starts the output. Among equal matches it prefers the draft position aligned
+with the output. What remains to be learned in training is the edits.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ from transformers.models.marian.modeling_marian import shift_tokens_right
 
 IGNORED = -100
 INITIAL_GATE = -1.0
-"""Logit of generating a token, as opposed to copying it, before training."""
+"""Initial logit of generating a token, as opposed to copying it."""
 MAX_OFFSET = 16
 """Distances between output and draft positions are clipped to this many tokens; the positions of
 the source share one further embedding."""
 SLOPE = 0.5
-"""The decrease of a position's logit per token of distance, before training."""
+"""Initial decrease of a position's logit per token of distance."""
 EPSILON = 1e-9
-"""Added to a probability before its logarithm."""
+"""Added to a probability before taking its logarithm."""
 
 
 class Pointer(nn.Module):
@@ -40,14 +40,14 @@ class Pointer(nn.Module):
         self.offset = nn.Embedding(2 * MAX_OFFSET + 2, 1)
 
     def prefer_copying(self) -> None:
-        """Initialize to continue where the last token was copied from, and rarely generate."""
+        """Initialize to continue where the last token was copied from, and to rarely generate."""
         nn.init.eye_(self.after.weight)
         nn.init.constant_(self.gate.bias, INITIAL_GATE)
         distances = torch.arange(2 * MAX_OFFSET + 1).sub(MAX_OFFSET).abs()
         self.offset.weight.data[:, 0] = -SLOPE * torch.cat([distances, torch.tensor([MAX_OFFSET])])
 
     def keys(self, encoded: Tensor, before: Tensor) -> Tensor:
-        """The attention's keys of the input positions, (batch, 2, source, width).
+        """The attention keys of the input positions, (batch, 2, source, width).
 
         The `encoded` input and the embeddings of the tokens `before` each position are (batch,
         source, width).
@@ -57,7 +57,7 @@ class Pointer(nn.Module):
     def forward(
         self, states: Tensor, last: Tensor, keys: Tensor, padding: Tensor, offsets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Attention, (batch, target, source), and the chance to generate, (batch, target, 1).
+        """Attention, (batch, target, source), and the probability to generate, (batch, target, 1).
 
         `states` and the `last` tokens' embeddings are (batch, target, width), `padding` is
         (batch, source) and `offsets` (batch, target, source).
@@ -70,7 +70,7 @@ class Pointer(nn.Module):
 
 
 class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
-    """MarianMTModel with a pointer; `decoder_copy_ids` can be copied, (batch, source)."""
+    """MarianMTModel with a pointer, which can copy from `decoder_copy_ids`, (batch, source)."""
 
     def __init__(self, config: MarianConfig) -> None:
         super().__init__(config)
@@ -94,8 +94,9 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
     ) -> Seq2SeqLMOutput:
         """The logits, (batch, target, vocabulary), are log-probabilities; with `labels`, the loss.
 
-        In generation the encoder has run before, and `decoder_copy_ids` repositions `input_ids`;
-        `decoder_copy_keys`, which do not depend on the output, are from `encode_source`.
+        In generation, the encoder has already run, and `decoder_copy_ids` takes the place of
+        `input_ids`; `decoder_copy_keys`, which do not depend on the output, are from
+        `encode_source`.
         """
         # Training passes `input_ids` and `labels`, generation `decoder_copy_ids`.
         copied = decoder_copy_ids if input_ids is None else input_ids
@@ -129,7 +130,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             self._offsets(copied, decoder_input_ids.shape[1], done),
         )
 
-        # The mixture is only computed for all tokens where logits are needed.
+        # The mixture over all tokens is only computed if logits are needed.
         loss = logits = None
         if labels is None:
             mixed = (generated.exp() * gate).scatter_add(
@@ -146,7 +147,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         )
 
     def encode_source(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Any]:
-        """The arguments of `generate` that are computed once per input, not for every token."""
+        """The arguments of `generate` that are computed once per input, not once per token."""
         encoded = self.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)
         return {
             "encoder_outputs": encoded,
@@ -163,7 +164,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         """Index into `Pointer.offset` for each output and input position, (batch, length, source).
 
         It encodes how far the position in the draft is ahead of that in the output. The draft
-        begins after the token that starts the output; `done` output tokens precede.
+        begins after the token that starts the output; `done` output tokens precede the given ones.
         """
         begin = copied.eq(self.config.decoder_start_token_id).int().argmax(1, keepdim=True) + 1
         positions = torch.arange(copied.shape[1], device=copied.device) - begin
@@ -172,7 +173,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         return ahead.masked_fill(positions[:, None] < 0, 2 * MAX_OFFSET + 1)
 
     def _embed(self, ids: Tensor) -> Tensor:
-        """Embeddings as the encoder reads them, each of a length of about √width."""
+        """Embeddings as the encoder reads them, each with a norm of about √width."""
         embeddings: Tensor = self.model.shared(ids) * self.model.encoder.embed_scale
         return embeddings
 

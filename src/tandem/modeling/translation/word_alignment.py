@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# A word keeps its inner hyphens, points and apostrophes; a placeholder is one word.
+# A word keeps its inner hyphens, periods and apostrophes; a placeholder is one word.
 WORD = re.compile(r"\{[^{}\s]*\}|[^\W_]+(?:[-_'’./][^\W_]+)*|\S")
 SPACE = "▁"
 
@@ -91,7 +91,7 @@ def align(
     widths = np.concatenate([np.full(len(t), len(s) + 1) for s, t in pairs])
     target_index = np.repeat(np.arange(len(widths)), widths)
 
-    # The distinct pairs of words: the code of each, its source word, and that of each link.
+    # Distinct word pairs: the code and source word of each, and the index of each link's code.
     codes, code_index = np.unique(source * len(targets.names) + target, return_inverse=True)
     source_of_code = codes // len(targets.names)
 
@@ -173,7 +173,7 @@ class Truecaser:
         self.usual = {k: min(c, key=lambda w: (-c[w], w)) for k, c in seen.items()}
 
     def inside(self, text: Sequence[str]) -> list[str]:
-        """The words of a sentence, with the first one spelled as inside a sentence."""
+        """The words of a sentence, with the first one spelled as it is inside a sentence."""
         if not text:
             return []
         first = text[0].lstrip(SPACE)
