@@ -34,14 +34,14 @@ class Baseline(Protocol):
     def predict(
         self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
     ) -> list[dict[str, Any]]:
-        """Predict one answer per test row, in order, with the keys of the task's models.
+        """Predict one answer per test row, in order, with the same keys as the task's models.
 
         A baseline learns from the training rows only.
         """
 
 
 def load(name: str) -> Baseline:
-    """Return the baseline of this name.
+    """Return the baseline with this name.
 
     Raises:
         UnknownName: there is no such baseline.

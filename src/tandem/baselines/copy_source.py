@@ -12,5 +12,5 @@ LABEL = "source text unchanged"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict each row's own text."""
+    """Predict each row's source text."""
     return [{"target": row.text} for row in test]

@@ -32,7 +32,7 @@ def _labels(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[str]:
     from sklearn.svm import LinearSVC
 
     labels = [row.label for row in train]
-    if len(set(labels)) == 1:  # a classifier needs two labels
+    if len(set(labels)) == 1:  # a classifier needs at least two labels
         return [labels[0]] * len(test)
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True)

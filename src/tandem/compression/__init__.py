@@ -58,7 +58,7 @@ class Restorable(Method, Protocol):
 
 
 def load(name: str) -> Method:
-    """Return the method of this name.
+    """Return the method with this name.
 
     Raises:
         UnknownName: there is no such method.

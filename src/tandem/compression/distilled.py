@@ -7,7 +7,7 @@ word-level distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation
 
 The student is initialized with the teacher's blocks, evenly spaced, including the first and the
 last (Sanh et al. 2019, "DistilBERT"; Shleifer & Rush 2020, "Pre-trained Summarization
-Distillation"). It is a plain smaller network, which `from_pretrained` reads.
+Distillation"). It is an ordinary, smaller network that `from_pretrained` can read.
 """
 
 import copy

@@ -32,7 +32,7 @@ class Params(StrictModel):
     """How much is removed, and how the rest is fine-tuned."""
 
     keep_weights: float = Field(gt=0, lt=1)
-    """Fraction of the weights that is kept."""
+    """Fraction of weights to keep."""
     scope: Literal["layer", "network"]
     """Where `keep_weights` applies: to each layer, or to all weights together."""
     skip_modules: list[str] = Field(default=[])

@@ -58,7 +58,7 @@ def compress(context: CompressionContext, params: Params) -> None:
     if network.can_generate() and _skips_tied_table(network, params.skip_modules):
         raise StageError(
             "onnx.skip_modules: the embedding is also the output layer, and both graphs share its "
-            "integers: remove it from skip_modules"
+            "integers; remove it from skip_modules"
         )
     from tandem.compression.common import onnx_graphs, stored_layers
     from tandem.compression.common.smoothquant import smooth

@@ -1,7 +1,7 @@
 """Remove the least important blocks, attention heads and units of a network, then fine-tune it.
 
-This is structured pruning: the result is a plain smaller network, which is faster with any kernel.
-`common.pruning` chooses what is removed.
+This is structured pruning: the result is an ordinary, smaller network, which is faster with any
+kernel. `common.pruning` chooses what is removed.
 
 `from_pretrained` reads the folder, with one exception: the configs of BERT and Marian cannot
 express a number of heads that differs from the width divided by the head size. The folder then has
@@ -31,7 +31,7 @@ class Params(PruningParams):
     """How much is removed, and how the rest is fine-tuned."""
 
     keep_heads: float = Field(default=1.0, gt=0, le=1)
-    """Fraction of the heads of each attention that is kept; with grouped-query attention, of the
+    """Fraction of heads to keep in each attention module; with grouped-query attention, of
     key–value heads."""
 
 

@@ -54,7 +54,7 @@ __all__ = [
 class Metric(Protocol):
     """The interface of a metric module.
 
-    Two functions are optional. `options(rows)` returns further arguments of `compute`, such as
+    Two functions are optional. `options(rows)` returns extra arguments of `compute`, such as
     the tokenizer of BLEU. `signature(rows)` returns the text that sacrebleu asks to be reported
     with a score.
     """
@@ -83,7 +83,7 @@ class Metric(Protocol):
 
 
 def load(name: str) -> Metric:
-    """Return the metric of this name.
+    """Return the metric with this name.
 
     Raises:
         UnknownName: there is no such metric.

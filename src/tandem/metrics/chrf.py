@@ -61,7 +61,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """F₂ of mean precision and mean recall, over the orders that occur on both sides."""
+    """F₂ of mean precision and mean recall, over the n-gram orders in both texts."""
     predicted, true, matches = np.moveaxis(sums.reshape(*sums.shape[:-1], ORDERS, 3), -1, 0)
     counted = (predicted > 0) & (true > 0)
     orders = counted.sum(-1)

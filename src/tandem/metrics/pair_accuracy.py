@@ -12,14 +12,14 @@ import numpy as np
 from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Pair accuracy"
-HINT = "fraction of pairs ranked as raters did"
+HINT = "fraction of pairs ranked as by the raters"
 DECIMALS = 3
 LOWER_IS_BETTER = False
 INPUTS = {"chosen": "float64", "rejected": "float64"}
 
 
 def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[float]]:
-    """The scores of the preferred texts, and those of the others."""
+    """The scores of the preferred texts, and those of the rejected texts."""
     return {side: [prediction[side] for prediction in predictions] for side in INPUTS}
 
 

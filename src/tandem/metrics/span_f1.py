@@ -25,7 +25,7 @@ def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[l
     """The BIO tag of each character of each text.
 
     Raises:
-        ValueError: a predicted span is empty, overlaps another or exceeds the text.
+        ValueError: a predicted span is empty, overlaps another or extends beyond the text.
     """
     predicted = [
         [Span(start=start, end=end, label=label) for start, end, label in prediction["spans"]]
@@ -68,5 +68,7 @@ def _tags(row: Any, spans: Sequence[Span]) -> list[str]:
     invalid += [span for before, span in pairwise(ordered) if span.start < before.end]
     if invalid:
         start, end = invalid[0].start, invalid[0].end
-        raise ValueError(f"span {start}–{end} is empty, overlaps another or exceeds the text")
+        raise ValueError(
+            f"span {start}–{end} is empty, overlaps another or extends beyond the text"
+        )
     return tags_of(spans, [(index, index + 1) for index in range(length)])

@@ -1,4 +1,4 @@
-"""Batches of sequences of similar length, so that little of a batch is padding."""
+"""Batches of sequences of similar length, to minimize padding."""
 
 from collections.abc import Sequence, Sized
 

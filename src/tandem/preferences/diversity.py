@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK_TEXTS = 16
-"""Texts whose n-grams are counted together. Distinct-n decreases with the amount of text, so it is
-compared on equal amounts; each block is one draw of the bootstrap."""
+"""Number of texts whose n-grams are counted together. Distinct-n decreases with the amount of text,
+so it is compared on equal amounts; each block is one unit of the bootstrap."""
 
 
 def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:

@@ -77,7 +77,7 @@ class RewardModel:
         self.tokenizer.save_pretrained(folder)
 
     def encode(self, pairs: Sequence[Pair], max_length: int) -> list[dict[str, Any]]:
-        """One example per pair: the tokens of both texts, and the longer tokens as `input_ids`."""
+        """One example per pair: the tokens of both texts; `input_ids` is the longer of the two."""
         sides = [
             self._tokens([getattr(pair, side) for pair in pairs], max_length)
             for side in ("chosen", "rejected")

@@ -28,7 +28,7 @@ def train_reward_model(
     `stage` is the name of the stage, and also of the model and the table of pairs that it writes.
 
     Returns:
-        A line with the number of steps and pairs, and the accuracy.
+        A summary line with the number of steps and pairs, and the accuracy.
     """
     history = fit(
         model.network,

@@ -108,7 +108,7 @@ def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
 
 
 def set_config_size(config: Any, stack: str, ending: str, single: str, value: int) -> None:
-    """Write a size of `stack` into `config`.
+    """Write a size, such as the number of blocks, of `stack` into `config`.
 
     Encoder–decoders have one key for the encoder and one for the decoder, with the suffix `ending`;
     other networks only have the key `single`.

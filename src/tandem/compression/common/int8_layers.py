@@ -39,8 +39,7 @@ class Int8Linear(nn.Module):
         self.out_features, self.in_features = weight.shape
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
-            # the packing kernel only accepts such a tensor; PyTorch issue 184982 plans to replace
-            # it
+            # the packing kernel only accepts this type; PyTorch issue 184982 plans to replace it
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", append=False)
             packable = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self.packed = torch.ops.quantized.linear_prepack(packable, None if per_token else bias)

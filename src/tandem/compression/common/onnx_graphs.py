@@ -89,7 +89,7 @@ def restore(folder: Path) -> Any:
 
 
 class Graph(nn.Module):
-    """A graph in ONNX Runtime, with as many threads as torch has."""
+    """An ONNX Runtime session for a graph, with as many threads as torch uses."""
 
     def __init__(self, path: Path) -> None:
         import onnxruntime

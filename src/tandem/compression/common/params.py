@@ -10,9 +10,9 @@ class PruningParams(StrictModel):
     """How much is removed, and how the rest is fine-tuned; see `pruning`."""
 
     keep_ffn: float = Field(default=1.0, gt=0, le=1)
-    """Fraction of the units of each feed-forward layer that is kept."""
+    """Fraction of units to keep in each feed-forward layer."""
     keep_layers: float = Field(default=1.0, gt=0, le=1)
-    """Fraction of the blocks of each stack that is kept."""
+    """Fraction of blocks to keep in each stack."""
     rows: int = Field(ge=1)
     """Number of training rows on which the importance of units, heads and blocks is measured."""
     distillation_weight: float = Field(default=0.0, ge=0, le=1)

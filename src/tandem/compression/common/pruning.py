@@ -41,7 +41,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
     Args:
         context: the model and its rows.
         params: how much is removed, and how the rest is fine-tuned.
-        keep_heads: the fraction of the heads of each attention that is kept.
+        keep_heads: the fraction of heads to keep in each attention module.
 
     Returns:
         Whether the model's config can express the new number of heads.
@@ -55,7 +55,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
     examples = recovery.encode_rows(context, training)
     teacher = copy.deepcopy(model.network) if params.distillation_weight else None
 
-    # Each step measures importance in the network that the previous step returned.
+    # Each step measures importance in the network as the previous step left it.
     measured = examples[: params.rows]
     drop_blocks(model, measured, params.keep_layers, training.batch_size)
     config_has_heads = drop_heads(model, measured, keep_heads, training.batch_size)

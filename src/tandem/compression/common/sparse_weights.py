@@ -18,7 +18,7 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
 
     Args:
         network: the network.
-        fraction: the fraction of weights that is kept.
+        fraction: the fraction of weights to keep.
         scope: `network` applies the fraction to all weights together, `layer` to each layer.
         skip: name suffixes of layers that are not pruned.
 

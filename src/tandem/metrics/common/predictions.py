@@ -20,8 +20,8 @@ def write_predictions(
 ) -> None:
     """Write id, group, domain, prediction (JSON) and each metric's statistics (list of float64).
 
-    A score follows from the sums of its statistics, so it can be checked, or computed for a subset
-    of the rows, without the model.
+    A score is computed from the sums of its statistics, so it can be checked, or computed for a
+    subset of the rows, without the model.
     """
     columns: dict[str, Any] = {
         "id": [row.id for row in rows],
@@ -37,7 +37,7 @@ def write_predictions(
 def write_labels(path: Path, rows: Sequence[Row], predictions: Sequence[Any]) -> None:
     """Write the CSV table of a confusion matrix: the true and the predicted label of each row.
 
-    For a task without labels the table has no rows, and DVC draws nothing.
+    For a task without labels, the table has no rows, and DVC shows no plot.
     """
     table = StringIO()
     writer = csv.writer(table, lineterminator="\n")

@@ -105,13 +105,13 @@ def score(
 
 def evaluate_columns(name: str, columns: Mapping[str, Sequence[Any]], **options: Any) -> float:
     """The score of the metric `name` for the columns of its `INPUTS`, computed by `evaluate`."""
-    from tandem.metrics import evaluation  # slow: it imports `evaluate`
+    from tandem.metrics import evaluation  # slow to import, because it imports `evaluate`
 
     return float(evaluation(name).compute(**columns, **options)[name])
 
 
 def main_scores(task: BaseTask, scores: Scores) -> dict[str, float]:
-    """The values of the main metrics of `task`, its first ones, over all rows; see `score`."""
+    """The scores of the main metrics of `task` (those listed first) over all rows."""
     return {name: scores[name]["value"] for name in task.metrics[:MAX_MAIN_METRICS]}
 
 
@@ -180,7 +180,7 @@ def rounded(value: float | None) -> float | None:
 
 
 def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """A mask (rows,) for each score: all rows under "", and each domain's if there are few."""
+    """Masks (rows,) of the rows to score: "" for all rows, and one per domain if there are few."""
     domains = np.array([row.domain for row in rows])
     names = sorted(set(domains.tolist()))
     scored = names if 1 < len(names) <= MAX_DOMAINS else []

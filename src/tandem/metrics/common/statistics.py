@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; each end of a 95 % interval cuts off 25
+RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; a 95 % interval cuts off 25 at each end
 LEVEL = 0.95
 BLOCK = 250  # resamples scored at once: 250 × 36,000 groups × 8 bytes = 72 MB
 
@@ -31,7 +31,7 @@ def bootstrap_interval(
         seed: seed of the resamples.
 
     Returns:
-        The lower and the upper end; None if there are fewer than two groups.
+        The lower and upper bounds; None if there are fewer than two groups.
     """
     names, group_index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < 2:

@@ -87,7 +87,7 @@ class Model(TextModel):
         return collator
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        """Cross-entropy with the classes' probabilities, each class weighted."""
+        """Cross-entropy against the class probabilities, with class weights."""
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         logits = network(**inputs).logits
         value: Tensor = cross_entropy(

@@ -78,7 +78,7 @@ def _join(
         WORLD_SIZE=str(processes),
         MASTER_ADDR=LOCALHOST,
         MASTER_PORT=str(port),
-        # torch's variables for "the store belongs to the parent process"
+        # tell torch that the store belongs to the parent process
         TORCHELASTIC_USE_AGENT_STORE="True",
         TORCHELASTIC_RESTART_COUNT="0",
     )

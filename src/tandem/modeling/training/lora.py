@@ -35,7 +35,8 @@ def adapt(network: Any, lora: LoraParams) -> Any:
     if not chosen:
         available = sorted({name.split(".")[-1] for name in layers})
         raise StageError(
-            f"lora.target_modules names no layer of the network; it has {', '.join(available)}"
+            "lora.target_modules matches no trainable linear layer; "
+            f"available: {', '.join(available)}"
         )
     outside_blocks = [
         parameter

@@ -116,7 +116,7 @@ class PhraseTable:
         count, translation = max(counts, default=(0, ""), key=lambda pair: pair[0])
         if not count:
             return None
-        # Half a count is reserved for translations that were not seen.
+        # Half a count is reserved for unseen translations.
         return math.log(count / (sum(n for n, _ in counts) + 0.5)), translation
 
 
@@ -143,7 +143,7 @@ def _phrases(texts: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, 
 
 
 def _phrase_bounds(links: Links, length: int) -> Iterator[tuple[int, int, int, int]]:
-    """Source and target word ranges, [start, end), that are only linked to each other."""
+    """Source and target word ranges [start, end) whose words are only linked to each other."""
     targets, sources = defaultdict(list), defaultdict(list)
     for i, j in links:
         targets[i].append(j)

@@ -21,7 +21,7 @@ INITIAL_GATE = -1.0
 """Initial logit of generating a token, as opposed to copying it."""
 MAX_OFFSET = 16
 """Distances between output and draft positions are clipped to this many tokens; the positions of
-the source share one further embedding."""
+the source share one additional embedding."""
 SLOPE = 0.5
 """Initial decrease of a position's logit per token of distance."""
 EPSILON = 1e-9

@@ -141,7 +141,7 @@ def _candidates(
 def symmetrize(forward: Links, backward: Links) -> Links:
     """Merge the links of both directions by grow-diag-final-and.
 
-    The result starts from the links of both directions and grows into those of either one.
+    The result starts from the intersection of both directions and grows towards their union.
     `backward` has target indices first. Source: Koehn, Och & Marcu 2003, "Statistical
     Phrase-Based Translation".
     """
@@ -163,7 +163,7 @@ def _grows(link: tuple[int, int], links: Links) -> bool:
 
 
 class Truecaser:
-    """The usual spelling of words inside a sentence, learned from all words but the first."""
+    """The usual casing of words inside a sentence, learned from all words but the first ones."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
         seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -173,7 +173,7 @@ class Truecaser:
         self.usual = {k: min(c, key=lambda w: (-c[w], w)) for k, c in seen.items()}
 
     def inside(self, text: Sequence[str]) -> list[str]:
-        """The words of a sentence, with the first one spelled as it is inside a sentence."""
+        """The words of a sentence, with the first one cased as it is inside a sentence."""
         if not text:
             return []
         first = text[0].lstrip(SPACE)
