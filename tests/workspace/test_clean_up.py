@@ -514,7 +514,7 @@ def recorded(with_records: Workspace, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
     """The recipe in README: only these tasks, with some sections replaced, and no preferences."""
-    yaml = YAML()
+    yaml = YAML(typ="safe")
     content = yaml.load(workspace.path / "params.yaml") | sections
     for name in {*content["tasks"]} - {*names}:
         del content[name], content["augmentation_models"][name]
