@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Benchmark both dispatches of MKL on this CPU; the results are in decision 0007.
+"""Benchmark MKL's Intel and Zen dispatches on this CPU; the results are in decision 0007.
 
     python benchmarks/dispatch.py
 
-Each repeat of each dispatch runs in its own process, because MKL chooses its dispatch once per
-process. The minimum over the repeats is reported, because background load only adds time. Matrix
-products are in GFLOP/s. Training steps (forward and backward through two blocks of each default
-architecture) are in milliseconds of CPU time.
+Each repetition with each dispatch runs in its own process, because MKL selects its dispatch once
+per process. The minimum over the repetitions is reported, because background load only adds time.
+Matrix products are in GFLOP/s. Training steps (forward and backward through two blocks of each
+default architecture) are in milliseconds of CPU time.
 """
 
 import json

@@ -93,7 +93,7 @@ def clone(source: Path, target: Path) -> Project:
 
 
 def configured(path: Path) -> Project:
-    """The project in a repository, with a Git user."""
+    """The project in the repository `path`, with a Git user configured."""
     env = os.environ | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(path / "src"),

@@ -581,7 +581,7 @@ def test_a_variant_without_a_folder_is_reported_before_torch_is_imported(project
 
 
 def seconds(code: str) -> float:
-    """The minimum CPU seconds of several Pythons that each run `code`, which must print False."""
+    """The minimum CPU seconds of several processes that each run `code`, which must print False."""
     took = []
     for _ in range(6):
         before = os.times()

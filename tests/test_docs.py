@@ -101,7 +101,7 @@ def messages() -> Iterator[str]:
 
 
 def texts_of_source() -> list[str]:
-    """All strings in src, with a null character for each value that is put into one."""
+    """All strings in src, with a null character in place of each interpolated value."""
     texts = []
     for path in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -1,4 +1,4 @@
-"""`tandem predict` reads lines and prints JSON lines at once, with a real model of each family."""
+"""`tandem predict` answers each line immediately in JSON, with a real model of each family."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Counting: the listener is called rarely, and only with open bars."""
+"""Progress bars: the listener is called rarely, and only with bars that are still open."""
 
 import itertools
 import random

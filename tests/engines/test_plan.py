@@ -105,7 +105,7 @@ def test_a_file_that_another_command_writes_is_named(
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     Repo.init(no_scm=True).close()
-    monkeypatch.setattr(plan, "CODE", "")  # there is no code here to digest
+    monkeypatch.setattr(plan, "CODE", "")  # there is no code here to hash
     assert all(stage.stale for stage in plan.load_stages().stages)
     output = tmp_path / "data/raw/intent"
     writers = {"write": {str(output): {"pid": os.getppid(), "cmd": "dvc repro"}}, "read": {}}

@@ -447,14 +447,14 @@ def duplicate_member(project: Path) -> None:
 
 
 def bomb(project: Path) -> None:
-    """Write a tar file whose header claims that a member has 1 TiB."""
+    """Write a tar file whose header claims that a member is 1 TiB in size."""
     info = tarfile.TarInfo("m/config.json")
     info.size = 1 << 40
     Path("package").write_bytes(info.tobuf() + b"\0" * 1024)
 
 
 def zip_bomb(project: Path) -> None:
-    """Write a zip file whose directory claims that a member has almost 4 GiB."""
+    """Write a zip file whose directory claims that a member is almost 4 GiB in size."""
     write_zip({"m/config.json": b"{}"}, project)
     content = bytearray(Path("package").read_bytes())
     start = content.index(b"PK\x01\x02")

@@ -95,7 +95,7 @@ def test_bleu_counts_characters_where_words_have_no_spaces(translation_rows: Any
 
 
 def test_placeholders_kept_by_hand(translation_rows: Any, translations: Any) -> None:
-    # three sources have placeholders: one renamed, one kept, and one with one of two lost
+    # three sources have placeholders: one is renamed, one is kept, one of a pair is lost
     assert both_scores("placeholders_kept", translation_rows, translations) == pytest.approx(
         (1 / 3,) * 2
     )

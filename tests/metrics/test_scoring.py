@@ -31,8 +31,8 @@ def test_interval_covers_about_95_percent_with_clusters() -> None:
         interval = metrics.bootstrap_interval(table, groups, accuracy.value, seed=repeat)
         assert interval is not None
         covered += interval[0] <= 0.7 <= interval[1]
-    # if .95 are covered, 300 draws exceed .91 with 99.8 % probability; having only 60 clusters
-    # lowers the coverage by about one point
+    # if the true coverage is .95, the rate in 300 draws exceeds .91 with 99.8 % probability;
+    # having only 60 clusters lowers the coverage by about one point
     assert 0.91 <= covered / 300 <= 0.99
 
 
@@ -165,7 +165,7 @@ def test_the_library_computes_the_value(
 
 
 def test_domains_share_the_tokenizer_of_the_test_set(translation_rows: Any) -> None:
-    """One Japanese domain among others is tokenized like them, in the value and the interval."""
+    """A Japanese domain is tokenized like the other domains, for both value and interval."""
     rows = [
         *translation_rows,
         *(

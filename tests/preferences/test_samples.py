@@ -75,7 +75,7 @@ def test_drawncontinue_the_prompts_and_end_at_eos(
 
 
 def test_log_probability_is_that_of_the_completion(model: Model, samples: list[Sample]) -> None:
-    """Neither the cache, left padding nor removed rows change the probabilities of a row."""
+    """The cache, left padding and removed rows do not change the probabilities of a row."""
     tensors = dpo.batch(samples)
     with torch.no_grad():
         result = log_likelihood(model.network, tensors, tensors["completion_mask"]).tolist()

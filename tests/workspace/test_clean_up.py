@@ -310,7 +310,7 @@ def test_links_to_the_cache_are_removed_and_the_cache_stays(project: Workspace) 
 
 
 def test_what_another_stage_now_makes_is_kept(project: Workspace) -> None:
-    """`train` is renamed, and makes the same outputs."""
+    """`train` is renamed, and still writes the same outputs."""
 
     def rename(stages: Any) -> None:
         stages["fit"] = stages.pop("train")

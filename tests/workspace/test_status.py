@@ -434,7 +434,7 @@ def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def coded(
     with_code: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workspace]:
-    """A copy to change, which the test stands in."""
+    """A copy that a test may change; it is the current folder."""
     copied = copy(with_code, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", copied.env["DVC_SITE_CACHE_DIR"])

@@ -18,7 +18,7 @@ EXPORTS = Path("exports")
 def export(form: str, to: str = "") -> list[str]:
     """Write the files of one format.
 
-    Existing files of the same names are replaced. In exports/FORMAT all other files are removed.
+    Existing files with the same names are replaced. In exports/FORMAT all other files are removed.
 
     Args:
         form: The format, such as `ro-crate`.

@@ -1,4 +1,4 @@
-"""Read Git: the files of a revision, and the commits that changed records."""
+"""Read from Git: the files of a revision, and the commits that changed records."""
 
 import subprocess
 import tempfile

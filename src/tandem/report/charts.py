@@ -1,4 +1,6 @@
-"""Draw loss curves, and scores against size or latency, as SVG. Equal numbers give equal bytes.
+"""Draw loss curves, and scores against size or latency, as SVG.
+
+The same numbers always produce the same bytes.
 
 Matplotlib draws with placeholder colors, which are then replaced by the CSS variables of the page,
 so that a chart follows light and dark mode. Charts also use the fonts of the page.

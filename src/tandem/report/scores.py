@@ -57,7 +57,7 @@ class Score:
 def load(root: Path, project: ProjectParams) -> Metrics:
     """All detail files below `root` (reports/details).
 
-    Spreads across seeds are left out for tasks that params no longer train with several seeds.
+    Spreads across seeds are left out for tasks that are no longer trained with several seeds.
     """
     metrics: Metrics = {}
     for path in sorted(root.rglob("*.json")):

@@ -138,7 +138,7 @@ class View:
     steps: list[Step] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     charts: dict[str, str] = field(default_factory=dict)
-    """Name → SVG: loss curves by stage, Pareto charts by cost."""
+    """Name → SVG: loss curves by stage, scatter plots of score by cost."""
 
 
 def variant_kind(variant: str) -> str:
@@ -189,7 +189,7 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
 
 
 def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Metrics sorted by their stems as in `order`, then those that it lacks, by name."""
+    """Metrics by the order of their stems (before `/`) in `order`, then the others by name."""
     rank = {name: index for index, name in enumerate(order)}
 
     def key(metric: str) -> tuple[int, str, str]:

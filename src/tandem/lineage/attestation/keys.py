@@ -36,7 +36,7 @@ def signer(path: Path) -> Signer:
 
 
 def public(path: Path) -> Key:
-    """The public key in a file: PEM, or a line `ssh-ed25519 AAAA…` of OpenSSH.
+    """The public key in a file: PEM, or an OpenSSH line `ssh-ed25519 AAAA…`.
 
     Raises:
         LineageError: the key cannot be read, or is not Ed25519.

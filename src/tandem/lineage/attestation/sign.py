@@ -10,7 +10,7 @@ file.
 
 subjects              the files that the stage wrote, and its record
 externalParameters    stage, command, params
-internalParameters    seed, pins of threads and instruction set, packages
+internalParameters    seed, pinned thread count and instruction set, packages
 resolvedDependencies  inputs (for a folder the digest of its list of files, and `nfiles`),
                       pinned sources, the Git commit
 """

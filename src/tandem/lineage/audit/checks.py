@@ -218,7 +218,7 @@ def _inputs(record: RunRecord, graph: Graph, digests: DigestReader) -> Iterator[
         if written is not None:
             if _without_files(written) != _without_files(recorded):
                 producers = ", ".join(graph.producers_of(path))
-                yield Finding(where, f"it read a {path} that differs from what {producers} wrote")
+                yield Finding(where, f"the {path} that it read differs from what {producers} wrote")
             if path not in graph.producers and path in graph.inside:
                 yield from _unexpected_files(path, written, record.stage, digests)
             continue
@@ -348,5 +348,5 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
             key = "/".join(str(row.get(name)) for name in ("task", "variant", "metric"))
             yield Finding(f"{SUMMARY}#{number}", f"{key} differs from the metrics")
     if rows != expected:
-        problem = f"its {len(rows)} rows differ from the {len(expected)} rows that the metrics give"
+        problem = f"its {len(rows)} rows differ from the {len(expected)} built from the metrics"
         yield Finding(SUMMARY, problem)

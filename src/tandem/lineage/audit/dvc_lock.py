@@ -45,7 +45,7 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
         stage: What dvc.yaml declares.
         record: The record of the stage.
         entry: The entry; None if there is none, which is reported elsewhere.
-        root: The project's folder. The record file is hashed there, because the entry has it too.
+        root: The project's folder. The record file is hashed there, as the entry lists it, too.
     """
     if entry is None:
         return

@@ -22,7 +22,7 @@ class Audit:
     stages: int = 0
     """Stages that dvc.yaml declares."""
     unrecorded: list[str] = field(default_factory=list)
-    """Stages that declare no record, so that nothing of them could be checked."""
+    """Stages that declare no record, so that nothing about them could be checked."""
     hashed: int = 0
     """Files that were hashed."""
     absent: list[str] = field(default_factory=list)
@@ -38,7 +38,9 @@ class Audit:
 def to_text(audit: Audit) -> list[str]:
     """The result as lines of text."""
     absent = (
-        f", {len(audit.absent)} outputs not here (`dvc pull` fetches them)" if audit.absent else ""
+        f", {len(audit.absent)} outputs missing locally (`dvc pull` fetches them)"
+        if audit.absent
+        else ""
     )
     unrecorded = (
         f", not checked, because they declare no record: {', '.join(audit.unrecorded)}"

@@ -43,7 +43,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     for record in sorted(drawn, key=records.index):
         yield run_again(record, root)
     if len(drawn) < min(count, len(records)):
-        yield f"only {len(drawn)} stages could be run: others have a changed command or inputs", []
+        yield f"only {len(drawn)} stages could be run: the others' command or inputs changed", []
 
 
 def is_ready(record: RunRecord, root: Path) -> bool:

@@ -1,7 +1,7 @@
 """`tandem lineage diff`: what changed between two revisions, and why.
 
 A stage's record changes for its own reasons (params, code, packages, sources, command), or because
-one of its inputs changed. Own reasons are listed; other changes follow from them.
+one of its inputs changed. A stage's own reasons are listed; other changes follow from them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,10 +30,10 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
         last: The newer revision.
         name: A target. If given, only stages upstream of it are compared, and the result has its
             value in both revisions, and the first commit that changed the record of a stage that
-            produced it, with all own reasons up to that commit.
+            produced it, with the stages' own reasons up to that commit.
 
     Raises:
-        LineageError: there is no such revision, it has no records, or none has the name.
+        LineageError: a revision does not exist, has no records, or has no record of `name`.
     """
     with revisions.files_of(first) as old, revisions.files_of(last) as new:
         before, after = read(old), read(new)
@@ -123,7 +123,7 @@ def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
 
 
 def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
-    """Everything in a record that can be an own reason, each kind as a flat mapping."""
+    """Everything in a record that can be a stage's own reason, each kind as a flat mapping."""
     return {
         "command": {"command": record.command},
         "params": dict(flat("", record.params)),
@@ -158,7 +158,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple
 def _reached(
     first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """The first commit that changed a record of `producers`, with the own reasons up to it."""
+    """The first commit that changed a record of `producers`, and the stages' own reasons so far."""
     records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):

@@ -23,7 +23,7 @@ IDS = ("id", "parent")
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
-    """The stages downstream of `name` with their outputs by kind; for a row also its tables.
+    """The stages downstream of `name`, with outputs by kind and, for a row, the tables with it.
 
     Raises:
         LineageError: no record has this name; the message suggests the closest name.
@@ -86,7 +86,7 @@ def _param(name: str, graph: Graph, root: Path) -> list[str]:
 
 
 def _code(name: str, graph: Graph, root: Path) -> list[str]:
-    """The stages whose code includes the source file, or a file of the folder, `name`."""
+    """The stages whose code includes the source file `name`, or a file in the folder `name`."""
     if not name.startswith(f"{paths.SOURCE}/"):
         return []
     return [
