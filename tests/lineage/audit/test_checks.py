@@ -62,7 +62,12 @@ def test_stages_of_the_user_without_records_are_named_and_do_not_stop_the_audit(
         "params": [{"own.yaml": ["width"]}],
         "outs": ["a.txt", "b.txt"],
     }
-    content["stages"]["inside"] = {"cmd": "cp ../a.txt c.txt", "wdir": "own", "outs": ["c.txt"]}
+    content["stages"]["inside"] = {
+        "cmd": "cp ../a.txt c.txt",
+        "wdir": "own",
+        "deps": ["../a.txt"],
+        "outs": ["c.txt"],
+    }
     yaml.dump(content, DAG)
     project.run("dvc", "repro", "--quiet", "several", "inside")
     assert Path("own/c.txt").read_text() == width
