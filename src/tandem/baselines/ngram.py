@@ -27,7 +27,7 @@ Codes = NDArray[np.uint64]
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the bits that each test row's text takes under the model, and count its bytes."""
+    """Compute the number of bits of each test row's text under the model, and count its bytes."""
     model = ByteModel([row.text for row in train])
     return [
         {"bits": model.bits(row.text.encode()), "bytes": len(row.text.encode())} for row in test
@@ -60,7 +60,7 @@ class ByteModel:
 
 
 class _Level:
-    """The sorted n-grams of one length, and the mass that their contexts pass to shorter ones."""
+    """The sorted n-grams of one length, and the mass that discounting takes from each context."""
 
     def __init__(self, grams: Codes, counts: NDArray[np.int64]) -> None:
         self.grams = grams
@@ -73,7 +73,7 @@ class _Level:
     def interpolate(self, grams: Codes, shorter: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities from this level's counts; discounted mass is distributed as in `shorter`.
 
-        A context that was not seen in training falls back to the probabilities `shorter`.
+        A context that was not seen in training falls back to the probabilities in `shorter`.
         """
         kept = self.kept[_find(self.grams, grams)]
         context = _find(self.contexts, grams >> np.uint64(BITS))
@@ -92,7 +92,10 @@ def _discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _grams(text: bytes, order: int) -> Codes:
-    """The code of each byte and of the end: `order` symbols before it, then itself (low bits)."""
+    """The n-gram of each byte and of the end, as an integer code.
+
+    The low bits hold the symbol itself, the higher ones the `order` symbols before it.
+    """
     edge = np.array([EDGE], np.uint64)
     inner = np.frombuffer(text, np.uint8).astype(np.uint64)
     symbols = np.concatenate([edge.repeat(order), inner, edge])

@@ -29,8 +29,8 @@ class Params(StrictModel):
     keep_layers: float = Field(gt=0, lt=1)
     """Fraction of each stack's blocks that the student keeps."""
     temperature: float = Field(gt=0)
-    """Temperature, the divisor of the logits: the higher it is, the more improbable predictions
-    count."""
+    """Temperature, the divisor of the logits: the higher it is, the more weight improbable
+    predictions have."""
     distillation_weight: float = Field(gt=0, le=1)
     """Weight of the teacher's predictions in the loss; the labels have the remaining weight."""
     training: TrainingParams

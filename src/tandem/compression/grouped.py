@@ -37,14 +37,14 @@ SCALE = "_scale"
 
 
 class Params(StrictModel):
-    """How precisely weights are stored, and which stay in fp32."""
+    """How precisely weights are stored, and which are kept in fp32."""
 
     bits: Literal[8, 4]
     """Bits per weight."""
     group_size: int = Field(ge=2)
     """Number of adjacent weights in a row that share a scale; a scale takes 16 bits."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that stay in fp32, given by their name suffixes."""
+    """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:

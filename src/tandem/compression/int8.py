@@ -6,7 +6,7 @@ in Jacob et al. 2018 ("Quantization and Training of Neural Networks for Efficien
 Integer-Arithmetic-Only Inference"). Activations are quantized at run time (dynamic quantization),
 to 7 bits: the sum of two products of 8 by 8 bits can overflow the 16-bit accumulators of CPUs
 without VNNI, whereas the sum of two products of 8 by 7 bits cannot, so the results are
-bit-identical with all instruction sets.
+bit-identical on all instruction sets.
 
 By default, a batch has a single activation range. Decoders such as Llama have tokens whose values
 are hundreds of times larger than those of the others (Sun et al. 2024, "Massive Activations in
@@ -41,7 +41,7 @@ LABEL = "8-bit weights and activations"
 
 
 class Params(StrictModel):
-    """Which layers stay in fp32, and what limits the loss of quality."""
+    """Which layers are kept in fp32, and what limits the loss of quality."""
 
     pruned: PruningParams | None = None
     """Structured pruning before quantization, which makes the model even faster."""
@@ -49,7 +49,7 @@ class Params(StrictModel):
     per_token: bool = False
     """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that stay in fp32, given by their name suffixes."""
+    """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
     """Smoothing before quantization; null turns it off."""
     num_beams: int | None = Field(default=None, ge=1)

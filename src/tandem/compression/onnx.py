@@ -31,12 +31,12 @@ LABEL = "8-bit ONNX graph"
 
 
 class Params(StrictModel):
-    """Which layers stay in fp32, and what limits the loss of quality."""
+    """Which layers are kept in fp32, and what limits the loss of quality."""
 
     per_token: bool = False
     """Use a separate range for each token's activations: closer to fp32, slightly slower."""
     skip_modules: list[str] = Field(default=[])
-    """Linear layers and embeddings that stay in fp32, given by their name suffixes."""
+    """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
     """Smoothing before quantization; null turns it off."""
 

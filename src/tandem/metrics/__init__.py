@@ -55,8 +55,8 @@ class Metric(Protocol):
     """The interface of a metric module.
 
     Two functions are optional. `options(rows)` returns extra arguments of `compute`, such as
-    the tokenizer of BLEU. `signature(rows)` returns the text that sacrebleu asks to be reported
-    with a score.
+    the tokenizer of BLEU. `signature(rows)` returns the signature that sacrebleu recommends
+    reporting with a score.
     """
 
     TITLE: str

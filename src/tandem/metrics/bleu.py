@@ -42,7 +42,7 @@ def compute(predictions: list[str], references: list[str], tokenize: str | None 
 
 
 def signature(rows: Sequence[Any]) -> str:
-    """What sacrebleu asks to be reported with a score: tokenizer, smoothing, version."""
+    """The signature that sacrebleu recommends reporting: tokenizer, smoothing, version."""
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(**options(rows))

@@ -37,7 +37,7 @@ def compute(predictions: list[str], references: list[str]) -> float:
 
 
 def signature(_: Sequence[Any]) -> str:
-    """What sacrebleu asks to be reported with a score."""
+    """The signature that sacrebleu recommends reporting with a score."""
     from sacrebleu.metrics import CHRF
 
     scorer = CHRF()
@@ -46,7 +46,7 @@ def signature(_: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 18): character n-grams of the translation, the reference and both, for n = 1…6."""
+    """(rows, 18): character n-grams in the translation, in the reference and in both, n = 1…6."""
     from sacrebleu.metrics.helpers import extract_all_char_ngrams
 
     table = np.zeros((len(rows), ORDERS, 3))

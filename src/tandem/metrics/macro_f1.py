@@ -34,7 +34,7 @@ def compute(predictions: list[str], references: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2 × classes), classes sorted: hits (0 or 1), then occurrences in both labels."""
+    """(rows, 2 × classes), classes sorted: hits (0 or 1), then occurrences (0 to 2)."""
     labels = columns(rows, predictions)
     predicted, true = np.array(labels["predictions"]), np.array(labels["references"])
     classes = np.unique(np.concatenate([predicted, true]))

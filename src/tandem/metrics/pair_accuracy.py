@@ -12,7 +12,7 @@ import numpy as np
 from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Pair accuracy"
-HINT = "fraction of pairs ranked as by the raters"
+HINT = "fraction of pairs ranked as the raters ranked them"
 DECIMALS = 3
 LOWER_IS_BETTER = False
 INPUTS = {"chosen": "float64", "rejected": "float64"}

@@ -9,7 +9,7 @@ def length_batches(
     """Indices of `sequences`, sorted by length and cut into batches.
 
     Sequences of equal length keep their order. The last batch may be smaller. With `longest_first`,
-    the first batch already shows whether memory suffices.
+    the first batch already shows whether there is enough memory.
 
     >>> length_batches(["a", "abc", "ab", "b"], 2)
     [[0, 3], [2, 1]]

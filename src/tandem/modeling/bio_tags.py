@@ -55,7 +55,7 @@ def spans_of(tags: Iterable[str], words: Sequence[Bounds]) -> list[list[Any]]:
 
 
 def adjacency_log_prob(tagged_texts: Iterable[Sequence[str]]) -> float:
-    """Natural log of the probability that a span word precedes the first word of another span.
+    """Natural log of the probability that the word after a span word begins another span.
 
     Both counts are increased by one, so that an event that never occurred remains possible.
 

@@ -18,7 +18,7 @@ def make_torch_deterministic(runtime: Runtime) -> None:
     if determinism.ISA[runtime.isa]:
         mkl.pin_dispatch()  # has no effect after MKL's first computation
     torch.set_num_threads(runtime.threads)
-    # like use_deterministic_algorithms(True), which takes 1 s to import torch's compiler
+    # like use_deterministic_algorithms(True), which spends 1 s importing torch's compiler
     torch.set_deterministic_debug_mode("error")
     # only needed for kernels that read uninitialized memory; slows int8 inference by 10 %
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

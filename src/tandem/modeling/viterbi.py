@@ -22,7 +22,7 @@ def viterbi_decode(
         scores: log-probabilities, (texts, words, tags).
         lengths: the number of words of each text; scores of later words are ignored.
         tags: the BIO tag of each index of the last axis of `scores`.
-        adjacency: added to a path's score where one span follows another; at most 0.
+        adjacency: added to a path's score where a span begins right after another; at most 0.
     """
     transitions = _transition_scores(tuple(tags), adjacency)
     # A text cannot begin with an I tag.

@@ -24,13 +24,13 @@ def align(
     """Train `aligned` in place.
 
     Args:
-        task_name: Names the random streams.
-        base: The generator that samples, and from which `aligned` must not move too far.
-        aligned: A second copy of it.
-        reward: Ranks the samples.
-        prompts: The rows whose texts start the samples, for `train` and `validation`.
-        params: How many samples and pairs, and how to train.
-        runtime: Seed and device.
+        task_name: the name of the task, from which the seeds of the samples are derived.
+        base: the generator that samples, and from which `aligned` must not move too far.
+        aligned: a second copy of `base`, which is trained.
+        reward: the model that ranks the samples.
+        prompts: the rows whose texts the samples start with, for `train` and `validation`.
+        params: the numbers of samples and pairs, and how to train.
+        runtime: seed and device.
 
     Returns:
         The losses by step, and the metrics of both generators.

@@ -11,7 +11,7 @@ so it is compared on equal amounts; each block is one unit of the bootstrap."""
 
 
 def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:
-    """(blocks, 2): the distinct n-grams of lower-case words, and all n-grams, in each block.
+    """(blocks, 2): numbers of distinct n-grams of lower-case words and of all n-grams per block.
 
     Their ratio is distinct-n (Li et al., A Diversity-Promoting Objective Function for Neural
     Conversation Models, NAACL 2016). An incomplete last block is left out, unless it is the only

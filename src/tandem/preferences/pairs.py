@@ -64,7 +64,7 @@ def rated_rows(task_name: str, split: str) -> list[Row]:
 def pairs_of(
     task_name: str, split: str, pair_filter: PairFilter, limit: int | None, runtime: Runtime
 ) -> list[Pair]:
-    """Form at most `limit` pairs of the rated rows of a split, the same ones in every stage."""
+    """Form at most `limit` pairs from the rated rows of a split, the same ones in every stage."""
     rows = rated_rows(task_name, split)
     return form_pairs(rows, pair_filter, limit, generator(runtime, task_name, "pairs", split))
 
@@ -72,7 +72,7 @@ def pairs_of(
 def form_pairs(
     rows: Iterable[Row], pair_filter: PairFilter, limit: int | None, stream: random.Random
 ) -> list[Pair]:
-    """Form at most `limit` disjoint pairs of `rows` that pass `pair_filter`, in random order.
+    """Form at most `limit` disjoint pairs from `rows` that pass `pair_filter`, in random order.
 
     The rows of each domain are shuffled. Each row is paired with the first unpaired row before it
     that the filter allows. Rows with fewer than two ratings are left out, because their standard

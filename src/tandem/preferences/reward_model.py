@@ -37,7 +37,7 @@ class RewardModel:
 
     @classmethod
     def initialize(cls, folder: Path, contrast: ClassContrast | None) -> Self:
-        """Build the encoder in `folder` with a head of one output.
+        """Build the encoder in `folder` with a head that has one output.
 
         The head is initialized from `contrast`, or randomly if it is None; seed torch first in that
         case.

@@ -12,7 +12,7 @@ from tandem.core.task import BaseTask
 
 
 def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """One row per rating, labeled by the mean of the others; and the label of each rating itself.
+    """One row per rating, labeled by the mean of the other ratings, and the label of each rating.
 
     Both are empty if the rows have no ratings, or if the task does not have exactly three labels:
     below, near and above zero. The threshold between them is derived from the rows: the smallest

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix to int8, both (rows, columns), with fp16 scales (rows, groups)."""
+    """Quantize a matrix (rows, columns) to int8 of that shape and fp16 scales (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape
     grouped = functional.pad(weight, (0, -columns % group_size)).view(rows, -1, group_size)
@@ -30,7 +30,7 @@ def unpack(packed: Tensor, columns: int) -> Tensor:
 
 
 class Grouped(nn.Module):
-    """An integer matrix (rows, columns) or two per byte, with scales (rows, groups)."""
+    """A matrix (rows, columns) of integers, two per byte if 4-bit, with scales (rows, groups)."""
 
     integers: Tensor
     scale: Tensor

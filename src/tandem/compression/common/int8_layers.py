@@ -18,7 +18,7 @@ def store(weight: Tensor) -> StoredTensors:
 
 
 def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix to int8, both (rows, columns), with fp32 scales (rows,).
+    """Quantize a matrix (rows, columns) to int8 of that shape and fp32 scales (rows,).
 
     The integers are in the range -limit…limit. The scales can be represented exactly in fp16.
     """

@@ -44,7 +44,7 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
     Args:
         network: the network.
         folder: where the graphs are written.
-        skip: name suffixes of linear layers and embeddings that stay in fp32.
+        skip: name suffixes of linear layers and embeddings that are kept in fp32.
         per_token: whether each token's activations have their own range, instead of one per batch.
 
     Returns:
@@ -111,7 +111,7 @@ class Graph(nn.Module):
 
 
 class GraphNetwork(nn.Module):
-    """The parts of a transformers network's interface that families use, run by graphs."""
+    """The parts of a transformers network's interface that families use, backed by graphs."""
 
     device = torch.device("cpu")
 

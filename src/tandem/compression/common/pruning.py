@@ -112,13 +112,15 @@ def _influence(
 def drop_heads(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> bool:
-    """Keep the `fraction` of each attention's heads that affect the loss most, at least one.
+    """Keep the `fraction` of each attention module's heads that affect the loss most.
+
+    At least one head of each module is kept.
 
     Returns:
         Whether the model's config can express the new number of heads.
 
     Raises:
-        StageError: the attentions are not of a supported architecture.
+        StageError: the attention modules are not of a supported architecture.
     """
     if fraction == 1:
         return True

@@ -33,7 +33,9 @@ EPSILON = 1e-5
 
 
 def smooth(model: TextModel, rows: Sequence[Row], limit: int, alpha: float) -> None:
-    """Rescale `model` in place, with ranges over the first `limit` rows in order of hashed id.
+    """Rescale `model` in place, with activation ranges measured on at most `limit` rows.
+
+    The rows are the first ones in order of hashed id.
 
     Raises:
         StageError: the network is not of a supported architecture.

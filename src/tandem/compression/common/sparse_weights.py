@@ -23,7 +23,7 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
         skip: name suffixes of layers that are not pruned.
 
     Returns:
-        The pruned weights.
+        The weight tensors that were pruned, each with its zeros.
     """
     names = {f"{name}.weight" for name, _ in stored_layers.layers(network, skip)}
     # Tied weights occur once. Untrained weights, such as sinusoidal position embeddings, are not

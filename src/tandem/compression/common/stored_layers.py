@@ -24,8 +24,8 @@ from tandem.loading import tensors as stored_tensors
 
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
-"""Key in tandem.json for the number of values in the tensors, where their shapes do not give it. It
-is not stored in the metadata of the safetensors file, because that has no fixed order of
+"""Key in tandem.json for the number of values in the tensors, if their shapes do not determine it.
+It is not stored in the metadata of the safetensors file, because that has no fixed order of
 entries."""
 
 StoredTensors = Mapping[str, Tensor]
@@ -33,7 +33,7 @@ StoredTensors = Mapping[str, Tensor]
 
 
 def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, nn.Module]]:
-    """Linear layers and embeddings by name, without those whose names end with one of `skip`."""
+    """Linear layers and embeddings by name, except those whose names end with one of `skip`."""
     for name, module in network.named_modules():
         is_layer = isinstance(module, nn.Linear | nn.Embedding)
         if is_layer and not any(name.endswith(end) for end in skip):
@@ -41,7 +41,7 @@ def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, 
 
 
 def first_names(network: nn.Module) -> dict[str, str]:
-    """A map from every parameter name to the first name of the same, possibly tied, tensor."""
+    """A map from every parameter name to the first name of its tensor, which may be tied."""
     first: dict[int, str] = {}
     named = network.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
@@ -125,7 +125,7 @@ def restore(
 def skeleton(folder: Path, auto: Any) -> Any:
     """The network that the config in `folder` describes, with uninitialized weights."""
     config = pretrained.config(folder)
-    with no_init_weights():  # the system does not allocate memory that is never written
+    with no_init_weights():  # the system does not allocate memory that is never written to
         network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
@@ -136,7 +136,7 @@ def skeleton(folder: Path, auto: Any) -> Any:
 def fill(
     network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
 ) -> None:
-    """Load `tensors` into `network`; initialize those in no file, such as position sinusoids."""
+    """Load `tensors` into `network`; initialize those not in `stored`, such as sinusoids."""
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:
         if tied[name] not in stored:

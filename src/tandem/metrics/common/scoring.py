@@ -31,13 +31,13 @@ class EvaluationParams(StrictModel):
     __test__ = False  # else pytest collects the class where its name is imported
 
     max_rows: int | None = Field(ge=1)
-    """At most this many rows, the first in order of hashed id; null takes all."""
+    """At most this many rows, the first in order of hashed id; null uses all."""
     batch_size: int = Field(ge=1)
     """Rows per batch of predictions."""
 
 
 def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
-    """The first `limit` rows in order of hashed id, returned in original order; None takes all.
+    """The first `limit` rows in order of hashed id, returned in original order; None uses all.
 
     Raises:
         DataError: there are no rows; the message names their `source`.

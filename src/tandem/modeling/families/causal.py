@@ -59,7 +59,7 @@ class Model(TextModel):
         return [[bos, *ids, eos] for ids in self.tokens([row.text for row in rows])]
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text; a special token's name in a text is plain text."""
+        """The token ids of each text, in which names of special tokens count as plain text."""
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)

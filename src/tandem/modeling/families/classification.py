@@ -3,11 +3,11 @@
 `AutoModelForSequenceClassification.from_pretrained` reads the folder, and so does
 `transformers.pipeline("text-classification", model=folder)`.
 
-If rows have ratings of several people, a label is a threshold on their mean, and the label of a
-text near the threshold is uncertain. With `rating_thresholds`, training takes this uncertainty into
-account: given mean m and standard error s, a class between the thresholds a and b has the
-probability Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters are better than single labels (Uma et
-al. 2021, "Learning from Disagreement", JAIR 72).
+If rows have ratings by several people, a label results from thresholds on their mean, and the
+label of a text near a threshold is uncertain. With `rating_thresholds`, training takes this
+uncertainty into account: given mean m and standard error s, a class between the thresholds a and b
+has the probability Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters are better than single labels
+(Uma et al. 2021, "Learning from Disagreement", JAIR 72).
 """
 
 import math

@@ -197,7 +197,9 @@ class Model(TextModel):
 
     @torch.inference_mode()
     def _generate(self, batch: Any, placeholder_counts: Tensor) -> list[str]:
-        """Translations with numbered placeholders, as many as `placeholder_counts`, (batch, marks).
+        """Translations with numbered placeholders.
+
+        Each placeholder occurs as often as `placeholder_counts`, (batch, marks), requires.
 
         Greedy search is implemented in this project, because it is faster than that of
         transformers.

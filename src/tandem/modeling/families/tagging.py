@@ -212,7 +212,7 @@ class Model(TextModel):
 def _mean_loss(
     logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
 ) -> Tensor:
-    """Weighted cross-entropy divided by the number of labels that count; 0 if there are none."""
+    """Weighted cross-entropy divided by the number of labels not ignored; 0 if there are none."""
     counted = (labels != IGNORED).sum().clamp(min=1)
     total = cross_entropy(
         logits, labels, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing

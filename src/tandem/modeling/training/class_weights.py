@@ -27,7 +27,7 @@ def balanced(counts: Sequence[float]) -> list[float]:
 
 
 def set_class_weights(config: Any, weighting: ClassWeights, counts: Sequence[float]) -> None:
-    """Write the weights into `config`; `none` removes those of an earlier training."""
+    """Write the weights into `config`; `none` removes those of an earlier training run."""
     vars(config).pop("class_weights", None)
     if weighting == "balanced":
         config.class_weights = balanced(counts)

@@ -8,8 +8,8 @@ import torch
 class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     """Indices of examples, batched by similar length, in a new order each epoch.
 
-    `group_by_length` of transformers sorts every 50 batches from long to short. Here the batches
-    are shuffled, so that the last steps of training see all lengths.
+    `group_by_length` of transformers sorts each chunk of 50 batches from long to short. Here the
+    batches are shuffled, so that the last steps of training see all lengths.
 
     Args:
         lengths: the length of each example.

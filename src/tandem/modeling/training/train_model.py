@@ -46,9 +46,9 @@ def train_model(
 ) -> TrainedModel:
     """Train a model of `task` on `rows`, from its pretrained weights; no file is written.
 
-    What a family learns besides weights, such as a vocabulary, it learns from all `rows`. If
-    training has too few steps to reach all of them, only the first in order of hashed id are
-    encoded.
+    Whatever a family learns in addition to weights, such as a vocabulary, is learned from all
+    `rows`. If training has too few steps to reach all of them, only the first in order of hashed id
+    are encoded.
 
     Raises:
         StageError: the pretrained weights are missing, or training failed; see `trainer.fit`.

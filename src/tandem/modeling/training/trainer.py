@@ -2,7 +2,7 @@
 
 Supports batches by length, linear or cosine decay after a warm-up, gradient clipping and
 accumulation, L1, weight decay, dropout, label smoothing, frozen layers, adapters, and early
-stopping on the validation loss, which restores the best weights. The length of a training is set in
+stopping on the validation loss, which restores the best weights. The length of training is set in
 steps, never in seconds, so that the result is bit-for-bit reproducible.
 
 The Trainer gets the network and its loss as one module, because accelerate applies lower precision
@@ -52,8 +52,8 @@ def fit(
     Args:
         network: the network.
         loss: `loss(network, batch, label_smoothing)`, a scalar; the smoothing is 0 for validation.
-        examples: what is trained on. Batches are formed by the length of their `input_ids`.
-        validation: what the validation loss is computed on.
+        examples: the training examples. Batches are formed by the length of their `input_ids`.
+        validation: the examples that the validation loss is computed on.
         collate: makes a batch of tensors from examples.
         training: how the network is trained.
         runtime: device, precision, processes and seed.

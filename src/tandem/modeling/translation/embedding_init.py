@@ -52,7 +52,7 @@ def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Te
     joint = torch.from_numpy((table.T @ table).toarray()).float()
 
     # Divide by the counts expected of independent tokens; the log, clipped at 0, is the
-    # information.
+    # positive pointwise mutual information.
     counts = joint.diagonal().clone()
     expected = (counts[:, None] * counts / len(texts)).clamp(min=1 / len(texts))
     information = (joint / expected).clamp(min=1).log()

@@ -1,9 +1,9 @@
 """Greedy search that removes texts from the batch once they have ended.
 
-Few texts of a batch are as long as the longest, but `generate` of transformers keeps computing all
-of them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast, Extensible
-Toolkit for Sequence Modeling"), finished texts leave the batch. The output equals that of
-`generate`.
+Few texts in a batch are as long as the longest, but `generate` of transformers computes tokens for
+all of them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast,
+Extensible Toolkit for Sequence Modeling"), finished texts leave the batch. The output equals that
+of `generate`.
 """
 
 from typing import Any

@@ -55,7 +55,7 @@ class PhraseTable:
         self.choices: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
         for phrase in phrases:
             self.choices[phrase.source].append((phrase.target, frozenset(phrase.groups)))
-        # An empty first word, because a truecaser skips it and phrases are inside a sentence.
+        # Prepend an empty word for the truecaser to skip, because phrases occur inside sentences.
         self.cases = Truecaser([["", *words(phrase.target)] for phrase in phrases])
 
     @classmethod
@@ -108,7 +108,7 @@ class PhraseTable:
         return join(self.cases.inside(words(text)))
 
     def _choose(self, source: str, group: str) -> tuple[float, str] | None:
-        """The translation of a phrase that the most other groups use, and its log-probability."""
+        """The translation that occurs in the most other groups, and its log-probability."""
         counts = [
             (len(groups) - (group in groups), target)
             for target, groups in self.choices.get(source, ())

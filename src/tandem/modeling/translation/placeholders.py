@@ -20,8 +20,8 @@ MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
 def names(text: str) -> list[str]:
     """The distinct placeholders of a text in the order of their first use, at most `MAX_NAMES`.
 
-    Of more, those that look like numbered ones are chosen first, because a placeholder that keeps
-    its name must not be mistaken for a number.
+    If there are more, those that look like numbered ones are chosen first, because a placeholder
+    that keeps its name must not be mistaken for a number.
     """
     distinct = list(dict.fromkeys(PLACEHOLDER.findall(text)))
     chosen = sorted(distinct, key=lambda name: name not in MARKS)[:MAX_NAMES]

@@ -57,7 +57,7 @@ class Pointer(nn.Module):
     def forward(
         self, states: Tensor, last: Tensor, keys: Tensor, padding: Tensor, offsets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Attention, (batch, target, source), and the probability to generate, (batch, target, 1).
+        """Attention, (batch, target, source), and probability of generating, (batch, target, 1).
 
         `states` and the `last` tokens' embeddings are (batch, target, width), `padding` is
         (batch, source) and `offsets` (batch, target, source).
@@ -92,7 +92,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
-        """The logits, (batch, target, vocabulary), are log-probabilities; with `labels`, the loss.
+        """Log-probabilities as logits, (batch, target, vocabulary); with `labels`, only the loss.
 
         In generation, the encoder has already run, and `decoder_copy_ids` takes the place of
         `input_ids`; `decoder_copy_keys`, which do not depend on the output, are from

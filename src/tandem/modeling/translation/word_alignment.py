@@ -163,7 +163,7 @@ def _grows(link: tuple[int, int], links: Links) -> bool:
 
 
 class Truecaser:
-    """The usual casing of words inside a sentence, learned from all words but the first ones."""
+    """The usual casing of words inside a sentence, learned from all words but each text's first."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
         seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -181,5 +181,5 @@ class Truecaser:
 
 
 def match_case(model: str, text: str) -> str:
-    """`text`, capitalized if `model` is."""
+    """`text`, capitalized if `model` is capitalized."""
     return text[:1].upper() + text[1:] if model[:1].isupper() else text
