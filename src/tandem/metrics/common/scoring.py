@@ -28,8 +28,6 @@ Scores = dict[str, dict[str, Any]]
 class EvaluationParams(StrictModel):
     """Which test rows are scored; they are the same for baselines and all variants."""
 
-    __test__ = False  # else pytest collects the class where its name is imported
-
     max_rows: int | None = Field(ge=1)
     """At most this many rows, the first in order of hashed id; null uses all."""
     batch_size: int = Field(ge=1)
