@@ -126,7 +126,7 @@ def test_utf_16_must_be_named_as_encoding(tmp_path: Path, encoding: str) -> None
     path = tmp_path / "a"
     path.write_bytes("text\none\ntwo\n".encode(encoding))
     assert {row.reason for row in read(path, "text")} == {"wrong_encoding"}
-    with pytest.raises(DataError, match="the header is not CSV in utf-8"):
+    with pytest.raises(DataError, match="the header cannot be read as CSV in utf-8"):
         read(path, "csv")
     assert read(path, "csv", encoding=encoding) == [{"text": "one"}, {"text": "two"}]
 
@@ -138,7 +138,7 @@ def test_two_columns_with_one_name_are_an_error(tmp_path: Path, file_format: str
         path.write_text("text,text,,\na,b,,\n")
     else:
         pq.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), path)
-    with pytest.raises(DataError, match="more than one column 'text': rename all but one"):
+    with pytest.raises(DataError, match="more than one column named 'text': rename all but one"):
         read(path, file_format)
 
 
@@ -155,7 +155,7 @@ def test_another_encoding(tmp_path: Path) -> None:
 def test_a_file_in_the_wrong_encoding_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\n".encode("utf-16"))
-    with pytest.raises(DataError, match="the header is not CSV in utf-8"):
+    with pytest.raises(DataError, match="the header cannot be read as CSV in utf-8"):
         read(path, "csv")
     path.write_bytes(b"text")
     with pytest.raises(DataError, match="is not utf-32"):

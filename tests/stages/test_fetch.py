@@ -157,7 +157,7 @@ def test_a_failed_run_keeps_the_old_outputs(project: Project) -> None:
         (b"", "reviews.csv is empty"),
         (b"text,label\n", "it is empty"),
         (b"review,label\nGood.,positive\n", "no row can be read (1 missing_text)"),
-        ("text,label\n".encode("utf-16"), "the header is not CSV in utf-8"),
+        ("text,label\n".encode("utf-16"), "the header cannot be read as CSV in utf-8"),
         ("text,label\nSchön,positive".encode("latin-1"), "1 wrong_encoding"),
     ],
 )

@@ -36,7 +36,7 @@ class AugmentationInput:
     rng: Random
 
     def unmask(self, text: str) -> str:
-        """Replace the sentinels in `text` with the protected pieces, as a model reads them."""
+        """Replace the sentinels in `text` with the protected pieces, for input to a model."""
         return unmask_pieces(text, self.pieces)
 
 
@@ -61,7 +61,7 @@ class TextAugmentation(Protocol):
         """Return the words of the derived text.
 
         Words that `tandem.text.words.editable` does not list may contain protected pieces. Each of
-        them must occur exactly once, unchanged, in the result.
+        these words must occur exactly once, unchanged, in the result.
         """
 
 

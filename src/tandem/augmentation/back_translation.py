@@ -3,9 +3,9 @@
 For a translation task, the source side is generated from the target by a model for the opposite
 direction, `augmentation_models.TASK.forward` (Sennrich et al. 2016, "Improving Neural Machine
 Translation Models with Monolingual Data", section 3). For any other task, the text is translated by
-the `forward` model and back by the `backward` model. Placeholders and spans are translated as
-placeholders, which these models copy. If one is lost or repeated, the text is left unchanged. The
-augmentation is deterministic.
+the `forward` model and back by the `backward` model. Placeholders and spans are passed to the
+models as placeholders, which these models copy. If one is lost or repeated, the text is left
+unchanged. The augmentation is deterministic.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Params(AugmentationParams):
 def apply_all(
     inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Params
 ) -> list[str]:
-    """`Low battery`, whose target is `Niedriger Batteriestand` → `Low battery level`.
+    """`Low battery` (target: `Niedriger Batteriestand`) → `Low battery level`.
 
     Raises:
         ParamsError: a folder of the context has no translation model.

@@ -1,11 +1,12 @@
 """Replace random words with words that a language model predicts in their place.
 
 Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models", section 3. One of the
-`candidates` most likely words is drawn, with the probability that the model gives it in the whole
-text. An encoder with a masked-LM head gives that probability directly. A causal model reads from
-left to right, so the candidates are predicted from the words before, and their probabilities come
-from the likelihood of the whole text. Each word of a text is drawn independently, with the other
-words unchanged. The model is loaded from the folder `augmentation_models.TASK.forward`.
+`candidates` most likely words is drawn, with the probability that the model assigns to it given
+the rest of the text. An encoder with a masked-LM head gives that probability directly. A causal
+model reads from left to right, so the candidates are predicted from the preceding words, and their
+probabilities come from the likelihood of the whole text. Each word of a text is drawn
+independently, with the other words unchanged. The model is loaded from the folder
+`augmentation_models.TASK.forward`.
 """
 
 import math

@@ -8,7 +8,7 @@ from tandem.text.words import replace_core, sample_positions
 
 
 class Params(WordAugmentationParams):
-    """`rate` of the words are replaced."""
+    """A fraction `rate` of the words is replaced."""
 
 
 def apply(

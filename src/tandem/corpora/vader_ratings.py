@@ -52,7 +52,7 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
             yield Unreadable("no_ratings", text)
             continue
         values = json.loads(ratings[key])
-        # Ids of amazon and nyt are DOCUMENT_SENTENCE; other texts are documents of their own.
+        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; other texts get their own group.
         yield {
             "id": f"{domain}/{key}",
             "group": f"{domain}/{key.partition('_')[0]}",
@@ -66,7 +66,8 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
 def label(mean: float, threshold: float) -> str:
     """Return the class of a mean rating.
 
-    The mean is computed from the ratings, because the files contain other means for 199 tweets.
+    The mean is computed from the ratings, because the mean given in the files differs from it
+    for 199 tweets.
     """
     if mean >= threshold:
         return "positive"

@@ -1,7 +1,8 @@
 """Download one file of a package, pinned by version and SHA-256, from the index that pip uses.
 
-The file is kept in a download cache outside the project, named after its hash, so that all clones
-of a project share it: $TANDEM_CACHE, or the user's cache folder. Its hash is checked on each use.
+The file is kept in a download cache outside the project ($TANDEM_CACHE, or the user's cache
+folder), so that all clones of a project share it. It is named after its hash, which is checked on
+each use.
 
 No code of a package is run. pip would run the build backend of an sdist to get its name and
 version. Both are pinned, so pip gets a stub of setuptools that returns them (PEP 517).
@@ -128,7 +129,7 @@ def _download(pin: Pin, folder: Path) -> Path:
 
 
 def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
-    """Write the stub of setuptools below `path`; return the environment variables that use it."""
+    """Write the setuptools stub below `path`; return environment variables that make pip use it."""
     package = path / "setuptools"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

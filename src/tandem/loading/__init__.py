@@ -1,4 +1,4 @@
-"""The only package that loads models, tokenizers, tensors and datasets of other programs.
+"""The only package that loads models, tokenizers, tensors and datasets written by other programs.
 
     folders     checks the files of a model folder before any library reads them
     tensors     reads safetensors files

@@ -168,7 +168,7 @@ class ModelFolder:
         """Check that the folder contains a tokenizer vocabulary.
 
         Raises:
-            DataError: there is none, or a JSON file of it is damaged.
+            DataError: there is none, or one of its JSON files is damaged.
         """
         names = [name for name in VOCABULARIES if any(self.path.glob(name))]
         if not names:

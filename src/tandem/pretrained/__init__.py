@@ -14,7 +14,7 @@ class WeightsSource(Protocol):
     """The functions that a module of this package defines."""
 
     def write(self, params: Any, folder: Path, runtime: Runtime) -> None:
-        """Write config, weights and tokenizer to `folder`, as `from_pretrained` reads them."""
+        """Write config, weights and tokenizer to `folder`, to be loaded by `from_pretrained`."""
 
     def pins(self, params: Any) -> dict[str, str]:
         """Return pins that identify the exact weights, for the model card."""

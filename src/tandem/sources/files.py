@@ -126,7 +126,9 @@ def require_columns(where: object, names: Iterable[str], columns: dict[str, str]
     """
     names = list(names)
     if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
-        raise DataError(f"{where} has more than one column {repeated[0]!r}: rename all but one")
+        raise DataError(
+            f"{where} has more than one column named {repeated[0]!r}: rename all but one"
+        )
     for field, column in columns.items():
         if column not in names:
             similar = difflib.get_close_matches(column, names, n=1)
@@ -196,7 +198,9 @@ def _csv(path: Path, params: Params) -> RawRecords:
         table = _table(file, params.delimiter)
         header = next(table, [])
         if isinstance(header, Unreadable) or any(map(_is_broken, header)):
-            raise DataError(f"{path}: the header is not CSV in {params.encoding}: set `encoding`")
+            raise DataError(
+                f"{path}: the header cannot be read as CSV in {params.encoding}: set `encoding`"
+            )
         require_columns(path, header, params.columns)
         for cells in table:
             if isinstance(cells, Unreadable):

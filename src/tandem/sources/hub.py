@@ -26,7 +26,7 @@ class Params(SourceParams):
     """Arguments of `datasets.load_dataset`, and the columns to use."""
 
     path: str
-    """Name of the dataset on the Hugging Face Hub, or a local folder in its format."""
+    """Name of the dataset on the Hugging Face Hub, or a local folder in Hub layout."""
     split: str
     """Split of the dataset, such as `train`."""
     name: str | None = Field(
@@ -40,7 +40,7 @@ class Params(SourceParams):
 
     @model_validator(mode="after")
     def _require_revision(self) -> Self:
-        """Only a local folder needs no revision."""
+        """Require a revision, except for a local folder."""
         if self.revision is None and not Path(self.path).is_dir():
             raise ValueError("needs a revision (a commit), because a dataset on a hub can change")
         return self

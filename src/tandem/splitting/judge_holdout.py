@@ -1,6 +1,6 @@
 """Hold out rows and ratings for an independent judge.
 
-The judge rates the texts that a generator writes after it was aligned with a reward model. To be
+The judge rates the texts of a generator that has been aligned with a reward model. To be
 independent, it must not be trained on the ratings and texts that the reward model saw. Some of the
 training groups are therefore held out for it, with some of their ratings; the remaining training
 and validation rows keep the other ratings:

@@ -58,7 +58,7 @@ def split_rows(
     """
     holdout = params.judge_holdout
 
-    # Assign groups to splits, and find the rows that must leave the split of their group.
+    # Assign groups to splits, and find the rows to remove from the split of their group.
     assignment = assign(raw, task, params.ratios, params.salt)
     if holdout:
         assignment = set_aside(assignment, holdout, params.salt)
@@ -74,7 +74,7 @@ def split_rows(
         if row.id in reasons
     ]
 
-    # Verify the result with other code.
+    # Verify the result with independent code.
     verified = require_no_leak(task.name, verify_no_leaks(rows, task, params.near_duplicates))
     if holdout:
         nth = holdout.every_nth_rating

@@ -11,9 +11,9 @@ Writes  reports/details/augmentation-ablation/TASK.json   by operation: scores o
     tandem augmentation-ablation sentiment
 
 All models are trained on the same rows, with the same seed, for the same number of steps, without
-early stopping. Test rows are not scored, because the table serves to choose augmentations; they are
-read only to drop derived rows with the same texts. Intervals of differences come from a paired
-bootstrap.
+early stopping. Test rows are not scored, because the results are used to choose augmentations; test
+rows are read only to drop derived rows with the same texts. Intervals of differences come from a
+paired bootstrap.
 """
 
 from tandem import metrics

@@ -27,7 +27,7 @@ class Params(StrictModel):
     """The rows that baselines may learn from."""
 
     max_train_rows: int | None = Field(default=None, ge=1)
-    """Maximum number of training rows, the first by hashed id; null uses all of them."""
+    """Maximum number of training rows, taken in the order of hashed ids; null uses all of them."""
 
 
 def main(task: str) -> str:

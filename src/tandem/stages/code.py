@@ -1,6 +1,6 @@
 """Record which code each stage runs.
 
-A stage depends on this record, so it is stale only if the code that it runs has changed.
+A stage depends on this record, so a change to code that it does not run leaves it up to date.
 
 Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, on which no stage can depend
 Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
@@ -25,7 +25,7 @@ def main() -> str:
             file cannot be parsed.
     """
     stages = list(dvc_stages.stages())
-    # A group of stages that params leave empty has an empty folder.
+    # If the params leave a group of stages empty, its folder is still written, without files.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.atomic_outputs(*finals) as partials:
         partial_of = dict(zip(finals, partials, strict=True))

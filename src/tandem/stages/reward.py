@@ -29,7 +29,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of a trained encoder that initialize the head; with null, the head is random."""
+    """Classes of a trained encoder from which to initialize the head; null means at random."""
 
 
 def main(task: str) -> str:

@@ -2,8 +2,8 @@
 
 The split stage finds leaks with `find_leaks`, which is fast because it uses MinHash. Before it
 writes, it checks the result with `verify_no_leaks`, which counts the shared n-grams of every pair
-of texts in two splits. The check uses no hashing; the only code that it shares with the search is
-`split_key_of`.
+of texts from different splits. The check uses no hashing; the only code that it shares with the
+search is `split_key_of`.
 """
 
 from collections import defaultdict
@@ -56,7 +56,7 @@ def find_leaks(
                 leaks.setdefault(row_id, ("near", split_of[near[0][1]]))
             else:
                 kept[key] = signature
-        # Keys are added after the whole split, because rows of the same split may be alike.
+        # The keys of a split are added after its search, because its own rows may be alike.
         for key, signature in kept.items():
             split_of[key] = split
             index.add(key, key, signature)
@@ -69,8 +69,8 @@ def verify_no_leaks(
     """Count what is in two of `splits`: groups, texts and pairs of near-duplicates.
 
     The three counts, whose names end with `_crossing`, are 0 if nothing leaks. `max_similarity`
-    is the highest Jaccard similarity of any two texts in two splits, computed exactly over all
-    pairs.
+    is the highest Jaccard similarity of any two texts from different splits, computed exactly over
+    all pairs.
     """
     keys = {
         split: sorted({split_key_of(row, task) for row in rows}) for split, rows in splits.items()

@@ -19,7 +19,7 @@ def dedup_key(text: str) -> str:
 
 
 def split_key(text: str, pieces: Sequence[Piece] = ()) -> str:
-    """The key by which the split compares texts: only words, without case, digits and `pieces`.
+    """The key by which the split compares texts: only words, without case, digits or `pieces`.
 
     The text is repaired first, so that a raw row and its clean row have the same key. The key of
     a text without letters is its `dedup_key`.

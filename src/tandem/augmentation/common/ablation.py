@@ -1,4 +1,4 @@
-"""Train a model without derived rows, and one with the derived rows of each augmentation."""
+"""Train a model without derived rows, and one model per augmentation with its derived rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

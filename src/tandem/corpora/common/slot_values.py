@@ -1,6 +1,6 @@
 """Values for the slots of Home Assistant's grammars, separate for each split.
 
-The grammars leave names, areas and free texts open; their values are in `values/LANGUAGE.json`. If
+The grammars give no values for names, areas and free text; these are in `values/LANGUAGE.json`. If
 a list has enough values, each value belongs to one split, so that the values in a test text do not
 occur in any training text. Short lists (colours, states) are shared by all splits.
 """

@@ -25,7 +25,7 @@ def convert(file: Path, folder: Path, runtime: Runtime, num_hidden_layers: int |
         file: The GGUF file.
         folder: An existing folder.
         runtime: The settings that make torch deterministic.
-        num_hidden_layers: Number of layers to keep, from the first on; None keeps all.
+        num_hidden_layers: Number of layers to keep, starting with the first; None keeps all.
     """
     make_torch_deterministic(runtime)
     logging.set_verbosity_error()

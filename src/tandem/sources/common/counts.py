@@ -9,9 +9,9 @@ from tandem.core.rows import Dropped, Row
 from tandem.sources.common.parsing import by_reason
 
 MAX_NAMED = 5
-"""With more labels than this, `in_words` has only their number."""
+"""With more labels than this, `in_words` gives only their number."""
 MAX_LISTED = 50
-"""With more domains or labels than this, `count_rows` has only their number."""
+"""With more domains or labels than this, `count_rows` gives only their number."""
 
 
 def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:
