@@ -92,11 +92,11 @@ def why_outside(name: str) -> str | None:
     """Why a name in an archive does not denote a file inside the target folder; else None.
 
     >>> why_outside("model/vocab.txt"), why_outside("model/../../vocab.txt")
-    (None, 'leads upwards')
+    (None, 'contains ..')
     """
     parts = name.split("/")
     if ".." in parts:
-        return "leads upwards"
+        return "contains .."
     if not name or not all(parts):
         return "is absolute or has an empty part"
     if re.search(r"[\\\x00]|^[A-Za-z]:", name):
