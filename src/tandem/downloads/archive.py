@@ -91,7 +91,7 @@ class Archive(ABC):
         """Check that the name of every member is a path inside the archive.
 
         Raises:
-            SourceError: a name leads upwards, is absolute, or is not valid on every system.
+            SourceError: a name has a `..` part, is absolute, or is not valid on every system.
         """
         for name in (*self.names, *self.links):
             if reason := why_outside(name):
