@@ -174,7 +174,7 @@ def test_help_of_what_is_unknown(capsys: Output) -> None:
     assert "'shwo' in tandem lineage. Did you mean 'show'?" in mistake(
         ["help", "lineage", "shwo"], capsys
     )
-    assert "tandem clean has no commands" in mistake(["help", "clean", "x"], capsys)
+    assert "tandem clean has no subcommands" in mistake(["help", "clean", "x"], capsys)
 
 
 def test_version(tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:

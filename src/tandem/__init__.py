@@ -1,3 +1,3 @@
-"""Tandem: an NLP pipeline that runs under DVC and Snakemake, with a provenance for every number."""
+"""Tandem: an NLP pipeline for DVC and Snakemake that records the provenance of every number."""
 
 __version__ = "0.1.0"

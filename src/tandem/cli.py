@@ -97,7 +97,7 @@ def usage_mistake(error: click.UsageError) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of `tandem`: its arguments, the current folder and the project's root."""
+    """An invocation of `tandem`: its arguments, the current folder and the project's root."""
 
     words: tuple[str, ...]
     folder: Path
@@ -106,7 +106,7 @@ class Call:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Call":
-        """A call from the current folder.
+        """An invocation from the current folder.
 
         Raises:
             TandemError: the folder has been removed.
@@ -269,7 +269,7 @@ class Command(click.Command):
         """Run the command.
 
         Raises:
-            TandemError: it needs a project, and there is none.
+            TandemError: the command needs a project, and there is none.
         """
         if self.in_project and ctx.obj.root is None:
             raise TandemError(
@@ -534,8 +534,8 @@ def cost(json: bool) -> None:
 def doctor(add: str | None, json: bool) -> int:
     """Check this machine: versions, tools, disk space and bitwise reproducibility.
 
-    Each check prints one line; for a problem, the line ends with what to do. The exit code is 1 if
-    there is a problem, else 0.
+    Each check prints one line; for a problem, the line ends with a suggested fix. The exit code is
+    1 if there is a problem, else 0.
 
         tandem doctor
         tandem doctor --json
@@ -565,8 +565,8 @@ def lineage() -> None:
 def lineage_show(name: str, json: bool) -> None:
     """Show everything that an artifact or a number was made from.
 
-    The output traces back to the pinned sources: stages, inputs, params, code, packages, commits.
-    NAME is one of:
+    The output goes back to the pinned sources and lists stages, inputs, params, code, packages and
+    commits. NAME is one of:
 
     train@sentiment                           a stage of dvc.yaml
     models/intent/base                        an artifact, or a file or folder of one
@@ -649,7 +649,7 @@ def lineage_export(form: str, to: str | None, json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.option("--rev", metavar="REV", help="Audit this revision of Git, not the workspace.")
+@click.option("--rev", metavar="REV", help="Audit this Git revision instead of the workspace.")
 @click.option("--bundle", type=File(), metavar="FILE", help="Compare with these signed statements.")
 @click.option("--key", type=File(), metavar="FILE", help="Public key to verify the statements.")
 @click.option("--rerun", type=Number(min=1), metavar="N", help="Rerun a sample of N stages.")
@@ -731,7 +731,7 @@ def overlay(top: str, base: str, json: bool) -> None:
     if Path(base) == paths.PARAMS:
         from tandem.engines import plan
 
-        plan.remember_check()  # the result has just been checked, which takes seconds
+        plan.remember_check()  # the result was just checked; checking again takes seconds
     text = f"{counted(len(keys), 'value')} of {top} merged into {base}"
     show({"top": top, "base": base, "keys": keys}, text, json)
 
@@ -775,7 +775,7 @@ def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
     """
     for word in words:
         if not isinstance(context.command, click.Group):
-            raise click.UsageError(f"{context.command_path} has no commands", context)
+            raise click.UsageError(f"{context.command_path} has no subcommands", context)
         name, command, _ = context.command.resolve_command(context, [word])
         context = click.Context(command or COMMANDS, info_name=name, parent=context)
     return context

@@ -150,7 +150,7 @@ def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str
     if not isinstance(model, Model):
         return model.predict(rows, len(rows))
     longest = max(len(row.text.split()) for row in rows)
-    generation = GenerationParams(  # a prompt is the whole text
+    generation = GenerationParams(  # the whole text is the prompt
         prompt_words=max(1, longest), max_new_tokens=MAX_NEW_TOKENS, batch_size=len(rows)
     )
     samples = sampling.draw(model, generation, rows, seed)

@@ -86,12 +86,12 @@ def test_a_machine_without_problems(project: Path, capsys: pytest.CaptureFixture
 
 def test_a_kernel_of_other_bits_is_named(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commit(kernels=KERNELS | {"vector/exp": "ba9876543210"})
-    assert "1 of 2 compute different bits than on known" in problem("kernels")
+    assert "1 of 2 differ bitwise from known" in problem("kernels")
     assert "vector/exp" in problem("kernels")
     assert cli.main(["doctor"], in_child=True) == 1
     assert "problem kernels: " in capsys.readouterr().out
     (line,) = fingerprint.explanation()
-    assert line == "this CPU computes different bits: vector/exp"
+    assert line == "this CPU's results differ bitwise: vector/exp"
 
 
 def test_another_kind_with_the_same_bits_is_named(project: Path) -> None:

@@ -5,9 +5,9 @@ differ bitwise, so the number of threads is a param and does not depend on the m
 AVX-512 differ bitwise too; pinning AVX2 costs no time in fp32. What each variable pins:
 
     ATEN_CPU_CAPABILITY         torch's own kernels: softmax, attention, losses
-    ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 products
-    MKL_CBWR                    MKL: products, exp, log; STRICT includes small products
-    OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, and so scikit-learn's linear models
+    ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 matrix products
+    MKL_CBWR                    MKL: matrix products, exp, log; STRICT includes small ones
+    OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, thus scikit-learn's linear models
     NPY_DISABLE_CPU_FEATURES    numpy's own loops
 
 MKL's results also depend on the CPU vendor, which no variable can override: see

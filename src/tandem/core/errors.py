@@ -16,7 +16,7 @@ and keeps its traceback.
 
 from collections.abc import Iterable
 
-INTERRUPTED = "tandem: interrupted; nothing half-written is left, run again to continue"
+INTERRUPTED = "tandem: interrupted without leaving partial outputs; run again to continue"
 """The line that a user sees after Ctrl-C."""
 
 

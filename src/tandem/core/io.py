@@ -73,7 +73,7 @@ def _write_problem(error: Exception) -> str | None:
 def path_inside(folder: Path, name: str) -> Path:
     """The path of a file `name` in `folder` or its subfolders; creates the parent folders.
 
-    All untrusted names, such as those in an archive, must be turned into paths here.
+    All untrusted names, such as those in an archive, must be converted to paths by this function.
 
     Raises:
         StageError: the name does not denote a file inside the folder, or a link leads out of it.
@@ -92,11 +92,11 @@ def why_outside(name: str) -> str | None:
     """Why a name in an archive does not denote a file inside the target folder; else None.
 
     >>> why_outside("model/vocab.txt"), why_outside("model/../../vocab.txt")
-    (None, 'contains ..')
+    (None, 'has a `..` part')
     """
     parts = name.split("/")
     if ".." in parts:
-        return "contains .."
+        return "has a `..` part"
     if not name or not all(parts):
         return "is absolute or has an empty part"
     if re.search(r"[\\\x00]|^[A-Za-z]:", name):

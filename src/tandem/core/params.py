@@ -1,4 +1,4 @@
-"""Read and check params.yaml: each section has a strict model, all mistakes are reported at once.
+"""Read and check params.yaml: sections have strict models, and all mistakes are reported at once.
 
 The top level of params.yaml holds the keys of `ProjectParams` and one section per task. A task's
 section has one section per stage, each described by `Params` of that stage's module:
@@ -7,7 +7,7 @@ section has one section per stage, each described by `Params` of that stage's mo
       clean: {...}      →  tandem.stages.clean.Params
       train: {...}      →  tandem.stages.train.Params
 
-`params_check` checks the whole file, `params_file` changes it.
+`params_check` checks the whole file; `params_file` changes it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,8 @@ class Runtime(StrictModel):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
-    """Data-parallel processes of `train`; each has `threads` threads and `batch_size` rows."""
+    """Number of data-parallel processes of `train`. Each uses `threads` threads and its own batches
+    of `batch_size` rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -77,7 +77,7 @@ def _section_problems(
     """Mistakes in the sections of the tasks that exist.
 
     If dvc.yaml cannot be resolved with these params, that is reported only if there are no other
-    problems (`has_problems`), because these may be the cause.
+    problems (`has_problems`), because those may be the cause.
     """
     tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
     available = registry.names("compression")

@@ -97,7 +97,7 @@ def track(
     if total is None and isinstance(items, Sized):
         total = len(items)
     with progress(name, total, unit) as bar:
-        # the clock is read for several fast items at once: reading it can cost half a microsecond
+        # the clock is read once for several fast items: each read can cost half a microsecond
         waiting, step, before = 0, 1, bar.started
         for item in items:
             yield item

@@ -79,7 +79,7 @@ class StageCode(StrictModel):
 
 
 class Digest(StrictModel):
-    """Digests of a file, or of a folder by the list of its files."""
+    """Digests of a file, or of a folder's list of files."""
 
     md5: str
     """DVC's digest; ends in `.dir` for a folder."""

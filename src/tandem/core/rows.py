@@ -133,7 +133,8 @@ def _value(value: Any, hint: Any) -> Any:
 def hash_sample(rows: Sequence[R], limit: int | None) -> list[R]:
     """The first `limit` rows in the order of hashed ids; all rows, in that order, if it is None.
 
-    The sample depends neither on the order of rows nor on a seed, and a larger one contains it.
+    The sample depends neither on the order of rows nor on a seed, and larger samples contain
+    smaller ones.
     """
     return sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest())[:limit]
 

@@ -39,7 +39,7 @@ class ParamRange(StrictModel):
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError("low must be below high")
         if self.log and (self.low is None or self.low <= 0):
-            raise ValueError("log needs a low above 0")
+            raise ValueError("low must be above 0 if log is true")
         return self
 
     @property

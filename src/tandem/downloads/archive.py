@@ -21,7 +21,7 @@ from tandem.core.errors import SourceError
 from tandem.core.io import why_outside
 
 MAX_EXPANSION = 200
-"""Maximum ratio of uncompressed to compressed size; for text, deflate reaches 3 to 20."""
+"""Maximum ratio of uncompressed to compressed size; text compressed with deflate has 3 to 20."""
 ALWAYS_ALLOWED = 1 << 30
 """Number of bytes that any archive may expand to, whatever its size."""
 MAX_READ = 4 << 30
@@ -91,7 +91,7 @@ class Archive(ABC):
         """Check that the name of every member is a path inside the archive.
 
         Raises:
-            SourceError: a name contains `..`, is absolute, or is not valid on every system.
+            SourceError: a name has a `..` part, is absolute, or is not valid on every system.
         """
         for name in (*self.names, *self.links):
             if reason := why_outside(name):

@@ -49,7 +49,7 @@ class Module:
     read_packages: frozenset[str]
     """Packages from whose plug-ins the file reads constants, without importing them."""
     strings: frozenset[str]
-    """String constants, without docstrings and the values of `Literal` types."""
+    """String constants, except docstrings and the values of `Literal` types."""
     digests: Mapping[str, str]
     """Path relative to src → digest, for the file and the non-Python files of its package."""
 
@@ -69,7 +69,7 @@ class Closures:
         return locked_versions(self.root)
 
     def code(self, stage: StageSpec, content: Mapping[str, Any]) -> StageCode:
-        """The code of a stage, if `content` is the content of params.yaml.
+        """The code of a stage, given the `content` of params.yaml.
 
         Raises:
             StageError: the stage's module is missing, or a file cannot be parsed.

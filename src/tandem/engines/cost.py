@@ -21,7 +21,7 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 @contextmanager
 def log_cost(*arguments: str) -> Iterator[None]:
-    """Log the cost of the body as a run of the stage `arguments`, unless it raises."""
+    """Log the cost of the body, a run of `tandem` with these `arguments`, unless it raises."""
     start, cpu_start = time.monotonic(), time.process_time()
     yield
     if not LOG.parents[2].is_dir():  # run by hand, outside of DVC

@@ -1,7 +1,7 @@
 """A fork server: slow libraries are imported once, and each request is handled in a forked child.
 
-    client (`job.ask`) ── words, folder, environment, standard files
-        └ child: answers STARTED, does the work, answers its exit code
+    client (`job.ask`) ── words, folder, environment, standard streams
+        └ child: sends STARTED, does the work, sends its exit code
 
 A child does not depend on its server: only its client, or the end of the run, interrupts it. If
 the server is killed, its children continue, and clients without a server do the work themselves.
@@ -22,7 +22,7 @@ from typing import Any
 from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""Words of a request → what the child does; None to refuse, and the client does the work itself."""
+"""Words of a request → what the child does; None refuses, and the client does the work itself."""
 
 
 def available() -> bool:
@@ -88,7 +88,7 @@ def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> N
         if not message:
             return
 
-        # Take over the client's standard files, environment and working directory.
+        # Take over the client's standard streams, environment and working directory.
         words, folder, environment = read_request(message)
         for file, number in zip(files, (0, 1, 2), strict=True):
             os.dup2(file, number)

@@ -32,7 +32,7 @@ def main(stage: str) -> int:
 def ask(address: str, *words: str) -> int | None:
     """Let the server at `address` handle a request in a child, and return the child's exit code.
 
-    The child gets this process's environment, working directory and standard files. If it ends
+    The child gets this process's environment, working directory and standard streams. If it ends
     without an answer, one line reports that, and the exit code is 2.
 
     Args:
@@ -40,8 +40,8 @@ def ask(address: str, *words: str) -> int | None:
         words: What the child is asked to do.
 
     Returns:
-        The exit code; None if no child started, because there is no server, it was killed
-        meanwhile, or it refused.
+        The exit code; None if no child started, because there is no server, it was killed in
+        the meantime, or it refused.
     """
     if not os.path.exists(address):  # noqa: PTH110 - pathlib takes longer to import
         return None

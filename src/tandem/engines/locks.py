@@ -48,8 +48,8 @@ def acquire_run_lock() -> IO[str]:
 def clear_incomplete_marks() -> None:
     """Remove Snakemake's markers of incomplete outputs, unless another Snakemake is running here.
 
-    With a marker, Snakemake refuses to continue or executes the job again, although a stage writes
-    all of its outputs or none, and DVC knows which outputs are right.
+    If it finds such a marker, Snakemake refuses to continue or executes the job again, although a
+    stage writes all of its outputs or none, and DVC knows which outputs are valid.
     """
     with suppress(StageError), acquire_run_lock():
         for mark in INCOMPLETE.glob("**/*"):

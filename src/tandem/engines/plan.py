@@ -308,7 +308,7 @@ def _check_sources(sources: Iterable[Any]) -> None:
         for out in source.outs:
             if not out.exists:
                 raise StageError(
-                    f"{out} is missing, which {source.addressing} tracks: "
+                    f"{out}, which {source.addressing} tracks, is missing: "
                     f"run `dvc checkout {source.addressing}` or `dvc pull {source.addressing}`"
                 )
 
@@ -374,7 +374,10 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
 
 
 def _is_result(path: str, out: Any) -> bool:
-    """Whether an output is a score or a plot. A record is a plot only for the run cache."""
+    """Whether an output is a score or a plot.
+
+    Records do not count: they are declared as plots only so that DVC's run cache saves the stage.
+    """
     return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
 

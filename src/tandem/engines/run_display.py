@@ -33,7 +33,7 @@ def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
 
     total = sum(job.rule.name in names for job in workflow.dag.needrun_jobs())
     quiet = is_quiet_about(workflow.output_settings.quiet or (), "progress")
-    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # left by a run that was killed
     display = RunDisplay(names, total, drawn=not quiet and stage_output.is_terminal(sys.stderr))
     logger.addHandler(display)
     logger.handlers.insert(0, logger.handlers.pop())  # the line is cleared before others write

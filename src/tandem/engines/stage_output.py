@@ -33,7 +33,7 @@ MARK = "progress: "
 """Prefix of a progress line in a log."""
 CLEAR = "\r\033[K"
 LINE_SECONDS, LINE_PERCENT, LINES_APART = 30, 10, 1
-"""A log gets a progress line after so many seconds or percent, at least a second apart."""
+"""A log gets a progress line after this many seconds or percent, at least a second apart."""
 
 
 def log_of(stage: str) -> Path:
@@ -86,7 +86,7 @@ class StageProgress:
     line: str = ""
     """What is on the terminal's last line now."""
     logged: tuple[str, float, int, float] = ("", 0.0, 0, 0.0)
-    """A bar's name and start; percentage and time of its last log line, or else of its start."""
+    """A bar's name and start time; percentage and time of its last log line, or of its start."""
 
     def __call__(self, bars: Sequence[progress.Progress]) -> None:
         """Show `bars`, the open ones; see `tandem.core.progress.Listener`."""
@@ -203,7 +203,7 @@ def _ending(bar: progress.Progress) -> str:
 
 
 def fit(line: str, width: int) -> str:
-    """`line` in `width` columns, cut at its end.
+    """`line`, cut at its end if it does not fit into `width` columns.
 
     >>> fit("train 120/600 steps", 12)
     'train 120/6…'

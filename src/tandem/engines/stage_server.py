@@ -135,7 +135,7 @@ def _read(path: str) -> str:
 
 
 def start(pipeline: Pipeline, *close: int) -> int | None:
-    """Fork the server. It ends when the returned pipe closes, at the latest with this process.
+    """Fork the server. It ends when the returned pipe closes, at the latest when this process ends.
 
     Args:
         pipeline: What was read for planning.

@@ -1,11 +1,11 @@
 """Server with torch: imports torch and transformers once, and forks a child per stage.
 
-The imports take three seconds of CPU, more than most stages that need them take on tiny params.
-The Snakefile starts the server with a run, and it ends with the run. It imports the libraries at
-the first request:
+The imports take three seconds of CPU time, more than most stages that need them take on tiny
+params. The Snakefile starts the server with a run, and it ends with the run. It imports the
+libraries at the first request:
 
     job ── DVC ── tandem train sentiment
-                     └ (socket) ── child: runs the stage, answers its exit code
+                     └ (socket) ── child: runs the stage, sends its exit code
 
 A command that finds no server runs on its own, as under `dvc repro` and on a cluster.
 
@@ -30,7 +30,7 @@ PRELOAD = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
 PACKAGE_ENTRY = '"torch"'
 """A stage whose file in workflow/code contains this text imports torch."""
 MIN_STAGES = 4
-"""The server costs as much as importing torch in one stage; with fewer stages it saves little."""
+"""The server costs as much as importing torch in one stage; below this number it saves little."""
 
 
 def run_in_child(arguments: Sequence[str]) -> int | None:
@@ -75,7 +75,7 @@ def serve(command: Callable[[list[str]], int], preload: Sequence[str] = PRELOAD)
     """
     from tandem.core import determinism, params
 
-    die_with_parent(by=signal.SIGTERM)  # nothing reads stdin while the modules are imported
+    die_with_parent(by=signal.SIGTERM)  # a closed stdin goes unnoticed during the imports
     pins = determinism.environment(params.project().runtime)
     os.environ.update(pins)
 

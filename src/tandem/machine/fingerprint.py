@@ -31,7 +31,7 @@ INSTRUCTION_SETS = (
     "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile",
 )  # fmt: skip
 TIMEOUT = 120
-"""Seconds after which the computation of the kernels is stopped."""
+"""Timeout in seconds for computing the kernels' digests."""
 # Pins and dispatch have to be set before numpy and torch are imported.
 PROGRAM = """
 from tandem.patches import mkl
@@ -129,7 +129,7 @@ def _write(path: Path, fingerprint: Fingerprint) -> None:
 
 
 def _compute(runtime: Runtime) -> dict[str, str]:
-    """Compute the kernels in a process that imports them under the pins of `runtime`."""
+    """Compute the kernels' digests in a process of its own, under the pins of `runtime`."""
     python_path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | determinism.environment(runtime)
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, python_path))}
@@ -177,7 +177,7 @@ def add(name: str, fingerprint: Fingerprint) -> Path:
 
 
 def explanation() -> list[str]:
-    """One line on why this machine's output differs from the records; none if kernels agree."""
+    """One line on why this machine's output differs from the records; empty if kernels agree."""
     try:
         recorded = [other for other in committed().values() if other.recorded]
         this = current(params.project().runtime) if recorded else None
@@ -189,7 +189,7 @@ def explanation() -> list[str]:
     if not comparable:
         return ["versions or pins differ from those recorded: `tandem doctor` names them"]
     names = min((this.differing_kernels(other) for other in comparable), key=len)
-    return [f"this CPU computes different bits: {shorten(names)}"] if names else []
+    return [f"this CPU's results differ bitwise: {shorten(names)}"] if names else []
 
 
 def shorten(names: list[str], limit: int = 4) -> str:

@@ -1,8 +1,8 @@
-"""Patches of third-party code, one module per patched package. All are optional.
+"""Patches for third-party code, one module per patched package. All are optional.
 
 A patch is applied only to the versions that it was tested with. Any other version is left as it is:
-the results are correct, but take longer. The exception is `mkl`, without which results depend on
-the CPU's own dispatch; the record of a run says so.
+the results are correct, but take longer. The exception is `mkl`: without it, results depend on
+the code path that MKL chooses for the CPU, and the record of a run says so.
 """
 
 from collections.abc import Collection

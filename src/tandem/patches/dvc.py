@@ -1,4 +1,4 @@
-"""Patches of DVC and of packages that it uses: the same results and bytes in less time.
+"""Patches for DVC and for packages that it uses: the same results and bytes in less time.
 
 `python benchmarks/patches.py` measures what each patch saves; docs/engines.md has the figures.
 
@@ -54,7 +54,7 @@ def patch() -> None:
 
 
 def patch_planning() -> None:
-    """Apply the patches that planning uses: those of reading params and schemas."""
+    """Apply the patches that planning uses: those for reading params and compiling schemas."""
     _apply(PLANNING_PATCHES)
 
 
@@ -121,16 +121,16 @@ class _CachingVoluptuous:
 
 
 def poll_locks() -> None:
-    """Poll DVC's lock 50 times per second instead of 2."""
+    """Poll DVC's lock 50 times per second instead of twice."""
     from dvc import lock
 
-    lock.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts
+    lock.DEFAULT_TIMEOUT = 0.12  # seconds in total for six attempts
 
 
 def write_one_entry() -> None:
     """After a stage, replace only the text of its entry in dvc.lock.
 
-    DVC parses the whole file with its comments and writes the whole file.
+    DVC itself parses the whole file with its comments and writes the whole file.
     """
     from dvc.dvcfile import Lockfile
     from dvc.stage import serialize
@@ -219,8 +219,8 @@ class _ExactPath:
 def compare_ignored_paths() -> None:
     """Compare paths with those lines of a .gitignore that name one path, as DVC's lines do.
 
-    For each output, DVC compiles all lines of the files next to it and above it into two regular
-    expressions each.
+    For each output, DVC compiles each line of the .gitignore files next to it and above it into two
+    regular expressions.
     """
     from dulwich.ignore import Pattern
 
@@ -238,9 +238,9 @@ def compare_ignored_paths() -> None:
 
 
 def parse_params_once() -> None:
-    """Parse a params file once per content, and walk to a key instead of searching for it.
+    """Parse a params file once per content, and look a key up directly instead of searching for it.
 
-    DVC parses the file for each stage.
+    DVC itself parses the file again for each stage.
     """
     from dvc.dependency import param
 

@@ -1,6 +1,6 @@
 """Choose the code path of MKL that torch runs, independently of the CPU vendor.
 
-MKL computes torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. With the
+MKL provides torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. With the
 same instruction set it runs different code on AMD and Intel CPUs, so results differ bitwise.
 `MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an Intel CPU.
 Three functions of MKL report the vendor. `set_dispatch` makes them return constants, in the memory
@@ -55,7 +55,7 @@ def pin_dispatch() -> None:
     except DispatchError as error:
         if not _failures:
             print(
-                f"tandem: MKL runs the CPU's own code, so results may differ: {error}",
+                f"tandem: MKL chooses its code path by CPU, so results may differ: {error}",
                 file=sys.stderr,
             )
         _failures.append(str(error))

@@ -1,4 +1,4 @@
-"""Patches of Snakemake for a workflow whose stages DVC executes.
+"""Patches for Snakemake in a workflow whose stages DVC executes.
 
 Without them, Snakemake may start jobs that DVC then skips or restores from its cache, and planning
 and scheduling take longer. docs/decisions/0001 and 0005 have the reasons and the figures.

@@ -4,7 +4,7 @@ tandem doctor               a line per check; exit code 1 if there is a problem,
 tandem doctor --json        the same as JSON
 tandem doctor --add KIND    add this kind of CPU to workflow/fingerprints
 
-A problem is reported in one line that ends with what to do.
+A problem is reported in one line that ends with a suggested fix.
 """
 
 import json
@@ -81,7 +81,7 @@ def _add(kind: str) -> Line:
 
 
 def examine() -> Iterator[Line]:
-    """Run the checks in turn and yield their results; a thread computes the kernels meanwhile."""
+    """Run the checks in turn and yield their results; a thread computes the kernels' digests."""
     with ThreadPoolExecutor(1) as pool:
         computed = pool.submit(lambda: fingerprint.current(params.project().runtime))
         checks: list[tuple[str, Callable[[], Results]]] = [
@@ -222,7 +222,7 @@ def kernels(this: Fingerprint) -> Results:
     committed = fingerprint.committed()
     recorded = {name: other for name, other in committed.items() if other.recorded}
     if not recorded:
-        yield "problem", f"{FOLDER} has no recorded kind: run `tandem doctor --add KIND`"
+        yield "problem", f"{FOLDER} has no recorded kind of CPU: run `tandem doctor --add KIND`"
         return
     comparable = {name: other for name, other in recorded.items() if other.is_comparable(this)}
     if not comparable:
@@ -236,12 +236,12 @@ def kernels(this: Fingerprint) -> Results:
             alike = f"as on {same[0]}" if same else "a new kind; `tandem doctor --add KIND` adds it"
             yield (
                 "problem",
-                f"{len(names)} of {len(this.kernels)} compute different bits than on {name}, "
+                f"{len(names)} of {len(this.kernels)} differ bitwise from {name}, "
                 f"{alike}: {shorten(names)}: trained models have different bytes here, "
                 f"see {DOCUMENT}",
             )
         else:
-            yield "ok", f"all {len(this.kernels)} compute the bits of {name} ({this.digest})"
+            yield "ok", f"all {len(this.kernels)} match {name} bit for bit ({this.digest})"
 
 
 def _setting_differences(this: Fingerprint, recorded: Fingerprint) -> str:

@@ -119,7 +119,8 @@ class _Checksums:
         self._computed: dict[str, str] = {}
         self._database: sqlite3.Connection | None = None
         if path.exists():
-            # Without a write-ahead log no process has it open, and SQLite would create one.
+            # Without a write-ahead log, no process has the database open; `immutable` keeps SQLite
+            # from creating one.
             log = path.with_name(f"{path.name}-wal")
             unchanging = not (log.exists() and log.stat().st_size)
             options = "mode=ro" + ("&immutable=1" if unchanging else "")

@@ -11,6 +11,6 @@ its record, lines of .gitignore that DVC wrote for its outputs, and entries of d
 
 A file is removed only if dvc.lock or the record of a removed stage names it as an output, and its
 content is still what the stage wrote. What a stage or a .dvc file now owns, what a stage reads, and
-what a person added or edited is kept and listed. DVC's cache and remote are not touched: `dvc gc`
-removes from those.
+what a person added or edited is kept and listed. DVC's cache and remote are not touched: use
+`dvc gc` to clean those.
 """

@@ -43,7 +43,7 @@ def _agreed() -> bool:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:
-        return input("Remove all this? [y/N] ").strip().lower() in ("y", "yes")
+        return input("Remove all of this? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False
 
@@ -54,7 +54,7 @@ def lines(plan: Plan) -> list[str]:
     if not plan:
         printed.append("nothing to remove")
     else:
-        printed.append("to be removed, since no stage of dvc.yaml owns it:")
+        printed.append("to be removed, because no stage of dvc.yaml owns them:")
         for removal in plan.removals:
             note = ", no other copy here" if removal.copy == "none" else ""
             size = file_size(removal.size)

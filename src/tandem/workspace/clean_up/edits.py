@@ -85,7 +85,7 @@ def without_artifacts(text: str, names: Sequence[str]) -> str:
             with suppress(YAMLError):
                 if io.parse_yaml(candidate) == io.parse_yaml(longer):
                     return candidate
-    raise StageError(f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand, run again")
+    raise StageError(f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand; run again")
 
 
 def _dumped(yaml: YAML, content: Any) -> str:
@@ -107,7 +107,7 @@ def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
 
 
 def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
-    """The lines from `start` on with an indent of more than `column`, without trailing blanks."""
+    """Lines from `start` on that are indented deeper than `column`, less trailing blank ones."""
     blank: list[int] = []
     for number in range(start, len(every)):
         line = every[number]

@@ -62,7 +62,7 @@ def examine() -> Plan:
 
 
 def _found_in_git(removal: Removal, tracked: frozenset[str]) -> Removal:
-    """The removal, with `git` as its copy if there is no other and Git tracks all of its files."""
+    """The removal, with `git` as its copy if it has no other and Git tracks all of its files."""
     files = {str(file) for file in removal.files if file.name != MARK}
     is_there = removal.copy == "none" and files <= tracked
     return replace(removal, copy="git") if is_there else removal

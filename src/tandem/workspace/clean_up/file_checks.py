@@ -28,7 +28,7 @@ class FileChecks:
             linked = {self.cache.resolve() / md5[:2] / md5[2:] for md5 in hashes}
             return "" if target in linked else "is a symbolic link"
         if not file.is_file():
-            return "is not a file any more"
+            return "is no longer a file"
         if self.output.verified or md5(file) in hashes:
             return ""
         return f"is not what {self.output.stage} wrote"
@@ -63,7 +63,7 @@ class FileChecks:
         return removed, kept
 
     def _recognize(self, names: Mapping[Path, str]) -> None:
-        """Accept all files if their joint hash is recorded; for folders without a known list."""
+        """Accept all files if their joint hash is recorded; for folders whose list is unknown."""
         files = {
             name: md5(file)
             for file, name in names.items()

@@ -48,7 +48,7 @@ class Owners:
         return ""
 
     def overlapping(self, path: str) -> bool:
-        """Whether a path is an output, or is inside or around one."""
+        """Whether a path is an output, is inside one, or contains one."""
         return any(paths.overlap(path, out) for out in self.makers)
 
     def below(self, path: str) -> list[str]:

@@ -36,7 +36,7 @@ def remove(plan: Plan) -> list[Kept]:
         with read_only_repo() as repo:
             if read_edited_files() != plan.read or Owners.of(repo) != plan.owners:
                 raise StageError("the pipeline changed while the list was shown: run again")
-        texts = {}  # made before anything is removed
+        texts = {}  # prepared before anything is removed
         if plan.artifacts:
             texts[paths.DAG] = without_artifacts(plan.read[paths.DAG].decode(), plan.artifacts)
         if plan.entries:

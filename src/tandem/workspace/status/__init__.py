@@ -7,8 +7,8 @@ A stage's state follows from the content of what it reads, as for `dvc status`, 
 differences:
 
 - a change is reported once, where it is; the stages downstream have the reason `upstream`;
-- the stage `code`, which digests the code of the others, is not executed: the files that it would
-  write are computed and compared with those of each stage's last run;
+- the stage `code`, which computes digests of the others' code, is not executed: the files that it
+  would write are computed and compared with those of each stage's last run;
 - a stage whose outputs only have to be restored makes no other stage stale.
 
 Nothing is executed and nothing is written: no file of the project, no lock and no checksum of DVC.

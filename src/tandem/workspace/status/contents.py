@@ -33,7 +33,7 @@ class Content:
 
 
 def _part(files: Mapping[str, str], within: str) -> Content | None:
-    """The file or folder `within` a folder with these files."""
+    """The file or folder at the path `within` a folder with these files."""
     if within in files:
         return Content(files[within], None)
     start = f"{within}/"
@@ -42,7 +42,7 @@ def _part(files: Mapping[str, str], within: str) -> Content | None:
 
 
 def _folder_md5(files: Mapping[str, str]) -> str:
-    """DVC's hash of a folder: of the list of its files (`Tree` of dvc_data)."""
+    """DVC's hash of a folder, computed from the list of its files (`Tree` of dvc_data)."""
     entries = [{"md5": files[name], "relpath": name} for name in sorted(files)]
     text = json.dumps(entries, sort_keys=True).encode()
     return hashlib.md5(text, usedforsecurity=False).hexdigest() + ".dir"
@@ -93,7 +93,7 @@ class Contents:
         return Content(_folder_md5(files), files, tuple(strays))
 
     def settled(self, out: Any) -> Content | None:
-        """What an output is once it is up to date, if no stage upstream has changed.
+        """What an output contains once it is up to date, if no stage upstream has changed.
 
         None if its stage has never run.
         """

@@ -144,7 +144,7 @@ class _Examination:
         return status
 
     def _process(self, stage: Any) -> str:
-        """The process that writes all outputs of a stage now."""
+        """The process that is currently writing all outputs of a stage."""
         writers = {self.running.get(str(out.fs_path), "") for out in stage.outs}
         return writers.pop() if len(writers) == 1 else ""
 

@@ -1,4 +1,4 @@
-"""Processes of DVC and Snakemake that run in a project now."""
+"""DVC and Snakemake processes that are running in a project."""
 
 import json
 import textwrap
@@ -22,7 +22,7 @@ def running(root: Path) -> dict[str, str]:
             if _is_alive(holder["pid"], written)
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}  # no lock is held, or the file is just being written
+        return {}  # no lock is held, or the file is being written
 
 
 def _is_alive(pid: int, since: float) -> bool:

@@ -10,13 +10,13 @@ from typing import Any
 STATES = ("running", "stale", "missing", "frozen", "fresh")
 """In the order in which they are printed."""
 MAX_LINES = 20
-"""Up to this many stages of one state get a line each; beyond it, those of a matrix share one."""
+"""Up to this many stages of one state get a line each. Beyond that, those of a matrix share one."""
 MAX_NAMES = 2
 """Maximum number of names that a reason lists, if there is room; the others are counted."""
 MAX_VALUE = 32
-"""Maximum number of characters that are printed of a param's value."""
+"""Maximum number of characters of a param's value that are printed."""
 ABSENT: Any = object()
-"""Marks a missing value, because the value of a param can be null."""
+"""Marks a missing value; None cannot mark one, because the value of a param can be null."""
 
 
 @dataclass(frozen=True)
