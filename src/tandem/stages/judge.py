@@ -40,7 +40,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     rounds: int = Field(ge=1)
-    """How many times the rows are paired, because they are few; repeated pairs are dropped."""
+    """How many times the rows are paired, to get more pairs; repeated pairs are dropped."""
 
 
 def main(task: str) -> str:
