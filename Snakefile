@@ -5,7 +5,7 @@
 #   snakemake -n                               print what would run
 #
 # workflow/rules/stages.smk creates one rule for each stage in dvc.yaml, so nothing here has to be
-# kept in step with dvc.yaml.
+# kept in sync with dvc.yaml.
 from snakemake.utils import min_version
 
 from tandem.engines import job, locks, plan, run_display

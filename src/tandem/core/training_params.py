@@ -20,7 +20,7 @@ class LoraParams(StrictModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout probability of the adapters' inputs in training."""
     target_modules: list[str] | None = Field(default=None, min_length=1)
-    """Linear layers to adapt, by the end of their names (`query`, `q_proj`); null adapts all."""
+    """Linear layers to adapt, by the last part of their names (`query`, `q_proj`); null: all."""
 
 
 class TrainingParams(StrictModel):
@@ -62,6 +62,6 @@ class TrainingParams(StrictModel):
     max_length: int = Field(ge=4)
     """Maximum number of tokens of an example; longer ones are truncated."""
     max_rows: int | None = Field(default=None, ge=1)
-    """Maximum number of training rows, taken in the order of hashed ids; null uses all."""
+    """Maximum number of training rows, the first by hashed id; null uses all."""
     max_validation_rows: int = Field(default=500, ge=1)
-    """Maximum number of validation rows, taken in the order of hashed ids."""
+    """Maximum number of validation rows, the first by hashed id."""

@@ -14,8 +14,8 @@ class PairFilter(StrictModel):
     min_margin: float = Field(gt=0)
     """Smallest difference of the two mean ratings, in steps of the rating scale."""
     min_z: float = Field(ge=0)
-    """Smallest difference in standard errors (Welch 1947); at 3, one pair in 700 is due to
-    chance."""
+    """Smallest difference in standard errors (Welch 1947); with 3, about one in 370 pairs of
+    equally rated texts differs that much by chance."""
 
 
 class ClassContrast(StrictModel):

@@ -17,7 +17,7 @@ class Params(WeightsParams):
     revision: str
     """Commit of the model."""
     license: str = "unknown"
-    """License of the weights, as an identifier of the Hugging Face Hub."""
+    """License of the weights, as a license identifier of the Hugging Face Hub."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:

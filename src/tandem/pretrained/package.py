@@ -27,7 +27,7 @@ class Params(WeightsParams, Pin):
     path: str
     """Path in the package: a folder in the format of transformers, or a GGUF file."""
     license: str
-    """License of the weights, as an identifier of the Hugging Face Hub."""
+    """License of the weights, as a license identifier of the Hugging Face Hub."""
     num_hidden_layers: int | None = Field(default=None, ge=1)
     """Number of layers of a GGUF model to keep, for a quick trial; null keeps all."""
 

@@ -10,10 +10,10 @@ Writes  models/TASK/judge                     the model, for `from_pretrained` o
         reports/details/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
         reports/plots/judge/TASK.csv          the losses by step
 
-A generator that has been aligned with a reward model has also learned that model's mistakes. If a
-judge that shares neither texts nor ratings with that model measures a smaller gain, the difference
-is reward hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). The
-judge's validation pairs are formed from a tenth of the rows set aside, the first by hashed id.
+A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
+that shares neither texts nor ratings with it measures a smaller gain, the difference is reward
+hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). The judge's
+validation pairs are formed from a tenth of the rows set aside, the first by hashed id.
 
     tandem judge generation
 """
@@ -40,7 +40,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     rounds: int = Field(ge=1)
-    """How many times the rows are paired, since there are few rows; repeated pairs are dropped."""
+    """How many times the rows are paired, to get more pairs; repeated pairs are dropped."""
 
 
 def main(task: str) -> str:

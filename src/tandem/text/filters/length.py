@@ -13,13 +13,13 @@ class Params(FilterParams):
     """Inclusive bounds on every text field; words are separated by whitespace."""
 
     min_chars: int = Field(default=1, ge=1)
-    """Fewest characters."""
+    """Minimum number of characters."""
     max_chars: int
-    """Most characters."""
+    """Maximum number of characters."""
     min_words: int = Field(default=1, ge=1)
-    """Fewest words."""
+    """Minimum number of words."""
     max_words: int
-    """Most words."""
+    """Maximum number of words."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
