@@ -14,6 +14,17 @@ from tandem.tasks.sentiment import SentimentRow
 settings.register_profile("tandem", deadline=None)
 settings.load_profile("tandem")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the files with the longest timeout first, so that no worker ends alone with one."""
+
+    def timeout(item: pytest.Item) -> float:
+        marker = item.get_closest_marker("timeout")
+        return float(marker.args[0]) if marker else 0.0
+
+    items.sort(key=timeout, reverse=True)
+
+
 # From the VADER ratings (Hutto & Gilbert, ICWSM 2014, MIT): id, text, all ratings of the text.
 # Within a domain, positive and negative texts alternate.
 RATED = [

@@ -231,15 +231,26 @@ EXECUTED = {
 """Change → the stages whose command runs; a stage with the same content is skipped or restored."""
 
 
+@pytest.fixture(scope="module")
+def executed(
+    runs: dict[str, Workspace], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, dict[str, list[str]]]:
+    """Engine → change → the stages that it executed; the engines run in parallel."""
+
+    def count(engine: str) -> dict[str, list[str]]:
+        project = executions.configured(runs[engine].path)
+        counted = executions.count(project, engine, tmp_path_factory.mktemp("executions"))
+        return {change: sorted(stages) for change, (stages, _) in counted.items()}
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(ENGINES, pool.map(count, ENGINES), strict=True))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_only_stages_with_new_inputs_are_executed(
-    engine: str, runs: dict[str, Workspace], tmp_path: Path
+    engine: str, executed: dict[str, dict[str, list[str]]]
 ) -> None:
-    project = executions.configured(runs[engine].path)
-    counted = executions.count(project, engine, tmp_path)
-    assert {change: sorted(stages) for change, (stages, _) in counted.items()} == {
-        change: sorted(stages) for change, stages in EXECUTED.items()
-    }
+    assert executed[engine] == {change: sorted(stages) for change, stages in EXECUTED.items()}
 
 
 def test_a_new_task_and_a_new_method_need_one_file_and_params_each(
