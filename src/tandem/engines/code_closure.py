@@ -228,7 +228,7 @@ def _imports(node: ast.AST, package: str) -> Iterator[str]:
 
 
 def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
-    """The strings in a node that choose no plug-in: a docstring, or the values of a `Literal`.
+    """The strings in a node that never select a plug-in: a docstring, or the values of a `Literal`.
 
     A `Literal` lists what params may contain; which of its values they do contain is read from
     params.yaml.

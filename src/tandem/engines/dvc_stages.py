@@ -148,7 +148,7 @@ def _in_root(folder: str, path: str) -> str:
 def _keys(item: Any, folder: str) -> Iterable[str]:
     """The keys of params.yaml in an item of `params`: a key, or a mapping of files to their keys.
 
-    A key without a file is one of params.yaml in the stage's folder.
+    A key given without a file is looked up in params.yaml in the stage's folder.
     """
     files = item if isinstance(item, Mapping) else {str(PARAMS): (item,)}
     for file, keys in files.items():

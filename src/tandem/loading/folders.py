@@ -222,7 +222,7 @@ class ModelFolder:
             if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
                 raise self._error(
                     INDEX,
-                    f"weight_map names {_printable(name)}, not a safetensors file in the folder",
+                    f"weight_map names {_printable(name)}, which is not a safetensors file name",
                 )
             if not (self.path / name).is_file():
                 raise self._error(INDEX, f"weight_map names {name}, which is missing")

@@ -140,7 +140,7 @@ def _scores(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Sc
     Args:
         where: Stage, task and variant.
         path: Keys joined by slashes.
-        content: Any value of JSON.
+        content: Any JSON value.
     """
     stage, task, variant = where
     if isinstance(content, dict) and "value" in content:

@@ -99,8 +99,8 @@ def test_a_license_without_an_spdx_id_keeps_its_name(published: Path) -> None:
     export("cyclonedx")
     text = BOM.read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    licences = json.loads(text)["metadata"]["component"]["licenses"]
-    assert licences == [{"license": {"id": "Apache-2.0"}}, {"license": {"name": "openrail++"}}]
+    licenses = json.loads(text)["metadata"]["component"]["licenses"]
+    assert licenses == [{"license": {"id": "Apache-2.0"}}, {"license": {"name": "openrail++"}}]
 
 
 def test_metrics_that_differ_from_the_record_are_rejected(published: Path) -> None:

@@ -2,7 +2,7 @@
 
 The grammars give no values for names, areas and free text; these are in `values/LANGUAGE.json`. If
 a list has enough values, each value belongs to one split, so that the values in a test text do not
-occur in any training text. Short lists (colours, states) are shared by all splits.
+occur in any training text. Short lists (colors, states) are shared by all splits.
 """
 
 import functools
