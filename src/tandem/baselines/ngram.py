@@ -1,9 +1,9 @@
 """N-gram: predict each byte from the few bytes before it.
 
 A byte model with interpolated modified Kneser–Ney smoothing (Chen & Goodman 1999, §3). After any
-bytes, the probabilities of the 256 next bytes and of the end of the text sum to 1. It is a
-distribution over all byte strings, so its bits per byte are comparable with those of any model
-that scores the end of a text, such as the causal family.
+context, the probabilities of the 256 possible next bytes and of the end of the text sum to 1. The
+model is a distribution over all byte strings, so its bits per byte are comparable with those of
+any model that scores the end of a text, such as the causal family.
 """
 
 from collections.abc import Sequence

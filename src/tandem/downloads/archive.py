@@ -21,7 +21,7 @@ from tandem.core.errors import SourceError
 from tandem.core.io import why_outside
 
 MAX_EXPANSION = 200
-"""Maximum ratio of uncompressed to compressed size; text compressed with deflate has 3 to 20."""
+"""Maximum ratio of uncompressed to compressed size; deflate reaches 3 to 20 on text."""
 ALWAYS_ALLOWED = 1 << 30
 """Number of bytes that any archive may expand to, whatever its size."""
 MAX_READ = 4 << 30

@@ -140,7 +140,7 @@ def git() -> Results:
     )
     if done.returncode:
         reason = next(iter(done.stderr.strip().splitlines()), "no reason given")
-        cure = "clone the project, or follow the advice of Git"
+        cure = "clone the project with Git, or fix the problem that Git reports"
         if "dubious ownership" in reason:
             cure = f"run `git config --global --add safe.directory {Path.cwd()}`"
         yield "problem", f"{reason}: {cure}"
@@ -233,12 +233,16 @@ def kernels(this: Fingerprint) -> Results:
         names = this.differing_kernels(other)
         if names:
             same = [kind for kind in committed if not committed[kind].differing_kernels(this)]
-            alike = f"as on {same[0]}" if same else "a new kind; `tandem doctor --add KIND` adds it"
+            alike = (
+                f"This CPU computes the same as {same[0]}"
+                if same
+                else "To record this kind of CPU, run `tandem doctor --add KIND`"
+            )
             yield (
                 "problem",
-                f"{len(names)} of {len(this.kernels)} differ bitwise from {name}, "
-                f"{alike}: {shorten(names)}: trained models have different bytes here, "
-                f"see {DOCUMENT}",
+                f"{len(names)} of {len(this.kernels)} kernels differ bitwise from {name} "
+                f"({shorten(names)}), so trained models have different bytes here, see {DOCUMENT}. "
+                f"{alike}",
             )
         else:
             yield "ok", f"all {len(this.kernels)} match {name} bit for bit ({this.digest})"

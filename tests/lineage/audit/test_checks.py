@@ -408,7 +408,7 @@ def test_a_record_cannot_name_the_command_that_is_run(
     record.write_text(text.replace('"tandem clean intent"', '"tandem check"'))
     assert cli.main(["audit", "--rerun", "4"]) == 1
     output = capsys.readouterr().out
-    assert "clean@intent: the same" not in output and "only 3 stages could be run" in output
+    assert "clean@intent: the same" not in output and "only 3 stages could be rerun" in output
 
 
 @pytest.mark.parametrize(

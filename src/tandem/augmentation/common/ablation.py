@@ -26,7 +26,9 @@ def derive_each(
     models: AugmentationModels,
     runtime: Runtime,
 ) -> dict[str, list[Row]]:
-    """Name of the model → its derived rows: none, then those of each operation alone.
+    """The derived rows for each model of the ablation, by name.
+
+    The model `none` has no derived rows; each other one has those that one operation derives.
 
     Args:
         originals: The training rows.

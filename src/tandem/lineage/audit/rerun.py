@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tandem.core import io, paths
+from tandem.core import io, paths, wording
 from tandem.core.provenance import RunRecord, digest
 from tandem.engines import dvc_stages
 from tandem.lineage.audit.findings import Finding
@@ -43,7 +43,11 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     for record in sorted(drawn, key=records.index):
         yield run_again(record, root)
     if len(drawn) < min(count, len(records)):
-        yield f"only {len(drawn)} stages could be run: the others' command or inputs changed", []
+        yield (
+            f"only {wording.counted(len(drawn), 'stage')} could be rerun: the command or the "
+            "inputs of each of the others have changed",
+            [],
+        )
 
 
 def is_ready(record: RunRecord, root: Path) -> bool:

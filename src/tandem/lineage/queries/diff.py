@@ -158,7 +158,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple
 def _reached(
     first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """The first commit that changed a record of `producers`, and the stages' own reasons up to that commit."""
+    """The first commit that changed a record of `producers`; the stages' own reasons until then."""
     records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):

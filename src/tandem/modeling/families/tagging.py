@@ -168,7 +168,10 @@ class Model(TextModel):
         return [self._intent_logits(logits, inputs), logits[:, 1:, : self.tags][words]]
 
     def _intent_logits(self, logits: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Logits of whole texts, (batch, intents), from those of tokens, (batch, length, tags + intents)."""
+        """Logits of texts, (batch, intents), from those of tokens.
+
+        Logits of tokens have the shape (batch, length, tags + intents).
+        """
         intents = logits[:, :, self.tags :]
         if self.network.config.pooling == "first":
             return intents[:, 0]
