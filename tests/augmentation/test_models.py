@@ -1,4 +1,4 @@
-"""Operations that use models, on real rows and tiny models, checked against the models."""
+"""Operations that use models, on real rows with tiny models."""
 
 from collections.abc import Sequence
 from pathlib import Path
