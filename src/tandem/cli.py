@@ -306,9 +306,14 @@ class Group(Command, click.Group):
         """The command that the first of `args` names, and the other arguments.
 
         Raises:
-            UnknownName: there is no such command.
+            TandemError: there is no such command.
         """
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            for name, command in self.commands.items():
+                if isinstance(command, click.Group) and args[0] in command.commands:
+                    raise TandemError(
+                        f"unknown command {args[0]!r}. Did you mean '{name} {args[0]}'?"
+                    )
             where = ctx.command_path if ctx.parent else ""
             raise UnknownName("command", args[0], self.list_commands(ctx), where)
         return super().resolve_command(ctx, args)

@@ -45,7 +45,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # loaded only where a message needs it
 
-    closest = get_close_matches(name, [*known], n=1, cutoff=0.5)
+    closest = get_close_matches(name, [*known], n=1)
     return f" Did you mean {closest[0]!r}?" if closest else ""
 
 

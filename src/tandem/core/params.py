@@ -10,7 +10,7 @@ section has one section per stage, each described by `Params` of that stage's mo
 `params_check` checks the whole file; `params_file` changes it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -115,53 +115,56 @@ class ProjectParams(PipelineParams):
         return self.augmentation_models[task]
 
 
-RENAMED = {
-    "accumulation": "gradient_accumulation_steps",
-    "anchor": "sft_weight",
-    "at_most": "max_rows",
-    "augmentation_effect": "augmentation_ablation",
-    "augmenting": "augmentation_models",
-    "back": "backward",
-    "beams": "num_beams",
-    "blocks": "keep_layers",
-    "clip": "max_grad_norm",
-    "effects": "augmentation_ablation",
-    "evaluate_every": "eval_steps",
-    "every": "every_nth_rating",
-    "ffn": "ffn_dim",
-    "gap": "min_margin",
-    "healing": "recovery",
-    "heads": "attention_heads",
-    "hidden": "span_dropout",
-    "jury": "judge_holdout",
-    "keep": "skip_modules",
-    "l2": "weight_decay",
-    "licence": "license",
-    "likeness": "near_duplicates",
-    "max_positions": "max_position_embeddings",
-    "model": "forward",
-    "new_tokens": "max_new_tokens",
-    "patience": "early_stopping_patience",
-    "permutations": "num_perm",
-    "prompting": "generation",
-    "rank": "r",
-    "rating_edges": "rating_thresholds",
-    "schedule": "lr_scheduler_type",
-    "share": "fraction",
-    "shingle": "ngram_size",
-    "soft": "distillation_weight",
-    "steps": "max_steps",
-    "student": "distilled",
-    "targets": "target_modules",
-    "units": "keep_ffn",
-    "unreadable": "on_unreadable",
-    "vocabulary": "vocab_size",
-    "warmup": "warmup_ratio",
-    "weights": "grouped",
-    "words": "prompt_words",
-    "z": "min_z",
-}
-"""Key of an earlier version → its new name; `unknown_key` suggests it where the new key exists."""
+RENAMED = (
+    ("accumulation", "gradient_accumulation_steps"),
+    ("anchor", "sft_weight"),
+    ("at_most", "max_rows"),
+    ("augmentation_effect", "augmentation_ablation"),
+    ("augmenting", "augmentation_models"),
+    ("back", "backward"),
+    ("beams", "num_beams"),
+    ("blocks", "keep_layers"),
+    ("blocks", "num_hidden_layers"),
+    ("clip", "max_grad_norm"),
+    ("effects", "augmentation_ablation"),
+    ("evaluate_every", "eval_steps"),
+    ("every", "every_nth_rating"),
+    ("ffn", "ffn_dim"),
+    ("gap", "min_margin"),
+    ("healing", "recovery"),
+    ("heads", "attention_heads"),
+    ("heads", "keep_heads"),
+    ("hidden", "span_dropout"),
+    ("jury", "judge_holdout"),
+    ("keep", "skip_modules"),
+    ("l2", "weight_decay"),
+    ("licence", "license"),
+    ("likeness", "near_duplicates"),
+    ("max_positions", "max_position_embeddings"),
+    ("model", "forward"),
+    ("new_tokens", "max_new_tokens"),
+    ("patience", "early_stopping_patience"),
+    ("permutations", "num_perm"),
+    ("prompting", "generation"),
+    ("rank", "r"),
+    ("rating_edges", "rating_thresholds"),
+    ("schedule", "lr_scheduler_type"),
+    ("share", "fraction"),
+    ("share", "keep_weights"),
+    ("shingle", "ngram_size"),
+    ("soft", "distillation_weight"),
+    ("steps", "max_steps"),
+    ("student", "distilled"),
+    ("targets", "target_modules"),
+    ("units", "keep_ffn"),
+    ("unreadable", "on_unreadable"),
+    ("vocabulary", "vocab_size"),
+    ("warmup", "warmup_ratio"),
+    ("weights", "grouped"),
+    ("words", "prompt_words"),
+    ("z", "min_z"),
+)
+"""Pairs of a key of an earlier version and its new name; see `new_name`."""
 
 
 M = TypeVar("M", bound=StrictModel)
@@ -227,18 +230,25 @@ def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, An
 
 
 def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
-    """Check the section at `keys` of params.yaml; yield one message per mistake."""
+    """Check the section at `keys` of params.yaml; yield one message per mistake.
+
+    A key that has an earlier name is not reported as missing, too.
+    """
     try:
         model.model_validate(section)
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            location = ".".join([*keys, *map(str, problem["loc"])])
+        problems = error.errors(include_url=False)
+        unknown = [problem["loc"] for problem in problems if problem["type"] == "extra_forbidden"]
+        allowed = {loc: known_keys(model, section, loc[:-1]) for loc in unknown}
+        renamed = {(*loc[:-1], new_name(str(loc[-1]), allowed[loc])) for loc in unknown}
+        for problem in problems:
+            loc = problem["loc"]
+            location = ".".join([*keys, *map(str, loc)])
             if problem["type"] == "extra_forbidden":
-                section_keys = [*keys, *map(str, problem["loc"][:-1])]
-                names = known_keys(model, section, problem["loc"][:-1])
-                yield unknown_key(location, [".".join([*section_keys, name]) for name in names])
+                yield unknown_key(location, allowed[loc])
             elif problem["type"] == "missing":
-                yield f"{paths.PARAMS}: {location} is missing"
+                if loc not in renamed:
+                    yield f"{paths.PARAMS}: {location} is missing"
             else:
                 value = repr(problem.get("input"))
                 shown = value if len(value) <= 60 else value[:57] + "..."
@@ -290,21 +300,24 @@ def _literals(model: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(model.model_fields["kind"].annotation)
 
 
-def unknown_key(location: str, known: list[str]) -> str:
+def new_name(key: str, known: Collection[str]) -> str | None:
+    """The new name of a key that had the name `key` in an earlier version, if it is in `known`."""
+    return next((new for old, new in RENAMED if old == key and new in known), None)
+
+
+def unknown_key(location: str, known: Collection[str]) -> str:
     """The message for an unknown key; suggests its new name or the closest known key.
 
     Args:
         location: The key with the keys of its sections, such as `intent.split.salt`.
-        known: The keys that are allowed there, in the same form.
+        known: The keys that are allowed in that section.
     """
-    prefix, _, key = location.rpartition(".")
-    renamed = f"{prefix}.{RENAMED.get(key)}" if prefix else RENAMED.get(key)
-    if renamed in known:
-        new = renamed.rpartition(".")[2]
+    key = location.rpartition(".")[2]
+    if new := new_name(key, known):
         return f"{paths.PARAMS}: {location} is now called {new}: rename the key"
-    return f"{paths.PARAMS}: unknown key {location}.{_hint(location, known)}"
+    return f"{paths.PARAMS}: unknown key {location}.{_hint(key, known)}"
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: Collection[str]) -> str:
     """The end of a message about an unknown key: the closest known key, or all of them."""
     return suggest(name, known) or (f" Known: {', '.join(known)}" if known else "")
