@@ -35,7 +35,7 @@ class Runtime(StrictModel):
     """Instruction set that numeric libraries may use. `default` does not restrict it, so exact
     results depend on the CPU."""
     device: Literal["cpu", "auto"]
-    """`cpu`, or `auto`: the first GPU if there is one."""
+    """`cpu`, or `auto` for the first GPU if there is one, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
@@ -50,10 +50,10 @@ class Runtime(StrictModel):
 
 
 class Preference(StrictModel):
-    """The tasks and models from which the preferences of a task are learned."""
+    """The task and the models from which a task's preferences are learned."""
 
     ratings: str
-    """The task whose rated rows give the preference pairs; both tasks use the same source."""
+    """The task whose rated rows provide the pairs; it uses the same source as the aligned task."""
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
@@ -61,10 +61,10 @@ class Preference(StrictModel):
 
 
 class AugmentationModels(StrictModel):
-    """The model folders that the augmentation of a task may use; DVC tracks both."""
+    """The model folders that a task's augmentations may use; DVC tracks both."""
 
     forward: str
-    """The model of `masked_lm`, or the first model of `back_translation`."""
+    """The model for `masked_lm`, or the first of the two models for `back_translation`."""
     backward: str
     """The model with which `back_translation` translates back."""
 
@@ -90,7 +90,7 @@ class PipelineParams(StrictModel):
     methods: list[str]
     """Compression methods, applied to every task. Each is a file in `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
-    """Task → what it is aligned with. Other tasks are not aligned."""
+    """Task → the task and models for its alignment. Tasks without an entry are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
     """Task → the seeds it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})
@@ -161,7 +161,7 @@ RENAMED = {
     "words": "prompt_words",
     "z": "min_z",
 }
-"""Key of an earlier version → its new name; `unknown_key` suggests it where the new key exists."""
+"""Key of an earlier version → its new name; `unknown_key` suggests it if that key is allowed."""
 
 
 M = TypeVar("M", bound=StrictModel)
@@ -248,8 +248,8 @@ def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -
 def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at `location` in a section that `model` describes.
 
-    Empty if any key is allowed. The values of the section decide which plug-in, or which member of
-    a union, a nested mapping is.
+    Empty if any key is allowed. The values of the section determine which plug-in, or which member
+    of a union, describes a nested mapping.
     """
     field = None
     for part in location:
@@ -264,7 +264,7 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model of the mapping `section`, from the type of its field; None if it has none."""
+    """The model for the mapping `section`, given its field's type; None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
@@ -272,7 +272,7 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
         with suppress(ValueError):
             return plugin.params(section)
         return None
-    # The parts of a union, a list or an annotated type; `kind` chooses among models.
+    # The members of a union, a list or an annotated type; `kind` selects one of the models.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")
@@ -294,7 +294,7 @@ def unknown_key(location: str, known: list[str]) -> str:
     """The message for an unknown key; suggests its new name or the closest known key.
 
     Args:
-        location: The key with the keys of its sections, such as `intent.split.salt`.
+        location: The full dotted key, such as `intent.split.salt`.
         known: The keys that are allowed there, in the same form.
     """
     prefix, _, key = location.rpartition(".")
