@@ -6,7 +6,7 @@
     ├── SourceError             data or weights could not be fetched
     │   └── HashMismatch        the fetched bytes are not the pinned ones
     ├── DataError               rows that cannot be used; the stage stops
-    │   └── BadRow              one row; the stage keeps it with its reason, or stops
+    │   └── BadRow              one row; the stage sets it aside with the reason, or stops
     ├── StageError              a stage's input is missing or its output cannot be written
     └── LineageError            records or a bundle cannot be read, or a name is not in them
 

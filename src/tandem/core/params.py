@@ -35,7 +35,7 @@ class Runtime(StrictModel):
     """Instruction set that numeric libraries may use. `default` does not restrict it, so exact
     results depend on the CPU."""
     device: Literal["cpu", "auto"]
-    """`cpu`, or `auto`: the first GPU if there is one."""
+    """`cpu`, or `auto` for the first GPU if there is one, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
@@ -50,10 +50,10 @@ class Runtime(StrictModel):
 
 
 class Preference(StrictModel):
-    """The tasks and models from which the preferences of a task are learned."""
+    """The task and the models from which a task's preferences are learned."""
 
     ratings: str
-    """The task whose rated rows give the preference pairs; both tasks use the same source."""
+    """The task whose rated rows provide the pairs; it uses the same source as the aligned task."""
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
@@ -61,10 +61,10 @@ class Preference(StrictModel):
 
 
 class AugmentationModels(StrictModel):
-    """The model folders that the augmentation of a task may use; DVC tracks both."""
+    """The model folders that a task's augmentations may use; DVC tracks both."""
 
     forward: str
-    """The model of `masked_lm`, or the first model of `back_translation`."""
+    """The model for `masked_lm`, or the first of the two models for `back_translation`."""
     backward: str
     """The model with which `back_translation` translates back."""
 
@@ -78,7 +78,7 @@ class Seeds(StrictModel):
     @model_validator(mode="after")
     def _differ(self) -> Self:
         if len(set(self.runs)) < len(self.runs):
-            raise ValueError("runs must be different seeds: equal seeds give equal models")
+            raise ValueError("runs must be different seeds: identical seeds give identical models")
         return self
 
 
@@ -90,7 +90,7 @@ class PipelineParams(StrictModel):
     methods: list[str]
     """Compression methods, applied to every task. Each is a file in `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
-    """Task → what it is aligned with. Other tasks are not aligned."""
+    """Task → the task and models for its alignment. Tasks without an entry are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
     """Task → the seeds it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})
@@ -258,8 +258,8 @@ def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -
 def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at `location` in a section that `model` describes.
 
-    Empty if any key is allowed. The values of the section decide which plug-in, or which member of
-    a union, a nested mapping is.
+    Empty if any key is allowed. The values of the section determine which plug-in, or which member
+    of a union, describes a nested mapping.
     """
     field = None
     for part in location:
@@ -274,7 +274,7 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model of the mapping `section`, from the type of its field; None if it has none."""
+    """The model for the mapping `section`, given its field's type; None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
@@ -282,7 +282,7 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
         with suppress(ValueError):
             return plugin.params(section)
         return None
-    # The parts of a union, a list or an annotated type; `kind` chooses among models.
+    # The members of a union, a list or an annotated type; `kind` selects one of the models.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")
@@ -309,7 +309,7 @@ def unknown_key(location: str, known: Collection[str]) -> str:
     """The message for an unknown key; suggests its new name or the closest known key.
 
     Args:
-        location: The key with the keys of its sections, such as `intent.split.salt`.
+        location: The full dotted key, such as `intent.split.salt`.
         known: The keys that are allowed in that section.
     """
     key = location.rpartition(".")[2]

@@ -15,9 +15,10 @@ from tandem.core.search_space import SearchSpace
 Sections = Mapping[str, Collection[str]]
 """Task → the sections that stages of dvc.yaml read."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
-"""Content of params.yaml → the sections; see `tandem.engines.dvc_stages.sections`."""
+"""Returns the sections, given the content of params.yaml; see
+`tandem.engines.dvc_stages.sections`."""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Sections that a task may have although no stage reads them: params of tools."""
+"""Sections that a task may have although only a tool reads them, not a stage."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
@@ -81,8 +82,8 @@ def _section_problems(
 ) -> Iterator[str]:
     """Mistakes in the sections of the tasks that exist.
 
-    If dvc.yaml cannot be resolved with these params, that is reported only if there are no other
-    problems (`has_problems`), because those may be the cause.
+    If dvc.yaml cannot be resolved with these params, that is reported only if `has_problems` is
+    false, because other problems may be the cause.
     """
     tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
     available = registry.names("compression")
