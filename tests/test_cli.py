@@ -205,7 +205,10 @@ def test_the_reference_is_what_the_help_says() -> None:
         (["version"], "unknown command 'version'. Available: "),
         (["run"], "unknown command 'run'. Available: "),
         (["-V"], "unknown option '-V'. Usage: "),
-        (["predict", "sentiment", "--variant", "nope"], "unknown variant 'nope' of sentiment"),
+        (
+            ["predict", "sentiment", "--variant", "nope"],
+            "unknown variant 'nope'. Available: aligned",
+        ),
         (["clean", "sentimnt"], "unknown task 'sentimnt'. Did you mean 'sentiment'?"),
         (["tune", "sentimnt", "3"], "unknown task 'sentimnt'. Did you mean 'sentiment'?"),
         (["compress", "intent", "int9"], "unknown compression method 'int9'. Did you mean 'int8'?"),

@@ -306,14 +306,9 @@ class Group(Command, click.Group):
         """The command that the first of `args` names, and the other arguments.
 
         Raises:
-            TandemError: there is no such command.
+            UnknownName: there is no such command.
         """
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
-            for name, command in self.commands.items():
-                if isinstance(command, click.Group) and args[0] in command.commands:
-                    raise TandemError(
-                        f"unknown command {args[0]!r}. Did you mean '{name} {args[0]}'?"
-                    )
             where = ctx.command_path if ctx.parent else ""
             raise UnknownName("command", args[0], self.list_commands(ctx), where)
         return super().resolve_command(ctx, args)
@@ -357,6 +352,21 @@ class Commands(Group):
             if tool.name == name:
                 return tool
         return stage(name) if name in stages() else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As in `Group`; the name of a subcommand is reported with its group.
+
+        Raises:
+            TandemError: there is no such command.
+        """
+        tools = (tool for tools in TOOLS.values() for tool in tools)
+        groups = [tool for tool in tools if isinstance(tool, Group) and args[0] in tool.commands]
+        if groups and self.get_command(ctx, args[0]) is None:
+            full = f"{groups[0].name} {args[0]}"
+            raise TandemError(f"unknown command {args[0]!r}. Did you mean {full!r}?")
+        return super().resolve_command(ctx, args)
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
         """The stages in the order of the data flow, then the tools by their purpose."""

@@ -270,15 +270,15 @@ def test_the_end_tokens_score_goes_to_missing_placeholders() -> None:
     prefix = torch.tensor([[2, 5], [2, 5]])
     no = -torch.inf
     free, ended = PlaceholderConstraint(marks, expected, torch.tensor([9, 9]), 1)(prefix, scores)
-    assert free.tolist() == [0, no, 0, 0, 0, -3, -1, no]
-    assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
+    assert free.tolist() == [0, no, 0, 0, 0, no, -1, no]
+    assert ended.tolist() == [0, -1, 0, 0, 0, no, no, no]
     late, last = PlaceholderConstraint(marks, expected, torch.tensor([4, 3]), 1)(prefix, scores)
     assert late.tolist() == [no, no, no, no, no, no, -1, no]
     assert last.tolist() == [no, 0, no, no, no, no, no, no]
     twice = torch.tensor([[2, 0, 0], [1, 0, 0]])
     again, ended = PlaceholderConstraint(marks, twice, torch.tensor([9, 9]), 1)(prefix, scores)
     assert again.tolist() == [0, no, 0, 0, 0, -1, no, no]
-    assert ended.tolist() == [0, -1, 0, 0, 0, -3, no, no]
+    assert ended.tolist() == [0, -1, 0, 0, 0, no, no, no]
 
 
 def test_the_loss_equals_that_of_the_logits(scratch: Path) -> None:
