@@ -32,7 +32,7 @@ def serve() -> None:
 
 
 def run_as_child(arguments: list[str]) -> int:
-    """Run the command line in a child of the server, with the current code."""
+    """Run the command line in a child of the server, which imports the current code."""
     from tandem import cli
 
     return cli.main(arguments, in_child=True)

@@ -29,14 +29,14 @@ from tandem.core import paths, registry
 from tandem.core.errors import INTERRUPTED, TandemError, UnknownName, format_error, suggest
 
 COMPLETE = "_TANDEM_COMPLETE"
-"""The environment variable with which a shell requests completions."""
+"""The environment variable through which a shell requests completions."""
 SETTINGS: dict[str, Any] = {
     "help_option_names": ["-h", "--help"],
     "max_content_width": 100,
     "show_default": True,
 }
 EXAMPLE = re.compile(r" {4,}(\$ )?(.+ \| )?tandem [a-z]|    source <\(tandem ")
-"""A line of a docstring that shows a command."""
+"""Matches a line of a docstring that shows a command."""
 
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
         except click.exceptions.NoArgsIsHelpError as asked:
             print(asked.ctx.get_help())
             return 0
-        except click.exceptions.Exit as done:  # --help or --version has printed
+        except click.exceptions.Exit as done:  # --help or --version has printed its text
             return done.exit_code
 
 
@@ -189,13 +189,13 @@ class Artifact(File):
 
 
 class Number(click.IntRange):
-    """An integer within limits."""
+    """An integer in a given range."""
 
     name = "whole number"
 
 
 def variants(context: click.Context | None) -> list[str]:
-    """The names of the model folders that a task may have, and of those that exist."""
+    """The names of the model folders that a task can have, and of the folders that exist."""
     task = (context.params.get("task") if context else None) or "*"
     models = (path for path in Path().glob(str(paths.model(task, "*"))) if path.is_dir())
     return sorted({*paths.VARIANTS, *registry.names("compression"), *(m.name for m in models)})
@@ -215,7 +215,7 @@ SHELL = Name("shell", lambda _: SHELLS)
 ARGUMENTS: dict[str, tuple[Name, str]] = {
     "task": (TASK, f"One of {', '.join(registry.names('tasks'))}."),
     "method": (METHOD, f"One of {', '.join(registry.names('compression'))}."),
-    "variant": (VARIANT, "A folder in models/TASK: base, aligned, or a compression method."),
+    "variant": (VARIANT, "A folder in models/TASK: base, aligned, or named after a method."),
 }
 """Argument that several commands share → its type and help text."""
 
@@ -274,7 +274,7 @@ class Command(click.Command):
         if self.in_project and ctx.obj.root is None:
             raise TandemError(
                 f"there is no project here: neither {ctx.obj.folder} nor a folder above it has "
-                f"{paths.DAG} and {paths.PARAMS}; change to a folder of a project"
+                f"{paths.DAG} and {paths.PARAMS}; change to the folder of a project"
             )
         return super().invoke(ctx)
 
@@ -282,8 +282,8 @@ class Command(click.Command):
 def documentation(docstring: str) -> tuple[str, list[str], list[str]]:
     """The first line, the other paragraphs and the examples of a docstring.
 
-    An indented paragraph of commands holds examples. A paragraph with columns is marked so that
-    Click does not rewrap it.
+    An indented paragraph that consists of commands is read as examples. A paragraph with columns is
+    marked so that Click does not rewrap it.
     """
     summary, *paragraphs = inspect.cleandoc(docstring).split("\n\n")
     text: list[str] = []
@@ -353,6 +353,21 @@ class Commands(Group):
                 return tool
         return stage(name) if name in stages() else None
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As in `Group`; the name of a subcommand is reported with its group.
+
+        Raises:
+            TandemError: there is no such command.
+        """
+        tools = (tool for tools in TOOLS.values() for tool in tools)
+        groups = [tool for tool in tools if isinstance(tool, Group) and args[0] in tool.commands]
+        if groups and self.get_command(ctx, args[0]) is None:
+            full = f"{groups[0].name} {args[0]}"
+            raise TandemError(f"unknown command {args[0]!r}. Did you mean {full!r}?")
+        return super().resolve_command(ctx, args)
+
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
         """The stages in the order of the data flow, then the tools by their purpose."""
         yield "Stages of the pipeline, in data-flow order", [(n, stage(n)) for n in stages()]
@@ -365,7 +380,7 @@ class Commands(Group):
 
 
 def stages() -> list[str]:
-    """The commands of all stages, in the order in which dvc.yaml first uses them; others follow."""
+    """The commands of all stages in dvc.yaml's order; stages that it does not use come last."""
     text = paths.DAG.read_text(encoding="utf-8") if paths.DAG.is_file() else ""
     used = list(dict.fromkeys(re.findall(r"^\s*cmd: tandem ([\w-]+)", text, re.MULTILINE)))
     known = [name.replace("_", "-") for name in registry.names("stages")]
@@ -482,8 +497,8 @@ def predict(task: str, variant: str, batch: int) -> None:
 def status(json: bool) -> int:
     """Show which stages are fresh, stale, missing or running, and why.
 
-    A reason names the param, the file, the source file or the package that changed. Nothing is
-    executed or written. The exit code is 0 if there is nothing to do, else 1.
+    Each reason names the param, file, source file or package that changed. Nothing is executed or
+    written. The exit code is 0 if there is nothing to do, else 1.
 
         tandem status
         tandem status --json
@@ -497,7 +512,7 @@ def status(json: bool) -> int:
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @json_option("clean-up")
 def clean_up(yes: bool, json: bool) -> int:
-    """Remove what is left of stages that no longer exist.
+    """Remove what stages that no longer exist have left behind.
 
     After a task, method or stage has been removed from params.yaml or dvc.yaml, its entries in
     dvc.lock, its records and its outputs remain. They are listed before they are removed. Files
@@ -514,10 +529,10 @@ def clean_up(yes: bool, json: bool) -> int:
 @click.command(cls=Command)
 @json_option("cost")
 def cost(json: bool) -> None:
-    """Print what each stage cost: seconds, CPU seconds, peak memory.
+    """Print the cost of each stage: wall-clock seconds, CPU seconds and peak memory.
 
-    The figures are those of each stage's last run on this machine, longest first. Stages that
-    were restored from a cache are not listed.
+    The figures are from each stage's last run on this machine; the longest run comes first. Stages
+    that were restored from a cache are not listed.
 
         tandem cost
         tandem cost --json
@@ -565,11 +580,11 @@ def lineage() -> None:
 def lineage_show(name: str, json: bool) -> None:
     """Show everything that an artifact or a number was made from.
 
-    The output goes back to the pinned sources and lists stages, inputs, params, code, packages and
-    commits. NAME is one of:
+    The output goes back to the pinned sources and lists the stages, inputs, params, code, packages
+    and commits on the way. NAME is one of:
 
     train@sentiment                           a stage of dvc.yaml
-    models/intent/base                        an artifact, or a file or folder of one
+    models/intent/base                        an artifact, or a file or folder inside one
     reports/metrics/TASK/VARIANT.json#METRIC  a value in a metrics file
     reports/details/STAGE/NAME.json#KEY       a value in a detail file; KEY is a dotted path
     reports/summary.json#TASK/VARIANT/METRIC  a row of the summary
@@ -609,7 +624,7 @@ def lineage_impact(name: str, json: bool) -> None:
     "name",
     type=Artifact(),
     required=False,
-    help="Compare only what this name was made from, as in `tandem lineage show`.",
+    help="Compare only what this artifact or number was made from, as in `tandem lineage show`.",
 )
 @json_option("lineage-diff")
 def lineage_diff(first: str, last: str, name: str | None, json: bool) -> None:
@@ -650,8 +665,13 @@ def lineage_export(form: str, to: str | None, json: bool) -> None:
 
 @click.command(cls=Command)
 @click.option("--rev", metavar="REV", help="Audit this Git revision instead of the workspace.")
-@click.option("--bundle", type=File(), metavar="FILE", help="Compare with these signed statements.")
-@click.option("--key", type=File(), metavar="FILE", help="Public key to verify the statements.")
+@click.option(
+    "--bundle",
+    type=File(),
+    metavar="FILE",
+    help="Compare the records with the signed statements in FILE.",
+)
+@click.option("--key", type=File(), metavar="FILE", help="Public key that verifies the statements.")
 @click.option("--rerun", type=Number(min=1), metavar="N", help="Rerun a sample of N stages.")
 @json_option("audit")
 def audit(
@@ -660,8 +680,9 @@ def audit(
     """Check that records, artifacts, code and params agree.
 
     Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages and pins. Each
-    mismatch is one line with its location. The exit code is 1 if there is a mismatch, else 0.
-    --bundle and --key must be given together; --rev cannot be combined with them or with --rerun.
+    mismatch is reported on one line with its location. The exit code is 1 if there is a mismatch,
+    else 0. --bundle and --key must be given together; --rev cannot be combined with them or with
+    --rerun.
 
         tandem audit
         tandem audit --rev HEAD
@@ -675,12 +696,18 @@ def audit(
 
 @click.command(cls=Command)
 @click.argument("key", type=File(), help="A private Ed25519 key, PEM or OpenSSH.")
-@click.option("--to", type=File(), metavar="FILE", help="Default: attestation.jsonl in the root.")
+@click.option(
+    "--to",
+    type=File(),
+    metavar="FILE",
+    help="Output file, instead of attestation.jsonl in the root.",
+)
 @json_option("attest")
 def attest(key: str, to: str | None, json: bool) -> None:
     """Sign the records of the current commit.
 
-    `tandem audit --bundle FILE --key PUBLIC_KEY` verifies them in any clone at that commit.
+    `tandem audit --bundle FILE --key PUBLIC_KEY` verifies them in any clone that has that commit
+    checked out.
 
         tandem attest ~/.ssh/id_ed25519
     """
@@ -697,7 +724,7 @@ def attest(key: str, to: str | None, json: bool) -> None:
 def check(json: bool) -> None:
     """Check params.yaml and report all mistakes at once.
 
-    Keys, types, limits and names of plug-ins are checked, for all tasks.
+    Keys, types, value ranges and the names of plug-ins are checked for all tasks.
 
         tandem check
     """
@@ -741,11 +768,11 @@ def overlay(top: str, base: str, json: bool) -> None:
 @click.argument("trials", type=Number(min=1), help="How many models to train.")
 @json_option("tune")
 def tune(task: str, trials: int, json: bool) -> None:
-    """Search for better training params of a task.
+    """Search for better training params for a task.
 
-    The ranges are in the section TASK.tune of params.yaml; docs/training.md has an example. Trials
-    are scored on validation rows, and the best params are written into params.yaml. With --json,
-    progress goes to standard error.
+    The section TASK.tune of params.yaml defines the ranges to search; docs/training.md has an
+    example. Trials are scored on validation rows, and the best params are written into params.yaml.
+    With --json, progress goes to standard error.
 
         tandem tune sentiment 20
     """
@@ -759,7 +786,7 @@ def tune(task: str, trials: int, json: bool) -> None:
 def next_words(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem[str]]:
-    """The commands that can come next after `tandem help`."""
+    """The commands that can follow the words typed after `tandem help`."""
     context = context_of(ctx.find_root(), ctx.params.get("words") or ())
     if not isinstance(context.command, click.Group):
         return []
@@ -802,8 +829,8 @@ def help_(ctx: click.Context, words: Sequence[str]) -> None:
 def completion(shell: str) -> None:
     """Print a script that completes commands in a shell.
 
-    It completes commands, tasks, variants, formats and options. Put it where the shell finds it,
-    then start a new shell. The example is for the current bash session.
+    It completes commands, tasks, variants, formats and options. Save it where the shell finds it,
+    then start a new shell. The example enables completion in the current bash session only.
 
     bash  mkdir -p ~/.local/share/bash-completion/completions
           tandem completion bash > ~/.local/share/bash-completion/completions/tandem

@@ -3,9 +3,9 @@
     echo "turn on the kitchen light" | tandem predict intent
     {"text": "turn on the kitchen light", "label": "HassTurnOn", "spans": [[12, 19, "area"]]}
 
-A line is repaired and masked as in training (`TASK.clean`). `text` is what the model reads, and
-spans are positions in it. The filters are not applied, so no line is dropped. The prediction for an
-empty line has the same keys, with null or empty values.
+A line is repaired and masked as in training (`TASK.clean`). `text` is what the model reads; spans
+are character positions in `text`. The filters are not applied, so no line is dropped. The
+prediction for an empty line has the same keys, with null or empty values.
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tandem.modeling.base import TextModel
 
 MAX_NEW_TOKENS = 40
-"""Maximum number of tokens in the continuation of a generator."""
+"""Maximum number of tokens in a continuation that a generator writes."""
 
 
 def predict(task: str, variant: str = "base", batch: int = 1) -> None:
@@ -86,10 +86,11 @@ def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -
         TandemError: it makes no predictions.
     """
     folder = paths.model(task.name, variant)
-    # A generator can continue a text before it is adapted; an encoder has no head for the task yet.
+    # A pretrained generator can already continue texts; a pretrained encoder has no head for the
+    # task.
     if variant in ("reward", "judge") or (variant == "pretrained" and task.family != "causal"):
         raise TandemError(
-            f"{folder} makes no predictions: use base, aligned or a compression method"
+            f"the model in {folder} makes no predictions: use base, aligned or a compression method"
         )
     written = {"pretrained", "base", *project.methods}
     if task.name in project.preferences:

@@ -1,9 +1,9 @@
 """Search for better training params of a task on validation rows; test rows are never read.
 
 The search is Bayesian optimization with Optuna: seeded tree-structured Parzen estimators (Bergstra
-et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses the values in
-params.yaml that are within the ranges, so that the result is not worse. The models of trials are
-not kept: `dvc repro` trains with the values that the search writes into params.yaml.
+et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses the current values
+in params.yaml, if they are within the ranges, so that the result is no worse than these. The models
+of trials are not kept: `dvc repro` trains with the values that the search writes into params.yaml.
 """
 
 import copy
@@ -40,7 +40,7 @@ def tune(task: str, trials: int) -> dict[str, Any]:
     pin_environment(runtime)  # before the trials import torch
     section = params.read()[task]
     if "tune" not in section:
-        raise ParamsError(f"params.yaml: {task}.tune is missing: see docs/training.md")
+        raise ParamsError(f"params.yaml: {task}.tune is missing; see docs/training.md")
     search = params.load(SearchSpace, task, "tune")
     sign = direction(task, search.objective)
     for key, values in search.ranges.items():  # report invalid ranges before the first trial

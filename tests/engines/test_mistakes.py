@@ -55,7 +55,7 @@ def test_a_mistake_in_params_is_one_line_of_snakemake(own: Workspace) -> None:
     path.write_text(valid)
     assert done.returncode == 2
     lines = [line for line in done.stderr.splitlines() if not line.startswith(("Config", "  "))]
-    assert "unknown key runtime.sede. Did you mean 'runtime.seed'?" in lines[-1]
+    assert "unknown key runtime.sede. Did you mean 'seed'?" in lines[-1]
     assert "File" not in done.stderr.replace("Snakefile", "")
 
 

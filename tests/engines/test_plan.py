@@ -110,7 +110,7 @@ def test_a_file_that_another_command_writes_is_named(
     output = tmp_path / "data/raw/intent"
     writers = {"write": {str(output): {"pid": os.getppid(), "cmd": "dvc repro"}}, "read": {}}
     (tmp_path / ".dvc/tmp/rwlock").write_text(json.dumps(writers))
-    with pytest.raises(StageError, match=f"wait for it: '{output}.*' is busy.*dvc repro"):
+    with pytest.raises(StageError, match=f"wait for it to end: '{output}.*' is busy.*dvc repro"):
         plan.load_stages()
 
 

@@ -140,7 +140,27 @@ def test_an_unreadable_row_can_be_an_error(
 ) -> None:
     project.fetch["on_unreadable"] = "raise"
     project.file.write_text(VALID_CSV + "Well.,angry\n")
-    assert "1 unknown_label" in error_line(project, capsys)
+    allowed = "'angry' is not one of negative, neutral, positive"
+    assert f"(1 unknown_label: {allowed})" in error_line(project, capsys)
+
+
+def test_the_last_line_says_why_rows_are_unreadable_and_which_labels_are_allowed(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels in another case or with spaces are not mapped silently, and not dropped silently."""
+    labels = ["neutral", "Positive", "negative ", "Positive"]
+    project.file.write_text("text,label\n" + "".join(f"Text.,{label}\n" for label in labels))
+    assert project.run_fetch() == 0
+    allowed = "'Positive' is not one of negative, neutral, positive"
+    assert f"1 row read, 3 unreadable (3 unknown_label: {allowed}), " in capsys.readouterr().out
+
+
+def test_the_error_for_no_readable_row_names_the_allowed_labels(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.file.write_text("text,label\nText.,Positive\n")
+    allowed = "'Positive' is not one of negative, neutral, positive"
+    assert f"no row can be read (1 unknown_label: {allowed})" in error_line(project, capsys)
 
 
 def test_a_failed_run_keeps_the_old_outputs(project: Project) -> None:
@@ -233,7 +253,7 @@ def test_max_rows_keeps_whole_groups(project: Project) -> None:
 
 def test_of_two_rows_with_one_id_the_second_is_unreadable() -> None:
     raw = {"id": 7, "text": "a", "label": "neutral"}
-    rows, unreadable = parse_records([raw, raw], load("sentiment"))
+    rows, unreadable, _ = parse_records([raw, raw], load("sentiment"))
     assert [row.id for row in rows] == ["7"]
     assert [row.reason for row in unreadable] == ["duplicate_id"]
 
@@ -276,7 +296,7 @@ raw_records = st.dictionaries(st.sampled_from(["id", "group", "text", "label", "
 
 @given(st.lists(raw_records | st.builds(Unreadable, st.just("broken"), st.text())))
 def test_every_record_is_returned_once_readable_or_not(records: list[Any]) -> None:
-    rows, unreadable = parse_records(records, load("sentiment"))
+    rows, unreadable, _ = parse_records(records, load("sentiment"))
     assert len(rows) + len(unreadable) == len(records)
     assert len({row.id for row in rows}) == len(rows)
     assert count_rows(rows, unreadable)["unreadable"] == len(unreadable)

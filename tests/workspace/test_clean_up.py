@@ -461,7 +461,10 @@ def test_while_a_stage_runs_nothing_is_removed(project: Workspace) -> None:
     held = {"write": {str(project.path / "models/b"): {"pid": os.getpid(), "cmd": "dvc repro"}}}
     (project.path / ".dvc/tmp/rwlock").write_text(json.dumps(held | {"read": {}}))
     done = project.run("tandem", "clean-up", "--yes", check=False)
-    assert done.returncode == 2 and "another command is running here, wait for it" in done.stderr
+    assert (
+        done.returncode == 2
+        and "another command is running here; wait for it to end" in done.stderr
+    )
     assert (project.path / "models/b/weights.bin").exists()
 
 

@@ -210,7 +210,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
         {
             "list": (
                 "stale",
-                ["in.txt is new among the deps of dvc.yaml", "in2.txt is not in dvc.lock"],
+                ["in.txt is new in the deps of dvc.yaml", "in2.txt is not in dvc.lock"],
             )
         },
     ),
@@ -305,12 +305,12 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     text = lock.read_text()
     lock.write_text(text[: len(text) // 2])
     report = examination.examine()
-    assert len(report.notes) == 1 and "its copy is read instead" in report.notes[0]
+    assert len(report.notes) == 1 and "a copy is read instead" in report.notes[0]
     assert {stage.state for stage in report.stages} == {"fresh"} and report.exit_code == 1
     remove(project.path / ".snakemake")
     assert found()["train"] == ("stale", ["dvc.lock has no entry for it", "upstream rows"])
     lock.write_text(f"<<<<<<< HEAD\n{text}=======\n>>>>>>> other\n")
-    assert examination.examine().notes == ["dvc.lock has merge conflict markers: take one side"]
+    assert examination.examine().notes == ["dvc.lock has merge conflict markers: keep one side"]
     lock.write_text("schema: '2.0'\nstages: [1]\n")
     assert "dvc.lock is damaged" in examination.examine().notes[0]
     remove(lock)

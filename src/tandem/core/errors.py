@@ -6,7 +6,7 @@
     ├── SourceError             data or weights could not be fetched
     │   └── HashMismatch        the fetched bytes are not the pinned ones
     ├── DataError               rows that cannot be used; the stage stops
-    │   └── BadRow              one row; the stage keeps it with its reason, or stops
+    │   └── BadRow              one row; the stage sets it aside with the reason, or stops
     ├── StageError              a stage's input is missing or its output cannot be written
     └── LineageError            records or a bundle cannot be read, or a name is not in them
 
@@ -45,7 +45,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # loaded only where a message needs it
 
-    closest = get_close_matches(name, [*known], n=1, cutoff=0.5)
+    closest = get_close_matches(name, [*known], n=1)
     return f" Did you mean {closest[0]!r}?" if closest else ""
 
 

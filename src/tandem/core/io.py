@@ -83,7 +83,7 @@ def path_inside(folder: Path, name: str) -> Path:
     path = folder / name
     inside = path.parent.resolve().is_relative_to(folder.resolve())
     if not inside or path.is_symlink() or path.is_dir():
-        raise StageError(f"{path} is a link or a folder: nothing is written through it")
+        raise StageError(f"{path} is a link or a folder: refusing to write to it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -133,7 +133,7 @@ def remove(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists() or path.is_symlink():  # some systems forbid even the attempt
+    elif path.exists() or path.is_symlink():  # some systems refuse to unlink even a missing file
         path.unlink(missing_ok=True)
 
 
@@ -216,7 +216,8 @@ def parse_yaml(text: str) -> Any:
 def gc_paused() -> Iterator[None]:
     """Pause garbage collection while creating many long-lived objects.
 
-    Each collection would traverse all of them; a dvc.lock of 5,000 stages has a million.
+    Each collection would traverse all of them; parsing a dvc.lock with 5,000 stages creates a
+    million.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -10,7 +10,7 @@ section has one section per stage, each described by `Params` of that stage's mo
 `params_check` checks the whole file; `params_file` changes it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -35,7 +35,7 @@ class Runtime(StrictModel):
     """Instruction set that numeric libraries may use. `default` does not restrict it, so exact
     results depend on the CPU."""
     device: Literal["cpu", "auto"]
-    """`cpu`, or `auto`: the first GPU if there is one."""
+    """`cpu`, or `auto` for the first GPU if there is one, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
@@ -50,10 +50,10 @@ class Runtime(StrictModel):
 
 
 class Preference(StrictModel):
-    """The tasks and models from which the preferences of a task are learned."""
+    """The task and the models from which a task's preferences are learned."""
 
     ratings: str
-    """The task whose rated rows give the preference pairs; both tasks use the same source."""
+    """The task whose rated rows provide the pairs; it uses the same source as the aligned task."""
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
@@ -61,10 +61,10 @@ class Preference(StrictModel):
 
 
 class AugmentationModels(StrictModel):
-    """The model folders that the augmentation of a task may use; DVC tracks both."""
+    """The model folders that a task's augmentations may use; DVC tracks both."""
 
     forward: str
-    """The model of `masked_lm`, or the first model of `back_translation`."""
+    """The model for `masked_lm`, or the first of the two models for `back_translation`."""
     backward: str
     """The model with which `back_translation` translates back."""
 
@@ -78,7 +78,7 @@ class Seeds(StrictModel):
     @model_validator(mode="after")
     def _differ(self) -> Self:
         if len(set(self.runs)) < len(self.runs):
-            raise ValueError("runs must be different seeds: equal seeds give equal models")
+            raise ValueError("runs must be different seeds: identical seeds give identical models")
         return self
 
 
@@ -90,7 +90,7 @@ class PipelineParams(StrictModel):
     methods: list[str]
     """Compression methods, applied to every task. Each is a file in `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
-    """Task → what it is aligned with. Other tasks are not aligned."""
+    """Task → the task and models for its alignment. Tasks without an entry are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
     """Task → the seeds it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})
@@ -115,53 +115,56 @@ class ProjectParams(PipelineParams):
         return self.augmentation_models[task]
 
 
-RENAMED = {
-    "accumulation": "gradient_accumulation_steps",
-    "anchor": "sft_weight",
-    "at_most": "max_rows",
-    "augmentation_effect": "augmentation_ablation",
-    "augmenting": "augmentation_models",
-    "back": "backward",
-    "beams": "num_beams",
-    "blocks": "keep_layers",
-    "clip": "max_grad_norm",
-    "effects": "augmentation_ablation",
-    "evaluate_every": "eval_steps",
-    "every": "every_nth_rating",
-    "ffn": "ffn_dim",
-    "gap": "min_margin",
-    "healing": "recovery",
-    "heads": "attention_heads",
-    "hidden": "span_dropout",
-    "jury": "judge_holdout",
-    "keep": "skip_modules",
-    "l2": "weight_decay",
-    "licence": "license",
-    "likeness": "near_duplicates",
-    "max_positions": "max_position_embeddings",
-    "model": "forward",
-    "new_tokens": "max_new_tokens",
-    "patience": "early_stopping_patience",
-    "permutations": "num_perm",
-    "prompting": "generation",
-    "rank": "r",
-    "rating_edges": "rating_thresholds",
-    "schedule": "lr_scheduler_type",
-    "share": "fraction",
-    "shingle": "ngram_size",
-    "soft": "distillation_weight",
-    "steps": "max_steps",
-    "student": "distilled",
-    "targets": "target_modules",
-    "units": "keep_ffn",
-    "unreadable": "on_unreadable",
-    "vocabulary": "vocab_size",
-    "warmup": "warmup_ratio",
-    "weights": "grouped",
-    "words": "prompt_words",
-    "z": "min_z",
-}
-"""Key of an earlier version → its new name; `unknown_key` suggests it where the new key exists."""
+RENAMED = (
+    ("accumulation", "gradient_accumulation_steps"),
+    ("anchor", "sft_weight"),
+    ("at_most", "max_rows"),
+    ("augmentation_effect", "augmentation_ablation"),
+    ("augmenting", "augmentation_models"),
+    ("back", "backward"),
+    ("beams", "num_beams"),
+    ("blocks", "keep_layers"),
+    ("blocks", "num_hidden_layers"),
+    ("clip", "max_grad_norm"),
+    ("effects", "augmentation_ablation"),
+    ("evaluate_every", "eval_steps"),
+    ("every", "every_nth_rating"),
+    ("ffn", "ffn_dim"),
+    ("gap", "min_margin"),
+    ("healing", "recovery"),
+    ("heads", "attention_heads"),
+    ("heads", "keep_heads"),
+    ("hidden", "span_dropout"),
+    ("jury", "judge_holdout"),
+    ("keep", "skip_modules"),
+    ("l2", "weight_decay"),
+    ("licence", "license"),
+    ("likeness", "near_duplicates"),
+    ("max_positions", "max_position_embeddings"),
+    ("model", "forward"),
+    ("new_tokens", "max_new_tokens"),
+    ("patience", "early_stopping_patience"),
+    ("permutations", "num_perm"),
+    ("prompting", "generation"),
+    ("rank", "r"),
+    ("rating_edges", "rating_thresholds"),
+    ("schedule", "lr_scheduler_type"),
+    ("share", "fraction"),
+    ("share", "keep_weights"),
+    ("shingle", "ngram_size"),
+    ("soft", "distillation_weight"),
+    ("steps", "max_steps"),
+    ("student", "distilled"),
+    ("targets", "target_modules"),
+    ("units", "keep_ffn"),
+    ("unreadable", "on_unreadable"),
+    ("vocabulary", "vocab_size"),
+    ("warmup", "warmup_ratio"),
+    ("weights", "grouped"),
+    ("words", "prompt_words"),
+    ("z", "min_z"),
+)
+"""Pairs of a key of an earlier version and its new name; see `new_name`."""
 
 
 M = TypeVar("M", bound=StrictModel)
@@ -227,18 +230,25 @@ def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, An
 
 
 def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
-    """Check the section at `keys` of params.yaml; yield one message per mistake."""
+    """Check the section at `keys` of params.yaml; yield one message per mistake.
+
+    A key that has an earlier name is not reported as missing, too.
+    """
     try:
         model.model_validate(section)
     except ValidationError as error:
-        for problem in error.errors(include_url=False):
-            location = ".".join([*keys, *map(str, problem["loc"])])
+        problems = error.errors(include_url=False)
+        unknown = [problem["loc"] for problem in problems if problem["type"] == "extra_forbidden"]
+        allowed = {loc: known_keys(model, section, loc[:-1]) for loc in unknown}
+        renamed = {(*loc[:-1], new_name(str(loc[-1]), allowed[loc])) for loc in unknown}
+        for problem in problems:
+            loc = problem["loc"]
+            location = ".".join([*keys, *map(str, loc)])
             if problem["type"] == "extra_forbidden":
-                section_keys = [*keys, *map(str, problem["loc"][:-1])]
-                names = known_keys(model, section, problem["loc"][:-1])
-                yield unknown_key(location, [".".join([*section_keys, name]) for name in names])
+                yield unknown_key(location, allowed[loc])
             elif problem["type"] == "missing":
-                yield f"{paths.PARAMS}: {location} is missing"
+                if loc not in renamed:
+                    yield f"{paths.PARAMS}: {location} is missing"
             else:
                 value = repr(problem.get("input"))
                 shown = value if len(value) <= 60 else value[:57] + "..."
@@ -248,8 +258,8 @@ def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -
 def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at `location` in a section that `model` describes.
 
-    Empty if any key is allowed. The values of the section decide which plug-in, or which member of
-    a union, a nested mapping is.
+    Empty if any key is allowed. The values of the section determine which plug-in, or which member
+    of a union, describes a nested mapping.
     """
     field = None
     for part in location:
@@ -264,7 +274,7 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model of the mapping `section`, from the type of its field; None if it has none."""
+    """The model for the mapping `section`, given its field's type; None if there is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
@@ -272,7 +282,7 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
         with suppress(ValueError):
             return plugin.params(section)
         return None
-    # The parts of a union, a list or an annotated type; `kind` chooses among models.
+    # The members of a union, a list or an annotated type; `kind` selects one of the models.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")
@@ -290,21 +300,24 @@ def _literals(model: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(model.model_fields["kind"].annotation)
 
 
-def unknown_key(location: str, known: list[str]) -> str:
+def new_name(key: str, known: Collection[str]) -> str | None:
+    """The new name of a key that had the name `key` in an earlier version, if it is in `known`."""
+    return next((new for old, new in RENAMED if old == key and new in known), None)
+
+
+def unknown_key(location: str, known: Collection[str]) -> str:
     """The message for an unknown key; suggests its new name or the closest known key.
 
     Args:
-        location: The key with the keys of its sections, such as `intent.split.salt`.
-        known: The keys that are allowed there, in the same form.
+        location: The full dotted key, such as `intent.split.salt`.
+        known: The keys that are allowed in that section.
     """
-    prefix, _, key = location.rpartition(".")
-    renamed = f"{prefix}.{RENAMED.get(key)}" if prefix else RENAMED.get(key)
-    if renamed in known:
-        new = renamed.rpartition(".")[2]
+    key = location.rpartition(".")[2]
+    if new := new_name(key, known):
         return f"{paths.PARAMS}: {location} is now called {new}: rename the key"
-    return f"{paths.PARAMS}: unknown key {location}.{_hint(location, known)}"
+    return f"{paths.PARAMS}: unknown key {location}.{_hint(key, known)}"
 
 
-def _hint(name: str, known: list[str]) -> str:
+def _hint(name: str, known: Collection[str]) -> str:
     """The end of a message about an unknown key: the closest known key, or all of them."""
     return suggest(name, known) or (f" Known: {', '.join(known)}" if known else "")

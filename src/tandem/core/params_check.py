@@ -15,9 +15,10 @@ from tandem.core.search_space import SearchSpace
 Sections = Mapping[str, Collection[str]]
 """Task → the sections that stages of dvc.yaml read."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
-"""Content of params.yaml → the sections; see `tandem.engines.dvc_stages.sections`."""
+"""Returns the sections, given the content of params.yaml; see
+`tandem.engines.dvc_stages.sections`."""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Sections that a task may have although no stage reads them: params of tools."""
+"""Sections that a task may have although only a tool reads them, not a stage."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
@@ -29,9 +30,12 @@ def check(content: dict[str, Any], sections_of: SectionReader) -> None:
     project = params.pick_keys(params.ProjectParams, content)
     problems = list(params.problems_of(params.ProjectParams, project, ()))
     known = [*params.ProjectParams.model_fields, *registry.names("tasks")]
-    # The sections depend on tasks and methods, so they are checked only if those can be read.
+    # Which sections are required depends on tasks and methods. If those cannot be read, only the
+    # sections that are present are checked.
     selection = params.pick_keys(params.PipelineParams, content)
-    if not list(params.problems_of(params.PipelineParams, selection, ())):
+    if list(params.problems_of(params.PipelineParams, selection, ())):
+        problems += _present_section_problems(content)
+    else:
         pipeline = params.load(params.PipelineParams, content=selection)
         known = [*params.ProjectParams.model_fields, *pipeline.tasks]
         problems += _name_problems(pipeline)
@@ -48,7 +52,9 @@ def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
         for name in sorted({name for name in names if names.count(name) > 1}):
             yield f"{paths.PARAMS}: {key} lists {name} twice"
         for name in dict.fromkeys(names):
-            if name not in available:
+            if new := params.new_name(name, available):
+                yield f"{paths.PARAMS}: {key}: {name} is now called {new}: rename it"
+            elif name not in available:
                 kind = registry.KINDS[package]
                 yield str(UnknownName(kind, name, available, f"{paths.PARAMS}: {key}"))
     yield from _reference_problems(pipeline)
@@ -58,7 +64,7 @@ def _reference_problems(pipeline: params.PipelineParams) -> Iterator[str]:
     """References to tasks that are not listed, and required entries that are missing."""
     for key in ("augmentation_models", "augmentation_ablation", "preferences", "seeds"):
         for task in sorted(getattr(pipeline, key).keys() - {*pipeline.tasks}):
-            yield params.unknown_key(f"{key}.{task}", [f"{key}.{name}" for name in pipeline.tasks])
+            yield params.unknown_key(f"{key}.{task}", pipeline.tasks)
     for task in pipeline.tasks:
         if task not in pipeline.augmentation_models:
             yield f"{paths.PARAMS}: augmentation_models.{task} is missing"
@@ -76,8 +82,8 @@ def _section_problems(
 ) -> Iterator[str]:
     """Mistakes in the sections of the tasks that exist.
 
-    If dvc.yaml cannot be resolved with these params, that is reported only if there are no other
-    problems (`has_problems`), because those may be the cause.
+    If dvc.yaml cannot be resolved with these params, that is reported only if `has_problems` is
+    false, because other problems may be the cause.
     """
     tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
     available = registry.names("compression")
@@ -87,22 +93,40 @@ def _section_problems(
     except TandemError as error:
         if not has_problems:
             yield str(error)
+        yield from _present_section_problems(content)
         return
     for task in tasks:
-        yield from _task_problems(task, content.get(task), sections.get(task, ()))
+        yield from _task_problems(task, content.get(task), sections.get(task, ()), has_problems)
 
 
-def _task_problems(task: str, section: Any, needed: Collection[str]) -> Iterator[str]:
-    """Mistakes in the section of one task, which must contain the sections `needed`."""
+def _present_section_problems(content: Mapping[str, Any]) -> Iterator[str]:
+    """Mistakes in the sections that tasks have, whichever they need."""
+    for task in registry.names("tasks"):
+        sections = content.get(task)
+        for key, section in sections.items() if isinstance(sections, dict) else ():
+            if model := section_model(key):
+                yield from params.problems_of(model, section, (task, key))
+
+
+def _task_problems(
+    task: str, section: Any, needed: Collection[str], has_problems: bool
+) -> Iterator[str]:
+    """Mistakes in the section of one task, which must contain the sections `needed`.
+
+    Other sections are reported only if there are no other problems (`has_problems`), because those
+    may be the reason why no stage reads a section.
+    """
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of sections"
         return
     known = [*needed, *OPTIONAL]
+    unused = {*registry.names("stages"), *registry.names("compression")} - {*known}
     for key in section:
-        if key not in known and key in {*registry.names("stages"), *registry.names("compression")}:
+        if key in unused and not has_problems:
             yield f"{paths.PARAMS}: {task}.{key} is read by no stage of {paths.DAG}: remove it"
-        elif key not in known:
-            yield params.unknown_key(f"{task}.{key}", [f"{task}.{name}" for name in known])
+        elif key not in known and key not in unused:
+            names = [*known, *unused] if params.new_name(key, unused) else known
+            yield params.unknown_key(f"{task}.{key}", names)
     for key in known:
         model = section_model(key)
         if key in section:

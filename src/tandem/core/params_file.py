@@ -1,7 +1,7 @@
 """Change params.yaml in place, keeping comments and layout.
 
 `dvc exp run -S` also changes the file, with DVC's writer. The writer here has the same settings, so
-both write the same bytes. CONTRIBUTING.md describes the form of the file that both preserve.
+both write the same bytes. CONTRIBUTING.md describes the formatting that both preserve.
 """
 
 import copy
@@ -32,7 +32,7 @@ def overlay(top: Path, base: Path, sections_of: SectionReader) -> list[str]:
 
 
 def _keys(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """The dotted keys of all values, except those of non-empty mappings."""
+    """The dotted keys of all leaf values; an empty mapping counts as a leaf."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
             yield from _keys(value, f"{prefix}{key}.")
@@ -47,7 +47,7 @@ def update_file(
 
     Args:
         values: Nested mappings, as in params.yaml.
-        sections_of: Tells which sections the tasks need; see `params_check.check`.
+        sections_of: Returns the sections that the tasks need; see `params_check.check`.
         base: The file to change.
 
     Raises:
@@ -67,8 +67,8 @@ def update_file(
 def deep_merge(values: dict[str, Any], base: Any) -> None:
     """Merge `values` into `base` in place, nested mappings key by key.
 
-    A mapping with a different `kind` belongs to another plug-in and replaces the old one
-    as a whole.
+    A mapping with a different `kind` belongs to another plug-in and replaces the old mapping as a
+    whole.
     """
     for key, value in values.items():
         old = base.get(key)
@@ -79,5 +79,5 @@ def deep_merge(values: dict[str, Any], base: Any) -> None:
 
 
 def _other_kind(new: dict[str, Any], old: Any) -> bool:
-    """Whether two mappings choose different plug-ins."""
+    """Whether two mappings are the params of different plug-ins."""
     return "kind" in new and "kind" in old and new["kind"] != old["kind"]

@@ -1,6 +1,6 @@
 """The JSON Schema of params.yaml, with which editors complete and validate its keys.
 
-docs/schemas/params.json holds it, and the first line of params.yaml names that file.
+It is stored in docs/schemas/params.json, which the first line of params.yaml refers to.
 """
 
 import ast
@@ -51,7 +51,7 @@ class _WithDescriptions(GenerateJsonSchema):
         return result
 
     def field_title_should_be_set(self, schema: CoreSchema) -> bool:
-        """No titles: they only repeat the keys."""
+        """False: titles would only repeat the keys."""
         return False
 
 

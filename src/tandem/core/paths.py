@@ -1,7 +1,7 @@
 """Paths of all artifacts, relative to the project's root, in the order in which data flows.
 
-raw → clean → split → augmented → models → reports. dvc.yaml has the same paths, which
-tests/engines/test_plan.py checks.
+raw → clean → split → augmented → models → reports. dvc.yaml uses the same paths;
+tests/engines/test_plan.py checks that it does.
 """
 
 from pathlib import Path
@@ -18,10 +18,10 @@ RECORDS = Path("reports/lineage")
 DETAILS = Path("reports/details")
 """STAGE/TASK….json: what each stage measured, with intervals, domains and counts."""
 METRICS = Path("reports/metrics")
-"""TASK/VARIANT.json: main scores, by the names of the metrics."""
+"""TASK/VARIANT.json: main scores, keyed by metric name."""
 SPLITS = ("train", "validation", "test")
 JUDGE = "judge"
-"""The part of a split that an independent judge is trained on, if params reserve one."""
+"""The part of a split that an independent judge is trained on, if params.yaml reserves one."""
 
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
@@ -29,7 +29,7 @@ CARD = "README.md"
 VARIANTS = ("pretrained", "base", "reward", "judge", "aligned")
 """The model folders of a task, besides those of compression methods."""
 METHOD = "tandem.json"
-"""File in a compressed model's folder that names the method whose `restore` reads it."""
+"""File in a compressed model's folder that names the method whose `restore` loads the model."""
 
 
 def raw(task: str) -> Path:
@@ -43,7 +43,7 @@ def clean(task: str) -> Path:
 
 
 def split(task: str) -> Path:
-    """train.parquet, validation.parquet, test.parquet, dropped.parquet; judge.parquet if any."""
+    """train.parquet, validation.parquet, test.parquet, dropped.parquet; possibly judge.parquet."""
     return Path("data/split") / task
 
 
@@ -93,7 +93,7 @@ def preference_predictions(task: str) -> Path:
 
 
 def is_code(path: str) -> bool:
-    """Whether an input of a stage describes code and package versions, and is not data."""
+    """Whether a stage's input is code, or describes code or package versions; else it is data."""
     return path.startswith((f"{SOURCE}/", f"{CODE}/")) or path in map(str, (REQUIREMENTS, DAG))
 
 

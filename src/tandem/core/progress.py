@@ -40,7 +40,7 @@ class Progress:
     """Whether the bar has been passed to a listener."""
 
     def update(self, count: int = 1, /, **figures: float) -> None:
-        """Report `count` more items as done, with figures such as `loss`; cheap, even per row."""
+        """Report `count` more items done, with figures such as `loss`; cheap enough per row."""
         self.done += count
         if figures:
             self.figures = figures

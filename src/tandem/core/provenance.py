@@ -2,7 +2,7 @@
 
     reports/lineage/train/sentiment.json
       stage, command       as in dvc.yaml
-      inputs, outputs      SHA-256, DVC's MD5 and size; for outputs also those of each file
+      inputs, outputs      SHA-256, DVC's MD5 and size; for output folders, also those of each file
       params, seed         the values of the declared keys
       sources              pinned data and weights among the params
       packages             locked versions of the packages that the stage's code imports
@@ -159,7 +159,7 @@ def digest(path: Path, files: bool = False) -> Digest:
 
     Args:
         path: The file or folder.
-        files: Whether the digest of a folder lists those of its files.
+        files: Whether the digest of a folder includes the digests of its files.
 
     Raises:
         StageError: there is nothing at `path`.
@@ -242,7 +242,7 @@ def _ignored(name: str, root: Path) -> bool:
 
 @cache
 def _patterns(root: Path) -> tuple[str, ...]:
-    """The lines of `root`/.dvcignore without comments."""
+    """The patterns in `root`/.dvcignore: its lines, except comments and empty lines."""
     path = root / ".dvcignore"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return tuple(line for line in lines if line and not line.startswith("#"))
@@ -303,7 +303,7 @@ def require_code(code: StageCode, stage: StageSpec) -> None:
 
 
 def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -> None:
-    """Raise StageError if the stage has imported a module of `tandem` that `code` lacks."""
+    """Raise StageError if the stage has imported a module of `tandem` that `code` does not list."""
     folder = Path(__file__).parents[2]
     for name in sorted(imported_modules() - runner):
         path = Path(str(sys.modules[name].__file__)).relative_to(folder).as_posix()

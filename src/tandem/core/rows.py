@@ -131,7 +131,7 @@ def _value(value: Any, hint: Any) -> Any:
 
 
 def hash_sample(rows: Sequence[R], limit: int | None) -> list[R]:
-    """The first `limit` rows in the order of hashed ids; all rows, in that order, if it is None.
+    """The first `limit` rows in the order of hashed ids; with None, all rows in that order.
 
     The sample depends neither on the order of rows nor on a seed, and larger samples contain
     smaller ones.

@@ -1,4 +1,4 @@
-"""The search space of `tandem tune`: the optional params `TASK.tune`.
+"""The search space of `tandem tune`: the optional section `TASK.tune` of params.yaml.
 
 intent:
   tune:

@@ -100,8 +100,9 @@ def parse_row(row: type[R], raw: Mapping[str, Any]) -> R:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         name, *nested = problem["loc"]
-        reason = "missing" if problem["type"] == "missing" and not nested else "ill_typed"
-        raise BadRow(f"{reason}_{name}", problem["msg"]) from None
+        if problem["type"] == "missing" and not nested:
+            raise BadRow(f"missing_{name}") from None
+        raise BadRow(f"ill_typed_{name}", problem["msg"]) from None
 
 
 def _from_json(name: str, value: str) -> Any:

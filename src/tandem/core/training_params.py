@@ -20,7 +20,7 @@ class LoraParams(StrictModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout probability of the adapters' inputs in training."""
     target_modules: list[str] | None = Field(default=None, min_length=1)
-    """Linear layers to adapt, by the last part of their names (`query`, `q_proj`); null: all."""
+    """Linear layers to adapt, by the last part of their names (`query`, `q_proj`); null for all."""
 
 
 class TrainingParams(StrictModel):

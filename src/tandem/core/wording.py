@@ -1,4 +1,4 @@
-"""Format numbers for the lines that say what a stage or a command did."""
+"""Format numbers for the lines that report what a stage or a command did."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

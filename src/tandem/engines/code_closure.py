@@ -96,8 +96,8 @@ class Closures:
                     closure[name] = module
                     strings |= module.strings
                     plugin_packages |= module.plugin_packages
-            # A new string may name a plug-in of a package that was found earlier, so all are
-            # compared again.
+            # A new string may name a plug-in of a package that was found earlier, so each pass
+            # compares all strings with all plug-ins.
             plugins = {f"{PACKAGE}.{p}.{name}" for p in plugin_packages for name in self.plugins(p)}
             pending = {name for module in closure.values() for name in module.imports}
             pending |= {name for name in plugins if name.rpartition(".")[2] in strings}
@@ -107,7 +107,7 @@ class Closures:
     def _read_plugins(
         self, closure: Mapping[str, Module], strings: Container[str]
     ) -> dict[str, Module]:
-        """The named plug-ins whose constants the closure reads, without what they import."""
+        """The named plug-ins whose constants the closure reads, without the modules they import."""
         packages = {package for module in closure.values() for package in module.read_packages}
         names = [(f"{PACKAGE}.{p}.{name}", name) for p in packages for name in self.plugins(p)]
         plugins = {path: self.module(path) for path, name in names if name in strings}
@@ -240,7 +240,7 @@ def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
-    """The package of plug-ins that an expression names, if it is one of these calls."""
+    """The package of plug-ins that an expression names, if it calls one of these functions."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]

@@ -1,7 +1,8 @@
-"""The cost of each run of a stage: seconds, CPU seconds, peak memory. `tandem cost` prints it.
+"""The cost of each run of a stage in time and memory, which `tandem cost` prints.
 
-Each run appends one line to a log. The log describes this machine, so it is not an artifact: it is
-in .dvc/tmp, with DVC's own temporary files. A stage that an engine skips or restores adds no line.
+Each run appends its wall-clock seconds, CPU seconds and peak memory to a log, as one line. The log
+describes this machine, so it is not an artifact: it is in .dvc/tmp, with DVC's own temporary files.
+A stage that an engine skips or restores adds no line.
 """
 
 import json
@@ -49,7 +50,7 @@ def runs(root: Path = Path()) -> list[dict[str, Any]]:
     try:
         return [dict(json.loads(line)) for line in lines]
     except ValueError:
-        raise StageError(f"{path} is damaged: remove it; later runs write it again") from None
+        raise StageError(f"{path} is damaged: remove it, and later runs will recreate it") from None
 
 
 def last_runs() -> list[dict[str, Any]]:
@@ -59,9 +60,9 @@ def last_runs() -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    """The lines of a table: seconds, CPU seconds and peak memory (MB) of each run, and of all."""
+    """The lines of a table: seconds, CPU seconds and peak MB of each run, then of all runs."""
     if not rows:
-        return [f"no stage has run here yet; the log is {LOG}"]
+        return [f"no stage has run here yet; {LOG} is empty or missing"]
     total = sum(row["cpu_seconds"] for row in rows)
     return [
         f"{'seconds':>8} {'CPU s':>8} {'peak MB':>8}  stage",

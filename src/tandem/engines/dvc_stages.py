@@ -99,7 +99,7 @@ def _cached_resolver(root: Path, *_state: Any) -> Any:
 
 
 def _new_resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
-    """A new parser, with the parts of a repository that it uses."""
+    """A new parser, with a stand-in for the parts of a DVC repository that it uses."""
     from dvc.parsing import DataResolver
 
     def create() -> Any:
@@ -115,7 +115,7 @@ def _stage(root: Path, resolver: Any, name: str) -> StageSpec:
     """The stage `name`, resolved.
 
     Raises:
-        StageError: the stage cannot be resolved, or is of a form that Tandem does not support.
+        StageError: the stage cannot be resolved, or has a form that Tandem does not support.
     """
     stage: StageSpec = _as_stage_error(
         root, lambda: _to_spec(name, resolver.resolve_one(name)[name])

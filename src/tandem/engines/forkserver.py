@@ -22,7 +22,7 @@ from typing import Any
 from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""Words of a request → what the child does; None refuses, and the client does the work itself."""
+"""Returns what a child does for the words of a request, or None to let the client do it itself."""
 
 
 def available() -> bool:
@@ -47,8 +47,8 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
 
     Args:
         listener: The socket that clients connect to.
-        end_of_run: A file descriptor that becomes readable when the run has ended, such as a closed
-            pipe. Children watch it too.
+        end_of_run: A file descriptor that becomes readable when the run ends, such as the read
+            end of a pipe that is closed then. Children watch it too.
         work: What a child does for a request.
         load: Called once, at the first request; requests wait for it.
     """

@@ -70,7 +70,8 @@ def ask(address: str, *words: str) -> int | None:
         except OSError:
             answer = b""
     if not answer:
-        print(f"tandem: {' '.join(words)} was killed; was there enough memory?", file=sys.stderr)
+        command = " ".join(words)
+        print(f"tandem: {command} was killed; it may have run out of memory", file=sys.stderr)
         return 2
     return int(answer)
 

@@ -1,6 +1,6 @@
 """The lock of a run, and repairs after a run that was killed.
 
-    .snakemake/tandem/run.lock      held by the Snakemake that executes jobs in this folder
+    .snakemake/tandem/run.lock      held by the Snakemake process that executes jobs in this folder
     .snakemake/tandem/dvc.lock      a copy of the last complete dvc.lock
     .snakemake/incomplete           Snakemake's markers of outputs that a job was writing
 
@@ -27,13 +27,13 @@ INCOMPLETE = Path(".snakemake/incomplete")
 
 
 def acquire_run_lock() -> IO[str]:
-    """Allow only one Snakemake at a time to execute jobs in this folder.
+    """Allow only one Snakemake process at a time to execute jobs in this folder.
 
     The lock is held while the returned file is open. Snakemake's own lock outlives a killed process
     and has to be removed by hand; the kernel releases this one.
 
     Raises:
-        StageError: another Snakemake holds the lock.
+        StageError: another Snakemake process holds the lock.
     """
     STATE.mkdir(parents=True, exist_ok=True)
     file = RUN_LOCK.open("w")
@@ -46,7 +46,7 @@ def acquire_run_lock() -> IO[str]:
 
 
 def clear_incomplete_marks() -> None:
-    """Remove Snakemake's markers of incomplete outputs, unless another Snakemake is running here.
+    """Remove Snakemake's markers of incomplete outputs, unless Snakemake is running here.
 
     If it finds such a marker, Snakemake refuses to continue or executes the job again, although a
     stage writes all of its outputs or none, and DVC knows which outputs are valid.
@@ -67,16 +67,16 @@ def back_up_dvc_lock() -> None:
 def restore_dvc_lock() -> None:
     """Restore the last copy of dvc.lock if a killed process left the file incomplete.
 
-    Stages that have run since then are not lost: DVC's run cache has them.
+    The results of stages that have run since then are not lost: DVC's run cache has them.
 
     Raises:
-        StageError: dvc.lock contains conflict markers of a merge.
+        StageError: dvc.lock contains merge conflict markers.
     """
     if not paths.LOCK.exists():
         return
     text = paths.LOCK.read_text(encoding="utf-8", errors="replace")
     if "<<<<<<<" in text:
-        raise StageError(f"{paths.LOCK} has merge conflict markers: take one side, then run again")
+        raise StageError(f"{paths.LOCK} has merge conflict markers: keep one side, then run again")
     is_copy = LOCK_COPY.exists() and LOCK_COPY.read_text(encoding="utf-8") == text
     if is_copy or is_complete(text):
         return
@@ -85,7 +85,8 @@ def restore_dvc_lock() -> None:
         shutil.copyfile(LOCK_COPY, paths.LOCK)
     repair = "restored from a copy" if LOCK_COPY.exists() else "removed"
     print(
-        f"tandem: {paths.LOCK} was incomplete after a crash: {repair}; the run cache has the rest",
+        f"tandem: {paths.LOCK} was incomplete after a crash and was {repair}; "
+        "the run cache has the rest",
         file=sys.stderr,
     )
 

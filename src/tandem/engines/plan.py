@@ -70,7 +70,7 @@ class Stage:
 
     @property
     def trigger_file(self) -> Path:
-        """A file newer than the outputs while the stage is stale, which makes Snakemake run it."""
+        """A file that makes Snakemake run a stale stage, because it is newer than the outputs."""
         return STATE / "stale" / self.name
 
     @property
@@ -98,7 +98,7 @@ class Plan:
         """Lock the folder and update the .dvc files of edited data, before the first job.
 
         Raises:
-            StageError: another Snakemake is running here, or DVC cannot store the data.
+            StageError: another Snakemake process is running here, or DVC cannot store the data.
         """
         self.run_lock = locks.acquire_run_lock()
         if self.pipeline is not None:
@@ -147,7 +147,8 @@ def read_plan() -> Plan:
 def check_params() -> None:
     """Check params.yaml, unless neither the file nor the code has changed since the last check.
 
-    The check takes seconds, because some plug-ins import torch in the module of their params.
+    The check takes seconds, because some plug-ins import torch in the module that defines their
+    params.
     """
     if CHECKED.exists() and CHECKED.read_text() == _params_digest():
         return
@@ -197,7 +198,7 @@ def load_stages() -> Plan:
         return plan
     except LockError as error:
         raise StageError(
-            f"another command is running here, wait for it: {_one_line(error)}"
+            f"another command is running here; wait for it to end: {_one_line(error)}"
         ) from error
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {_one_line(error)}") from error
@@ -225,7 +226,7 @@ def refresh(pipeline: stage_server.Pipeline, name: str) -> None:
     except LockError:
         raise
     except DvcException as error:
-        reason = error.__cause__ or error  # DVC's own text only names the stage
+        reason = error.__cause__ or error  # DVC's own message only names the stage
         raise StageError(f"stage {name} failed: {_one_line(reason)}") from error
 
 
@@ -280,7 +281,8 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
     commands = [stage for stage in stages if stage.cmd]
     changed = dvc_patches.changed_stages(repo, graph)
 
-    # `dvc repro` runs the dvc.yaml of the root, and what its stages depend on anywhere.
+    # `dvc repro` runs the stages of the root's dvc.yaml, and all that they depend on, in any
+    # folder.
     default = {stage for stage in commands if Path(stage.path) == Path(root, paths.DAG)}
     needed = default.union(*(nx.descendants(active, stage) for stage in default))
     _check_sources(stage for stage in needed if not stage.cmd)
@@ -303,7 +305,7 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
 
 
 def _check_sources(sources: Iterable[Any]) -> None:
-    """Raise StageError for missing data of a .dvc file: no stage can write it."""
+    """Raise StageError if data that a .dvc file tracks is missing, since no stage can write it."""
     for source in sorted(sources, key=lambda source: str(source.addressing)):
         for out in source.outs:
             if not out.exists:
@@ -323,7 +325,7 @@ def is_editable(source: Any) -> bool:
 
 
 def priorities(graph: Any) -> dict[Any, int]:
-    """Critical path first: the longest chain of dependents, then the number of dependents.
+    """The priorities of stages: by their longest chain of dependents, then by number of dependents.
 
     Ties go to the stage with the most dependencies. Otherwise it might start last, and at the end
     of a run no other stages are left to run alongside a long one.
@@ -345,7 +347,7 @@ def priorities(graph: Any) -> dict[Any, int]:
 
 
 def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, default: bool) -> Stage:
-    """A DVC stage in the form that a rule needs; inputs from other stages are their outputs."""
+    """A DVC stage in the form that a rule needs, with the outputs of other stages as inputs."""
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
     upstream_outputs = [path_of(out, root) for other in upstream for out in other.outs]
     outputs = {path_of(out, root): out for out in stage.outs}
@@ -402,7 +404,8 @@ def is_folder(path: str) -> bool:
 def use_this_environment() -> None:
     """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake.
 
-    Also tell the stages that Snakemake runs them, and make their Python processes print unbuffered.
+    Also set the variables that tell stages that they run under Snakemake and that make Python print
+    unbuffered.
     """
     os.environ[stage_output.ENGINE] = "snakemake"
     os.environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -36,7 +36,7 @@ def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
     shutil.rmtree(stage_output.STATES, ignore_errors=True)  # left by a run that was killed
     display = RunDisplay(names, total, drawn=not quiet and stage_output.is_terminal(sys.stderr))
     logger.addHandler(display)
-    logger.handlers.insert(0, logger.handlers.pop())  # the line is cleared before others write
+    logger.handlers.insert(0, logger.handlers.pop())  # clear the line before others write
     threading.Thread(target=display.watch, daemon=True).start()
     atexit.register(display.close)
     return display
@@ -53,7 +53,7 @@ class Job:
     """How many bytes of the log have been printed."""
 
     def new_lines(self, ended: bool) -> list[str]:
-        """The new lines of the log; an unfinished last line counts only if the job has `ended`."""
+        """The new lines of the log, with an unfinished last line only if the job has `ended`."""
         try:
             with self.log.open("rb") as file:
                 file.seek(self.read)

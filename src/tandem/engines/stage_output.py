@@ -26,14 +26,14 @@ from tandem.core import progress
 from tandem.core.errors import INTERRUPTED, TandemError, format_error
 
 ENGINE = "TANDEM_ENGINE"
-"""Environment variable that is `snakemake` in the jobs of Snakemake."""
+"""Environment variable that is set to `snakemake` in Snakemake's jobs."""
 LOGS = Path(".snakemake/tandem/log")
 STATES = Path(".dvc/tmp/tandem/progress")
 MARK = "progress: "
 """Prefix of a progress line in a log."""
 CLEAR = "\r\033[K"
 LINE_SECONDS, LINE_PERCENT, LINES_APART = 30, 10, 1
-"""A log gets a progress line after this many seconds or percent, at least a second apart."""
+"""A log gets a line after this many seconds or percentage points, at least a second apart."""
 
 
 def log_of(stage: str) -> Path:
@@ -72,7 +72,7 @@ def stage_output() -> Iterator[None]:
 
 @dataclass
 class StageProgress:
-    """Shows the progress of one stage; processes that the stage starts may get a copy of it."""
+    """Shows a stage's progress; child processes of the stage may get a copy of this object."""
 
     stage: str
     log: Path | None
@@ -89,7 +89,7 @@ class StageProgress:
     """A bar's name and start time; percentage and time of its last log line, or of its start."""
 
     def __call__(self, bars: Sequence[progress.Progress]) -> None:
-        """Show `bars`, the open ones; see `tandem.core.progress.Listener`."""
+        """Show the open `bars`; see `tandem.core.progress.Listener`."""
         with suppress(OSError):  # the stage itself reports a full disk
             if self.log and bars:
                 self._log(bars[-1])
@@ -212,7 +212,7 @@ def fit(line: str, width: int) -> str:
 
 
 def terminal_width() -> int:
-    """The columns of the terminal, less the one for the cursor."""
+    """The width of the terminal in columns, less one for the cursor."""
     try:
         return max(20, os.get_terminal_size(2).columns - 1)
     except OSError:
@@ -220,7 +220,7 @@ def terminal_width() -> int:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a line can be drawn: on a terminal that can clear one."""
+    """Whether a line can be drawn: the stream must be a terminal that can clear lines."""
     known = os.environ.get("TERM", "") not in ("", "dumb")
     return stream is sys.__stderr__ and stream is not None and stream.isatty() and known
 

@@ -102,13 +102,13 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
-    """The names of a stage for `dvc repro`; for stages of the root, with and without the file."""
+    """The names of a stage for `dvc repro`; in the root, with and without the file name."""
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 
 
 def defining_files(stage: Any) -> list[str]:
-    """The files that DVC reads a stage from: dvc.yaml, its vars, dvc.lock."""
+    """The files that DVC reads a stage from: dvc.yaml, its vars files and dvc.lock."""
     folder = Path(stage.path).parent
     names = {"params.yaml", *_vars_files(_read(stage.path)), *(stage.tracked_vars or ())}
     return [stage.path, *sorted(str(folder / name) for name in names), lock_of(stage)]
@@ -116,7 +116,7 @@ def defining_files(stage: Any) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _vars_files(text: str) -> list[str]:
-    """The files that `vars` of a dvc.yaml names; the text is parsed once per content."""
+    """The files that the `vars` of a dvc.yaml name; each version of its text is parsed once."""
     entries = io.parse_yaml(text).get("vars") or [] if "vars" in text else []
     return [entry.partition(":")[0] for entry in entries if isinstance(entry, str)]
 

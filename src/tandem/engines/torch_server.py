@@ -1,8 +1,8 @@
 """Server with torch: imports torch and transformers once, and forks a child per stage.
 
 The imports take three seconds of CPU time, more than most stages that need them take on tiny
-params. The Snakefile starts the server with a run, and it ends with the run. It imports the
-libraries at the first request:
+params. The Snakefile starts the server when a run begins, and the server ends with the run. It
+imports the libraries at the first request:
 
     job ── DVC ── tandem train sentiment
                      └ (socket) ── child: runs the stage, sends its exit code
@@ -30,14 +30,14 @@ PRELOAD = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
 PACKAGE_ENTRY = '"torch"'
 """A stage whose file in workflow/code contains this text imports torch."""
 MIN_STAGES = 4
-"""The server costs as much as importing torch in one stage; below this number it saves little."""
+"""The server costs as much as one import of torch; it saves little for fewer stages than this."""
 
 
 def run_in_child(arguments: Sequence[str]) -> int | None:
     """Run the command `tandem` with these arguments in a child of the server.
 
     Returns:
-        Its exit code; None if the stage that DVC runs needs no torch, or there is no server.
+        Its exit code; None if the stage that DVC runs does not need torch, or there is no server.
     """
     if not needs_torch(os.environ.get("DVC_STAGE", "")):
         return None
@@ -48,7 +48,7 @@ def needs_torch(stage: str) -> bool:
     """Whether the code of a stage, such as `train@sentiment`, imports torch."""
     try:
         text = Path("workflow/code", f"{stage.replace('@', '/')}.json").read_text(encoding="utf-8")
-    except OSError:  # not a stage, or one of the user's own
+    except OSError:  # not a stage, or a user-defined one
         return False
     return PACKAGE_ENTRY in text
 
@@ -89,8 +89,8 @@ def serve(command: Callable[[list[str]], int], preload: Sequence[str] = PRELOAD)
 
     with forkserver.listen(SOCKET) as listener:
         print(flush=True)
-        # A child's descriptor 0 is the client's stdin; it watches a duplicate of the server's
-        # stdin.
+        # In a child, descriptor 0 is the client's stdin, so the child watches a duplicate of the
+        # server's stdin.
         forkserver.serve(listener, os.dup(0), work, load)
 
 

@@ -1,11 +1,11 @@
 """Fingerprints: digests of what a machine's kernels compute, to compare CPUs bit for bit.
 
-A fingerprint has the digest of each kernel (`machine.kernels`) under the pins of params.yaml.
+A fingerprint has the digest of each kernel (`machine.kernels`), run with the pins of params.yaml.
 
     workflow/fingerprints/CPU.json       one file per kind of CPU, in Git
     ~/.cache/tandem/kernels-KEY.json     the fingerprint of this machine and environment
 
-`$XDG_CACHE_HOME` moves the cache. This module does not import torch.
+`$XDG_CACHE_HOME` replaces ~/.cache. This module does not import torch.
 """
 
 import hashlib
@@ -58,7 +58,7 @@ class Machine(StrictModel):
 
 
 class Fingerprint(Machine):
-    """The kernels of one kind of CPU."""
+    """The digests of the kernels on one kind of CPU."""
 
     note: str = ""
     """Where and how the digests were computed, if not by `tandem doctor --add`."""
@@ -79,7 +79,7 @@ class Fingerprint(Machine):
 
 
 def machine(runtime: Runtime) -> Machine:
-    """The properties of this machine, under the pins of `runtime`."""
+    """The properties of this machine, with the pins of `runtime`."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     fields = (line.partition(":") for line in lines)
     cpu = {key.strip(): value.strip() for key, _, value in fields}
@@ -96,7 +96,8 @@ def current(runtime: Runtime) -> Fingerprint:
     """The fingerprint of this machine, from the cache if possible.
 
     Raises:
-        StageError: the kernels cannot be run; the message has the last line of their error.
+        StageError: the kernels cannot be run; the message contains the last line of the error
+            output.
     """
     fingerprint = cached(runtime)
     if fingerprint is None:
@@ -129,7 +130,7 @@ def _write(path: Path, fingerprint: Fingerprint) -> None:
 
 
 def _compute(runtime: Runtime) -> dict[str, str]:
-    """Compute the kernels' digests in a process of its own, under the pins of `runtime`."""
+    """Compute the kernels' digests in a separate process, with the pins of `runtime`."""
     python_path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | determinism.environment(runtime)
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, python_path))}
@@ -182,12 +183,12 @@ def explanation() -> list[str]:
         recorded = [other for other in committed().values() if other.recorded]
         this = current(params.project().runtime) if recorded else None
     except TandemError as error:
-        return [f"it is not known whether this CPU reproduces the recorded bits: {error}"]
+        return [f"cannot tell whether this CPU reproduces the recorded bits: {error}"]
     if this is None:
         return []
     comparable = [other for other in recorded if other.is_comparable(this)]
     if not comparable:
-        return ["versions or pins differ from those recorded: `tandem doctor` names them"]
+        return ["versions or pins differ from the recorded ones; run `tandem doctor` to list them"]
     names = min((this.differing_kernels(other) for other in comparable), key=len)
     return [f"this CPU's results differ bitwise: {shorten(names)}"] if names else []
 
@@ -201,7 +202,8 @@ def shorten(names: list[str], limit: int = 4) -> str:
 def for_log() -> str | None:
     """The digest of this machine's fingerprint for the log of runs; None if it is unknown.
 
-    The first stage with torch on a new machine or environment computes it; data stages never do.
+    On a new machine or environment, the first stage that uses torch computes it; data stages never
+    do.
     """
     runtime = params.project().runtime
     has_torch = "tandem.modeling.seeding" in sys.modules

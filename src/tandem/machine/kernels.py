@@ -1,12 +1,12 @@
 """Digests of the results of the default run's numeric kernels on this machine.
 
-    python -m tandem.machine.kernels        one JSON object: kernel, first digits of SHA-256
+    python -m tandem.machine.kernels        one JSON object: kernel → first digits of its SHA-256
 
 Inputs are integers scaled by a power of two, which are exact on every machine, so a different
-digest means that the kernel itself computes different bits. Products, attention, norms, losses and
-optimizers run forward and backward, and one block of each default architecture is trained for two
-steps. `machine.fingerprint` imports this module in a process of its own, with the pins of
-params.yaml.
+digest means that the kernel itself computes different bits. Products, attention, norms and losses
+run forward and backward, AdamW updates a weight, and one block of each default architecture is
+trained for two steps. `machine.fingerprint` imports this module in a process of its own, with the
+pins of params.yaml.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ def products() -> dict[str, str]:
 
 
 def attentions() -> dict[str, str]:
-    """Attention: torch's fused kernel with each kind of mask, and as two products."""
+    """Attention: torch's fused kernel with each kind of mask, and attention as two products."""
     q, k, v = (exact(8, 12, 41, 32, seed=seed) for seed in (1, 2, 3))
     seen = (torch.arange(41) < 33)[None, None, None, :].expand(8, 1, 41, 41)
     masks: dict[str, dict[str, Any]] = {

@@ -217,7 +217,7 @@ class _ExactPath:
 
 
 def compare_ignored_paths() -> None:
-    """Compare paths with those lines of a .gitignore that name one path, as DVC's lines do.
+    """Compare paths as strings with lines of a .gitignore that name one path, as DVC's lines do.
 
     For each output, DVC compiles each line of the .gitignore files next to it and above it into two
     regular expressions.

@@ -11,8 +11,8 @@ of this process; MKL's files are not changed. docs/decisions/0007 has the reason
     mkl_serv_intel_cpu                 1       0
     mkl_serv_cpuiszen                  0       1
 
-MKL calls them once and keeps the answer, so the dispatch has to be set before the first
-computation of torch in a process.
+MKL calls them once and keeps the answer, so the dispatch has to be set before torch's first
+computation in a process.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ Dispatch = Literal["intel", "zen"]
 CANONICAL: Dispatch = "intel"
 """The dispatch that reproduces the recorded results bit for bit."""
 TESTED = {"torch": ("2.13.0",)}
-"""Versions in which the three functions are known; torch 2.13.0 contains MKL 2024.2."""
+"""Versions whose three functions are known; torch 2.13.0 contains MKL 2024.2."""
 ANSWERS: dict[Dispatch, dict[str, int]] = {
     "intel": {"mkl_serv_intel_cpu_true": 1, "mkl_serv_intel_cpu": 1, "mkl_serv_cpuiszen": 0},
     "zen": {"mkl_serv_intel_cpu_true": 0, "mkl_serv_intel_cpu": 0, "mkl_serv_cpuiszen": 1},
@@ -49,7 +49,7 @@ class DispatchError(Exception):
 
 
 def pin_dispatch() -> None:
-    """Set the canonical dispatch. If that is not possible, warn once and keep the CPU's own."""
+    """Set the canonical dispatch. If that is not possible, warn once and let MKL choose."""
     try:
         set_dispatch()
     except DispatchError as error:

@@ -27,7 +27,7 @@ def patch_scheduler(scheduler: Any) -> None:
 
 
 def leave_outputs_to_dvc() -> None:
-    """Make Snakemake remove no outputs, neither before a job nor after one that failed.
+    """Keep Snakemake from removing outputs before a job or after a job that failed.
 
     DVC removes the outputs of a stage that it runs. It skips a stage whose inputs turn out to be
     unchanged, which it can do only while the outputs exist.
@@ -46,10 +46,10 @@ def leave_outputs_to_dvc() -> None:
 
 
 def ignore_recorded_triggers(workflow: Any) -> None:
-    """Let nothing but modification times start a job, under any profile.
+    """Let only modification times trigger a job, whatever the profile.
 
     DVC decides by content which stages are stale. Snakemake also compares code, params and inputs
-    with its own records of earlier runs, which know nothing of what DVC has run since.
+    with its own records of earlier runs, which do not include what DVC has run since.
     profiles/default has the option `rerun-triggers` for the same purpose, but a profile that the
     user chooses replaces it.
     """
@@ -64,7 +64,7 @@ def silence_missing_metadata(workflow: Any) -> None:
 
 
 def skip_work_for_clusters(scheduler: Any) -> None:
-    """Before each selection of jobs, skip the scheduler's work that only clusters need.
+    """Skip the work that the scheduler does only for clusters before each selection of jobs.
 
     A limit on jobs per second protects a cluster's scheduler. With a limit, Snakemake selects jobs
     again one second after each selection, and once more for each job that has ended. Snakemake

@@ -52,9 +52,9 @@ def main(task: str) -> str:
     """
     stage_params, spec = params.load(Params, task, "fetch"), tasks.load(task)
     source = stage_params.source
-    rows, unreadable = parse_records(source.plugin.rows(source), spec)
+    rows, unreadable, details = parse_records(source.plugin.rows(source), spec)
     where = f"{task}: the source ({source.kind})"
-    check_readable(rows, unreadable, where, stage_params.on_unreadable)
+    check_readable(rows, unreadable, details, where, stage_params.on_unreadable)
     if stage_params.max_rows is not None:
         rows = sample_groups(rows, stage_params.max_rows)
     counts = count_rows(rows, unreadable)
@@ -64,4 +64,4 @@ def main(task: str) -> str:
         write_rows(folder / UNREADABLE, unreadable, Dropped)
         io.write_text(folder / paths.CARD, text)
         io.write_details(metrics, counts)
-    return f"{in_words(counts)}; written to {paths.raw(task)}"
+    return f"{in_words(counts, details)}; written to {paths.raw(task)}"

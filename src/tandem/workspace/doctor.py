@@ -29,7 +29,7 @@ from tandem.patches import installed_version, mkl
 
 GIGABYTE = 1e9
 NEEDED = 5 * GIGABYTE
-"""Disk space that a run may need: models, cache and temporary copies of the default run."""
+"""Disk space in bytes that the default run may need for models, cache and temporary copies."""
 DOCUMENT = "docs/determinism.md"
 
 State = Literal["ok", "note", "problem"]
@@ -110,7 +110,7 @@ def python() -> Results:
     if SpecifierSet(required).contains(version, prereleases=True):
         yield "ok", f"{version} at {sys.executable}"
     else:
-        cure = "run `make setup` with such a version"
+        cure = "run `make setup` with a version in that range"
         yield "problem", f"{version}, but pyproject.toml requires {required}: {cure}"
 
 
@@ -165,13 +165,13 @@ def dvc() -> Results:
 
 
 def _cache(cache: Path, links: list[str]) -> Results:
-    """Check the cache folder and the types of links from it."""
+    """Check the cache folder and the type of the links to it."""
     nearest = next(path for path in (cache, *cache.parents) if path.is_dir())
     try:
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
-        problem = f"its cache {cache} cannot be written to ({error.strerror})"
+        problem = f"cache {cache} cannot be written to ({error.strerror})"
         yield "problem", f"{problem}: make it writable"
         return
     if set(links) & {"hardlink", "symlink"}:
@@ -191,9 +191,9 @@ def _remote(config: Any) -> Results:
     if not url:
         yield "problem", f"default remote {name} has no URL: run `dvc remote add --default`"
     elif "://" in url:
-        yield "note", f"remote {name} is {url}; not checked, use `dvc status --cloud`"
+        yield "note", f"remote {name} ({url}) is not checked; use `dvc status --cloud`"
     elif not os.access(url, os.R_OK | os.X_OK):
-        yield "problem", f"remote {name}: folder {url} cannot be read: mount or create it"
+        yield "problem", f"folder {url} of remote {name} cannot be read: mount or create it"
     else:
         yield "ok", f"remote {name} is the folder {url}"
 
@@ -202,7 +202,7 @@ def disk() -> Results:
     """Check that there is enough disk space for a run."""
     free = shutil.disk_usage(".").free
     if free < NEEDED:
-        message = f"{free / GIGABYTE:.1f} GB free, a run may need {NEEDED / GIGABYTE:.0f}"
+        message = f"{free / GIGABYTE:.1f} GB free, but a run may need {NEEDED / GIGABYTE:.0f} GB"
         yield "problem", f"{message}: remove files, or run `dvc gc --workspace`"
     else:
         yield "ok", f"{free / GIGABYTE:.0f} GB free"
@@ -212,9 +212,10 @@ def dispatch() -> Results:
     """Check that MKL's dispatch can be set."""
     reason = mkl.unavailable()
     if reason:
-        yield "problem", f"its dispatch cannot be set: {reason}; run `make setup`, see {DOCUMENT}"
+        cure = f"run `make setup`, or see {DOCUMENT}"
+        yield "problem", f"the dispatch cannot be set ({reason}): {cure}"
     else:
-        yield "ok", f"its dispatch can be set to {mkl.CANONICAL!r}"
+        yield "ok", f"the dispatch can be set to {mkl.CANONICAL!r}"
 
 
 def kernels(this: Fingerprint) -> Results:
@@ -241,7 +242,7 @@ def kernels(this: Fingerprint) -> Results:
             yield (
                 "problem",
                 f"{len(names)} of {len(this.kernels)} kernels differ bitwise from {name} "
-                f"({shorten(names)}), so trained models have different bytes here, see {DOCUMENT}. "
+                f"({shorten(names)}), so trained models have different bytes here; see {DOCUMENT}. "
                 f"{alike}",
             )
         else:
@@ -253,4 +254,4 @@ def _setting_differences(this: Fingerprint, recorded: Fingerprint) -> str:
     mine, theirs = this.versions | this.pins, recorded.versions | recorded.pins
     names = [name for name in sorted(mine | theirs) if mine.get(name) != theirs.get(name)]
     differences = [f"{n} is {mine.get(n, 'none')}, recorded {theirs.get(n, 'none')}" for n in names]
-    return f"cannot be compared: {shorten(differences)}"
+    return f"cannot be compared, because {shorten(differences)}"

@@ -85,10 +85,10 @@ def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
     if path == Path.cwd() / paths.LOCK and problem != CONFLICT and copy.exists():
         unusable, content = _parse_lock(lockfile, copy)
         if not unusable:
-            cure = "its copy is read instead, and the next run of snakemake restores it"
+            cure = "a copy is read instead, and the next run of snakemake restores the file"
             notes.append(f"{lockfile.relpath} {problem}; {cure}")
             return content
-    cure = "take one side" if problem == CONFLICT else "restore it from Git"
+    cure = "keep one side" if problem == CONFLICT else "restore it from Git"
     notes.append(f"{lockfile.relpath} {problem}: {cure}")
     return {}
 

@@ -39,6 +39,7 @@ from tandem.modeling.translation.placeholders import (
     MARKS,
     PlaceholderConstraint,
     counts,
+    match_placeholders,
     names,
     number_placeholders,
     restore_placeholders,
@@ -192,6 +193,7 @@ class Model(TextModel):
             translations = self._generate(batch, placeholder_counts)
             for i, translation in zip(indices, translations, strict=True):
                 text = restore_placeholders(translation, names(rows[i].text))
+                text = match_placeholders(text, rows[i].text)
                 predictions[i] = {"target": match_case(rows[i].text, text)}
         return predictions
 

@@ -4,6 +4,8 @@ An unseen component has placeholders that occur in no training row. As numbers t
 tokens, and each placeholder of a source can be counted in its translation.
 """
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -54,12 +56,33 @@ def restore_placeholders(text: str, placeholders: Sequence[str]) -> str:
     return PLACEHOLDER.sub(lambda match: originals.get(match[0], match[0]), text)
 
 
+def match_placeholders(text: str, source: str) -> str:
+    """`text` with each placeholder exactly as often as in `source`.
+
+    `PlaceholderConstraint` ensures this for numbered placeholders, but not for those that keep
+    their names. Surplus placeholders are removed from the end, missing ones are appended.
+
+    >>> match_placeholders("{a} of {c} {c}", "{a} {b} {c}")
+    '{a} of {c} {b}'
+    """
+    missing = Counter(PLACEHOLDER.findall(source))
+
+    def keep_required(match: re.Match[str]) -> str:
+        missing[match[0]] -= 1
+        return match[0] if missing[match[0]] >= 0 else ""
+
+    kept = PLACEHOLDER.sub(keep_required, text)
+    appended = [*(+missing).elements()]
+    return text if kept == text and not appended else " ".join([kept.rstrip(), *appended])
+
+
 class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
     """Make a translation contain each placeholder as often as its source does.
 
     While a placeholder is missing, a translation cannot end: the missing placeholders get the score
-    of the end token. Placeholders that the source does not have are forbidden. Once `max_lengths`
-    only leaves room for the missing placeholders and the end token, nothing else is allowed.
+    of the end token. A placeholder that occurs as often as in the source is forbidden. Once
+    `max_lengths` only leaves room for the missing placeholders and the end token, nothing else is
+    allowed.
     """
 
     def __init__(self, marks: Tensor, required: Tensor, max_lengths: Tensor, end: int) -> None:
@@ -90,21 +113,15 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         missing = remaining > 0
         forbidden = torch.full_like(scores, -torch.inf)
 
-        # Missing placeholders get the end token's score if it is higher.
+        # Missing placeholders get the end token's score if it is higher; all others are forbidden.
         end_scores = scores[:, self.end, None]
-        mark_scores = scores[:, self.marks]
-        mark_scores = (
-            mark_scores.maximum(end_scores)
-            .where(missing, mark_scores)
-            .where(required > 0, forbidden[:, self.marks])
-        )
+        mark_scores = scores[:, self.marks].maximum(end_scores)
+        mark_scores = mark_scores.where(missing, forbidden[:, self.marks])
         free = scores.index_copy(1, self.marks, mark_scores)
         free[:, self.end] = forbidden[:, 0].where(missing.any(1), end_scores.squeeze(1))
 
         # Where no room is left, only missing placeholders may follow, or else the end token.
-        final = forbidden.index_copy(
-            1, self.marks, mark_scores.where(missing, forbidden[:, self.marks])
-        )
+        final = forbidden.index_copy(1, self.marks, mark_scores)
         final[:, self.end] = forbidden[:, 0].where(missing.any(1), 0.0)
         room = self.max_lengths.repeat_interleave(beams) - input_ids.shape[1]
         return final.where((room <= remaining.sum(1) + 1)[:, None], free)

@@ -6,7 +6,7 @@ from typing import Any
 
 from tandem.core import wording
 from tandem.core.rows import Dropped, Row
-from tandem.sources.common.parsing import by_reason
+from tandem.sources.common.parsing import by_reason, reasons_in_words
 
 MAX_NAMED = 5
 """With more labels than this, `in_words` gives only their number."""
@@ -30,10 +30,17 @@ def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, 
     }
 
 
-def in_words(counts: Mapping[str, Any]) -> str:
-    """How many rows were read, how many records were not, and the share of each label."""
+def in_words(counts: Mapping[str, Any], details: Mapping[str, str]) -> str:
+    """How many rows were read, how many records were not and why, and the share of each label.
+
+    Args:
+        counts: The result of `count_rows`.
+        details: The details of each reason, from `parse_records`.
+    """
     labels = f", {wording.counted(counts['labels'], 'label')}" if counts["labels"] else ""
     if 0 < counts["labels"] <= MAX_NAMED:
         labels += f": {wording.percentages(dict(sorted(counts['rows_by_label'].items())))}"
     rows = wording.counted(counts["rows"], "row")
-    return f"{rows} read, {counts['unreadable']:,} unreadable{labels}"
+    reasons = reasons_in_words(counts["unreadable_by_reason"], details)
+    unreadable = f"{counts['unreadable']:,} unreadable" + (f" ({reasons})" if reasons else "")
+    return f"{rows} read, {unreadable}{labels}"

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tandem.core.errors import BadRow, DataError
@@ -25,10 +25,15 @@ HINTS = {
 
 def parse_records(
     records: Iterable[RawRecord | Unreadable], task: BaseTask
-) -> tuple[list[Row], list[Dropped]]:
-    """Return the rows that the task can parse, and the other records, each with a reason."""
+) -> tuple[list[Row], list[Dropped], dict[str, str]]:
+    """Return the rows that the task can parse, and the other records, each with a reason.
+
+    Also returns the details of the first record with each reason, such as the labels that are
+    allowed; empty for reasons without details.
+    """
     rows: list[Row] = []
     unreadable: list[Dropped] = []
+    details: dict[str, str] = {}
     repeats: Counter[str] = Counter()
     ids: set[str] = set()
     for record in track(records, "read", unit="records"):
@@ -48,7 +53,8 @@ def parse_records(
                 part.encode("utf-8", "replace").decode() for part in (str(raw["id"]), text)
             )
             unreadable.append(Dropped(id=key, reason=error.reason, text=text))
-    return rows, unreadable
+            details.setdefault(error.reason, error.detail)
+    return rows, unreadable, details
 
 
 def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
@@ -74,20 +80,25 @@ def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
 
 
 def check_readable(
-    rows: Sequence[Row], unreadable: Sequence[Dropped], where: str, policy: str
+    rows: Sequence[Row],
+    unreadable: Sequence[Dropped],
+    details: Mapping[str, str],
+    where: str,
+    policy: str,
 ) -> None:
     """Check that there are rows, and no unreadable records if `policy` is `raise`.
 
     Args:
         rows: The parsed rows.
         unreadable: The records that could not be parsed.
+        details: The details of each reason, from `parse_records`.
         where: What error messages call the source.
         policy: `keep`, or `raise` if a single unreadable record is an error.
 
     Raises:
         DataError: no record could be parsed, or one could not and `policy` is `raise`.
     """
-    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(by_reason(unreadable).items()))
+    reasons = reasons_in_words(by_reason(unreadable), details)
     first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""
     if not rows:
         problem = f"no row can be read ({reasons}); {first}" if unreadable else "it is empty"
@@ -102,6 +113,19 @@ def check_readable(
 def by_reason(dropped: Iterable[Dropped]) -> dict[str, int]:
     """Return the number of dropped rows by reason."""
     return dict(Counter(row.reason for row in dropped))
+
+
+def reasons_in_words(counts: Mapping[str, int], details: Mapping[str, str]) -> str:
+    """The reasons with their numbers of records and their details, the most frequent first.
+
+    >>> reasons_in_words({"empty_text": 2, "unknown_label": 9}, {"unknown_label": "7 is not a"})
+    '9 unknown_label: 7 is not a; 2 empty_text'
+    """
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return "; ".join(
+        f"{number:,} {reason}" + (f": {details[reason]}" if details.get(reason) else "")
+        for reason, number in ordered
+    )
 
 
 def sample_groups(rows: Sequence[Row], limit: int) -> list[Row]:

@@ -2,7 +2,7 @@
 
 tandem clean-up           list it, ask, remove it
 tandem clean-up --yes     do not ask
-tandem clean-up --json    the same as an object, described by docs/schemas/clean-up.json; never asks
+tandem clean-up --json    the same as JSON, described by docs/schemas/clean-up.json; never asks
 
 After a task, a method or a stage has been removed from params.yaml or dvc.yaml, dvc.lock and the
 records in reports/lineage still name it. The command removes its entry in dvc.lock, its outputs,

@@ -1,4 +1,4 @@
-"""The command `tandem clean-up`: print what is removed, ask, remove it."""
+"""The command `tandem clean-up`: print what can be removed, ask, remove it."""
 
 import json
 import sys

@@ -16,7 +16,7 @@ from tandem.patches import dvc
 
 
 def read_edited_files() -> dict[Path, bytes]:
-    """The files that are edited."""
+    """The content of the files that clean-up edits."""
     return {path: path.read_bytes() for path in (paths.DAG, paths.LOCK) if path.exists()}
 
 
@@ -69,7 +69,7 @@ def without_artifacts(text: str, names: Sequence[str]) -> str:
     comments.
 
     Raises:
-        StageError: the entries cannot be removed without changing others.
+        StageError: the entries cannot be removed without changing other entries.
     """
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 4096, True
@@ -85,7 +85,9 @@ def without_artifacts(text: str, names: Sequence[str]) -> str:
             with suppress(YAMLError):
                 if io.parse_yaml(candidate) == io.parse_yaml(longer):
                     return candidate
-    raise StageError(f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand; run again")
+    raise StageError(
+        f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand, then run again"
+    )
 
 
 def _dumped(yaml: YAML, content: Any) -> str:
@@ -107,7 +109,7 @@ def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
 
 
 def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
-    """Lines from `start` on that are indented deeper than `column`, less trailing blank ones."""
+    """Numbers of the lines from `start` indented deeper than `column`, less trailing blanks."""
     blank: list[int] = []
     for number in range(start, len(every)):
         line = every[number]

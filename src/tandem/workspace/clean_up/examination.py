@@ -82,7 +82,7 @@ def _announce(outputs: Iterable[str]) -> None:
     files = [file for path in outputs for file in [Path(path), *files_below(Path(path))]]
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size > LONG and sys.stderr.isatty():
-        print(f"tandem: reading {file_size(size)}, to compare it with the records", file=sys.stderr)
+        print(f"tandem: reading {file_size(size)} to compare it with the records", file=sys.stderr)
 
 
 def _examine_output(

@@ -42,7 +42,7 @@ class FileChecks:
         )
 
     def folder(self, owned: Sequence[str]) -> tuple[dict[Path, Marks], list[Kept]]:
-        """The files of a folder that may be removed, and what is kept; `owned` is left out."""
+        """The removable files of a folder, and what is kept, without the outputs in `owned`."""
         removed: dict[Path, Marks] = {}
         kept: list[Kept] = []
         found = [file for file in files_below(Path(self.path)) if not _is_below(file, owned)]
@@ -63,7 +63,7 @@ class FileChecks:
         return removed, kept
 
     def _recognize(self, names: Mapping[Path, str]) -> None:
-        """Accept all files if their joint hash is recorded; for folders whose list is unknown."""
+        """Accept all files of a folder whose list is unknown, if the folder's hash is recorded."""
         files = {
             name: md5(file)
             for file, name in names.items()

@@ -21,7 +21,7 @@ class Output:
     files: dict[str, set[str]] = field(default_factory=dict)
     """For a folder, name → recorded MD5s."""
     verified: bool = False
-    """Whether the content is known to be a removed stage's without comparing hashes."""
+    """Whether the content is known to come from a removed stage, without comparing hashes."""
 
 
 class Outputs:

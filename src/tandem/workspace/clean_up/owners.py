@@ -18,7 +18,7 @@ class Owners:
     names: frozenset[str]
     """The stages of the root's dvc.yaml."""
     everywhere: frozenset[str]
-    """The same, including those of each dvc.yaml in a subfolder."""
+    """The stages of all dvc.yaml files, including those in subfolders."""
     makers: Mapping[str, str]
     readers: Mapping[str, str]
 

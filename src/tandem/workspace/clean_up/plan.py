@@ -49,7 +49,7 @@ class Plan:
     ignored: list[str] = field(default_factory=list)
     """Outputs with a line of their own in the .gitignore next to them."""
     artifacts: list[str] = field(default_factory=list)
-    """Names in dvc.yaml's `artifacts`."""
+    """Names of entries to be removed from dvc.yaml's `artifacts`."""
     kept: list[Kept] = field(default_factory=list)
 
     def __bool__(self) -> bool:

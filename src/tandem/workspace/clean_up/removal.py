@@ -1,4 +1,4 @@
-"""Remove what a plan lists, unless it changed since the plan was made."""
+"""Remove what a plan lists, unless it has changed since the plan was made."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -68,7 +68,9 @@ def _exclusive(written: Sequence[str]) -> Iterator[None]:
                 yield
     except DvcException as error:
         problem = " ".join(str(error).split())
-        raise StageError(f"another command is running here, wait for it: {problem}") from error
+        raise StageError(
+            f"another command is running here; wait for it to end: {problem}"
+        ) from error
 
 
 def _remove_files(removal: Removal) -> Iterator[Kept]:

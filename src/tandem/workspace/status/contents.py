@@ -22,7 +22,7 @@ class Content:
 
     md5: str
     files: Mapping[str, str] | None
-    """For a folder, name → MD5; None for a file, or if they are not known."""
+    """For a folder, name → MD5; None for a file, or if the folder's files are not known."""
     strays: Sequence[str] = ()
     """Those of `files` that no stage makes."""
 
@@ -51,7 +51,7 @@ def _folder_md5(files: Mapping[str, str]) -> str:
 class Contents:
     """Looks up what outputs and dependencies contain.
 
-    They are DVC's own objects; their `hash_info` is what dvc.lock or a .dvc file holds.
+    Both are DVC's own objects; their `hash_info` is what dvc.lock or a .dvc file records.
     """
 
     def __init__(self, repo: Any) -> None:

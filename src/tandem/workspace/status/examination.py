@@ -174,7 +174,7 @@ class _Examination:
         elif not plan.is_file(dep):
             yield from (Reason("data", name, "changed") for name in dep.status())
         elif not dep.hash_info:
-            yield Reason("data", path, f"is new among the deps of {paths.DAG}")
+            yield Reason("data", path, f"is new in the deps of {paths.DAG}")
         elif self._describes_code(stage, dep):
             yield from self.code.of(stage, path, dep.hash_info.value)
         else:

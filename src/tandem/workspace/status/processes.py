@@ -40,7 +40,7 @@ def _process(command: str, pid: int) -> str:
 
 
 def snakemake_head() -> str:
-    """The snakemake that runs jobs in this folder; it holds the lock of `acquire_run_lock`.
+    """The Snakemake process that runs jobs in this folder; it holds the lock of `acquire_run_lock`.
 
     It is looked up in the kernel's list of locks, since testing the lock would mean acquiring it.
     Empty if there is no such process or no such list.

@@ -10,7 +10,8 @@ from typing import Any
 STATES = ("running", "stale", "missing", "frozen", "fresh")
 """In the order in which they are printed."""
 MAX_LINES = 20
-"""Up to this many stages of one state get a line each. Beyond that, those of a matrix share one."""
+"""Up to this many stages of one state get a line each. Beyond that, the stages of a matrix share
+one line."""
 MAX_NAMES = 2
 """Maximum number of names that a reason lists, if there is room; the others are counted."""
 MAX_VALUE = 32
