@@ -26,7 +26,7 @@ NAMED = {
     "/reports/summary.json": OUTPUT_DRIVER,
 }
 """Pattern of .gitattributes, relative to the project's root → the driver."""
-COMMENT = "# Git merges dvc.lock by stage, and files that stages write never as text: tandem setup-git"
+COMMENT = "# Git merges dvc.lock by stage, and what stages write never as text: tandem setup-git"
 UNSET = ("unspecified", "set")
 """What Git answers for a path whose attribute `merge` names no driver."""
 
@@ -107,5 +107,5 @@ def problem() -> str | None:
     program = next(iter(shlex.split(command)), "")
     if program and shutil.which(program):
         return None
-    state = f"its program {program} is missing" if program else "is not set up in this clone"
-    return f"the merge driver of {paths.LOCK} {state}: run `tandem setup-git`"
+    reason = f"{program} is missing" if program else "it is not set up in this clone"
+    return f"Git cannot merge {paths.LOCK} by stage, {reason}: run `tandem setup-git`"

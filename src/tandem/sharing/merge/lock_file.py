@@ -1,9 +1,12 @@
 """Merge three versions of a dvc.lock by stage.
 
-An entry is a fact: this command, with these inputs and params, gave these outputs. It stays true on
-a merged branch only as a whole, so entries are taken whole. DVC then compares them with the merged
-project by content, as after any change. An entry that both sides changed in different ways is
-dropped: its stage is stale, and is restored from the run cache or executed.
+An entry says that a command gave these outputs for these inputs and params. This is true only of
+the whole entry, so an entry that one side changed is taken whole. DVC compares it with the merged
+project by content, as after any change.
+
+If both sides changed an entry in different ways, only the command and the outputs of our entry
+remain. Without inputs in the entry, DVC considers the stage stale, and restores it from the run
+cache or executes it. With the outputs, `dvc checkout` and `dvc pull` work until then.
 """
 
 import re
@@ -24,6 +27,10 @@ ANCHOR = re.compile(r"[:-] [&*]\w")
 DATASETS = "datasets"
 """The key of dvc.lock, besides `schema` and `stages`, that DVC knows."""
 
+MARKER = "<<<<<<< "
+"""The start of the line with which Git starts a conflict in a text."""
+KEPT = ("cmd", "outs")
+"""The parts of an entry that remain if both sides changed it."""
 WITHOUT_ENTRIES = "schema: '2.0'\nstages: {}\n"
 
 
@@ -50,7 +57,7 @@ class LockFile:
         """
         try:
             text = content.decode()
-            if "<<<<<<<" in text:
+            if text.startswith(MARKER) or f"\n{MARKER}" in text:
                 raise LockDamaged("has merge conflict markers")
             parsed = io.parse_yaml(text)
         except (UnicodeDecodeError, YAMLError, RecursionError) as error:
@@ -60,9 +67,13 @@ class LockFile:
             raise LockDamaged("is cut short")
         return cls(_texts(text, values), values, parsed.get(DATASETS))
 
+    def add(self, name: str, text: str, value: Mapping[str, Any]) -> None:
+        """Append an entry."""
+        self.texts[name], self.values[name] = text, value
+
     def outs(self, name: str) -> Iterator[tuple[str, str]]:
         """The path and the MD5 of each output of a stage, as in its entry."""
-        for out in self.values.get(name, {}).get("outs") or ():
+        for out in self.values.get(name, {}).get("outs", ()):
             yield str(out["path"]), str(out.get("md5", ""))
 
     def text(self) -> str:
@@ -87,23 +98,22 @@ def _stages(parsed: Any) -> dict[str, Mapping[str, Any]]:
         raise LockDamaged("is empty")
     if isinstance(parsed, dict) and parsed and "schema" not in parsed:
         raise LockDamaged("is in the form of DVC 1, which DVC 3 cannot read")
-    stages = parsed.get("stages") if isinstance(parsed, dict) else None
-    follows = (
-        isinstance(stages, dict)
-        and parsed.keys() <= {"schema", "stages", DATASETS}
-        and parsed["schema"] == "2.0"
-        and all(isinstance(name, str) and _is_entry(value) for name, value in stages.items())
-    )
-    if not follows:
+    stages: Any = parsed.get("stages") if isinstance(parsed, dict) else None
+    if (
+        not isinstance(stages, dict)
+        or parsed.keys() - {"schema", "stages", DATASETS}
+        or parsed["schema"] != "2.0"
+        or not all(isinstance(name, str) and _is_entry(value) for name, value in stages.items())
+    ):
         raise LockDamaged("does not follow schema 2.0")
-    return dict(stages)
+    return stages
 
 
 def _is_entry(value: Any) -> bool:
     """Whether a value has the parts of an entry that are used here."""
     if not isinstance(value, dict) or "cmd" not in value:
         return False
-    outs = value.get("outs") or []
+    outs = value.get("outs", [])
     return isinstance(outs, list) and all(isinstance(o, dict) and "path" in o for o in outs)
 
 
@@ -130,7 +140,7 @@ class MergedLock:
     theirs: list[str] = field(default_factory=list)
     """Stages whose entry is theirs, or was removed by them."""
     stale: list[str] = field(default_factory=list)
-    """Stages whose entry was dropped, because both sides changed it in different ways."""
+    """Stages that both sides changed in different ways."""
     stale_outs: set[str] = field(default_factory=set)
     """The outputs that either side has of these stages."""
 
@@ -149,13 +159,15 @@ def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
         if choice is Choice.NEITHER:
             merged.stale.append(name)
             merged.stale_outs |= {out for side in (ours, theirs) for out, _ in side.outs(name)}
+            if name in ours.values and name in theirs.values:
+                value = {key: ours.values[name][key] for key in KEPT if key in ours.values[name]}
+                merged.lock.add(name, _text(name, value), value)
             continue
         side = ours if choice is Choice.OURS else theirs
         if choice is Choice.THEIRS:
             merged.theirs.append(name)
         if name in side.texts:
-            merged.lock.texts[name] = side.texts[name]
-            merged.lock.values[name] = side.values[name]
+            merged.lock.add(name, side.texts[name], side.values[name])
     return merged
 
 
@@ -167,7 +179,7 @@ def _choose_entry(name: str, *sides: LockFile) -> Choice:
     choice = choose(*(side.texts.get(name, "") for side in sides))
     if choice is Choice.NEITHER:
         values = (side.values.get(name) for side in sides)
-        choice = choose(*(_text(name, value) if value is not None else "" for value in values))
+        choice = choose(*("" if value is None else repr(value) for value in values))
     return choice
 
 

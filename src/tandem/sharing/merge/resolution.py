@@ -18,12 +18,11 @@ from tandem.engines import locks
 from tandem.lineage.revisions import git
 from tandem.sharing.merge import conflicts, versions
 from tandem.sharing.merge.conflicts import Conflict, Versions
-from tandem.sharing.merge.lock_file import LockDamaged, LockFile, MergedLock
+from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, MergedLock
 from tandem.sharing.merge.rule import Choice, choose
 
 WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
 """Files and folders in Git that stages write in every project."""
-MARKER = b"<<<<<<< "
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Resolution:
 
 
 def resolve() -> Resolution | None:
-    """Merge, and add the result to Git's index; None if nothing has been merged.
+    """Merge, and add the result to Git's index; None if there is nothing to merge.
 
     Raises:
         StageError: a version of dvc.lock cannot be read, or a file was edited since the merge.
@@ -47,6 +46,7 @@ def resolve() -> Resolution | None:
     with closing(locks.acquire_run_lock()):
         conflict = conflicts.unfinished() or conflicts.of_head()
         if conflict is None:
+            _read_lock()
             return None
         merged = {
             path: versions.merge_contents(path, *map(conflicts.blob_content, astuple(each)))
@@ -74,7 +74,7 @@ class Outputs:
     digests: Mapping[str, str]
     """Path → MD5 in the entry of its stage."""
     stale: frozenset[str]
-    """Outputs of stages whose entry was dropped."""
+    """Outputs of stages that both sides changed."""
 
     @classmethod
     def of(cls, merged: Mapping[str, MergedLock]) -> "Outputs":
@@ -101,9 +101,8 @@ class Outputs:
     def choose(self, path: str, version: Versions) -> str:
         """The blob of a file that a stage writes: it follows the entry of its stage.
 
-        This is the version that the entry names by its MD5. If there is no entry, because both
-        sides changed the stage, it is our version until the stage has run. A file that one side has
-        removed stays removed.
+        This is the version that the entry names by its MD5; ours if both sides changed the stage.
+        A file that one side has removed stays removed.
         """
         digest = self.digests.get(path)
         for blob in (version.ours, version.theirs) if digest else ():
@@ -182,12 +181,10 @@ def _content(path: str) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def _refuse_edited(
-    path: str, conflict: Conflict, staged: str | None, wanted: bytes | None
-) -> None:
+def _refuse_edited(path: str, conflict: Conflict, staged: str | None, wanted: bytes | None) -> None:
     """Raise StageError if a file is neither as Git has left it nor as it is to be written."""
     content = _content(path)
-    if content in (None, wanted) or MARKER in (content or b""):
+    if content is None or content == wanted or MARKER.encode() in content:
         return
     known = {*astuple(conflict.versions.get(path, Versions())), staged}
     if git("hash-object", "--", path).decode().strip() not in known:

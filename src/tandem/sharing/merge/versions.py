@@ -14,7 +14,9 @@ def merge_contents(path: str, base: bytes, ours: bytes, theirs: bytes) -> Merged
 
     Args:
         path: The path of the file, for messages.
-        base: The content in the common ancestor; empty if the file is not there. So are the others.
+        base: The content in the common ancestor; empty if the file is not there.
+        ours: The content on the current branch; empty if the file is not there.
+        theirs: The content on the branch that is merged; empty if the file is not there.
 
     Raises:
         StageError: the version of one side cannot be read.
