@@ -5,7 +5,7 @@ and 3 is theirs. A merge, a rebase, a cherry-pick, a revert and a popped stash a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from tandem.core.errors import LineageError, StageError
 from tandem.lineage.revisions import git
@@ -31,7 +31,15 @@ class Conflict:
     """Of an unfinished merge, the files in conflict; of a merge commit, all that differ."""
     ours: dict[str, str]
     """Path → blob, of all files on our side."""
+    merged: dict[str, str]
+    """Path → blob, of all files that are not in conflict, as the merge left them."""
     unfinished: bool
+
+    def is_untouched(self, path: str, blob: str) -> bool:
+        """Whether a file in the workspace, with the content `blob`, is as the merge left it."""
+        if self.unfinished and path in self.versions:
+            return blob in astuple(self.versions[path])
+        return blob == self.merged.get(path)
 
 
 def unfinished() -> Conflict | None:
@@ -46,7 +54,7 @@ def unfinished() -> Conflict | None:
         for path, blobs in stages.items()
         if not {"120000", "160000"} & {*blobs.values()}  # a link or a submodule
     }
-    return Conflict(versions, _tree("HEAD"), unfinished=True)
+    return Conflict(versions, ours=_tree("HEAD"), merged=_index(), unfinished=True)
 
 
 def of_head() -> Conflict | None:
@@ -70,10 +78,10 @@ def of_head() -> Conflict | None:
         for path in sorted(ours.keys() | theirs.keys())
         if ours.get(path) != theirs.get(path)
     }
-    return Conflict(versions, ours, unfinished=False)
+    return Conflict(versions, ours, merged=_tree("HEAD"), unfinished=False)
 
 
-def index() -> dict[str, str]:
+def _index() -> dict[str, str]:
     """Path → blob, of the files in the index that are not in conflict."""
     return {path: blob for _, blob, stage, path in _entries("ls-files", "--stage") if stage == "0"}
 

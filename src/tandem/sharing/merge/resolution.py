@@ -22,7 +22,7 @@ from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, Merged
 from tandem.sharing.merge.rule import Choice, choose
 
 WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
-"""Files and folders in Git that stages write in every project."""
+"""The folders in Git in which only stages write JSON files, and one file."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Outputs:
 
     def include(self, path: str) -> bool:
         """Whether a stage writes this file."""
-        known = (*map(str, WRITTEN), *self.digests, *self.stale)
+        known = (*self.digests, *self.stale, *(map(str, WRITTEN) if path.endswith(".json") else ()))
         return any(f"{path}/".startswith(f"{out}/") for out in known)
 
     def choose(self, path: str, version: Versions) -> str:
@@ -142,7 +142,7 @@ def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]
     for path, version in conflict.versions.items():
         if posixpath.basename(path) != paths.LOCK.name and outputs.include(path):
             yield path, outputs.choose(path, version)
-    for path, blob in conflicts.index().items():
+    for path, blob in conflict.merged.items():
         if path in outputs.stale and path not in conflict.versions:
             yield path, conflict.ours.get(path, blob)
 
@@ -159,9 +159,8 @@ def _write(conflict: Conflict, contents: Mapping[str, bytes], removed: list[str]
         for path in (*contents, *removed)
         if path in in_conflict or _content(path) != contents.get(path)
     ]
-    staged = conflicts.index()
     for path in changed:
-        _refuse_edited(path, conflict, staged.get(path), contents.get(path))
+        _refuse_edited(path, conflict, contents.get(path))
     for path in changed:
         if path in contents:
             target = io.path_inside(Path(), path)
@@ -181,14 +180,16 @@ def _content(path: str) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def _refuse_edited(path: str, conflict: Conflict, staged: str | None, wanted: bytes | None) -> None:
+def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
     """Raise StageError if a file is neither as Git has left it nor as it is to be written."""
     content = _content(path)
-    if content is None or content == wanted or MARKER.encode() in content:
+    if content is None or content == wanted:
         return
-    known = {*astuple(conflict.versions.get(path, Versions())), staged}
-    if git("hash-object", "--", path).decode().strip() not in known:
+    if conflict.unfinished and MARKER.encode() in content:  # no use to anyone as it is
+        return
+    if conflict.is_untouched(path, git("hash-object", "--", path).decode().strip()):
+        return
+    cure = "commit or stash it"
+    if conflict.unfinished:
         cure = f"`git add {path}` keeps it, `git checkout --merge -- {path}` discards the edit"
-        if staged:
-            cure = "commit or stash it"
-        raise StageError(f"{path} was edited since the merge: {cure}; then run again")
+    raise StageError(f"{path} was edited since the merge: {cure}; then run again")
