@@ -119,10 +119,13 @@ def test_each_task_in_each_state(project: Workspace, number: int) -> None:
 def test_all_pairs_of_tasks_in_all_states(start: Workspace, number: int, tmp_path: Path) -> None:
     project = copy(start, tmp_path / "branches")
     make_branches(project, ORTHOGONAL[number])
+    locks = set()
     for way in WAYS:
         for engine in ENGINES:
             tried = copy(project, tmp_path / f"{way.__name__}-{engine[:3]}")
             check(tried, ORTHOGONAL[number], way, engine)
+            locks.add(tried.lock())
+    assert len(locks) == 1  # the order of the stages aside
 
 
 @pytest.mark.slow
