@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SNAKEMAKE := snakemake --cores all
 
-.PHONY: setup repro smoke test test-all lint docs lock bench bench-engines
+.PHONY: setup repro smoke test test-all test-merges lint docs lock bench bench-engines
 
 setup: .venv/installed
 
@@ -27,10 +27,14 @@ smoke: setup
 PYTEST := pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test: setup
-	$(BIN)/$(PYTEST) -m "not slow"
+	$(BIN)/$(PYTEST) -m "not slow and not long"
 
 test-all: setup
-	$(BIN)/$(PYTEST)
+	$(BIN)/$(PYTEST) -m "not long"
+
+# Merges branches in all ways under both engines, and counts the stages that are executed afterwards.
+test-merges: setup
+	$(BIN)/$(PYTEST) -m long tests/sharing/merge
 
 lint: setup
 	$(BIN)/ruff check .

@@ -694,6 +694,38 @@ def audit(
     return command.main(rev or "", bundle or "", key or "", rerun or 0, json)
 
 
+@click.command("setup-git", cls=Command)
+@json_option("setup-git")
+def setup_git(json: bool) -> None:
+    """Let Git merge dvc.lock by stage.
+
+    Run it once in each clone. It sets Git's merge drivers in .git/config and, if necessary, names
+    them in .gitattributes. Branches on which different stages were run then merge without a
+    conflict in dvc.lock, records, details and metrics.
+
+        tandem setup-git
+    """
+    from tandem.sharing.merge import command
+
+    command.set_up_git(json)
+
+
+@click.command("merge-lock", cls=Command)
+@json_option("merge-lock")
+def merge_lock(json: bool) -> None:
+    """Merge dvc.lock by stage after Git or a hosting service has merged it as text.
+
+    During a merge, a rebase or a cherry-pick with conflicts, it resolves those in dvc.lock and in
+    the files that stages write. Otherwise, if HEAD is a merge commit, it merges these files again
+    from the parents of the commit. The result is added to Git's index and not committed.
+
+        tandem merge-lock
+    """
+    from tandem.sharing.merge import command
+
+    command.merge_lock(json)
+
+
 @click.command(cls=Command)
 @click.argument("key", type=File(), help="A private Ed25519 key, PEM or OpenSSH.")
 @click.option(
@@ -849,6 +881,7 @@ def completion(shell: str) -> None:
 TOOLS: dict[str, tuple[Command, ...]] = {
     "Use and inspect": (predict, status, cost, doctor, clean_up),
     "Trace and verify": (lineage, audit, attest),
+    "Share": (setup_git, merge_lock),
     "Params": (check, overlay, tune),
     "Command line": (help_, completion),
 }

@@ -5,6 +5,8 @@ the declared params, so that whatever would change a real artifact changes this 
 stage `code` is real, because the others depend on the files that it writes.
 
     standin.py DECLARED.json STAGE [TASK …]
+
+Next to DECLARED.json, executed.log lists the stages that were executed.
 """
 
 import hashlib
@@ -18,6 +20,8 @@ from ruamel.yaml import YAML
 
 def main() -> None:
     declared, *command = sys.argv[1:]
+    with Path(declared).with_name("executed.log").open("a") as log:
+        log.write(f"{os.environ['DVC_STAGE']}\n")
     if command == ["code"]:
         os.execv(sys.executable, [sys.executable, "-m", "tandem", "code"])  # noqa: S606
     stage = json.loads(Path(declared).read_text())["tandem " + " ".join(command)]

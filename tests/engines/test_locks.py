@@ -64,6 +64,6 @@ def test_an_incomplete_dvc_lock_without_a_copy_is_removed(
 def test_conflict_markers_are_left_to_the_user(folder: Path) -> None:
     text = f"<<<<<<< ours\n{COMPLETE}"
     (folder / "dvc.lock").write_text(text)
-    with pytest.raises(StageError, match=r"dvc\.lock has merge conflict markers: keep one side"):
+    with pytest.raises(StageError, match="run `tandem merge-lock`"):
         locks.restore_dvc_lock()
     assert (folder / "dvc.lock").read_text() == text

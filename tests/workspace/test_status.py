@@ -310,7 +310,9 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     remove(project.path / ".snakemake")
     assert found()["train"] == ("stale", ["dvc.lock has no entry for it", "upstream rows"])
     lock.write_text(f"<<<<<<< HEAD\n{text}=======\n>>>>>>> other\n")
-    assert examination.examine().notes == ["dvc.lock has merge conflict markers: keep one side"]
+    assert examination.examine().notes == [
+        "dvc.lock has merge conflict markers: run `tandem merge-lock`"
+    ]
     lock.write_text("schema: '2.0'\nstages: [1]\n")
     assert "dvc.lock is damaged" in examination.examine().notes[0]
     remove(lock)

@@ -76,7 +76,7 @@ def restore_dvc_lock() -> None:
         return
     text = paths.LOCK.read_text(encoding="utf-8", errors="replace")
     if "<<<<<<<" in text:
-        raise StageError(f"{paths.LOCK} has merge conflict markers: keep one side, then run again")
+        raise StageError(f"{paths.LOCK} has merge conflict markers: run `tandem merge-lock`")
     is_copy = LOCK_COPY.exists() and LOCK_COPY.read_text(encoding="utf-8") == text
     if is_copy or is_complete(text):
         return

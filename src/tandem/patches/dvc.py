@@ -190,14 +190,18 @@ def entry_title(name: str) -> str:
     return text[: text.index("\n") + 1]
 
 
+def has_dvc_form(text: str) -> bool:
+    """Whether the text of a dvc.lock is in the form that DVC writes: each line is of one entry."""
+    is_whole = text.startswith(HEADER) and text.endswith("\n")
+    return is_whole and not FOREIGN_LINE.search(text, len(HEADER) - 1)
+
+
 def _entry_span(text: str, title: str) -> tuple[int, int] | None:
     """Start and end of the entry with this title; both are the end of `text` if there is none.
 
     None if `text` is not in the form that DVC writes.
     """
-    if not text.startswith(HEADER) or not text.endswith("\n"):
-        return None
-    if FOREIGN_LINE.search(text, len(HEADER) - 1):
+    if not has_dvc_form(text):
         return None
     start = text.find("\n" + title, len(HEADER) - 1) + 1
     if not start:

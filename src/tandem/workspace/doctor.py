@@ -26,6 +26,7 @@ from tandem.core.errors import TandemError
 from tandem.machine import fingerprint
 from tandem.machine.fingerprint import FOLDER, Fingerprint, shorten
 from tandem.patches import installed_version, mkl
+from tandem.sharing.merge import git_setup
 
 GIGABYTE = 1e9
 NEEDED = 5 * GIGABYTE
@@ -131,7 +132,7 @@ def packages() -> Results:
 
 
 def git() -> Results:
-    """Check that this is a Git repository that this user may read."""
+    """Check that this is a Git repository that this user may read, and that can merge dvc.lock."""
     if not shutil.which("git"):
         yield "problem", "git is not installed: install it"
         return
@@ -146,6 +147,8 @@ def git() -> Results:
         yield "problem", f"{reason}: {cure}"
     else:
         yield "ok", f"commit {done.stdout.strip()} can be read"
+        if problem := git_setup.problem():
+            yield "note", problem
 
 
 def dvc() -> Results:

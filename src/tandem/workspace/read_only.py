@@ -88,7 +88,7 @@ def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
             cure = "a copy is read instead, and the next run of snakemake restores the file"
             notes.append(f"{lockfile.relpath} {problem}; {cure}")
             return content
-    cure = "keep one side" if problem == CONFLICT else "restore it from Git"
+    cure = "run `tandem merge-lock`" if problem == CONFLICT else "restore it from Git"
     notes.append(f"{lockfile.relpath} {problem}: {cure}")
     return {}
 

@@ -156,6 +156,9 @@ class _Examination:
         if stage.name not in lock:
             yield Reason("new", str(paths.LOCK), "has no entry for it")
             return
+        if stage.deps and not {"deps", "params"} & lock[stage.name].keys():
+            yield Reason("new", str(paths.LOCK), "has no inputs for it: two branches changed it")
+            return
         if stage.cmd_changed:
             yield Reason("command", stage.name, old=lock[stage.name]["cmd"], new=stage.cmd)
         if stage.always_changed or stage.is_callback:

@@ -1,0 +1,48 @@
+"""Print what `tandem setup-git` and `tandem merge-lock` have done."""
+
+import json
+
+from tandem.core.wording import counted
+from tandem.sharing.merge import git_setup, resolution, versions
+from tandem.sharing.merge.resolution import Resolution
+
+
+def set_up_git(as_json: bool) -> None:
+    """Install the merge drivers, and print what was set."""
+    lines = git_setup.set_up()
+    if as_json:
+        commands = {name: command for name, (_, command) in git_setup.driver_commands().items()}
+        print(json.dumps({"drivers": commands, "attributes": lines}, indent=2))
+        return
+    print("Git merges dvc.lock by stage in this clone and its worktrees")
+    if lines:
+        print(f"{counted(len(lines), 'line')} added to {git_setup.ATTRIBUTES}: commit it")
+
+
+def merge_lock(as_json: bool) -> None:
+    """Merge dvc.lock where Git did not, and print the result."""
+    done = resolution.resolve()
+    if as_json:
+        print(json.dumps(_as_json(done or Resolution({}, [], [])), indent=2))
+        return
+    if done is None:
+        print("nothing to merge: no file is in conflict, and HEAD is not a merge commit")
+        return
+    for path, merged in done.locks.items():
+        print(versions.summary(path, merged))
+    print(f"{counted(len(done.files), 'file')} that stages write follow their stages")
+    if done.left:
+        names = versions.listed(done.left)
+        print(f"still in conflict, no stage writes it: {names}")
+
+
+def _as_json(done: Resolution) -> dict[str, object]:
+    """The object that `--json` prints."""
+    return {
+        "locks": {
+            path: {"theirs": merged.theirs, "stale": merged.stale}
+            for path, merged in done.locks.items()
+        },
+        "files": done.files,
+        "left": done.left,
+    }

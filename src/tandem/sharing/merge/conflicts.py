@@ -1,0 +1,106 @@
+"""The versions of files that a merge left in conflict, as Git's index or a merge commit has them.
+
+Git's index has up to three stages of a file in conflict: 1 is the common ancestor, 2 is our version
+and 3 is theirs. A merge, a rebase, a cherry-pick, a revert and a popped stash all leave them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+from tandem.core.errors import LineageError, StageError
+from tandem.lineage.revisions import git
+
+REGULAR = ("100644", "100755")
+"""Git's modes of regular files."""
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The three versions of a file, as IDs of Git's blobs; empty if the file is not there."""
+
+    base: str = ""
+    ours: str = ""
+    theirs: str = ""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What was merged, with paths relative to the project's root."""
+
+    versions: dict[str, Versions]
+    """Of an unfinished merge, the files in conflict; of a merge commit, all that differ."""
+    ours: dict[str, str]
+    """Path → blob, of all files on our side."""
+    merged: dict[str, str]
+    """Path → blob, of all files that are not in conflict, as the merge left them."""
+    unfinished: bool
+
+    def is_untouched(self, path: str, blob: str) -> bool:
+        """Whether a file in the workspace, with the content `blob`, is as the merge left it."""
+        if self.unfinished and path in self.versions:
+            return blob in astuple(self.versions[path])
+        return blob == self.merged.get(path)
+
+
+def unfinished() -> Conflict | None:
+    """The files in conflict in the index; None if there are none."""
+    stages: dict[str, dict[str, str]] = {}
+    for mode, blob, stage, path in _entries("ls-files", "--unmerged"):
+        stages.setdefault(path, {})[stage] = blob if mode in REGULAR else mode
+    if not stages:
+        return None
+    versions = {
+        path: Versions(*(blobs.get(stage, "") for stage in "123"))
+        for path, blobs in stages.items()
+        if not {"120000", "160000"} & {*blobs.values()}  # a link or a submodule
+    }
+    return Conflict(versions, ours=_tree("HEAD"), merged=_index(), unfinished=True)
+
+
+def of_head() -> Conflict | None:
+    """The files that differ between the parents of the commit HEAD; None if it is not a merge.
+
+    Raises:
+        StageError: the commit has more than two parents.
+    """
+    _, *parents = git("rev-list", "--parents", "--max-count=1", "HEAD").decode().split()
+    if len(parents) < 2:
+        return None
+    if len(parents) > 2:
+        raise StageError("HEAD merges more than two branches at once: merge them one by one")
+    try:
+        ancestor = _tree(git("merge-base", *parents).decode().strip())
+    except LineageError:  # the histories are unrelated
+        ancestor = {}
+    ours, theirs = map(_tree, parents)
+    versions = {
+        path: Versions(ancestor.get(path, ""), ours.get(path, ""), theirs.get(path, ""))
+        for path in sorted(ours.keys() | theirs.keys())
+        if ours.get(path) != theirs.get(path)
+    }
+    return Conflict(versions, ours, merged=_tree("HEAD"), unfinished=False)
+
+
+def _index() -> dict[str, str]:
+    """Path → blob, of the files in the index that are not in conflict."""
+    return {path: blob for _, blob, stage, path in _entries("ls-files", "--stage") if stage == "0"}
+
+
+def blob_content(blob: str) -> bytes:
+    """The content of a blob; empty if there is none."""
+    return git("cat-file", "blob", blob) if blob else b""
+
+
+def _tree(commit: str) -> dict[str, str]:
+    """Path → blob, of the regular files of a commit below the current folder."""
+    entries = _entries("ls-tree", "-r", commit)
+    return {path: blob for mode, _, blob, path in entries if mode in REGULAR}
+
+
+def _entries(*command: str) -> Iterator[tuple[str, str, str, str]]:
+    """The lines that `git ls-files` or `git ls-tree` prints, split into their four fields."""
+    for line in git(command[0], "-z", *command[1:]).decode(errors="surrogateescape").split("\0"):
+        if line:
+            facts, _, path = line.partition("\t")
+            first, second, third = facts.split()
+            yield first, second, third, path

@@ -1,0 +1,111 @@
+"""Set up Git's merge drivers: `tandem setup-git`.
+
+    .gitattributes    names the driver of each kind of file; committed, so that each clone has it
+    .git/config       says what a driver runs; each clone needs it, its worktrees share it
+
+Git runs a driver only where both are set. Elsewhere it merges the files as text.
+"""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from tandem.core import io, paths
+from tandem.core.errors import LineageError, StageError
+from tandem.lineage.revisions import git
+
+ATTRIBUTES = Path(".gitattributes")
+LOCK_DRIVER = "tandem-lock"
+OUTPUT_DRIVER = "tandem-output"
+NAMED = {
+    "dvc.lock": LOCK_DRIVER,
+    "/reports/details/**/*.json": OUTPUT_DRIVER,
+    "/reports/lineage/**/*.json": OUTPUT_DRIVER,
+    "/reports/metrics/**/*.json": OUTPUT_DRIVER,
+    "/reports/summary.json": OUTPUT_DRIVER,
+}
+"""Pattern of .gitattributes, relative to the project's root → the driver."""
+COMMENT = "# Git merges dvc.lock by stage, and what stages write never as text: tandem setup-git"
+UNSET = ("unspecified", "set")
+"""What Git answers for a path whose attribute `merge` names no driver."""
+
+
+def driver_commands() -> dict[str, tuple[str, str]]:
+    """Driver → its description and the command that Git runs.
+
+    The one for outputs is called for a file that both sides changed. Its stage is stale then, so
+    `true` keeps the version of our side until the stage has written the file again.
+    """
+    python = shlex.quote(sys.executable).replace("%", "%%")
+    lock = f"{python} -P -m tandem.sharing.merge.driver %O %A %B %P"
+    return {
+        LOCK_DRIVER: ("dvc.lock by stage", lock),
+        OUTPUT_DRIVER: ("our version of a file that its stage writes again", "true"),
+    }
+
+
+def set_up() -> list[str]:
+    """Install the drivers in this clone, and name them in .gitattributes if it does not.
+
+    Returns:
+        The lines that were added to .gitattributes.
+
+    Raises:
+        StageError: .gitattributes gives a file another driver.
+        LineageError: this is not a Git repository, or Git refuses.
+    """
+    missing = _unnamed()
+    for driver, (description, command) in driver_commands().items():
+        git("config", f"merge.{driver}.name", description)
+        git("config", f"merge.{driver}.driver", command)
+    lines = [f"{pattern} merge={driver}" for pattern, driver in missing.items()]
+    if lines:
+        old = ATTRIBUTES.read_text(encoding="utf-8") if ATTRIBUTES.exists() else ""
+        start = old if not old or old.endswith("\n") else f"{old}\n"
+        partial = ATTRIBUTES.with_name(io.PARTIAL + ATTRIBUTES.name)
+        io.write_text(partial, start + "\n".join([COMMENT, *lines, ""]))
+        partial.replace(ATTRIBUTES)
+    return lines
+
+
+def _unnamed() -> dict[str, str]:
+    """Those of `NAMED` for which Git finds no driver.
+
+    Raises:
+        StageError: .gitattributes gives a file another driver.
+    """
+    missing = {}
+    for pattern, driver in NAMED.items():
+        current = _attribute(pattern)
+        if current in UNSET:
+            missing[pattern] = driver
+        elif current != driver:
+            raise StageError(
+                f"{ATTRIBUTES} gives {pattern} merge={current}: remove that, then run again"
+            )
+    return missing
+
+
+def _attribute(pattern: str) -> str:
+    """The attribute `merge` of a path that matches a pattern."""
+    path = pattern.lstrip("/").replace("**", "x").replace("*", "x")
+    return git("check-attr", "-z", "merge", "--", path).decode().split("\0")[2]
+
+
+def problem() -> str | None:
+    """Why Git would not run the driver that .gitattributes names, and what to do; else None.
+
+    None also if .gitattributes names no driver.
+    """
+    if _attribute(str(paths.LOCK)) != LOCK_DRIVER:
+        return None
+    try:
+        command = git("config", f"merge.{LOCK_DRIVER}.driver").decode().replace("%%", "%")
+    except LineageError:
+        command = ""
+    program = next(iter(shlex.split(command)), "")
+    if program and shutil.which(program):
+        return None
+    reason = f"{program} is missing" if program else "it is not set up in this clone"
+    return f"Git cannot merge {paths.LOCK} by stage, {reason}: run `tandem setup-git`"

@@ -1,0 +1,191 @@
+"""Merge three versions of a dvc.lock by stage.
+
+An entry says that a command gave these outputs for these inputs and params. This is true only of
+the whole entry, so an entry that one side changed is taken whole. DVC compares it with the merged
+project by content, as after any change.
+
+If both sides changed an entry in different ways, only the command and the outputs of our entry
+remain. Without inputs in the entry, DVC considers the stage stale, and restores it from the run
+cache or executes it. With the outputs, `dvc checkout` and `dvc pull` work until then.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from io import StringIO
+from typing import Any
+
+from ruamel.yaml.error import YAMLError
+
+from tandem.core import io
+from tandem.core.errors import StageError
+from tandem.patches import dvc
+from tandem.sharing.merge.rule import Choice, choose
+
+ANCHOR = re.compile(r"[:-] [&*]\w")
+"""What may be a YAML anchor or alias: such an entry may depend on the text of another one."""
+DATASETS = "datasets"
+"""The key of dvc.lock, besides `schema` and `stages`, that DVC knows."""
+
+MARKER = "<<<<<<< "
+"""The start of the line with which Git starts a conflict in a text."""
+KEPT = ("cmd", "outs")
+"""The parts of an entry that remain if both sides changed it."""
+WITHOUT_ENTRIES = "schema: '2.0'\nstages: {}\n"
+
+
+class LockDamaged(StageError):
+    """A dvc.lock that cannot be read; the message is a predicate without a subject."""
+
+
+@dataclass
+class LockFile:
+    """The content of a dvc.lock."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    """Stage → the text of its entry, in the order of the file."""
+    values: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Stage → the parsed entry."""
+    datasets: Any = None
+
+    @classmethod
+    def parse(cls, content: bytes) -> "LockFile":
+        """Read a dvc.lock.
+
+        Raises:
+            LockDamaged: DVC could not have written it, or it is in the form of DVC 1.
+        """
+        try:
+            text = content.decode()
+            if text.startswith(MARKER) or f"\n{MARKER}" in text:
+                raise LockDamaged("has merge conflict markers")
+            parsed = io.parse_yaml(text)
+        except (UnicodeDecodeError, YAMLError, RecursionError) as error:
+            raise LockDamaged(f"is damaged ({' '.join(str(error).split())[:80]})") from None
+        values = _stages(parsed)
+        if not text.endswith("\n"):
+            raise LockDamaged("is cut short")
+        return cls(_texts(text, values), values, parsed.get(DATASETS))
+
+    def add(self, name: str, text: str, value: Mapping[str, Any]) -> None:
+        """Append an entry."""
+        self.texts[name], self.values[name] = text, value
+
+    def outs(self, name: str) -> Iterator[tuple[str, str]]:
+        """The path and the MD5 of each output of a stage, as in its entry."""
+        for out in self.values.get(name, {}).get("outs", ()):
+            yield str(out["path"]), str(out.get("md5", ""))
+
+    def text(self) -> str:
+        """The text of the file, as DVC writes it."""
+        if self.datasets is None:
+            return dvc.HEADER + "".join(self.texts.values()) if self.texts else WITHOUT_ENTRIES
+        from dvc.utils.serialize._yaml import _dump
+
+        stream = StringIO()
+        stages = {name: self.values[name] for name in self.texts}
+        _dump({"schema": "2.0", "stages": stages, DATASETS: self.datasets}, stream)
+        return stream.getvalue()
+
+
+def _stages(parsed: Any) -> dict[str, Mapping[str, Any]]:
+    """The entries of a parsed dvc.lock.
+
+    Raises:
+        LockDamaged: it does not follow schema 2.0.
+    """
+    if parsed is None:
+        raise LockDamaged("is empty")
+    if isinstance(parsed, dict) and parsed and "schema" not in parsed:
+        raise LockDamaged("is in the form of DVC 1, which DVC 3 cannot read")
+    stages: Any = parsed.get("stages") if isinstance(parsed, dict) else None
+    if (
+        not isinstance(stages, dict)
+        or parsed.keys() - {"schema", "stages", DATASETS}
+        or parsed["schema"] != "2.0"
+        or not all(isinstance(name, str) and _is_entry(value) for name, value in stages.items())
+    ):
+        raise LockDamaged("does not follow schema 2.0")
+    return stages
+
+
+def _is_entry(value: Any) -> bool:
+    """Whether a value has the parts of an entry that are used here."""
+    if not isinstance(value, dict) or "cmd" not in value:
+        return False
+    outs = value.get("outs", [])
+    return isinstance(outs, list) and all(isinstance(o, dict) and "path" in o for o in outs)
+
+
+def _texts(text: str, values: Mapping[str, Any]) -> dict[str, str]:
+    """The text of each entry: from the file if DVC wrote it, else as DVC would write it."""
+    starts = [match.start() for match in dvc.ENTRY_START.finditer(text)]
+    is_split = dvc.has_dvc_form(text) and len(starts) == len(values)  # a comment is a start too
+    if not is_split or ANCHOR.search(text):
+        return {name: _text(name, value) for name, value in values.items()}
+    texts = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return dict(zip(values, texts, strict=True))
+
+
+def _text(name: str, value: Any) -> str:
+    """The text of an entry as DVC writes it."""
+    return dvc.replace_entry("", {name: value}).removeprefix(dvc.HEADER)
+
+
+@dataclass
+class MergedLock:
+    """A merged dvc.lock, and what happened to its stages."""
+
+    lock: LockFile
+    theirs: list[str] = field(default_factory=list)
+    """Stages whose entry is theirs, or was removed by them."""
+    stale: list[str] = field(default_factory=list)
+    """Stages that both sides changed in different ways."""
+    stale_outs: set[str] = field(default_factory=set)
+    """The outputs that either side has of these stages."""
+
+
+def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
+    """Merge two versions of a dvc.lock that have a common ancestor.
+
+    Stages keep the order of `ours`; those that only `theirs` has follow in its order.
+
+    Raises:
+        StageError: both sides changed `datasets`, which belongs to no stage.
+    """
+    merged = MergedLock(LockFile(datasets=_merged_datasets(base, ours, theirs)))
+    for name in dict.fromkeys([*ours.texts, *theirs.texts, *base.texts]):
+        choice = _choose_entry(name, base, ours, theirs)
+        if choice is Choice.NEITHER:
+            merged.stale.append(name)
+            merged.stale_outs |= {out for side in (ours, theirs) for out, _ in side.outs(name)}
+            if name in ours.values and name in theirs.values:
+                value = {key: ours.values[name][key] for key in KEPT if key in ours.values[name]}
+                merged.lock.add(name, _text(name, value), value)
+            continue
+        side = ours if choice is Choice.OURS else theirs
+        if choice is Choice.THEIRS:
+            merged.theirs.append(name)
+        if name in side.texts:
+            merged.lock.add(name, side.texts[name], side.values[name])
+    return merged
+
+
+def _choose_entry(name: str, *sides: LockFile) -> Choice:
+    """Choose by the texts of an entry, and by its values if the texts differ on all sides.
+
+    Another version of DVC may have written the same values in another form.
+    """
+    choice = choose(*(side.texts.get(name, "") for side in sides))
+    if choice is Choice.NEITHER:
+        values = (side.values.get(name) for side in sides)
+        choice = choose(*("" if value is None else repr(value) for value in values))
+    return choice
+
+
+def _merged_datasets(base: LockFile, ours: LockFile, theirs: LockFile) -> Any:
+    """The `datasets` of the side that changed them."""
+    choice = choose(*(repr(side.datasets) for side in (base, ours, theirs)))
+    if choice is Choice.NEITHER:
+        raise StageError("both sides changed datasets in dvc.lock: run `dvc ds update` again")
+    return (ours if choice is Choice.OURS else theirs).datasets

@@ -1,0 +1,195 @@
+"""Merge dvc.lock and what stages wrote where Git did not run the drivers: `tandem merge-lock`.
+
+During a merge, a rebase or a cherry-pick, the files in conflict are resolved. Without a conflict, a
+merge commit that a hosting service has made is merged again from its parents. Both start from the
+versions that Git holds, not from a text with conflict markers.
+"""
+
+import hashlib
+import posixpath
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from tandem.core import io, paths
+from tandem.core.errors import StageError
+from tandem.engines import locks
+from tandem.lineage.revisions import git
+from tandem.sharing.merge import conflicts, versions
+from tandem.sharing.merge.conflicts import Conflict, Versions
+from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, MergedLock
+from tandem.sharing.merge.rule import Choice, choose
+
+WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
+"""The folders in Git in which only stages write JSON files, and one file."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What was merged, with paths relative to the project's root."""
+
+    locks: Mapping[str, MergedLock]
+    files: list[str]
+    """The files that stages write and that were resolved."""
+    left: list[str]
+    """The files in conflict that no stage writes."""
+
+
+def resolve() -> Resolution | None:
+    """Merge, and add the result to Git's index; None if there is nothing to merge.
+
+    Raises:
+        StageError: a version of dvc.lock cannot be read, or a file was edited since the merge.
+        LineageError: this is not a Git repository, or Git refuses.
+    """
+    with closing(locks.acquire_run_lock()):
+        conflict = conflicts.unfinished() or conflicts.of_head()
+        if conflict is None:
+            _read_lock()
+            return None
+        merged = {
+            path: versions.merge_contents(path, *map(conflicts.blob_content, astuple(each)))
+            for path, each in conflict.versions.items()
+            if posixpath.basename(path) == paths.LOCK.name
+        }
+        outputs = Outputs.of(merged)
+        blobs = dict(_resolved(conflict, outputs))
+        contents = {path: conflicts.blob_content(blob) for path, blob in blobs.items() if blob}
+        contents |= {path: lock.lock.text().encode() for path, lock in merged.items()}
+        changed = _write(conflict, contents, [path for path, blob in blobs.items() if not blob])
+        locks.back_up_dvc_lock()
+    in_conflict = conflict.versions if conflict.unfinished else ()
+    return Resolution(
+        locks={path: lock for path, lock in merged.items() if path in changed},
+        files=[path for path in changed if path not in merged],
+        left=[path for path in in_conflict if path not in changed],
+    )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the stages write, according to merged entries of dvc.lock."""
+
+    digests: Mapping[str, str]
+    """Path → MD5 in the entry of its stage."""
+    stale: frozenset[str]
+    """Outputs of stages that both sides changed."""
+
+    @classmethod
+    def of(cls, merged: Mapping[str, MergedLock]) -> "Outputs":
+        """The outputs in merged entries; those of the project's dvc.lock if none was merged.
+
+        Raises:
+            StageError: dvc.lock cannot be read.
+        """
+        if not merged:
+            merged = {str(paths.LOCK): MergedLock(_read_lock())}
+        digests, stale = dict[str, str](), set[str]()
+        for path, lock in merged.items():
+            folder = posixpath.dirname(path)
+            outs = (out for name in lock.lock.values for out in lock.lock.outs(name))
+            digests |= {posixpath.join(folder, out): md5 for out, md5 in outs}
+            stale |= {posixpath.join(folder, out) for out in lock.stale_outs}
+        return cls(digests, frozenset(stale))
+
+    def include(self, path: str) -> bool:
+        """Whether a stage writes this file."""
+        known = (*self.digests, *self.stale, *(map(str, WRITTEN) if path.endswith(".json") else ()))
+        return any(f"{path}/".startswith(f"{out}/") for out in known)
+
+    def choose(self, path: str, version: Versions) -> str:
+        """The blob of a file that a stage writes: it follows the entry of its stage.
+
+        This is the version that the entry names by its MD5; ours if both sides changed the stage.
+        A file that one side has removed stays removed.
+        """
+        digest = self.digests.get(path)
+        for blob in (version.ours, version.theirs) if digest else ():
+            if blob and _md5(blob) == digest:
+                return blob
+        choice = choose(*astuple(version))
+        if choice is Choice.NEITHER and not version.theirs:
+            return ""
+        return version.theirs if choice is Choice.THEIRS else version.ours
+
+
+def _read_lock() -> LockFile:
+    """The project's dvc.lock; empty if there is none.
+
+    Raises:
+        StageError: it cannot be read.
+    """
+    try:
+        return LockFile.parse(paths.LOCK.read_bytes()) if paths.LOCK.exists() else LockFile()
+    except LockDamaged as error:
+        raise StageError(
+            f"{paths.LOCK} {error}, and Git has no conflict for it: take the version of one side "
+            f"with `git checkout COMMIT -- {paths.LOCK}`, then run again"
+        ) from None
+
+
+def _md5(blob: str) -> str:
+    """DVC's digest of a blob's content."""
+    return hashlib.md5(conflicts.blob_content(blob), usedforsecurity=False).hexdigest()
+
+
+def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]:
+    """Files that stages write, each with the blob that is taken; empty if the file is removed.
+
+    Git may have merged a file of a stale stage as text, without a conflict: ours is taken too.
+    """
+    for path, version in conflict.versions.items():
+        if posixpath.basename(path) != paths.LOCK.name and outputs.include(path):
+            yield path, outputs.choose(path, version)
+    for path, blob in conflict.merged.items():
+        if path in outputs.stale and path not in conflict.versions:
+            yield path, conflict.ours.get(path, blob)
+
+
+def _write(conflict: Conflict, contents: Mapping[str, bytes], removed: list[str]) -> list[str]:
+    """Write and remove files, and add them to the index; return those that were different.
+
+    Raises:
+        StageError: a file was edited since the merge. Nothing is written then.
+    """
+    in_conflict = conflict.versions if conflict.unfinished else ()
+    changed = [
+        path
+        for path in (*contents, *removed)
+        if path in in_conflict or _content(path) != contents.get(path)
+    ]
+    for path in changed:
+        _refuse_edited(path, conflict, contents.get(path))
+    for path in changed:
+        if path in contents:
+            target = io.path_inside(Path(), path)
+            partial = target.with_name(f"{io.PARTIAL}-{target.name}")
+            io.write_bytes(partial, contents[path])
+            partial.replace(target)
+    if added := [path for path in changed if path in contents]:
+        git("add", "--force", "--", *added)
+    if gone := [path for path in changed if path in removed]:
+        git("rm", "--force", "--quiet", "--ignore-unmatch", "--", *gone)
+    return changed
+
+
+def _content(path: str) -> bytes | None:
+    """The content of a file in the workspace; None if there is none."""
+    file = Path(path)
+    return file.read_bytes() if file.is_file() else None
+
+
+def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
+    """Raise StageError if a file is neither as Git has left it nor as it is to be written."""
+    content = _content(path)
+    if content is None or content == wanted:
+        return
+    if conflict.unfinished and MARKER.encode() in content:  # no use to anyone as it is
+        return
+    if conflict.is_untouched(path, git("hash-object", "--", path).decode().strip()):
+        return
+    cure = "commit or stash it"
+    if conflict.unfinished:
+        cure = f"`git add {path}` keeps it, `git checkout --merge -- {path}` discards the edit"
+    raise StageError(f"{path} was edited since the merge: {cure}; then run again")

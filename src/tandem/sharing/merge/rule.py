@@ -1,0 +1,28 @@
+"""The rule for three versions: of a stage's entry in dvc.lock, or of a file that a stage wrote."""
+
+from enum import Enum
+
+
+class Choice(Enum):
+    """Which version a merge takes."""
+
+    OURS = "ours"
+    THEIRS = "theirs"
+    NEITHER = "neither"
+    """Both sides changed it in different ways: no version describes the merged project."""
+
+
+def choose(base: str, ours: str, theirs: str) -> Choice:
+    """Take the version of the side that changed it since the common ancestor.
+
+    Args:
+        base: The version of the common ancestor. An empty string means that there is none.
+        ours: The version of the current branch.
+        theirs: The version of the branch that is merged into it.
+
+    >>> choose("a", "a", "b"), choose("a", "", "a"), choose("a", "b", "c")
+    (<Choice.THEIRS: 'theirs'>, <Choice.OURS: 'ours'>, <Choice.NEITHER: 'neither'>)
+    """
+    if theirs in (base, ours):
+        return Choice.OURS
+    return Choice.THEIRS if ours == base else Choice.NEITHER
