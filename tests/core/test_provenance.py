@@ -172,6 +172,26 @@ def test_a_stage_fails_if_it_imports_a_module_that_is_not_declared(here: Path) -
         run_with_code(frozenset())
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_the_message_about_an_undeclared_plug_in_says_whether_params_name_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """As after `tandem overlay` and a stage's command, without `tandem code` between them."""
+    plugin = "tandem.core.registry"
+    others = provenance.imported_modules() - {plugin}
+    monkeypatch.setattr(provenance, "imported_modules", lambda: {*others, plugin})
+    write_code("io", "paths")
+    if named:
+        params = Path("params.yaml")
+        params.write_text(f"{params.read_text()}\ncopy: {{method: registry}}\n")
+        cure = r"because params\.yaml changed after it was written: run `dvc repro` or `snakemake`"
+    else:
+        cure = r"name the plug-in in params\.yaml"
+    stage = dataclasses.replace(WITH_CODE, params=("runtime", "copy"))
+    with pytest.raises(StageError, match=cure), record_run(stage, others):
+        Path("out").mkdir()
+
+
 def test_damaged_code_files_are_one_line(here: Path) -> None:
     CODE.parent.mkdir(parents=True)
     for text in ("{", "[]", '{"files": 1, "packages": {}}'):

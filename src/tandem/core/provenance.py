@@ -261,6 +261,19 @@ def value_of_key(content: Any, key: str) -> Any:
     return content
 
 
+def all_strings(value: Any) -> Iterator[str]:
+    """All strings in nested params, including keys."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from all_strings(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from all_strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
 def find_pins(value: Any) -> Iterator[dict[str, Any]]:
     """The pinned sources in params: mappings with a digest or a revision, without nested values."""
     if isinstance(value, Mapping):
@@ -305,13 +318,26 @@ def require_code(code: StageCode, stage: StageSpec) -> None:
 def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -> None:
     """Raise StageError if the stage has imported a module of `tandem` that `code` does not list."""
     folder = Path(__file__).parents[2]
-    for name in sorted(imported_modules() - runner):
-        path = Path(str(sys.modules[name].__file__)).relative_to(folder).as_posix()
-        if path not in code.files:
-            raise StageError(
-                f"{stage.name} imported {name}, which {stage.code} lacks: name the plug-in in "
-                f"{paths.PARAMS}, or import it in a module that the stage imports"
-            )
+    paths_of = {
+        name: Path(str(sys.modules[name].__file__)).relative_to(folder).as_posix()
+        for name in sorted(imported_modules() - runner)
+    }
+    missing = [name for name, path in paths_of.items() if path not in code.files]
+    if not missing:
+        return
+    # A plug-in that the params name is missing only if the params were edited after `tandem code`.
+    named = {*stage.command.split(), *all_strings(_values(stage.params))}
+    plugin = next((name for name in missing if name.rpartition(".")[2] in named), None)
+    if plugin:
+        raise StageError(
+            f"{stage.name} imported {plugin}, which {stage.code} lacks, because {paths.PARAMS} "
+            f"changed after it was written: run `dvc repro` or `snakemake`, which update "
+            f"{paths.CODE}, or first run `tandem code`"
+        )
+    raise StageError(
+        f"{stage.name} imported {missing[0]}, which {stage.code} lacks: name the plug-in in "
+        f"{paths.PARAMS}, or import it in a module that the stage imports"
+    )
 
 
 def imported_modules() -> frozenset[str]:

@@ -24,7 +24,7 @@ from typing import Any
 
 from tandem.core import params, paths
 from tandem.core.errors import StageError
-from tandem.core.provenance import StageCode, StageSpec, value_of_key
+from tandem.core.provenance import StageCode, StageSpec, all_strings, value_of_key
 from tandem.core.source_digest import source_digest, tree_digest
 
 PACKAGE = "tandem"
@@ -84,7 +84,8 @@ class Closures:
         start = f"{PACKAGE}.stages.{command.replace('-', '_')}"
         if self.module(start) is None:
             raise StageError(f"{paths.DAG}: {stage.name} runs {stage.command!r}: no such command")
-        strings = {*arguments, *_strings({key: value_of_key(content, key) for key in stage.params})}
+        values = {key: value_of_key(content, key) for key in stage.params}
+        strings = {*arguments, *all_strings(values)}
         plugin_packages = set[str]()
         closure: dict[str, Module] = {}
         pending = {start, *ALWAYS}
@@ -246,19 +247,6 @@ def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
     first = node.args[0]
     if isinstance(first, ast.Constant) and ast.unparse(node.func) in calls:
         yield str(first.value)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """All strings in nested params, including keys."""
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield str(key)
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
-    elif isinstance(value, str):
-        yield value
 
 
 def of_stages(stages: Iterable[StageSpec], root: Path = Path()) -> dict[str, StageCode]:
