@@ -168,3 +168,18 @@ def test_the_same_stages_are_changed(
 
 def test_the_installed_versions_are_tested() -> None:
     assert dvc.tested()
+
+
+def test_dvc_reads_its_lock_with_another_reader_only_inside_the_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Repo.init(no_scm=True) as repo:
+        lockfile = Lockfile(repo, str(tmp_path / "dvc.lock"))
+        before = Lockfile.load
+        with dvc.lock_reader(lambda file: {"path": file.path}):
+            assert lockfile.load() == {"path": str(tmp_path / "dvc.lock")}
+        assert Lockfile.load is before
+        monkeypatch.setattr(dvc, "tested", lambda: False)
+        with dvc.lock_reader(lambda file: {}):
+            assert Lockfile.load is before

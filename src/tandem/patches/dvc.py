@@ -241,6 +241,25 @@ def compare_ignored_paths() -> None:
     Pattern.__init__ = init  # type: ignore[method-assign]
 
 
+@contextmanager
+def lock_reader(read: Callable[[Any], dict[str, Any]]) -> Iterator[None]:
+    """Make DVC read each dvc.lock with `read`, which gets DVC's object for the file.
+
+    With a version of DVC that is not tested, DVC reads the files itself.
+    """
+    from dvc.dvcfile import Lockfile
+
+    if not tested():
+        yield
+        return
+    load = Lockfile.load
+    Lockfile.load = lambda lockfile, **_options: read(lockfile)
+    try:
+        yield
+    finally:
+        Lockfile.load = load
+
+
 def parse_params_once() -> None:
     """Parse a params file once per content, and look a key up directly instead of searching for it.
 

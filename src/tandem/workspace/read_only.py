@@ -14,8 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dvc.dvcfile import Lockfile
-from dvc.exceptions import DvcException
+from dvc.exceptions import DvcException, PrettyDvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.state import State
 from ruamel.yaml.error import YAMLError
@@ -56,20 +55,22 @@ def lenient_locks(notes: list[str]) -> Iterator[None]:
     """Make DVC read, in place of a damaged dvc.lock, the copy from planning or else an empty one.
 
     `notes` gets a line for each damaged file.
+
+    Raises:
+        StageError: dvc.lock is damaged, and the installed DVC is not one whose reader is replaced.
     """
-    load = Lockfile.load
     contents: dict[str, dict[str, Any]] = {}
 
-    def load_once(lockfile: Any, **_options: Any) -> dict[str, Any]:
+    def load_once(lockfile: Any) -> dict[str, Any]:
         if lockfile.path not in contents:
             contents[lockfile.path] = _read_lock(lockfile, notes)
         return contents[lockfile.path]
 
-    Lockfile.load = load_once
     try:
-        yield
-    finally:
-        Lockfile.load = load
+        with dvc.lock_reader(load_once):
+            yield
+    except PrettyDvcException as error:
+        raise StageError(" ".join(str(error).split())) from error
 
 
 def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
