@@ -39,6 +39,30 @@ def test_few_stages_have_a_line_each_and_many_share_one() -> None:
     ]
 
 
+def test_a_change_of_all_code_takes_one_screen() -> None:
+    """Each stage has other modules, packages and inputs, as after a change of all source files."""
+    stages = [
+        StageStatus(
+            f"{group}@{n}",
+            "stale",
+            [
+                *(Reason("code", f"src/tandem/{group}/{n}/{m}.py", "changed") for m in range(40)),
+                Reason("package", f"package{n}", old="1", new="2"),
+                *([Reason("upstream", f"code@{n}")] if n % 2 else []),
+                *([Reason("param", f"task{n}.{group}", old=1, new=2)] if n % 3 else []),
+            ],
+        )
+        for group in (f"stage{n}" for n in range(17))
+        for n in range(6)
+    ]
+    printed = lines(Status(stages, []), 120)
+    assert len(printed) == 19
+    first = "src/tandem/stage0/0/0.py"
+    assert (
+        printed[1].startswith(f"  stage0 (6)   {first}") and "and 239 more changed; " in printed[1]
+    )
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_line_is_never_wider_than_the_terminal(width: int) -> None:
     path = "reports/predictions/translation/a-name-that-is-very-long-indeed/preferences"

@@ -10,8 +10,8 @@ from typing import Any
 STATES = ("running", "stale", "missing", "frozen", "fresh")
 """In the order in which they are printed."""
 MAX_LINES = 20
-"""Up to this many stages of one state get a line each. Beyond that, the stages of a matrix share
-one line."""
+"""Up to this many stages of one state get a line each. If there are more, the stages of a matrix
+share lines, so that at most this many are printed."""
 MAX_NAMES = 2
 """Maximum number of names that a reason lists, if there is room; the others are counted."""
 MAX_VALUE = 32
@@ -135,18 +135,36 @@ def _rows(stages: Sequence[StageStatus]) -> list[tuple[str, list[Reason]]]:
     """A label and reasons for each stage; many stages are grouped by their causes."""
     if len(stages) <= MAX_LINES:
         return [(stage.name, stage.reasons) for stage in stages]
-    alike: dict[Any, list[StageStatus]] = {}
-    for stage in stages:
-        # The stages of a matrix each have paths of their own but often the same causes.
-        causes = {
-            reason.kind if reason.kind in ("output", "upstream", "data") else reason.text
-            for reason in stage.reasons
-        }
-        alike.setdefault((stage.group, frozenset(causes)), []).append(stage)
+    # After a change of all code, the stages of one matrix have many different causes, so they are
+    # grouped by the kinds of their causes, or by nothing else than their name.
+    for key in (_causes, _kinds, _nothing):
+        groups: dict[Any, list[StageStatus]] = {}
+        for stage in stages:
+            groups.setdefault((stage.group, key(stage)), []).append(stage)
+        if len(groups) <= MAX_LINES:
+            break
     return [
         (_label(group, members), [reason for member in members for reason in member.reasons])
-        for (group, _), members in alike.items()
+        for (group, _), members in groups.items()
     ]
+
+
+def _causes(stage: StageStatus) -> frozenset[str]:
+    """Why a stage is not fresh, without paths, which differ between the stages of a matrix."""
+    kinds = "output", "upstream", "data"
+    return frozenset(
+        reason.kind if reason.kind in kinds else reason.text for reason in stage.reasons
+    )
+
+
+def _kinds(stage: StageStatus) -> frozenset[str]:
+    """The kinds of reasons why a stage is not fresh."""
+    return frozenset(reason.kind for reason in stage.reasons)
+
+
+def _nothing(_stage: StageStatus) -> frozenset[str]:
+    """Put all stages of one matrix into one group."""
+    return frozenset()
 
 
 def _label(group: str, members: Sequence[StageStatus]) -> str:
