@@ -6,20 +6,42 @@ The commands of the stages are replaced (see standin.py); the DAG, DVC and Snake
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from engines.workspace import Workspace, clone
 
+from tandem.core import io
+
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each runs both engines
 Edges = set[tuple[str, str]]
+FILTER = "src/tandem/text/filters/lenient.py"
+"""A filter of one task that the tests add and edit."""
+FILTER_CODE = '''"""A filter that keeps all rows."""
+
+from tandem.text.filters import FilterParams
+
+EDITION = {}
+
+
+class Params(FilterParams):
+    """No settings."""
+
+
+def drop_reasons(rows, task, params):
+    yield from (None for _ in rows)
+'''
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A clone in which Snakemake has run everything once."""
+    """A clone with one more filter, in which Snakemake has run everything once."""
     workspace = clone(tmp_path_factory.mktemp("edits"), standin=True)
+    write(FILTER, FILTER_CODE.format(1))(workspace)
+    params = io.parse_yaml((workspace.path / "params.yaml").read_text(encoding="utf-8"))
+    filters = [*params["intent"]["clean"]["filters"], {"kind": "lenient"}]
+    workspace.overlay({"intent": {"clean": {"filters": filters}}})
     workspace.snakemake("-c2")
     yield workspace
 
@@ -32,32 +54,21 @@ def edges(done: Workspace) -> Edges:
     return {(a, b) for a, b in pairs}
 
 
-def append(name: str) -> Callable[[Path], None]:
-    """An edit that appends a statement without effect to a file."""
-
-    def edit(root: Path) -> None:
-        with (root / name).open("a") as file:
-            file.write("\n_EDITED = 1\n")
-
-    return edit
+def write(name: str, text: str) -> Callable[[Workspace], None]:
+    """An edit that writes a file which is not part of the repository, or an output."""
+    return lambda workspace: (workspace.path / name).write_text(text) and None
 
 
-def replace(name: str, old: str, new: str) -> Callable[[Path], None]:
-    """An edit that replaces the first `old` in a file."""
-
-    def edit(root: Path) -> None:
-        text = (root / name).read_text()
-        assert old in text
-        (root / name).write_text(text.replace(old, new, 1))
-
-    return edit
+def overlay(values: Mapping[str, object]) -> Callable[[Workspace], None]:
+    """An edit of params."""
+    return lambda workspace: workspace.overlay(values)
 
 
-def remove(name: str) -> Callable[[Path], None]:
+def remove(name: str) -> Callable[[Workspace], None]:
     """An edit that removes an output."""
 
-    def edit(root: Path) -> None:
-        path = root / name
+    def edit(workspace: Workspace) -> None:
+        path = workspace.path / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     return edit
@@ -91,20 +102,25 @@ def with_plain_dvc(workspace: Workspace) -> None:
 # everything before.
 EDITS = {
     "param of one task": (
-        replace("params.yaml", "max_ratio: 3.0", "max_ratio: 2.9"),
+        overlay({"translation": {"clean": {"mask": {"regions": ["DE"]}}}}),
         "clean@translation",
         ("sentiment", "intent", "generation"),
         with_snakemake,
     ),
     "file of one task": (
-        append("src/tandem/tasks/intent.py"),
-        "fetch@intent",
+        write(FILTER, FILTER_CODE.format(2)),
+        "clean@intent",
         ("sentiment", "translation", "generation"),
         with_dvc,
     ),
-    "shared source file": (append("src/tandem/core/io.py"), "fetch@intent", (), with_dvc),
-    "file of one method": (
-        append("src/tandem/compression/int8.py"),
+    "shared source file": (
+        write("src/tandem/core/values.json", "[]"),
+        "fetch@intent",
+        (),
+        with_dvc,
+    ),
+    "file of the methods": (
+        write("src/tandem/compression/values.json", "[]"),
         "compress@intent-int8",
         (),
         with_dvc,
@@ -122,7 +138,7 @@ EDITS = {
         with_plain_dvc,
     ),
     "output changed": (
-        replace("models/sentiment/base/content.json", "digest", "damage"),
+        write("models/sentiment/base/content.json", "damaged"),
         "train@sentiment",
         ("translation", "intent"),
         with_snakemake,
@@ -133,7 +149,7 @@ EDITS = {
 @pytest.mark.parametrize("name", EDITS)
 def test_engines_agree_after(name: str, done: Workspace, edges: Edges) -> None:
     edit, expected, unaffected, run_engine = EDITS[name]
-    edit(done.path)
+    edit(done)
     planned = done.planned()
     assert expected in planned
     assert planned == below(edges, done.changed())
@@ -143,7 +159,7 @@ def test_engines_agree_after(name: str, done: Workspace, edges: Edges) -> None:
 
 
 def test_dry_repro_names_the_same_stages(done: Workspace, edges: Edges) -> None:
-    append("src/tandem/tasks/translation.py")(done.path)
+    write(FILTER, FILTER_CODE.format(3))(done)
     done.repro("code")  # only after this stage does DVC know which code has changed
     lines = done.run("dvc", "repro", "--dry").stdout.splitlines()
     stages = {line.split("'")[1] for line in lines if line.startswith("Running stage")}
@@ -216,7 +232,7 @@ def test_a_dvc_lock_lost_in_a_crash_is_restored(done: Workspace) -> None:
 
 
 def test_file_targets(done: Workspace) -> None:
-    remove("models/sentiment/int8")(done.path)
+    remove("models/sentiment/int8")(done)
     targets = "models/sentiment/int8", "reports/details/clean/intent.json"
     output = done.snakemake("-c1", *targets).stderr
     assert "compress@sentiment-int8" in output and "clean@intent" not in output

@@ -58,8 +58,7 @@ def test_experiments_are_queued_and_run(trained: Workspace) -> None:
 
 
 def test_both_engines_have_the_stage_of_seeds(trained: Workspace) -> None:
-    path = trained.path / "params.yaml"
-    assert "seeds: {}" in path.read_text()
-    path.write_text(path.read_text().replace("seeds: {}", "seeds: {sentiment: {runs: [13, 14]}}"))
+    assert "seeds@sentiment" not in trained.planned()
+    trained.overlay({"seeds": {"sentiment": {"runs": [13, 14]}}})
     assert {"seeds@sentiment", "report"} <= trained.planned()
     assert "seeds@sentiment" in trained.run("dvc", "stage", "list", "--name-only").stdout

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PATCHED = (sys.executable, "-m", "tandem.patches.dvc")
 """The command `dvc` with the patches that Snakemake jobs use."""
+OVERLAY = ".dvc/tmp/overlay.yaml"
 
 
 @dataclass
@@ -37,6 +39,12 @@ class Workspace:
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
         """Run `dvc repro`: without patches if `plain`, else with them, which is much faster."""
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
+
+    def overlay(self, values: Mapping[str, object]) -> None:
+        """Merge values into params.yaml, as a user does."""
+        (self.path / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+        (self.path / OVERLAY).write_text(json.dumps(values))
+        self.run(sys.executable, "-m", "tandem", "overlay", OVERLAY, "params.yaml")
 
     def planned(self) -> set[str]:
         """The stages that `snakemake -n` would run."""
