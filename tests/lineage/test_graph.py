@@ -83,6 +83,13 @@ def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+def test_a_record_of_an_earlier_version_is_recognized() -> None:
+    """Git has no other form of it, so it cannot be restored from there."""
+    content = b'{"stage": "a", "command": "tandem a", "inputs": {}, "outputs": {}}'
+    with pytest.raises(LineageError, match=r"a\.json was written by an earlier version of Tan"):
+        graph.parse(content, Path("a.json"))
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../other/data", "data/../../x"])
 def test_a_record_cannot_name_files_outside_of_the_project(path: str) -> None:
     content = io.details_bytes(record("a", [path], ["x"]).model_dump(exclude_none=True))

@@ -160,7 +160,12 @@ def parse(content: bytes, where: Path) -> RunRecord:
         LineageError: `content` is not a record.
     """
     try:
-        value = io.unwrap_details(json.loads(content))
+        parsed = json.loads(content)
+        if isinstance(parsed, dict) and parsed.keys() >= {"stage", "inputs", "outputs"}:
+            raise LineageError(
+                f"{where} was written by an earlier version of Tandem: run its stage again"
+            )
+        value = io.unwrap_details(parsed)
         if value is None:
             raise ValueError("it is not [[record]]")
         record = RunRecord.model_validate(value)
