@@ -132,3 +132,15 @@ def test_a_run_is_the_same_with_and_without_all_patches(patched: bool, tmp_path:
     assert executed(project) == ["one"]  # DVC skips or restores `two`
     assert (project.path / "two.txt").read_text() == "first\n"
     assert project.changed() == set() and project.planned() == set() and project.lock() != lock
+
+
+@pytest.mark.slow
+def test_outputs_that_dvc_restored_are_not_reported_as_without_metadata(tmp_path: Path) -> None:
+    stages = {"one": stage("cat source.txt > one.txt", ["source.txt"], ["one.txt"])}
+    project = make(tmp_path / "project", stages, **{"source.txt": "a\n"})
+    project.repro()
+    (project.path / "one.txt").unlink()
+    project.run("dvc", "checkout", "--quiet")
+    planned = project.snakemake("-n")
+    said = planned.stdout + planned.stderr
+    assert "Nothing to be done" in said and "metadata" not in said
