@@ -153,3 +153,17 @@ def test_a_patch_is_recognized(code: str) -> None:
 )
 def test_other_assignments_are_no_patches(code: str) -> None:
     assert patched_in(ast.parse(code)) == []
+
+
+def test_a_clone_has_the_recorded_line_endings(tmp_path: Path) -> None:
+    """With core.autocrlf too, which converts line endings unless .gitattributes says otherwise."""
+    clone = tmp_path / "clone"
+    options = ["--quiet", "--depth=1", "-c", "core.autocrlf=true"]
+    subprocess.run(["git", "clone", *options, ROOT.as_uri(), str(clone)], check=True)
+    listed = ["git", "ls-files", "--eol"]
+    files = subprocess.run(listed, cwd=clone, capture_output=True, text=True, check=True).stdout
+    endings = [line.split()[:2] for line in files.splitlines()]
+    assert len(endings) > 400
+    assert {(in_index[2:], here[2:]) for in_index, here in endings} <= {
+        (kind, kind) for kind in ("lf", "none", "-text")
+    }
