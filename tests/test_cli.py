@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -23,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lineage import small
 
 from tandem import __version__, cli
-from tandem.core import paths, registry
+from tandem.core import io, paths, registry
 from tandem.core.errors import suggest
 
 ROOT = Path(__file__).parents[1]
@@ -167,6 +168,29 @@ def test_a_stage_says_what_it_reads_and_writes_line_by_line(stage: str, capsys: 
     for line in "\n".join(blocks).splitlines():
         assert f"  {line}\n" in shown
     assert "Writes" in shown
+
+
+def test_the_help_of_a_stage_names_the_params_that_dvc_yaml_declares() -> None:
+    content = io.parse_yaml((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    assert len(content["stages"]) > 15
+    for name, stage in content["stages"].items():
+        stage = stage.get("do", stage)
+        source = registry.source_file("stages", stage["cmd"].split()[1].replace("-", "_"))
+        docstring = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
+        reads = docstring.partition("Reads  ")[2].partition("\nWrites  ")[0]
+        for key in stage.get("params", []):
+            key = re.sub(r"\$\{(item\.task|key)\}", "TASK", key)
+            key = key.replace("${item.method}", "METHOD")
+            assert f"`{key}`" in reads, name
+
+
+def test_no_summary_is_cut_off_at_80_columns(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in (["--help"], ["lineage", "--help"]):
+        assert cli.main(words) == 0
+        assert "..." not in capsys.readouterr().out.partition("\n\n")[2]
 
 
 def test_help_of_what_is_unknown(capsys: Output) -> None:
@@ -477,7 +501,7 @@ def test_every_schema_belongs_to_a_command() -> None:
         for words, command in COMMANDS.items()
         if any("--json" in parameter.opts for parameter in command.params)
     }
-    answers = {path.stem for path in schemas.FOLDER.glob("*.json")} - {"params"}
+    answers = {path.stem for path in schemas.FOLDER.glob("*.json")} - {"params", "predict"}
     assert with_json == answers
     assert with_json >= {"audit", "doctor", "cost", "check", "attest", "overlay", "tune"}
 

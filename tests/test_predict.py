@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import schemas
 
 from tandem import cli, predict
 from tandem.core import params, paths
@@ -35,7 +37,7 @@ def run_predict(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
     code = cli.main(["predict", *arguments])
     out, err = capsys.readouterr()
-    return code, [json.loads(line) for line in out.splitlines()], err
+    return code, [schemas.valid("predict", line) for line in out.splitlines()], err
 
 
 def test_lines_are_cleaned_as_for_training(
@@ -129,6 +131,18 @@ def test_an_answer_comes_before_the_next_line_and_other_encodings_are_reported(
     assert process.wait(timeout=60) == 2
     error = process.stderr.read().decode()
     assert "standard input is not UTF-8" in error and error.count("\n") == 1
+
+
+def test_the_examples_of_the_readme_follow_the_schema() -> None:
+    """They are answers of all kinds of models."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line for line in readme.splitlines() if line.startswith('{"text"')]
+    keys = {key for line in lines for key in schemas.valid("predict", line)}
+    assert keys == {"text", "label", "spans", "target", "continuation"}
+    schemas.valid("predict", '{"text": "", "label": null, "spans": []}')
+    for wrong in ('{"text": "a"}', '{"text": "a", "label": "b", "target": "c"}'):
+        with pytest.raises(jsonschema.ValidationError):
+            schemas.valid("predict", wrong)
 
 
 def test_every_task_has_a_blank_row() -> None:

@@ -477,12 +477,12 @@ def counted(number: int, noun: str) -> str:
 @click.option("--variant", type=VARIANT, default="base", help=ARGUMENTS["variant"][1])
 @click.option("--batch", type=Number(min=1), default=1, metavar="N", help="Batch size, in lines.")
 def predict(task: str, variant: str, batch: int) -> None:
-    """Print a trained model's predictions for lines of text, as JSON.
+    """Print a model's predictions for lines of text.
 
+    Each prediction is one JSON object on one line, as described by docs/schemas/predict.json.
     Texts are read from standard input, one per line, in UTF-8; on a terminal, Ctrl-D ends the
-    input. Each prediction is one JSON object on one line. Texts are cleaned as in training, and
-    `text` in a prediction is the cleaned text. The prediction for an empty line has null or empty
-    values.
+    input. Texts are cleaned as in training, and `text` in a prediction is the cleaned text. The
+    prediction for an empty line has null or empty values.
 
         echo "turn on the kitchen light" | tandem predict intent
         echo "The device could not be found" | tandem predict translation --variant int8
@@ -495,10 +495,11 @@ def predict(task: str, variant: str, batch: int) -> None:
 @click.command(cls=Command)
 @json_option("status")
 def status(json: bool) -> int:
-    """Show which stages are fresh, stale, missing or running, and why.
+    """Show which stages are not up to date, and why.
 
-    Each reason names the param, file, source file or package that changed. Nothing is executed or
-    written. The exit code is 0 if there is nothing to do, else 1.
+    A stage is fresh, stale, missing, frozen or running. A reason names the param, the file, the
+    source file or the package that changed. Nothing is executed or written. The exit code is 0 if
+    there is nothing to do, else 1.
 
         tandem status
         tandem status --json
@@ -578,7 +579,7 @@ def lineage() -> None:
 @click.argument("name", type=Artifact(), help="What to explain.")
 @json_option("lineage-show")
 def lineage_show(name: str, json: bool) -> None:
-    """Show everything that an artifact or a number was made from.
+    """Show what an artifact or a number was made from.
 
     The output goes back to the pinned sources and lists the stages, inputs, params, code, packages
     and commits on the way. NAME is one of:
@@ -603,9 +604,10 @@ def lineage_show(name: str, json: bool) -> None:
 @click.argument("name", type=Artifact(), help="A path, stage, param, pinned source or row.")
 @json_option("lineage-impact")
 def lineage_impact(name: str, json: bool) -> None:
-    """Show everything that was derived from a path, param, source or row.
+    """Show what was derived from a path, param or row.
 
-    Name a source as in params.yaml, with or without its version, and a row by its id.
+    NAME can also be a pinned source, as in params.yaml, with or without its version. A row is named
+    by its id.
 
         tandem lineage impact vaderSentiment
         tandem lineage impact sentiment.clean
@@ -677,7 +679,7 @@ def lineage_export(form: str, to: str | None, json: bool) -> None:
 def audit(
     rev: str | None, bundle: str | None, key: str | None, rerun: int | None, json: bool
 ) -> int:
-    """Check that records, artifacts, code and params agree.
+    """Check that records, artifacts and code agree.
 
     Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages and pins. Each
     mismatch is reported on one line with its location. The exit code is 1 if there is a mismatch,
@@ -797,7 +799,9 @@ def overlay(top: str, base: str, json: bool) -> None:
 
 @click.command(cls=Command)
 @argument("task")
-@click.argument("trials", type=Number(min=1), help="How many models to train.")
+@click.argument(
+    "trials", type=Number(min=1), help="How many models to train: a whole number, at least 1."
+)
 @json_option("tune")
 def tune(task: str, trials: int, json: bool) -> None:
     """Search for better training params for a task.

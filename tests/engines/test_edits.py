@@ -56,7 +56,11 @@ def edges(done: Workspace) -> Edges:
 
 def write(name: str, text: str) -> Callable[[Workspace], None]:
     """An edit that writes a file which is not part of the repository, or an output."""
-    return lambda workspace: (workspace.path / name).write_text(text) and None
+
+    def edit(workspace: Workspace) -> None:
+        (workspace.path / name).write_text(text)
+
+    return edit
 
 
 def overlay(values: Mapping[str, object]) -> Callable[[Workspace], None]:

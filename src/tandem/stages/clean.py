@@ -2,7 +2,7 @@
 
 Texts are repaired, personal data is masked, and rows that a filter rejects are dropped.
 
-Reads   data/raw/TASK/rows.parquet; the params `TASK.clean`
+Reads   data/raw/TASK/rows.parquet; the params `runtime` and `TASK.clean`
 Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order
         data/clean/TASK/dropped.parquet  the others, each with the reason
         reports/details/clean/TASK.json  counts by reason and domain, of repairs and of masks

@@ -1,4 +1,4 @@
-"""Score one variant of a task's model on the test rows.
+"""Score one variant of a model on the test rows.
 
 Reads   data/split/TASK/test.parquet, models/TASK/VARIANT; the params `runtime` and
         `TASK.evaluate`

@@ -2,7 +2,8 @@
 
 The rows come from a pinned source.
 
-Reads   the source: a package in the download cache, files, or a hub; the params `TASK.fetch`
+Reads   the source: a package in the download cache, files, or a hub;
+        the params `runtime` and `TASK.fetch`
 Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
         data/raw/TASK/unreadable.parquet  the other records, each with its reason
         data/raw/TASK/README.md           the data card

@@ -4,7 +4,7 @@ It is trained on texts and ratings that the first reward model is not trained on
 
 Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
         RATINGS is the task with rated rows that `preferences.TASK` names; the model folder `judge`
-        that it names; the params `runtime` and `TASK.judge`
+        that it names; the params `preferences.TASK`, `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/judge.parquet   the training pairs
         reports/details/judge/TASK.json       pair accuracy on validation pairs, steps, pairs

@@ -4,7 +4,7 @@ Pairs are formed from ratings after the split.
 
 Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
         that `preferences.TASK` names; the model folder `encoder` that it names;
-        the params `runtime` and `TASK.reward`
+        the params `preferences.TASK`, `runtime` and `TASK.reward`
 Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/reward.parquet   the training pairs
         reports/details/reward/TASK.json       pair accuracy on validation pairs, steps, pairs

@@ -2,7 +2,8 @@
 
 Clean rows are split by group, and no text occurs in two splits.
 
-Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `TASK.split`
+Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `runtime`
+        and `TASK.split`
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
         data/split/TASK/judge.parquet                    if params hold out rows for a judge
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
