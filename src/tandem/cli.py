@@ -154,13 +154,13 @@ class Name(click.ParamType[str]):
         Raises:
             UnknownName: there is no such name.
         """
-        known = [*self.known(ctx)]
-        if value in known:
+        names = [*self.known(ctx)]
+        if value in names:
             return value
-        for name in known:
+        for name in names:
             if name.replace("_", "-") == value.replace("_", "-"):
                 return name
-        raise UnknownName(self.name, value, known)
+        raise UnknownName(self.name, value, names)
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -383,8 +383,8 @@ def stages() -> list[str]:
     """The commands of all stages in dvc.yaml's order; stages that it does not use come last."""
     text = paths.DAG.read_text(encoding="utf-8") if paths.DAG.is_file() else ""
     used = list(dict.fromkeys(re.findall(r"^\s*cmd: tandem ([\w-]+)", text, re.MULTILINE)))
-    known = [name.replace("_", "-") for name in registry.names("stages")]
-    return [name for name in used if name in known] + [name for name in known if name not in used]
+    names = [name.replace("_", "-") for name in registry.names("stages")]
+    return [name for name in used if name in names] + [name for name in names if name not in used]
 
 
 def stage(name: str) -> Command:
@@ -395,11 +395,11 @@ def stage(name: str) -> Command:
     (function,) = [node for node in functions if node.name == "main"]
 
     @click.pass_obj
-    def work(call: Call, /, **arguments: Any) -> None:
+    def run(call: Call, /, **arguments: Any) -> None:
         run_stage(name, call.words, arguments)
 
     parameters = list(parameters_of(function))
-    return Command(name, callback=work, params=parameters, help=ast.get_docstring(module))
+    return Command(name, callback=run, params=parameters, help=ast.get_docstring(module))
 
 
 def parameters_of(function: ast.FunctionDef) -> Iterator[click.Parameter]:
@@ -816,7 +816,7 @@ def tune(task: str, trials: int, json: bool) -> None:
 
     with redirect_stdout(sys.stderr) if json else nullcontext():
         done = tuning.tune(task, trials)
-    show(done, tuning.words(done), json)
+    show(done, tuning.to_text(done), json)
 
 
 def next_words(

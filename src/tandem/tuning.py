@@ -57,7 +57,7 @@ def tune(task: str, trials: int) -> dict[str, Any]:
     }
 
 
-def words(result: dict[str, Any]) -> str:
+def to_text(result: dict[str, Any]) -> str:
     """The result of a search in one line."""
     score = f"{result['objective']} {result['score']:.6g}"
     return f"written to {paths.PARAMS}: {_format(result['values'])} ({score})"

@@ -221,8 +221,8 @@ def terminal_width() -> int:
 
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether a line can be drawn: the stream must be a terminal that can clear lines."""
-    known = os.environ.get("TERM", "") not in ("", "dumb")
-    return stream is sys.__stderr__ and stream is not None and stream.isatty() and known
+    can_clear = os.environ.get("TERM", "") not in ("", "dumb")
+    return stream is sys.__stderr__ and stream is not None and stream.isatty() and can_clear
 
 
 @contextmanager

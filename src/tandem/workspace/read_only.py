@@ -186,6 +186,6 @@ class _ReadOnlyRepo(Repo):  # type: ignore[misc]
             return own / "none"
         spare, self.tmp_dir = self.tmp_dir, str(own)
         del self.site_cache_dir  # DVC computes it again, from its own folder
-        place = Path(self.site_cache_dir, "hashes", "local", "cache.db")
+        database = Path(self.site_cache_dir, "hashes", "local", "cache.db")
         self.tmp_dir = self.site_cache_dir = spare
-        return place
+        return database

@@ -50,7 +50,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
         audit.findings.append(Finding(str(root / paths.DAG), str(error)))
         return audit
     audit.stages = len(declared)
-    audit.unrecorded = [name for name, spec in declared.items() if not spec.record]
+    audit.unrecorded = [name for name, stage in declared.items() if not stage.record]
     audit.findings += _stages(declared, lock, graph)
     versions = _versions(root, audit)
     codes = _codes(root, declared, audit)

@@ -60,8 +60,8 @@ def lines(plan: Plan) -> list[str]:
             size = file_size(removal.size)
             printed.append(f"  {size:>10}  {removal.path}  ({removal.stage}{note})")
         for path in plan.ignored:
-            place = Path(path)
-            printed.append(f"  {'1 line':>10}  {place.parent / '.gitignore'}  (/{place.name})")
+            output = Path(path)
+            printed.append(f"  {'1 line':>10}  {output.parent / '.gitignore'}  (/{output.name})")
         for name in plan.artifacts:
             printed.append(f"  {'1 entry':>10}  {paths.DAG}  (artifacts: {name})")
         if plan.entries:

@@ -22,12 +22,12 @@ def read_edited_files() -> dict[Path, bytes]:
 
 def has_ignore_line(path: str) -> bool:
     """Whether the .gitignore next to an output names it as DVC does: `/NAME`."""
-    place = Path(path)
+    output = Path(path)
     try:
-        text = (place.parent / ".gitignore").read_text(encoding="utf-8")
+        text = (output.parent / ".gitignore").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return False
-    return f"/{place.name}" in text.splitlines()
+    return f"/{output.name}" in text.splitlines()
 
 
 def remove_ignore_line(output: Path) -> None:

@@ -89,15 +89,15 @@ def _examine_output(
     path: str, output: Output, owners: Owners, cache: Path
 ) -> tuple[Removal | None, list[Kept]]:
     """Which files of an output may be removed, and which are kept, with the reason."""
-    place = Path(path)
-    if not os.path.lexists(place):
+    target = Path(path)
+    if not os.path.lexists(target):
         return None, []
     if reason := _reason_to_keep(path, output, owners):
         return None, [Kept(path, reason)]
     judge = FileChecks(path, output, cache)
-    if not place.is_dir() or place.is_symlink():
-        reason = judge.file(place, output.hashes)
-        files = {} if reason else {place: marks(place)}
+    if not target.is_dir() or target.is_symlink():
+        reason = judge.file(target, output.hashes)
+        files = {} if reason else {target: marks(target)}
         kept = [Kept(path, reason)] if reason else []
     else:
         files, kept = judge.folder(owners.below(path))
@@ -123,7 +123,7 @@ def _reason_to_keep(path: str, output: Output, owners: Owners) -> str:
 
 def _remains(path: str, removed: set[Path]) -> bool:
     """Whether anything is left at a path after the files in `removed` are gone."""
-    place = Path(path)
-    if not place.is_dir() or place.is_symlink():
-        return os.path.lexists(place) and place not in removed
-    return any(file not in removed for file in files_below(place))
+    target = Path(path)
+    if not target.is_dir() or target.is_symlink():
+        return os.path.lexists(target) and target not in removed
+    return any(file not in removed for file in files_below(target))

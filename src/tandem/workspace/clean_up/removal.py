@@ -75,18 +75,18 @@ def _exclusive(written: Sequence[str]) -> Iterator[None]:
 
 def _remove_files(removal: Removal) -> Iterator[Kept]:
     """Remove the files of an output; yield what has changed since they were listed."""
-    for file, known in removal.files.items():
+    for file, marks_before in removal.files.items():
         with suppress(FileNotFoundError):
-            if marks(file) == known:
+            if marks(file) == marks_before:
                 file.unlink()
             else:
                 yield Kept(str(file), "was changed while the list was shown")
 
 
-def _remove_empty_folders(place: Path, needed: set[str]) -> None:
+def _remove_empty_folders(output: Path, needed: set[str]) -> None:
     """Remove the empty folders in and above a path, except those in `needed`."""
-    folders = [Path(here) for here, _, _ in os.walk(place, topdown=False)]
-    for folder in (*folders, *place.parents):
+    folders = [Path(here) for here, _, _ in os.walk(output, topdown=False)]
+    for folder in (*folders, *output.parents):
         if folder == Path() or folder.is_symlink() or str(folder) in needed:
             return
         with suppress(OSError):  # it is not empty, or gone

@@ -66,17 +66,17 @@ class CodeChanges:
 
     def _then(self, path: str, md5: str) -> StageCode | None:
         """What the file held at the stage's last run, from the workspace or DVC's cache."""
-        for place in (Path(path), self.contents.object(md5)):
+        for file in (Path(path), self.contents.object(md5)):
             with suppress(OSError, TandemError):
-                if hashlib.md5(place.read_bytes(), usedforsecurity=False).hexdigest() == md5:
-                    return read_code(place)
+                if hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5:
+                    return read_code(file)
         return None
 
     def _recorded_packages(self, stage: Any, path: str, md5: str) -> Mapping[str, str]:
         """The versions that the stage's record has, if it is the record of the same run."""
-        place = Path(lineage.record_of(stage.name))
+        file = Path(lineage.record_of(stage.name))
         with suppress(OSError, TandemError):
-            record: RunRecord = lineage.parse(place.read_bytes(), place)
+            record: RunRecord = lineage.parse(file.read_bytes(), file)
             if (read := record.inputs.get(path)) and read.md5 == md5:
                 return record.packages
         return {}

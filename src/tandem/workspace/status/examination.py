@@ -61,10 +61,10 @@ class _Examination:
         self.active = get_active_graph(graph)  # a frozen stage depends on nothing
         default = [s for s in repo.index.stages if s.cmd and Path(s.path) == self._dag]
         needed = {*default}.union(*(nx.descendants(self.active, stage) for stage in default))
-        places = {stage: place for place, stage in enumerate(repo.index.stages)}
+        positions = {stage: position for position, stage in enumerate(repo.index.stages)}
         # An edge runs from a stage to what it depends on.
         flow = self.active.subgraph(needed).reverse()
-        self.stages = list(nx.lexicographical_topological_sort(flow, key=places.__getitem__))
+        self.stages = list(nx.lexicographical_topological_sort(flow, key=positions.__getitem__))
 
     @property
     def _dag(self) -> Path:
