@@ -1,7 +1,7 @@
 """Baselines that a model has to beat on the same test rows: one module each, found by name.
 
-A baseline module defines what `Baseline` lists. Importing one is fast, because slow libraries are
-only imported in `predict`.
+A baseline module implements the interface `Baseline`. Importing it is fast, because slow libraries
+are only imported in `predict`.
 """
 
 from collections.abc import Sequence

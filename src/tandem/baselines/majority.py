@@ -13,7 +13,7 @@ LABEL = "most frequent label"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the most frequent label for every row; ties go to the alphabetically first one."""
+    """Predict the most frequent label for every row; ties go to the alphabetically first label."""
     counts = Counter(row.label for row in train)
     label = min(counts, key=lambda name: (-counts[name], name))
     spans: dict[str, Any] = {"spans": []} if hasattr(test[0], "spans") else {}

@@ -35,14 +35,14 @@ def predict(
 
 
 class ByteModel:
-    """Probabilities of the next symbol given up to `ORDER` preceding ones, learned from `texts`."""
+    """Next-symbol probabilities given up to `ORDER` preceding symbols, learned from `texts`."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         grams = np.concatenate([_grams(text.encode(), ORDER) for text in texts])
         seen, counts = np.unique(grams, return_counts=True)
         levels = [_Level(seen, counts)]
         for order in reversed(range(ORDER)):
-            # in shorter contexts, an n-gram counts once per distinct symbol before it
+            # for shorter contexts, an n-gram is counted once per distinct preceding symbol
             seen, counts = np.unique(seen & _mask(order), return_counts=True)
             levels.append(_Level(seen, counts))
         self.levels = levels[::-1]
@@ -60,7 +60,7 @@ class ByteModel:
 
 
 class _Level:
-    """The sorted n-grams of one length, and the mass that discounting takes from each context."""
+    """The sorted n-grams of one length, and the probability mass discounted in each context."""
 
     def __init__(self, grams: Codes, counts: NDArray[np.int64]) -> None:
         self.grams = grams
@@ -71,7 +71,7 @@ class _Level:
         self.passed = np.append(np.add.reduceat(discount, first), 1.0)
 
     def interpolate(self, grams: Codes, shorter: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities from this level's counts; discounted mass is distributed as in `shorter`.
+        """Probabilities from this level's counts; the discounted mass is split as in `shorter`.
 
         A context that was not seen in training falls back to the probabilities in `shorter`.
         """
@@ -94,7 +94,7 @@ def _discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 def _grams(text: bytes, order: int) -> Codes:
     """The n-gram of each byte and of the end, as an integer code.
 
-    The low bits hold the symbol itself, the higher ones the `order` symbols before it.
+    The low bits hold the symbol itself, the higher bits hold the `order` symbols before it.
     """
     edge = np.array([EDGE], np.uint64)
     inner = np.frombuffer(text, np.uint8).astype(np.uint64)
@@ -110,6 +110,6 @@ def _mask(order: int) -> np.uint64:
 
 
 def _find(table: Codes, codes: Codes) -> NDArray[np.intp]:
-    """The index of each of `codes` in the sorted `table`; `len(table)` if it is missing."""
+    """The index of each of `codes` in the sorted `table`, or `len(table)` if it is missing."""
     index = np.minimum(np.searchsorted(table, codes), len(table) - 1)
     return np.where(table[index] == codes, index, len(table))

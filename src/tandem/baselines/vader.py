@@ -15,7 +15,7 @@ THRESHOLD = 0.05  # the authors' threshold for neutral texts, on a scale from -1
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the first of `task.labels` for low scores, the last for high, else the middle."""
+    """Predict the first, middle or last of `task.labels` for low, medium or high scores."""
     negative, neutral, positive = task.labels
     scores = [compound(row.text) for row in test]
     return [

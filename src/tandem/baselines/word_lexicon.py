@@ -17,7 +17,7 @@ LABEL = "word by word"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Translate each word of each row on its own."""
+    """Translate each word of each row independently."""
     from tandem.modeling.translation import word_alignment
 
     pairs = [(word_alignment.words(row.text), word_alignment.words(row.target)) for row in train]

@@ -1,12 +1,12 @@
 """Methods that make a trained model smaller or faster: one module each, found by name.
 
-A method's module defines what `Method` lists, and `restore` if `from_pretrained` of transformers
-cannot read the folder. Such a folder contains a file tandem.json, which names the method. The
-module does not import torch at the top level: `compress` and `restore` import what they need, so
-that params can be validated quickly.
+A method's module implements the interface `Method`. It also defines `restore` if `from_pretrained`
+of transformers cannot read the folder that it writes. Such a folder contains a file tandem.json,
+which names the method. The module does not import torch at the top level: `compress` and `restore`
+import what they need, so that params can be validated quickly.
 
-To add a method, add such a file, list its name under `methods` in params.yaml, and add its section
-to each task.
+To add a method, add such a module, list its name under `methods` in params.yaml, and add its
+section to each task.
 """
 
 from __future__ import annotations

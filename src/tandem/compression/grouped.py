@@ -7,8 +7,8 @@ for 4-bit precision: k-bit Inference Scaling Laws"; round-to-nearest in groups i
 of Frantar et al. 2023, "GPTQ"). No calibration rows are needed.
 
 A layer's matrix is restored in fp32 each time it is used, so activations are not quantized, and
-memory holds the integers and the floats of one layer at a time. This saves space, not time; `int8`
-is faster.
+memory holds the integers of all layers but the floats of only one layer at a time. This saves
+space, not time; `int8` is faster.
 
 model.safetensors stores the integers under the name of the weight, packed two per byte if they have
 4 bits, and fp16 scales under NAME_scale.

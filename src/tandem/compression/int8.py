@@ -1,4 +1,4 @@
-"""8-bit integer weights: four times smaller, with linear layers in integer arithmetic.
+"""8-bit integer weights: a model a quarter of the size, with linear layers in integer arithmetic.
 
 Each row of a weight matrix (an output channel of a linear layer, a token of an embedding) is
 stored as w ≈ scale · q with q in -127…127 and scale = max|w| / 127, symmetric and per channel as
@@ -99,7 +99,7 @@ def restore(folder: Path, auto: Any) -> Any:
             return int8_layers.Int8Linear(weight, scale, offset, per_token)
         if type(layer) is nn.Embedding:
             return int8_layers.Int8Embedding(weight, scale)
-        # a subclass, such as position embeddings: small, with its own forward method
+        # subclasses, such as position embeddings, are small and have their own forward method
         return weight.float() * scale[:, None]
 
     return stored_layers.restore(folder, auto, ("", int8_layers.SCALE), rebuild)
@@ -109,8 +109,8 @@ def _set_num_beams(network: Any, num_beams: int) -> None:
     """Make `network` generate with `num_beams` beams."""
     if not network.can_generate():
         raise StageError(
-            f"int8.num_beams: {type(network).__name__} does not generate text; set it to null"
+            f"int8.num_beams must be null, because {type(network).__name__} does not generate text"
         )
     network.generation_config.num_beams = num_beams
-    if num_beams == 1:  # transformers rejects beam-search options without beam search
+    if num_beams == 1:  # transformers rejects beam-search options for greedy search
         network.generation_config.length_penalty = None

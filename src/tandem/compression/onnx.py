@@ -1,8 +1,8 @@
 """The network as an ONNX graph with 8-bit integer weights, run by ONNX Runtime.
 
-A graph runs without torch and transformers, and ONNX Runtime fuses its operators: single texts
-take a third of the time that they take in torch. Weights and activations are integers (dynamic
-quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
+A graph runs without torch and transformers, and ONNX Runtime fuses its operators: predictions for
+single texts take a third of the time that they take in torch. Weights and activations are integers
+(dynamic quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
 
 An encoder is exported as one graph, model.onnx. A decoder, which only scores texts, is exported as
 two: model.onnx ends before the output layer, and head.onnx is that layer, so that the family
@@ -10,8 +10,8 @@ controls for how many tokens logits are computed at once. A tensor that both gra
 once, in model.data. Encoder–decoders are not supported, because they generate token by token, with
 a state that does not fit into one graph.
 
-The files are byte-identical in every run. Predictions come from ONNX Runtime's kernels, which
-depend on the CPU: unlike those of `int8`, their last bits may differ between CPUs.
+The files are byte-identical in every run. Unlike the predictions of `int8`, those of `onnx` may
+differ in their last bits between CPUs, because ONNX Runtime chooses its kernels by CPU.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def compress(context: CompressionContext, params: Params) -> None:
     if network.config.is_encoder_decoder:
         name = type(network).__name__
         raise StageError(
-            f"onnx: {name} generates token by token, which a single graph cannot do: remove `onnx` "
-            "from the methods of the task"
+            f"onnx does not support {name}, which generates token by token; remove `onnx` from the "
+            "methods of the task"
         )
     if network.can_generate() and _skips_tied_table(network, params.skip_modules):
         raise StageError(

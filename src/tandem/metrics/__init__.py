@@ -1,9 +1,9 @@
-"""Metrics: one module each, found by name, on top of the library that defines the metric.
+"""Metrics: one module each, found by name, using the library that defines the metric.
 
-A metric module defines what `Metric` lists. `evaluate` computes the reported score (`evaluation`);
-`statistics` and `value` compute the same score from sums of sufficient statistics, so that the
-bootstrap can resample without the library. A test checks that the two agree. Importing a metric
-module only imports numpy.
+A metric module implements the interface `Metric`. The library `evaluate` computes the reported
+score (see `evaluation`); `statistics` and `value` compute the same score from sums of sufficient
+statistics, so that the bootstrap can resample without the library. A test checks that the two
+agree. Importing a metric module only imports numpy.
 """
 
 from collections.abc import Mapping, Sequence

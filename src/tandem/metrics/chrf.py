@@ -54,7 +54,8 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
     for line, translation, reference in zip(table, *texts, strict=True):
         ngrams = (extract_all_char_ngrams(t, ORDERS, False) for t in (translation, reference))
         for order, (predicted, true) in enumerate(zip(*ngrams, strict=True)):
-            # as in sacrebleu, a translation's n-grams do not count if the reference has none
+            # as in sacrebleu, a translation's n-grams are ignored if the reference has none of that
+            # length
             counted = predicted.total() if true else 0
             line[order] = counted, true.total(), (predicted & true).total()
     return table.reshape(len(rows), 3 * ORDERS)

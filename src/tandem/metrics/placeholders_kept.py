@@ -40,7 +40,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """The number of texts that keep all placeholders divided by that of texts with placeholders."""
+    """The number of texts that keep all placeholders, divided by that of texts that have any."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=1.0)
 
 

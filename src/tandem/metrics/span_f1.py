@@ -1,7 +1,7 @@
 """Span F1: micro F1 of spans; start, end and label must be correct (seqeval's f1_score).
 
-seqeval reads one tag per token. Spans here are in characters, so each character is a token, and
-tokenizer boundaries cannot make a wrong span count as correct.
+seqeval reads one tag per token. Spans here are in characters, so each character is treated as a
+token, and tokenizer boundaries cannot make a wrong span count as correct.
 """
 
 from collections.abc import Sequence

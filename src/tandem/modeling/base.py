@@ -57,7 +57,7 @@ class TextModel(ABC):
         """Build the untrained model.
 
         Args:
-            folder: the pretrained weights, or the config of a network that has none.
+            folder: the pretrained weights, or the config of a network without pretrained weights.
             task: the task that the model is for.
             rows: the training rows, from which heads and vocabularies are built.
             training: how the model will be trained.
@@ -98,7 +98,7 @@ class TextModel(ABC):
 
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """One example per row: `input_ids` (list of int), labels, and what else `collate` needs."""
+        """One example per row: `input_ids` (list of int), labels and other inputs of `collate`."""
 
     @abstractmethod
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:

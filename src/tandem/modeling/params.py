@@ -22,8 +22,9 @@ class ClassificationParams(StrictModel):
 
     kind: Literal["classification"]
     rating_thresholds: list[float] | None = None
-    """Train on soft labels from ratings, given the thresholds of the mean rating between
-    neighbouring classes: ascending, one fewer than classes. null: train on the labels."""
+    """Thresholds of the mean rating between neighbouring classes, ascending, one fewer than there
+    are classes. If set, the model is trained on soft labels from the ratings; null trains on the
+    labels."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` gives all classes the same total weight in the loss, regardless of their number of
     rows."""
@@ -38,7 +39,8 @@ class Seq2SeqParams(StrictModel):
     num_beams: int = Field(default=4, ge=1)
     """Number of beams in the search; 1 is greedy search."""
     length_penalty: float = 1.0
-    """Length penalty: a translation's log-probability is divided by its length to this power."""
+    """Length penalty: a translation's log-probability is divided by its length raised to this
+    power."""
 
 
 class TaggingParams(StrictModel):

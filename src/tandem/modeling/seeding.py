@@ -11,7 +11,7 @@ from tandem.patches import mkl
 
 
 def make_torch_deterministic(runtime: Runtime) -> None:
-    """Seed all random number generators and pin threads and kernels, as set in `runtime`.
+    """Seed all random number generators, and set the thread count and kernels from `runtime`.
 
     Call it before the first weight is initialized.
     """

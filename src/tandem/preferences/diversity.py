@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 BLOCK_TEXTS = 16
 """Number of texts whose n-grams are counted together. Distinct-n decreases with the amount of text,
-so it is compared on equal amounts; each block is one unit of the bootstrap."""
+so only equal numbers of texts are compared; each block is one unit of the bootstrap."""
 
 
 def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:

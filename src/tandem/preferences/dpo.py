@@ -24,8 +24,8 @@ def ranked(
 ) -> list[dict[str, Any]]:
     """Preference pairs of each prompt's samples.
 
-    The best `pairs` samples of a prompt are paired with its worst `pairs` samples, so that all
-    pairs have a margin.
+    The best `pairs` samples of a prompt are paired with its worst `pairs` samples, so that the
+    rewards of each pair are far apart.
 
     Args:
         samples: `per_prompt` samples of the first prompt, then of the second, and so on.
@@ -53,7 +53,7 @@ def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:
 def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
     """The tensors of `batch` for all chosen samples, then all rejected ones: (2 × pairs) rows.
 
-    `reference` (rows,) has the log-probabilities before training.
+    `reference`, (rows,), contains the log-probabilities before training.
     """
     samples = [pair[side] for side in SIDES for pair in pairs]
     reference = torch.tensor([sample.log_probability for sample in samples])

@@ -1,7 +1,7 @@
 """Compare the texts that two generators write for the same prompts, with three scorers.
 
-The scorers are the reward model, which alignment optimized; a judge, trained on other raters'
-ratings of other texts; and VADER, a lexicon.
+The scorers are the reward model, whose scores alignment optimized; a judge, trained on other
+raters' ratings of other texts; and VADER, a lexicon.
 """
 
 from collections.abc import Mapping, Sequence

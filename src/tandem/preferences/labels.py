@@ -12,11 +12,11 @@ class MetricLabel:
 
     title: str
     hint: str = ""
-    """A few words that say how to read it."""
+    """How to read a score, in a few words."""
     decimals: int = 3
     direction: int = 1
-    """1 if higher is better, -1 if lower is better, 0 if neither, in which case no score is the
-    best."""
+    """1 if higher is better, -1 if lower is better, 0 if neither, in which case no score is marked
+    as the best."""
 
 
 METRICS = {

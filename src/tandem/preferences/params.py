@@ -31,7 +31,8 @@ class GenerationParams(StrictModel):
     """What a generator continues, and how far."""
 
     prompt_words: int = Field(ge=0)
-    """Number of words of a text that form its prompt; with 0, the generator starts without one."""
+    """Number of words of a text that form its prompt; with 0, the generator starts without a
+    prompt."""
     max_new_tokens: int = Field(ge=1)
     """Maximum number of tokens that are sampled."""
     batch_size: int = Field(ge=1)

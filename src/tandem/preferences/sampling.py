@@ -2,7 +2,8 @@
 
 The samples follow the model's own distribution, so averages over them (KL, rewards) are unbiased.
 The sampling loop is implemented in this project because it is faster than `generate` of
-transformers: finished continuations leave the batch, which halves the time for short texts.
+transformers: finished continuations are removed from the batch, which halves the time for short
+texts.
 """
 
 from collections.abc import Sequence
@@ -57,7 +58,7 @@ def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> l
     """The first `limit` rows in order of hashed id whose texts are longer than the prompt.
 
     Raises:
-        DataError: there are none.
+        DataError: no text is longer than the prompt.
     """
     longer = [row for row in rows if len(row.text.split()) > params.prompt_words]
     if not longer:
@@ -104,7 +105,7 @@ def draw(model: Model, params: GenerationParams, rows: Sequence[Row], seed: int)
 def _continue(
     model: Model, prompt_ids: Sequence[list[int]], max_new_tokens: int, stream: torch.Generator
 ) -> list[Sample]:
-    """Sample one batch with a key-value cache; finished rows leave the batch."""
+    """Sample one batch with a key-value cache; finished rows are removed."""
     # Read each distinct prompt once, then copy its state to all rows that start with it.
     distinct = list(dict.fromkeys(map(tuple, prompt_ids)))
     ids, mask = _left_padded(distinct)
@@ -143,9 +144,10 @@ def _continue(
 def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
     """One token per row, (rows, 1), sampled from `probs`, (rows, vocabulary).
 
-    The cumulative distribution function is inverted in two steps: a span of tokens, then a token in
-    it. That is eight times as fast as `torch.multinomial`, which draws a number for each of 49,152
-    tokens, and three times as fast as one cumulative sum over all tokens.
+    The cumulative distribution function is inverted in two steps: the first selects a span of
+    tokens, the second a token within it. This is eight times as fast as `torch.multinomial`, which
+    draws a number for each of 49,152 tokens, and three times as fast as one cumulative sum over all
+    tokens.
     """
     # Choose a span.
     padding = -probs.shape[1] % SPAN

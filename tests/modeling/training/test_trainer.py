@@ -165,7 +165,7 @@ def test_bf16_gives_other_bits_and_weights_in_fp32(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_fp16_without_a_gpu_is_reported() -> None:
-    with pytest.raises(ParamsError, match="fp16 needs a GPU"):
+    with pytest.raises(ParamsError, match="fp16, which needs a GPU"):
         train_network(runtime=RUNTIME.model_copy(update={"device": "auto", "precision": "fp16"}))
 
 

@@ -1,4 +1,4 @@
-"""Human: each rater compared with the mean of the others, an upper bound for rating models.
+"""Human: each rater compared with the mean of the other raters, an upper bound for rating models.
 
 Unlike a baseline, it has no `predict`: each rating has its own reference, the mean of the row's
 other ratings, so that no rater is compared with a mean that contains their own rating.
@@ -15,8 +15,8 @@ def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dic
     """One row per rating, labeled by the mean of the other ratings, and the label of each rating.
 
     Both are empty if the rows have no ratings, or if the task does not have exactly three labels:
-    below, near and above zero. The threshold between them is derived from the rows: the smallest
-    absolute mean rating of a row that is not labeled neutral.
+    below, near and above zero. The threshold t is the smallest absolute mean rating of any row that
+    is not labeled neutral; means between -t and t count as neutral.
     """
     rated = [row for row in rows if len(getattr(row, "ratings", ())) > 1]
     if not rated or len(task.labels) != 3:

@@ -9,7 +9,7 @@ from tandem.modeling.bio_tags import Bounds, spans_of, tags_of
 
 WORD = re.compile(r"\w+|[^\w\s]")
 OFFSETS = (-2, -1, 0, 1, 2)
-"""Relative positions of the words that serve as features of a word."""
+"""Positions, relative to a word, of the words that serve as its features."""
 
 
 def tag(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[list[list[Any]]]:
@@ -34,7 +34,7 @@ def word_bounds(text: str) -> list[Bounds]:
 
 
 def _features(text: str) -> Iterator[list[str]]:
-    """The features of each word: the words around it, its ending, whether it is a number."""
+    """The features of each word: the words around it, its suffix, and whether it is a number."""
     words = ["", "", *WORD.findall(text.lower()), "", ""]
     for index in range(2, len(words) - 2):
         context = [f"{offset}:{words[index + offset]}" for offset in OFFSETS]

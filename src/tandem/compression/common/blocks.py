@@ -1,7 +1,7 @@
 """Find and prune the blocks, feed-forward layers and attention modules of a network.
 
-Their names differ between architectures, and only this module knows them. The compression methods
-choose which parts are removed.
+Their names differ between architectures, so they are looked up in this module. The compression
+methods choose which parts are removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-# A block's feed-forward layer: the linear layers that compute its units, and the one that reads
-# them.
+# A block's feed-forward layer: the linear layers that compute its units, and the linear layer that
+# takes the units as input.
 SHAPES = (
     (("intermediate.dense",), "output.dense"),  # BERT and similar
     (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # Llama and similar
@@ -108,7 +108,7 @@ def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
 
 
 def set_config_size(config: Any, stack: str, ending: str, single: str, value: int) -> None:
-    """Write a size, such as the number of blocks, of `stack` into `config`.
+    """Write a size of `stack`, such as its number of blocks, into `config`.
 
     Encoder–decoders have one key for the encoder and one for the decoder, with the suffix `ending`;
     other networks only have the key `single`.

@@ -48,7 +48,7 @@ class Grouped(nn.Module):
         return self.rows(slice(None))
 
     def rows(self, rows: Tensor | slice) -> Tensor:
-        """Some rows as fp32, (…, columns)."""
+        """The selected `rows` of the matrix as fp32, (…, columns)."""
         integers = self.integers[rows]
         if self.bits == 4:
             integers = unpack(integers, self.columns)
@@ -64,17 +64,17 @@ class GroupedLinear(nn.Module):
         self.matrix, self.bias = weight, bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, in) to (…, out), both fp32."""
+        """Apply the layer to inputs (…, in); return outputs (…, out), both fp32."""
         return functional.linear(x, self.matrix.all(), self.bias)
 
 
 class GroupedEmbedding(nn.Module):
-    """An embedding with a grouped weight (tokens, width); only looked-up rows become fp32."""
+    """An embedding with a grouped weight (tokens, width); only rows looked up become fp32."""
 
     def __init__(self, weight: Grouped) -> None:
         super().__init__()
         self.matrix = weight
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Token ids (…) to fp32 rows (…, width)."""
+        """Look up token ids (…); return fp32 rows (…, width)."""
         return self.matrix.rows(ids)

@@ -1,4 +1,4 @@
-"""Layers with 8-bit integer weights, and the quantization of weights."""
+"""Layers with 8-bit integer weights, and functions that quantize weights."""
 
 import warnings
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
-EPSILON = 1e-8  # lower bound of the divisor of a token's values, which may all be zero
+EPSILON = 1e-8  # lower bound of a token's divisor, because all its values may be zero
 
 
 def store(weight: Tensor) -> StoredTensors:

@@ -33,7 +33,7 @@ from tandem.loading import pretrained
 BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
 OPSET = 20
 SHAPE = (2, 8)
-"""Number of texts and of tokens in the traced batch; the graph accepts any number of both."""
+"""Number of texts and of tokens in the traced batch; the graph accepts any number of either."""
 MAX_WEIGHT = 64
 """The largest absolute value of an integer weight: 2 · 255 · 64 is less than 2¹⁵."""
 
@@ -45,7 +45,8 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         network: the network.
         folder: where the graphs are written.
         skip: name suffixes of linear layers and embeddings that are kept in fp32.
-        per_token: whether each token's activations have their own range, instead of one per batch.
+        per_token: whether each token's activations have their own range, instead of one range per
+            batch.
 
     Returns:
         The number of values that the graphs contain.
@@ -58,10 +59,10 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         integers = quantize(layer.weight.detach(), MAX_WEIGHT)
         if isinstance(layer, nn.Linear):
             network.set_submodule(name, _Linear(*integers, layer.bias, per_token))
-        elif type(layer) is nn.Embedding:  # subclasses, such as position embeddings, are small
+        elif type(layer) is nn.Embedding:  # not subclasses (position embeddings), which are small
             network.set_submodule(name, Int8Embedding(*integers))
 
-    # Trace one graph of an encoder, or two of a decoder.
+    # Trace one graph for an encoder, or two for a decoder.
     ids = torch.ones(SHAPE, dtype=torch.int64)
     body = network if head is None else network.base_model
     graphs = {BODY: _trace(_First(body), (ids, torch.ones_like(ids)), len(SHAPE))}
@@ -131,7 +132,7 @@ class GraphNetwork(nn.Module):
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
-        """An output with `logits`; token types are ignored, because single texts have only one."""
+        """An output with `logits`; token types are ignored, as single texts have only one type."""
         (states,) = self.base_model(input_ids, attention_mask)
         logits = self.head(states.flatten(0, -2))
         return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))
@@ -155,7 +156,7 @@ class _Linear(nn.Module):
         self.per_token = per_token
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, in) to (…, out), both fp32; it can only be traced, not run."""
+        """Map (…, in) to (…, out), both fp32; this can only be traced, not run."""
         if self.per_token:
             largest = x.abs().amax(-1, keepdim=True).clamp(min=EPSILON)
             product = self._product(x / largest) * largest
@@ -182,7 +183,7 @@ class _Linear(nn.Module):
 
 
 class _First(nn.Module):
-    """A wrapper that returns a network's first output, with only ids and mask as inputs."""
+    """A wrapper that takes only ids and a mask, and returns the network's first output."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -196,7 +197,7 @@ class _First(nn.Module):
 
 
 class _Head(nn.Module):
-    """The output layer, with hidden states (tokens, width) as input."""
+    """A wrapper of the output layer, which takes hidden states (tokens, width)."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -246,7 +247,7 @@ def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> Non
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress the log messages, warnings and prints of the exporter."""
+    """Suppress the log messages, warnings and printed output of the exporter."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -55,7 +55,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
     examples = recovery.encode_rows(context, training)
     teacher = copy.deepcopy(model.network) if params.distillation_weight else None
 
-    # Each step measures importance in the network as the previous step left it.
+    # Each step measures importance in the network that the previous step produced.
     measured = examples[: params.rows]
     drop_blocks(model, measured, params.keep_layers, training.batch_size)
     config_has_heads = drop_heads(model, measured, keep_heads, training.batch_size)
@@ -71,7 +71,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
 def drop_blocks(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """Keep the `fraction` of each stack's blocks that change their input most, at least one."""
+    """Keep the `fraction` of each stack's blocks that change their input most, but at least one."""
     network: Any = model.network
     kept = {name: max(1, round(fraction * len(stack))) for name, stack in blocks.stacks(network)}
     if all(kept[name] == len(stack) for name, stack in blocks.stacks(network)):
@@ -156,7 +156,7 @@ def _keep_heads(attention: blocks.Attention, kept: Tensor) -> None:
 
 
 def _set_config_heads(config: Any, attention: blocks.Attention) -> bool:
-    """Write the number of heads into `config`; return False if it cannot express the number."""
+    """Write the number of heads into `config`; return False if the config cannot express it."""
     heads = attention.groups * attention.shared
     if not hasattr(config, "head_dim") or config.hidden_size % heads:
         return False

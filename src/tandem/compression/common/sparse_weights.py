@@ -23,11 +23,11 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
         skip: name suffixes of layers that are not pruned.
 
     Returns:
-        The weight tensors that were pruned, each with its zeros.
+        The pruned weight tensors, in which the removed weights are zero.
     """
     names = {f"{name}.weight" for name, _ in stored_layers.layers(network, skip)}
-    # Tied weights occur once. Untrained weights, such as sinusoidal position embeddings, are not
-    # pruned.
+    # Tied weights are listed once. Untrained weights, such as sinusoidal position embeddings, are
+    # not pruned.
     parameters = network.named_parameters()
     weights = [weight for name, weight in parameters if name in names and weight.requires_grad]
     magnitudes = [weight.detach().abs().flatten() for weight in weights]

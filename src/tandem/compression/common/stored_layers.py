@@ -25,8 +25,8 @@ from tandem.loading import tensors as stored_tensors
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
 """Key in tandem.json for the number of values in the tensors, if their shapes do not determine it.
-It is not stored in the metadata of the safetensors file, because that has no fixed order of
-entries."""
+It is not stored in the metadata of the safetensors file, because the order of its entries is not
+fixed."""
 
 StoredTensors = Mapping[str, Tensor]
 """The stored form of a weight: tensors by name suffix."""
@@ -125,7 +125,7 @@ def restore(
 def skeleton(folder: Path, auto: Any) -> Any:
     """The network that the config in `folder` describes, with uninitialized weights."""
     config = pretrained.config(folder)
-    with no_init_weights():  # the system does not allocate memory that is never written to
+    with no_init_weights():  # the OS does not allocate memory that is never written to
         network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
@@ -136,7 +136,7 @@ def skeleton(folder: Path, auto: Any) -> Any:
 def fill(
     network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
 ) -> None:
-    """Load `tensors` into `network`; initialize those not in `stored`, such as sinusoids."""
+    """Load `tensors` into `network`; initialize weights not in `stored`, such as sinusoids."""
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:
         if tied[name] not in stored:

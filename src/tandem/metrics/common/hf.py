@@ -53,7 +53,7 @@ class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
         )
 
     def _build_data_dir(self) -> str:
-        """No folder, because `evaluate` would create an empty one in the home directory."""
+        """An empty path, so that `evaluate` does not create a folder in the home directory."""
         return ""
 
     def _compute(self, **inputs: Any) -> dict[str, float]:

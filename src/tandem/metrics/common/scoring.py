@@ -35,7 +35,7 @@ class EvaluationParams(StrictModel):
 
 
 def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
-    """The first `limit` rows in order of hashed id, returned in original order; None uses all.
+    """The `limit` rows with the lowest hashed ids, in their original order; None uses all.
 
     Raises:
         DataError: there are no rows; the message names their `source`.
@@ -92,7 +92,7 @@ def score(
             estimated = estimate(tables[name][chosen], groups, metric.value, seed, point)
             if not math.isfinite(point):
                 raise DataError(
-                    f"{task.name}: {label} is not a number, probably because training diverged: "
+                    f"{task.name}: {label} is not a number, probably because training diverged; "
                     "lower its learning_rate"
                 )
             scores[label] = estimated | {"seed": runtime.seed}
@@ -178,7 +178,7 @@ def rounded(value: float | None) -> float | None:
 
 
 def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """Masks (rows,) of the rows to score: "" for all rows, and one per domain if there are few."""
+    """Masks (rows,) of the rows to score: "" for all, and one per domain if domains are few."""
     domains = np.array([row.domain for row in rows])
     names = sorted(set(domains.tolist()))
     scored = names if 1 < len(names) <= MAX_DOMAINS else []

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; a 95 % interval cuts off 25 at each end
+RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; a 95 % interval cuts off 25 scores at each end
 LEVEL = 0.95
 BLOCK = 250  # resamples scored at once: 250 × 36,000 groups × 8 bytes = 72 MB
 

@@ -59,7 +59,7 @@ class Model(TextModel):
         return [[bos, *ids, eos] for ids in self.tokens([row.text for row in rows])]
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of each text, in which names of special tokens count as plain text."""
+        """The token ids of each text, with names of special tokens treated as plain text."""
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)
@@ -116,7 +116,7 @@ def next_tokens(
         network: a causal language model.
         batch: what `padded` returns.
         selected: a mask of each row's tokens, from the second on, (batch, length − 1); by default
-            all that are not padding. They are returned row by row.
+            all tokens that are not padding. The results are ordered row by row.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
     selected = mask[:, 1:].bool() if selected is None else selected

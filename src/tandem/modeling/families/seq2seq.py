@@ -80,7 +80,7 @@ class Model(TextModel):
         params: Seq2SeqParams,
     ) -> Self:
         """Build an untrained network from the config in `folder`, with a vocabulary from `rows`."""
-        # Train the tokenizer, and set the config that depends on it.
+        # Train the tokenizer, and set the config values that depend on it.
         texts = [masked(row) for row in rows]
         tokenizer = train_bpe([side for pair in texts for side in pair], params.vocab_size)
         tokenizer.model_max_length = training.max_length
@@ -90,7 +90,7 @@ class Model(TextModel):
         # a translation starts with the token that precedes the draft
         config.decoder_start_token_id = tokenizer.sep_token_id
         config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
-        # embeddings of norm 1: the config scales them by √width, so similar tokens stand out
+        # embeddings of norm 1: the network multiplies them by √width, so similar tokens stand out
         config.init_std = config.d_model**-0.5
 
         # The network.
@@ -203,8 +203,7 @@ class Model(TextModel):
 
         Each placeholder occurs as often as `placeholder_counts`, (batch, marks), requires.
 
-        Greedy search is implemented in this project, because it is faster than that of
-        transformers.
+        For greedy search, this uses the project's `greedy_search`, which is faster than `generate`.
         """
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         max_lengths = batch["attention_mask"].sum(1) + SPARE
@@ -225,7 +224,7 @@ class Model(TextModel):
 
 
 def masked(row: Any) -> tuple[str, str]:
-    """Both sides of a row, with the source's placeholders numbered."""
+    """The source and target of a row, with the source's placeholders numbered."""
     placeholders = names(row.text)
     return (
         number_placeholders(row.text, placeholders),

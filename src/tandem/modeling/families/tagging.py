@@ -76,7 +76,7 @@ class Model(TextModel):
             label2id={label: index for index, label in enumerate(labels)},
         )
 
-        # The config keeps what `loss` and `predict` need.
+        # Store in the config what `loss` and `predict` need.
         network.config.pooling = params.pooling
         network.config.span_weight = params.span_weight
         network.config.hidden = params.span_dropout
@@ -215,7 +215,7 @@ class Model(TextModel):
 def _mean_loss(
     logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None = None
 ) -> Tensor:
-    """Weighted cross-entropy divided by the number of labels not ignored; 0 if there are none."""
+    """Weighted cross-entropy, divided by the number of non-ignored labels; 0 if there are none."""
     counted = (labels != IGNORED).sum().clamp(min=1)
     total = cross_entropy(
         logits, labels, weights, ignore_index=IGNORED, reduction="sum", label_smoothing=smoothing

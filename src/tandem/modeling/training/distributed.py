@@ -28,7 +28,7 @@ ERROR_KEY = "error"
 
 
 def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
-    """Call `work(*arguments)` in `processes` new processes, or in this process if it is 1.
+    """Call `work(*arguments)` in `processes` new processes, or here if that is 1.
 
     Args:
         work: a module-level function, so that it can be pickled.
@@ -70,7 +70,7 @@ def _join(
     arguments: tuple[Any, ...],
     shown: Listener | None,
 ) -> None:
-    """Run `work` as process `rank` of `processes`; `shown` receives the progress of the first."""
+    """Run `work` as process `rank` of `processes`; `shown` gets only the first one's progress."""
     listen(shown if rank == 0 else None)
     os.environ.update(
         RANK=str(rank),

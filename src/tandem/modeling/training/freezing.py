@@ -12,7 +12,7 @@ def set_dropout(network: nn.Module, probability: float) -> None:
     """Set all dropout probabilities in `network` and its configs.
 
     Architectures use different names (BERT `hidden_dropout_prob`, Marian `activation_dropout`) and
-    keep the value in modules or as plain numbers.
+    store the value in modules or as plain numbers.
     """
     for module in network.modules():
         if isinstance(module, nn.Dropout):

@@ -16,9 +16,9 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
         batch_size: the number of examples per batch.
         pool: how many batches are sorted by length together.
         seed: seed of the sampler's own random number generator. By default, torch's global
-            generator is used, which the Trainer seeds. Processes that share the batches of one
-            order need a seed, because dropout advances the global generator by an amount that
-            depends on the batch's length, which differs between the processes.
+            generator is used, which the Trainer seeds. Processes that divide the same order of
+            batches among them need a seed, because dropout advances the global generator by an
+            amount that depends on the batch's length, which differs between the processes.
     """
 
     def __init__(

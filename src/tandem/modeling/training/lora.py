@@ -22,7 +22,7 @@ def adapt(network: Any, lora: LoraParams) -> Any:
     blocks, such as a new head, remain trainable.
 
     Raises:
-        StageError: no such layer has a name that `lora.target_modules` lists.
+        StageError: no linear layer in a trainable block matches `lora.target_modules`.
     """
     from peft import LoraConfig, LoraModel  # slow to import, and only needed with adapters
 

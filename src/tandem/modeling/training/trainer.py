@@ -67,7 +67,7 @@ def fit(
     """
     if runtime.precision == "fp16" and not torch.cuda.is_available():
         raise ParamsError(
-            f"{paths.PARAMS}: runtime.precision: fp16 needs a GPU, and none is available; "
+            f"{paths.PARAMS}: runtime.precision is fp16, which needs a GPU, but none is available; "
             "use bf16 on a CPU"
         )
     if not examples or not validation:
@@ -93,7 +93,7 @@ def fit(
             callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
-        trainer.remove_callback(PrinterCallback)  # it would print each entry of the history
+        trainer.remove_callback(PrinterCallback)  # which prints each entry of the history
         trainer.train()
 
     # Restore the weights of the best evaluation.

@@ -1,8 +1,8 @@
 """Initial embeddings: tokens that occur in the same pairs of texts get similar vectors.
 
 A few hundred steps are too few to learn which words are related. Co-occurrence counts provide this
-from the start, and across languages, because each pair is a bilingual document (Levy, Søgaard &
-Goldberg 2017, "A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence
+knowledge from the start, even across languages, because each pair is a bilingual document (Levy,
+Søgaard & Goldberg 2017, "A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence
 Alignments").
 
 LAPACK's decompositions give different bits on different CPUs, even with pinned kernels. This
@@ -42,7 +42,7 @@ def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Te
     """Unit vectors (tokens, width), and which tokens occur, (tokens,).
 
     The vectors factorize the matrix of positive pointwise mutual information, with the square roots
-    of its singular values, as Levy, Goldberg & Dagan 2015 advise.
+    of its singular values, as Levy, Goldberg & Dagan 2015 recommend.
     """
     # Count in how many texts each pair of tokens occurs: (tokens, tokens).
     size, width = weight.shape

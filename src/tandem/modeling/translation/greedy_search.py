@@ -2,8 +2,8 @@
 
 Few texts in a batch are as long as the longest, but `generate` of transformers computes tokens for
 all of them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast,
-Extensible Toolkit for Sequence Modeling"), finished texts leave the batch. The output equals that
-of `generate`.
+Extensible Toolkit for Sequence Modeling"), finished texts are removed from the batch. The output
+equals that of `generate`.
 """
 
 from typing import Any

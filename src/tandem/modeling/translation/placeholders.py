@@ -16,7 +16,7 @@ from tandem.core.task import PLACEHOLDER
 
 MAX_NAMES = 10
 MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
-"""The numbered placeholders; a text's further placeholders keep their names."""
+"""The numbered placeholders; any further placeholders of a text keep their names."""
 
 
 def names(text: str) -> list[str]:
@@ -101,7 +101,7 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         self.end = end
 
     def keep_rows(self, chosen: Tensor) -> None:
-        """Continue with the `chosen` texts of the batch only, bool (batch,)."""
+        """Keep only the texts of the batch that the mask `chosen`, (batch,), selects."""
         self.required, self.max_lengths = self.required[chosen], self.max_lengths[chosen]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:

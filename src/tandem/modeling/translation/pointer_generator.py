@@ -94,7 +94,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
     ) -> Seq2SeqLMOutput:
         """Log-probabilities as logits, (batch, target, vocabulary); with `labels`, only the loss.
 
-        In generation, the encoder has already run, and `decoder_copy_ids` takes the place of
+        During generation, the encoder has already run, and `decoder_copy_ids` takes the place of
         `input_ids`; `decoder_copy_keys`, which do not depend on the output, are from
         `encode_source`.
         """

@@ -17,8 +17,8 @@ PAD, EOS, SEPARATOR = "<pad>", "</s>", "<sep>"
 def split_hyphens(text: str) -> str:
     """`text` after a space, with each hyphen between words as a separate token.
 
-    The second part then has the same tokens as the stand-alone word, so it can be copied: German
-    joins with a hyphen what English writes as separate words.
+    The part after a hyphen then has the same tokens as the stand-alone word, so it can be copied:
+    words that are separate in English are often joined by a hyphen in German.
 
     >>> split_hyphens("WebDAV-Server")
     ' WebDAV @-@ Server'
