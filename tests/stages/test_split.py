@@ -308,7 +308,7 @@ def test_a_leak_stops_the_stage() -> None:
 
 def test_an_empty_split_is_an_error(project: Path) -> None:
     write_inputs("generation", [row(str(n), "one document") for n in range(9)])
-    with pytest.raises(DataError, match=r"no row is left for validation: raise generation\.split"):
+    with pytest.raises(DataError, match=r"no row is left for validation; raise generation\.split"):
         split.main("generation")
     assert not paths.split("generation").exists()
 

@@ -48,12 +48,12 @@ class AugmentationContext:
     vocabulary: Sequence[str]
     """Words of the training rows, each repeated as often as it occurs."""
     models: AugmentationModels
-    """The task's model folders, the only ones that DVC tracks for this stage."""
+    """The task's model folders: the only ones that are dependencies of this stage in DVC."""
     runtime: Runtime
 
 
 class TextAugmentation(Protocol):
-    """The function of a module that changes each text on its own."""
+    """The function that a module defines if it changes each text on its own."""
 
     def apply(
         self, words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Any
@@ -66,7 +66,7 @@ class TextAugmentation(Protocol):
 
 
 class BatchAugmentation(Protocol):
-    """The function of a module that changes all texts at once."""
+    """The function that a module defines if it changes all texts at once."""
 
     def apply_all(
         self, inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Any
@@ -87,7 +87,7 @@ class WordAugmentationParams(AugmentationParams):
     """Base class of the params of an augmentation that edits words."""
 
     rate: float = Field(
-        default=0.1, gt=0, le=1, description="fraction of the words that are changed"
+        default=0.1, gt=0, le=1, description="fraction of a text's words that are changed"
     )
 
 

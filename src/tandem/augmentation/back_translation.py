@@ -4,8 +4,8 @@ For a translation task, the source side is generated from the target by a model 
 direction, `augmentation_models.TASK.forward` (Sennrich et al. 2016, "Improving Neural Machine
 Translation Models with Monolingual Data", section 3). For any other task, the text is translated by
 the `forward` model and back by the `backward` model. Placeholders and spans are passed to the
-models as placeholders, which these models copy. If one is lost or repeated, the text is left
-unchanged. The augmentation is deterministic.
+models as placeholders, which these models copy to their output. If a placeholder is lost or
+repeated, the text is left unchanged. The augmentation is deterministic.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def apply_all(
     """`Low battery` (target: `Niedriger Batteriestand`) → `Low battery level`.
 
     Raises:
-        ParamsError: a folder of the context has no translation model.
+        ParamsError: a model folder of the context contains no translation model.
     """
     from tandem.augmentation.common.model_folders import resolve_model_folder  # takes seconds
 

@@ -22,7 +22,7 @@ class Params(WordAugmentationParams):
     """A fraction `rate` of the words is replaced."""
 
     candidates: int = Field(ge=1)
-    """Number of candidates per word; a causal model runs once for each of them."""
+    """Number of candidates per word; a causal model runs once per candidate."""
     batch_size: int = Field(ge=1)
     """Number of texts per batch."""
 
@@ -51,7 +51,7 @@ def apply_all(
             for part in (texts[i][:position], texts[i][position + 1 :])
         )
         masked_words.append(MaskedWord(before, texts[i][position], after))
-    # Draw one candidate for each of them.
+    # Draw one candidate for each of these words.
     predictions = predict_words(masked_words, context, params.candidates, params.batch_size)
     changed = [list(words) for words in texts]
     for (i, position), scores in zip(positions, predictions, strict=True):

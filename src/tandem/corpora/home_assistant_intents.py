@@ -142,8 +142,8 @@ def about(params: Params) -> DatasetInfo:
         limits=[
             "Sampled from a human-written grammar, not collected from speech: requests that the "
             "grammar does not cover are missing, and some that it allows are unnatural.",
-            "Rows of one template differ only in optional words and slot values; compute "
-            "metrics per template, not per row.",
+            "Rows sampled from one template differ only in optional words and slot values; "
+            "compute metrics per template, not per row.",
             "Slots with few values (colors, states) have the same values in every split.",
             "Some intents have one or two templates, so they may be missing from a split.",
         ],

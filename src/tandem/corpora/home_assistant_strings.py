@@ -76,7 +76,7 @@ def about(params: Params) -> DatasetInfo:
         languages=[params.source, params.target],
         citation="The Home Assistant Authors. Home Assistant. https://www.home-assistant.io",
         limits=[
-            "Labels and short sentences of one kind of software: six words on average.",
+            "Labels and short sentences from one kind of software, six words long on average.",
             "Many components share their wording, so not all texts of an unseen component are new.",
             "Translations are made by volunteers and reviewed unevenly.",
         ],

@@ -29,9 +29,9 @@ class Params(CorpusParams):
     """Which domains to read, and the threshold between the classes."""
 
     domains: list[Domain] = Field(min_length=1)
-    """Parts of the corpus that are used."""
+    """Domains to read."""
     threshold: float = Field(
-        default=0.5, gt=0, lt=4, description="smallest mean rating of a positive text"
+        default=0.5, gt=0, lt=4, description="minimum mean rating of a positive text"
     )
 
 
@@ -103,7 +103,7 @@ def about(params: Params) -> DatasetInfo:
             "Collected before 2014, in English, rated by crowd workers.",
             "Film reviews are single sentences from unknown reviews, so sentences of one review "
             "may be in different splits.",
-            "The tweets were used to build the VADER lexicon, so its scores on them are too high.",
+            "The tweets were used to build the VADER lexicon, so its scores on them are inflated.",
             "Classes are derived from a continuous mean: labels near the threshold are uncertain.",
         ],
     )

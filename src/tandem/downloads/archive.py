@@ -1,4 +1,4 @@
-"""Read single members of a wheel, zip or tar in memory, without unpacking the archive.
+"""Read single members of a zip or tar archive in memory, without unpacking it.
 
 A member's path therefore cannot lead outside a folder, and links are not followed. An archive that
 would expand to far more than its own size is rejected before it is read.
@@ -35,7 +35,7 @@ READ_ERRORS = (
     OSError,
     ValueError,
     OverflowError,
-    LookupError,  # a member of a zip without a name
+    LookupError,  # a zip member without a name
     RuntimeError,  # an encrypted member
     NotImplementedError,  # an unknown compression method
 )
@@ -43,7 +43,7 @@ READ_ERRORS = (
 
 
 class Archive(ABC):
-    """An archive, whose regular files are read by name."""
+    """An archive whose regular files can be read by name."""
 
     label: str
     names: list[str]
@@ -57,7 +57,7 @@ class Archive(ABC):
 
     @abstractmethod
     def open_member(self, name: str) -> IO[bytes] | None:
-        """Open one of `names`; None if it has no content."""
+        """Open the member `name`; return None if it has no content."""
 
     def open(self, name: str) -> BinaryIO:
         """Open a member for reading.
@@ -96,7 +96,7 @@ class Archive(ABC):
         for name in (*self.names, *self.links):
             if reason := why_outside(name):
                 raise SourceError(
-                    f"{self.label}: the member {ascii(name)[:200]} {reason}: "
+                    f"{self.label}: the member {ascii(name)[:200]} {reason}; "
                     "the package was not used"
                 )
 
@@ -112,7 +112,7 @@ class Archive(ABC):
 
 
 class ZipArchive(Archive):
-    """A zip, such as a wheel."""
+    """A zip archive, such as a wheel."""
 
     def __init__(self, file: zipfile.ZipFile, label: str, packed_size: int) -> None:
         members = [info for info in file.infolist() if not info.is_dir()]
@@ -123,17 +123,17 @@ class ZipArchive(Archive):
         self._file = file
 
     def open_member(self, name: str) -> IO[bytes]:
-        """Open one of `names`."""
+        """Open the member `name`."""
         return self._file.open(name)
 
 
 class TarArchive(Archive):
-    """A tar, compressed or not, such as an sdist; its links are not followed."""
+    """A tar archive, compressed or not, such as an sdist; its links are not followed."""
 
     def __init__(self, file: tarfile.TarFile, label: str, packed_size: int) -> None:
         members: list[tarfile.TarInfo] = []
 
-        def sizes() -> Iterator[int]:  # lazy: a decompression bomb is rejected early
+        def sizes() -> Iterator[int]:  # lazy, so that a decompression bomb is rejected early
             for member in file:
                 members.append(member)
                 yield member.size
@@ -146,7 +146,7 @@ class TarArchive(Archive):
         self._members = {member.name: member for member in regular}
 
     def open_member(self, name: str) -> IO[bytes] | None:
-        """Open one of `names`."""
+        """Open the member `name`."""
         return self._file.extractfile(self._members[name])
 
 
@@ -173,7 +173,7 @@ def open_archive(content: Path | bytes, label: str) -> Archive:
     """Open an archive in a file or in memory; `label` names it in messages.
 
     Raises:
-        SourceError: it is neither a zip nor a tar, or expands to too many bytes.
+        SourceError: it is neither a zip nor a tar archive, or expands to too many bytes.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
     try:
@@ -213,7 +213,8 @@ def _reject_bomb(label: str, packed_size: int, sizes: Iterable[int]) -> None:
         total += size
         if total > limit:
             raise SourceError(
-                f"{label} has {packed_size} bytes but expands to at least {total}: it was not read"
+                f"{label} has {packed_size} bytes but expands to at least {total} bytes; "
+                "it was not read"
             )
 
 

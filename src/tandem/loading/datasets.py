@@ -49,11 +49,11 @@ def _check_card(folder: Path) -> None:
         content = io.parse_yaml(front_matter[1])
     except YAMLError as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{card}: the front matter is not YAML: {reason}") from None
+        raise DataError(f"{card}: the front matter is not YAML ({reason})") from None
     configs = content.get("configs") if isinstance(content, dict) else None
     for pattern in _strings(configs):
         if "://" in pattern or "::" in pattern or io.why_outside(pattern.removesuffix("/")):
-            raise DataError(f"{card}: configs refers to {pattern!r}, which is not in the folder")
+            raise DataError(f"{card}: `configs` refers to {pattern!r}, which is not in the folder")
 
 
 def _strings(value: Any) -> Iterator[str]:

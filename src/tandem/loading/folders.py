@@ -42,14 +42,14 @@ PICKLES = {".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".pickle", ".pkl", ".p
 MAX_CONFIG = 16 << 20
 """Maximum size of a config in bytes; a config with 100,000 labels takes 6 MB."""
 MAX_TABLE = 256 << 20
-"""Maximum bytes of a vocabulary or index; a tokenizer.json of 256,000 tokens takes 33 MB."""
+"""Maximum size of a vocabulary or index in bytes; 256,000 tokens take 33 MB in tokenizer.json."""
 MAX_DEPTH = 32
 """Maximum nesting depth of a config; configs of composite models have five levels."""
 
 CODE = "refers to model code, which is never run"
-OTHER_FILES = "refers to other files; only files with the usual names are read"
+OTHER_FILES = "refers to other files; only files with the standard names are read"
 GENERATION = "selects a generation method whose code exists only on a hub"
-QUANTIZED = "says that the weights are quantized: use a folder with float weights"
+QUANTIZED = "marks the weights as quantized; use a folder with float weights"
 REJECTED = {
     "auto_map": CODE,
     "custom_pipelines": CODE,
@@ -71,7 +71,7 @@ REJECTED = {
 }
 """Key of a config that must be absent, null or false at any depth → the reason."""
 ATTENTION = frozenset({"eager", "sdpa"})
-"""Any other value may be the name of a kernel that transformers downloads from a hub."""
+"""Allowed implementations; any other may name a kernel that transformers downloads from a hub."""
 DTYPES = frozenset({"float32", "float16", "bfloat16", "float64"})
 ALLOWED: dict[str, frozenset[str] | frozenset[int]] = {
     "attn_implementation": ATTENTION,
@@ -246,7 +246,7 @@ def open_folder(folder: Path) -> ModelFolder:
 def adapter_error(name: str) -> DataError:
     """Return the error for the folder `name`, which contains an adapter config."""
     return DataError(
-        f"{name}/{ADAPTER}: an adapter needs another model as its base: merge the two "
+        f"{name}/{ADAPTER}: an adapter needs another model as its base; merge the two "
         "(`merge_and_unload` of PEFT) and save the complete model"
     )
 
@@ -256,7 +256,7 @@ def no_weights_error(where: str, names: Iterable[str]) -> DataError:
     pickles = sorted(name for name in names if Path(name).suffix in PICKLES)
     if pickles:
         return DataError(
-            f"{where}/{pickles[0]}: pickles can run code and are never read: save the weights as "
+            f"{where}/{pickles[0]}: pickles can run code and are never read; save the weights as "
             "safetensors (`save_pretrained`)"
         )
     return DataError(f"{where} has no {WEIGHTS}")

@@ -58,8 +58,8 @@ def network(auto: Any, folder: Path, *, new_head: bool = False, **changes: Any) 
         auto: The class that loads the network.
         folder: The model folder.
         new_head: Whether weights may be missing or have a different shape, such as those of a head
-            that is still to be trained; they are initialized randomly.
-        changes: Values that replace those of the config.
+            that is still to be trained; such weights are initialized randomly.
+        changes: Values that override those in the config.
 
     Raises:
         DataError: the folder is damaged, lacks weights, or breaks a rule of
@@ -89,7 +89,7 @@ def network(auto: Any, folder: Path, *, new_head: bool = False, **changes: Any) 
 
 
 def tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
-    """Load the tokenizer in `folder`; `settings` replace values of its config.
+    """Load the tokenizer in `folder`; `settings` override values in its config.
 
     Raises:
         DataError: the folder is damaged, has no tokenizer, or breaks a rule of
@@ -122,7 +122,7 @@ def _without_load_options(tokenizer: Any) -> PreTrainedTokenizerBase:
 
 @contextmanager
 def _offline(name: object) -> Iterator[None]:
-    """Keep libraries from connecting to a hub; errors become a DataError that names `name`."""
+    """Keep libraries from connecting to a hub; convert errors to a DataError that names `name`."""
     before = huggingface_hub.constants.HF_HUB_OFFLINE
     huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:

@@ -82,15 +82,17 @@ def _read_shapes(path: Path) -> Shapes:
             raise ValueError(f"the bytes of {name} overlap other tensors or leave a gap")
         end = stop
     if end != size - 8 - length:
-        raise ValueError(f"it has {size - 8 - length} bytes of data, but its header says {end}")
+        raise ValueError(
+            f"it has {size - 8 - length} bytes of data, but its header declares {end} bytes"
+        )
     return {name: tuple(entry["shape"]) for name, entry in content.items()}
 
 
 def _byte_range(name: str, entry: Any) -> tuple[int, int, str]:
-    """Return where the bytes of a tensor start and stop, and its name.
+    """Return the start and end of a tensor's bytes, and the tensor's name.
 
     Raises:
-        ValueError: the entry is not valid, or type, shape and range do not match.
+        ValueError: the entry is not valid, or its type, shape and byte range do not match.
     """
     try:
         bits, shape, (start, stop) = BITS[entry["dtype"]], entry["shape"], entry["data_offsets"]

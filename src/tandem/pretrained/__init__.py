@@ -25,7 +25,7 @@ class WeightsParams(PluginParams):
 
     @property
     def plugin(self) -> WeightsSource:  # type: ignore[override]
-        """The module of the source."""
+        """The source's module."""
         return cast(WeightsSource, super().plugin)
 
 

@@ -15,7 +15,7 @@ from tandem.pretrained.common import model_files
 class Params(WeightsParams):
     """The folder, relative to the project's root, and the hash of its weights.
 
-    DVC detects a change of the weights only if the hash changes.
+    DVC detects a change to the weights only if the hash in params.yaml changes, too.
     """
 
     path: str

@@ -25,7 +25,7 @@ class Params(WeightsParams, Pin):
     """The package, and the path of the weights in it."""
 
     path: str
-    """Path in the package: a folder in the format of transformers, or a GGUF file."""
+    """Path in the package: a folder in Hugging Face format, or a GGUF file."""
     license: str
     """License of the weights, as a license identifier of the Hugging Face Hub."""
     num_hidden_layers: int | None = Field(default=None, ge=1)

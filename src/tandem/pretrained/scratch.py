@@ -16,8 +16,8 @@ from tandem.pretrained.common.model_files import sanitize_configs
 class Params(WeightsParams):
     """The dimensions of the network."""
 
-    d_model: int = Field(ge=8, description="width; a multiple of attention_heads")
-    ffn_dim: int = Field(ge=8, description="width inside a feed-forward block")
+    d_model: int = Field(ge=8, description="hidden size; a multiple of attention_heads")
+    ffn_dim: int = Field(ge=8, description="inner size of the feed-forward blocks")
     attention_heads: int = Field(ge=1)
     """Attention heads per layer."""
     encoder_layers: int = Field(ge=1)
@@ -25,7 +25,7 @@ class Params(WeightsParams):
     decoder_layers: int = Field(ge=1)
     """Layers of the decoder."""
     max_position_embeddings: int = Field(
-        ge=8, description="maximum number of tokens of an input or output"
+        ge=8, description="maximum number of tokens in an input or output"
     )
 
 

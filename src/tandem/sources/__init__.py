@@ -14,7 +14,7 @@ class Source(Protocol):
     """The functions that a source module defines."""
 
     def rows(self, params: Any) -> RawRecords:
-        """Yield the raw records, with an `Unreadable` in place of one that cannot be read."""
+        """Yield the raw records, with an `Unreadable` in place of each that cannot be read."""
 
     def origin(self, params: Any) -> SourceInfo:
         """Return where the rows came from, for the data card."""

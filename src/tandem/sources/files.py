@@ -40,7 +40,7 @@ MAX_CELL_CHARS = 2**31 - 1
 class File(StrictModel):
     """A path relative to the project's root, and the SHA-256 that `sha256sum FILE` prints.
 
-    The hash is required, because DVC detects a change of the file only through it.
+    The hash is required, because it is DVC's only way to detect a change to the file.
     """
 
     path: str
@@ -151,7 +151,7 @@ def _check(path: Path, file: File) -> None:
 
 
 def _open(path: Path, params: Params) -> TextIO:
-    """Open a text file; bytes invalid in its encoding become lone surrogates (`_is_broken`).
+    """Open a text file; bytes invalid in its encoding become lone surrogates (see `_is_broken`).
 
     A UTF-8 file may start with a byte order mark, as written by spreadsheet programs.
     """
@@ -161,7 +161,7 @@ def _open(path: Path, params: Params) -> TextIO:
 
 
 def _is_broken(text: str) -> bool:
-    """Return whether `text` has bytes invalid in its encoding; a NUL is a sign of UTF-16."""
+    """Return whether `text` had bytes invalid in its encoding, or has a NUL, a sign of UTF-16."""
     return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 
@@ -199,7 +199,7 @@ def _csv(path: Path, params: Params) -> RawRecords:
         header = next(table, [])
         if isinstance(header, Unreadable) or any(map(_is_broken, header)):
             raise DataError(
-                f"{path}: the header cannot be read as CSV in {params.encoding}: set `encoding`"
+                f"{path}: the header cannot be read as CSV in {params.encoding}; set `encoding`"
             )
         require_columns(path, header, params.columns)
         for cells in table:

@@ -28,15 +28,15 @@ def rows_to_drop(
 ) -> dict[str, str]:
     """Return the rows that must be removed from the split of their group: id → reason.
 
-    All raw rows are compared, so the result does not depend on what cleaning kept, and tasks that
-    share a source agree. If cleaning changed the text of a row, both texts are compared.
+    All raw rows are compared, so the result does not depend on what cleaning kept, and is the same
+    for tasks that share a source. If cleaning changed the text of a row, both texts are compared.
 
     Args:
         raw: The rows as fetched.
         clean: The rows that cleaning kept.
         assignment: Group → split.
         task: The rows' task.
-        near_duplicates: When two texts are near-duplicates.
+        near_duplicates: Criteria for near-duplicates.
         on_leak: A key of PRECEDENCE.
     """
     # A row whose slot values are reserved for one split is of no use in another.
@@ -68,7 +68,7 @@ def require_no_leak(task_name: str, counts: dict[str, Any]) -> dict[str, Any]:
     if crossing:
         listed = ", ".join(f"{name}: {n}" for name, n in crossing.items())
         raise DataError(
-            f"{task_name}: some texts or groups are in more than one split ({listed}): "
+            f"{task_name}: some texts or groups are in more than one split ({listed}); "
             f"raise {task_name}.split.near_duplicates.num_perm"
         )
     return counts

@@ -48,10 +48,10 @@ def split_rows(
     """Divide the rows that cleaning kept.
 
     Args:
-        raw: The rows as fetched; they alone decide the split of a group.
+        raw: The rows as fetched; the split of a group depends on these only.
         clean: The rows that cleaning kept.
         task: The rows' task.
-        params: How they are divided.
+        params: How to divide the rows.
 
     Raises:
         DataError: a split is empty, or the leak check fails.
@@ -87,7 +87,7 @@ def _require_rows(rows: Mapping[str, Sequence[Row]], task: BaseTask) -> None:
         if not members:
             key = "judge_holdout.fraction" if name == JUDGE else f"ratios.{name}"
             raise DataError(
-                f"{task.name}: no row is left for {name}: raise {task.name}.split.{key}"
+                f"{task.name}: no row is left for {name}; raise {task.name}.split.{key}"
             )
 
 

@@ -41,8 +41,8 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) 
     Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) over groups: strata are
     processed in ascending order of their number of groups, and the groups of a stratum in the
     order of sha256(salt + group). Each group is assigned to the split that brings the number of
-    rows by split and stratum closest to `ratios`. A stratum of two groups is in train and test, one
-    of three groups in all splits.
+    rows by split and stratum closest to `ratios`. A stratum with two groups is represented in train
+    and test, and a stratum with three groups in all splits.
     """
     usable = rows_by_split(rows, task)
     balance = SplitBalance(usable, ratios)
@@ -100,8 +100,8 @@ class SplitBalance:
     def cost(self, counts: Counter[str], split: str) -> float:
         """Return the increase of the chi-square distance if a group's rows go to `split`.
 
-        The counts of a stratum are divided by its number of rows that can be used in the split, and
-        the stratum is weighted by its number of rows.
+        The counts of a stratum are divided by the number of its rows that can be used in the split,
+        and the stratum is weighted by its number of rows.
         """
         ratio, growth = self.ratios[split], 0.0
         for stratum, count in counts.items():
@@ -118,7 +118,7 @@ def fill_empty_splits(
     assignment: dict[str, str],
     usable: Mapping[str, SplitCounts],
 ) -> None:
-    """Move the stratum's smallest training group to each split that has none, test first.
+    """Move the stratum's smallest training group to each split that lacks the stratum, test first.
 
     Train keeps at least one group of each stratum. `assignment` is modified in place.
     """
@@ -141,5 +141,5 @@ def fill_empty_splits(
 
 
 def draw_key(salt: str, group: str) -> str:
-    """Return the sort key of a group, which decides when it is drawn."""
+    """Return the sort key of a group, which determines when it is assigned."""
     return hashlib.sha256(f"{salt}\0{group}".encode()).hexdigest()

@@ -5,12 +5,12 @@ Texts are repaired, personal data is masked, and rows that a filter rejects are 
 Reads   data/raw/TASK/rows.parquet; the params `runtime` and `TASK.clean`
 Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order
         data/clean/TASK/dropped.parquet  the others, each with the reason
-        reports/details/clean/TASK.json  counts by reason and domain, of repairs and of masks
+        reports/details/clean/TASK.json  counts of rows by reason and domain, of repairs and masks
 
     tandem clean sentiment
 
-`{placeholders}` and spans are never changed. Filters run in the order of params, each on the rows
-that the filters before it kept; `tandem.text.filters` documents how to write one.
+`{placeholders}` and spans are never changed. Filters run in the order given in params.yaml, each on
+the rows that the filters before it kept; `tandem.text.filters` documents how to write one.
 """
 
 from collections import Counter

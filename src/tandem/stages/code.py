@@ -18,7 +18,7 @@ from tandem.engines import code_closure, dvc_stages
 
 
 def main() -> str:
-    """Write one file for each stage of dvc.yaml that depends on such a file.
+    """Write a code record for each stage of dvc.yaml that depends on one.
 
     Raises:
         StageError: dvc.yaml cannot be read or declares no output for a stage's file, or a source
@@ -34,7 +34,7 @@ def main() -> str:
             final = next((out for out in finals if Path(path).is_relative_to(out)), None)
             if final is None:
                 raise StageError(
-                    f"{paths.DAG}: no stage writes {path}: add it to the outs of the stage `code`"
+                    f"{paths.DAG}: no stage writes {path}; add it to the outs of the stage `code`"
                 )
             io.write_json(partial_of[final] / Path(path).relative_to(final), code.model_dump())
     return f"{wording.counted(len(codes), 'file')} written to {paths.CODE}"

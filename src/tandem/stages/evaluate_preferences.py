@@ -26,7 +26,7 @@ class Params(PreferenceEvaluationParams):
 
 
 def main(task: str) -> str:
-    """Evaluate the preferences of one task."""
+    """Evaluate the reward model and the aligned generator of one task."""
     from tandem.modeling.seeding import make_torch_deterministic
     from tandem.preferences import completions, evaluation
     from tandem.preferences.pairs import pairs_of, preference_of

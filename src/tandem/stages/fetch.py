@@ -34,7 +34,8 @@ class Params(StrictModel):
     source: AnySource
     """Where the rows come from."""
     on_unreadable: Literal["keep", "raise"] = Field(
-        default="keep", description="whether to keep a record that cannot be parsed, or to stop"
+        default="keep",
+        description="whether to keep records that cannot be parsed, or to stop with an error",
     )
     max_rows: int | None = Field(
         default=None,

@@ -3,8 +3,8 @@
 It is trained on texts and ratings that the first reward model is not trained on.
 
 Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
-        RATINGS is the task with rated rows that `preferences.TASK` names; the model folder `judge`
-        that it names; the params `preferences.TASK`, `runtime` and `TASK.judge`
+        RATINGS is the task with rated rows that `preferences.TASK` names; the model folder
+        `preferences.TASK.judge`; the params `preferences.TASK`, `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/judge.parquet   the training pairs
         reports/details/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
@@ -13,7 +13,7 @@ Writes  models/TASK/judge                     the model, for `from_pretrained` o
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
 that shares neither texts nor ratings with it measures a smaller gain, the difference is reward
 hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). The judge's
-validation pairs are formed from a tenth of the rows set aside, the first by hashed id.
+validation pairs are formed from the first tenth of the rows set aside, ordered by hashed id.
 
     tandem judge generation
 """
@@ -56,7 +56,7 @@ def main(task: str) -> str:
     if not (split(preference.ratings) / f"{JUDGE}.parquet").exists():
         raise ParamsError(
             f"{PARAMS}: {preference.ratings}.split.judge_holdout sets no rows aside, but the judge "
-            "is trained on such rows"
+            "needs them for training"
         )
 
     # Validation pairs are formed from the first rows, training pairs from the others.

@@ -3,7 +3,7 @@
 Pairs are formed from ratings after the split.
 
 Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
-        that `preferences.TASK` names; the model folder `encoder` that it names;
+        that `preferences.TASK` names; the model folder `preferences.TASK.encoder`;
         the params `preferences.TASK`, `runtime` and `TASK.reward`
 Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/reward.parquet   the training pairs
@@ -29,7 +29,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of a trained encoder from which to initialize the head; null means at random."""
+    """Classes of a trained encoder that initialize the head; null initializes it randomly."""
 
 
 def main(task: str) -> str:

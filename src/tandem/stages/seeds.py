@@ -3,9 +3,9 @@
 A task's model is trained and scored once with each seed.
 
 The interval of a score reflects the choice of test rows. The spread over seeds reflects the order
-of the training rows and the initialization; smaller differences between models mean little (Dodge
-et al. 2020, "Fine-Tuning Pretrained Language Models: Weight Initializations, Data Orders, and Early
-Stopping").
+of the training rows and the initialization; a difference between models that is smaller than this
+spread means little (Dodge et al. 2020, "Fine-Tuning Pretrained Language Models: Weight
+Initializations, Data Orders, and Early Stopping").
 
 Reads   what `tandem train` reads, and data/split/TASK/test.parquet; the params `runtime`,
         `seeds.TASK`, `TASK.train` and `TASK.evaluate`
@@ -45,7 +45,7 @@ def main(task: str) -> str:
 
 
 def write(task: str) -> None:
-    """Train, score and write; if there are several processes, only the main one writes."""
+    """Train and score the models, and write the scores; only the main process writes."""
     from tandem.modeling.training import distributed
     from tandem.modeling.training.train_model import train_model, training_rows
 

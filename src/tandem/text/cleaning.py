@@ -20,7 +20,8 @@ class MaskParams(StrictModel):
     """Which personal data to mask."""
 
     kinds: list[mask.Kind] = Field(
-        default=["email", "card", "phone"], description="kinds to mask, in any order"
+        default=["email", "card", "phone"],
+        description="kinds of personal data to mask, in any order",
     )
     regions: list[str] = Field(
         default=[], description="regions (ISO 3166-1) whose national phone numbers are masked"
@@ -78,7 +79,7 @@ def apply_filters(
     """Apply filters, each to the rows that the filters before it kept.
 
     Returns:
-        The rows that every filter kept, in order, and the dropped ones, by filter, then in order.
+        The rows that every filter kept, in order, and the dropped rows, by filter, then in order.
     """
     kept, dropped = list(rows), list[Dropped]()
     for params in filters:

@@ -24,8 +24,8 @@ BLOCK = 256  # number of rows compared with all others at once: about ten millio
 def split_key_of(row: Row, task: BaseTask) -> str:
     """Return the key by which splits are compared: the words of the model's input.
 
-    Placeholders and spans are left out: a sentence from the training rows is not new just
-    because the name of a room in it is.
+    Placeholders and spans are left out: a sentence from the training rows is not new just because
+    it contains the name of another room.
     """
     return split_key(row.text, protected(row, task))
 
@@ -37,7 +37,7 @@ def find_leaks(
 
     Args:
         keys: Split → (row id, split key) of its rows; a row may have several keys. Rows of an
-            earlier split are kept, rows of a later split are leaks.
+            earlier split are kept; rows of a later split are leaks.
         params: Criteria for near-duplicates.
 
     Returns:

@@ -1,9 +1,9 @@
 """Mask e-mail addresses, card numbers and phone numbers: `call <PHONE>`.
 
-Addresses and cards are matched by datafog's patterns, and a card needs a correct check digit. Phone
-numbers are found by phonenumbers, a port of Google's libphonenumber, and must be valid numbers of
-the given regions. Years, scores and version numbers are not masked; the tests measure precision and
-recall.
+Addresses and card numbers are matched by datafog's patterns; a card number also needs a correct
+check digit. Phone numbers are found by phonenumbers, a port of Google's libphonenumber, and must be
+valid numbers of the given regions. Years, scores and version numbers are not masked; the tests
+measure precision and recall.
 """
 
 import re
@@ -28,8 +28,8 @@ def mask_personal_data(
 
     Args:
         text: The text to mask.
-        kinds: What to mask; cards are masked before phones, because a phone number could match
-            part of a card number.
+        kinds: What to mask; card numbers are masked before phone numbers, because part of a card
+            number could be taken for a phone number.
         regions: Regions (ISO 3166-1) whose national phone numbers are masked.
 
     Returns:
@@ -65,7 +65,7 @@ def cards(text: str, _regions: Sequence[str]) -> Iterator[Position]:
 
 
 def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
-    """Yield the positions of international phone numbers, and of national ones of `regions`."""
+    """Yield the positions of international phone numbers, and of national numbers of `regions`."""
     if not DIGITS.search(text):
         return
     from phonenumbers import Leniency, PhoneNumberMatcher

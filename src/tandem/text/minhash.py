@@ -1,4 +1,4 @@
-"""Near-duplicate texts: MinHash LSH finds candidates, the exact Jaccard similarity decides.
+"""Find near-duplicate texts: candidates by MinHash LSH, verified by exact Jaccard similarity.
 
 Texts are compared as sets of character n-grams (Broder 1997, "On the resemblance and containment
 of documents"; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3).
@@ -11,7 +11,7 @@ from pydantic import Field
 from tandem.core.schema import StrictModel
 
 MAX_MISS_RATE = 1e-6  # maximum probability of missing a pair at the threshold
-SEED = 13  # of the MinHash; a different seed changes the candidates, not the near-duplicates
+SEED = 13  # for MinHash; a different seed changes the candidates, not the near-duplicates
 
 
 class NearDuplicates(StrictModel):
@@ -27,7 +27,7 @@ class NearDuplicates(StrictModel):
 def shingles(text: str, size: int) -> set[str]:
     """Return the n-grams of `size` characters, with spaces around the text.
 
-    A text that is shorter than that is itself the only n-gram.
+    If the text with the spaces is shorter than `size`, it is the only n-gram.
 
     >>> sorted(shingles("on", 3))
     [' on', 'on ']

@@ -89,7 +89,7 @@ REPAIRS: dict[str, Callable[[str], str]] = {
 
 
 def repair_text(text: str, names: Iterable[str] = tuple(REPAIRS)) -> str:
-    """Apply the repairs with these names to `text`, in the order of REPAIRS."""
+    """Apply the repairs in `names` to `text`, in the order of REPAIRS."""
     selected = set(names)
     for name, repair in REPAIRS.items():
         if name in selected:

@@ -1,4 +1,4 @@
-"""Train a model without derived rows, and one model per augmentation with its derived rows."""
+"""Train a model without derived rows, and one per augmentation with the rows it derives."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def derive_each(
 ) -> dict[str, list[Row]]:
     """The derived rows for each model of the ablation, by name.
 
-    The model `none` has no derived rows; each other one has those that one operation derives.
+    The model `none` has no derived rows; every other model has the rows derived by one operation.
 
     Args:
         originals: The training rows.
@@ -60,17 +60,17 @@ def compare(
 
     Args:
         task: The task of the rows.
-        originals: The training rows that all models have in common.
-        derived: Name → the rows that this model has in addition; the first name is `NONE`.
+        originals: The training rows shared by all models.
+        derived: Model name → its additional training rows; the first name is `NONE`.
         monitored: The rows on which the validation loss is measured.
         scored: The rows that are scored.
         params: How to train.
-        batch_size: Rows that are scored at once.
+        batch_size: Number of rows scored at once.
         runtime: Seed and device.
 
     Returns:
-        Name → the number of derived rows, the scores, and, as `METRIC/difference`, the difference
-        from the model `NONE`, with the interval of a paired bootstrap.
+        Model name → the number of derived rows, the scores, and, as `METRIC/difference`, the
+        difference from the model `NONE`, with an interval from a paired bootstrap.
     """
     results: dict[str, dict[str, Any]] = {}
     reference: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Predict words for a gap in a text with a language model. Imports torch."""
+"""Use a language model to predict words for a gap in a text. Imports torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ def predict_words(
     """Predict the most likely words for each gap with the `forward` model of the context.
 
     Args:
-        masked_words: The gaps, with the words that were there.
+        masked_words: The gaps, with their original words.
         context: Names the model folder and the task.
         limit: Maximum number of words per gap.
-        batch_size: Texts per batch.
+        batch_size: Number of texts per batch.
 
     Returns:
-        The scores for each gap, excluding the word that was there. They are empty if the gap is
+        The word scores for each gap, without the original word. They are empty if the gap is
         beyond the maximum input length of a masked language model.
 
     Raises:
@@ -146,7 +146,7 @@ def _top_words(
 
 
 def _whole_words(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
-    """Return token id → word for the tokens that are whole words of letters, ordered by id.
+    """Return token id → word for tokens that are whole words made up of letters, ordered by id.
 
     A tokenizer marks either the tokens that start a word or, as WordPiece does, the tokens that
     continue one.

@@ -33,7 +33,7 @@ def synonyms(lexicon: Lexicon) -> Synonyms:
     """Return lowercase lemma → synonyms, those of its most frequent sense first.
 
     Raises:
-        SourceError: the package cannot be downloaded, or the folder has no such database.
+        SourceError: the package cannot be downloaded, or the folder contains no WordNet database.
     """
     archive = open_package(lexicon)
     folder = lexicon.path.rstrip("/") + "/"

@@ -103,7 +103,7 @@ class Values:
         )
 
     def _text(self, values: TextSlotList, rng: random.Random) -> Value:
-        """Draw a value of the grammar, which may itself be a template."""
+        """Draw a value from the grammar; the value may itself be a template."""
         template = rng.choice(values.values).text_in
         pieces = Sampler(self._rules, _no_slot, rng).pieces(template)
         return Value("".join(piece.text for piece in pieces), False)
@@ -140,4 +140,4 @@ def split_of_number(number: str) -> str:
 
 
 def _no_slot(slot: ListReference) -> Value:
-    raise DataError(f"a value in the grammar itself contains a slot: {slot.list_name}")
+    raise DataError(f"a slot value in the grammar contains another slot: {slot.list_name}")

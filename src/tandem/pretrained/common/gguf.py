@@ -7,7 +7,7 @@ train them.
 from pathlib import Path
 from typing import Any
 
-# Not used here: transformers imports gguf, and the import makes the stage depend on its version.
+# Imported by transformers; this import only makes the stage depend on the version of gguf.
 import gguf  # noqa: F401
 import torch
 from transformers.utils import logging

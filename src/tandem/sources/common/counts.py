@@ -31,7 +31,7 @@ def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, 
 
 
 def in_words(counts: Mapping[str, Any], details: Mapping[str, str]) -> str:
-    """How many rows were read, how many records were not and why, and the share of each label.
+    """How many rows were read, how many records were unreadable and why, and each label's share.
 
     Args:
         counts: The result of `count_rows`.

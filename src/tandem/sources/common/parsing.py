@@ -28,8 +28,8 @@ def parse_records(
 ) -> tuple[list[Row], list[Dropped], dict[str, str]]:
     """Return the rows that the task can parse, and the other records, each with a reason.
 
-    Also returns the details of the first record with each reason, such as the labels that are
-    allowed; empty for reasons without details.
+    Also returns, for each reason, the details of its first record, such as the allowed labels; a
+    reason without details has an empty string.
     """
     rows: list[Row] = []
     unreadable: list[Dropped] = []
@@ -96,7 +96,7 @@ def check_readable(
         policy: `keep`, or `raise` if a single unreadable record is an error.
 
     Raises:
-        DataError: no record could be parsed, or one could not and `policy` is `raise`.
+        DataError: no record could be parsed, or `policy` is `raise` and a record is unreadable.
     """
     reasons = reasons_in_words(by_reason(unreadable), details)
     first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""

@@ -10,7 +10,7 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(NearDuplicates, FilterParams):
-    """Defines when two rows are near-duplicates; all text fields are compared together."""
+    """Defines when two rows are near-duplicates; their text fields are compared as one text."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

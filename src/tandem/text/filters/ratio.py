@@ -12,11 +12,13 @@ from tandem.text.filters import FilterParams
 class Params(FilterParams):
     """The maximum ratio, and the length from which it applies.
 
-    The ratios of short texts vary widely: `OK` may be translated as `In Ordnung`.
+    The length ratios of short texts vary widely: `OK` may be translated as `In Ordnung`.
     """
 
-    max_ratio: float = Field(gt=1, description="longer side divided by shorter side, in characters")
-    min_chars: int = Field(ge=0, description="pairs whose longer side is shorter are kept")
+    max_ratio: float = Field(
+        gt=1, description="maximum ratio of the longer to the shorter side, in characters"
+    )
+    min_chars: int = Field(ge=0, description="pairs are kept if both sides have fewer characters")
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
