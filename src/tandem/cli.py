@@ -470,7 +470,7 @@ def predict(task: str, variant: str, batch: int) -> None:
     values.
 
         echo "turn on the kitchen light" | tandem predict intent
-        echo "Add a device" | tandem predict translation --variant int8
+        echo "The device could not be found" | tandem predict translation --variant int8
     """
     from tandem import predict as module
 
