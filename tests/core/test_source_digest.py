@@ -73,6 +73,10 @@ def test_a_string_that_is_an_argument_is_not_a_docstring(tmp_path: Path) -> None
     assert digest('x = """a"""\n', tmp_path) != digest('x = """b"""\n', tmp_path)
 
 
+def test_the_first_docstring_of_an_empty_module_does_not_change_the_digest(tmp_path: Path) -> None:
+    assert digest('"""Plug-ins."""\n', tmp_path) == digest("", tmp_path)
+
+
 def test_every_byte_of_another_file_changes_its_digest(tmp_path: Path) -> None:
     assert digest("# a\n", tmp_path, "a.css") != digest("# b\n", tmp_path, "b.css")
 

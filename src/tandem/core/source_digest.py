@@ -38,6 +38,8 @@ def _write(node: Any, parts: list[str]) -> None:
     if isinstance(node, ast.AST):
         parts += (type(node).__name__, "(")
         for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                value = [item for item in value if not is_docstring(item)]
             # Python adds optional fields over time; they are empty for code that does not use them.
             if value is not None and value != [] and name not in ("kind", "type_comment"):
                 parts += (name, "=")
@@ -46,9 +48,8 @@ def _write(node: Any, parts: list[str]) -> None:
     elif isinstance(node, list):
         parts.append("[")
         for item in node:
-            if not is_docstring(item):
-                _write(item, parts)
-                parts.append(",")
+            _write(item, parts)
+            parts.append(",")
         parts.append("]")
     else:
         parts.append(repr(node))

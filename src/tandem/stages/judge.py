@@ -31,7 +31,7 @@ from tandem.core.training_params import TrainingParams
 from tandem.preferences.params import PairFilter
 
 VALIDATION = 10
-"""With 10, a tenth of the rows set aside is used for validation."""
+"""The rows set aside are divided by this number to get the number of validation rows."""
 
 
 class Params(TrainingParams):
