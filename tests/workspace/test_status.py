@@ -427,7 +427,11 @@ def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         del params[task], params["augmentation_models"][task]
     for task in params["tasks"]:
         params[task] = {name: params[task][name] for name in groups[1:]}
+    for task, filters in {"intent": ["narrow", "wide"], "sentiment": ["wide"]}.items():
+        params[task]["clean"]["filters"] += [{"kind": kind} for kind in filters]
     yaml.dump(params, workspace.path / "params.yaml")
+    for kind in ("narrow", "wide"):
+        write_filter(workspace, kind)
     workspace.repro()
     return workspace
 
@@ -443,53 +447,73 @@ def coded(
     yield copied
 
 
-def append(path: Path, text: str) -> None:
-    with path.open("a") as file:
-        file.write(text)
+FILTER = '''"""A filter that keeps all rows."""
+
+from tandem.text.filters import FilterParams
 
 
+class Params(FilterParams):
+    """No settings."""
+
+
+def drop_reasons(rows, task, params):
+    yield from (None for _ in rows)
+'''
 CODE = ("stale", ["src/tandem changed"])
+
+
+def write_filter(workspace: Workspace, kind: str, code: str = "") -> str:
+    """Write a filter that is not part of the repository, and return its path.
+
+    Args:
+        workspace: The project.
+        kind: The filter's name; intent uses `narrow` and `wide`, sentiment uses `wide`.
+        code: Statements at the end of the file.
+    """
+    path = f"src/tandem/text/filters/{kind}.py"
+    (workspace.path / path).write_text(FILTER + code)
+    return path
 
 
 def test_source_files_that_changed_are_named(coded: Workspace) -> None:
     assert found() == {}
-    append(coded.path / "src/tandem/stages/clean.py", "\n# A remark.\n")
+    write_filter(coded, "wide", "\n# A remark.\n")
     assert found() == {"code": CODE}
-    append(coded.path / "src/tandem/stages/clean.py", "\n_EDITED = 1\n")
-    append(coded.path / "src/tandem/tasks/intent.py", "\nimport zipfile\n")
-    clean, task = "src/tandem/stages/clean.py changed", "src/tandem/tasks/intent.py changed"
+    wide = f"{write_filter(coded, 'wide', 'EDITED = 1')} changed"
+    narrow = f"{write_filter(coded, 'narrow', 'import zipfile')} changed"
     before = snapshot(coded.path)
     said = found()
     assert said["code"] == CODE
-    assert said["fetch@intent"] == ("stale", [task])
-    assert said["clean@intent"] == ("stale", [clean, task, "upstream fetch@intent"])
-    assert said["clean@sentiment"] == ("stale", [clean])
+    assert said["clean@intent"] == ("stale", [narrow, wide])
+    assert said["clean@sentiment"] == ("stale", [wide])
     assert said["split@sentiment"] == ("stale", ["upstream clean@sentiment"])
-    assert "fetch@sentiment" not in said and snapshot(coded.path) == before
+    assert not said.keys() & {"fetch@intent", "fetch@sentiment"}
+    assert snapshot(coded.path) == before
 
 
-def test_a_file_that_is_imported_anew_and_a_package(coded: Workspace) -> None:
-    append(coded.path / "src/tandem/stages/split.py", "\nfrom tandem.modeling import seeding\n")
-    locked = coded.path / "requirements.lock"
-    old = code_closure.locked_versions()["pyarrow"]
-    locked.write_text(locked.read_text().replace(f"pyarrow=={old}", "pyarrow==1.0"))
+def test_a_newly_imported_file_and_a_package(coded: Workspace) -> None:
+    narrow = write_filter(coded, "narrow", "from tandem.modeling import seeding")
+    versions = code_closure.locked_versions()
+    old = versions.pop("pyarrow")
+    locked = {"pyarrow": "1.0", **versions}
+    lines = [f"{name}=={version}\n" for name, version in locked.items()]
+    (coded.path / "requirements.lock").write_text("".join(lines))
     said = found()
     assert said["code"] == ("stale", ["requirements.lock changed", "src/tandem changed"])
-    reasons = said["split@intent"][1]
+    reasons = said["clean@intent"][1]
     assert "src/tandem/modeling/seeding.py was added to the stage's code" in reasons
-    assert "src/tandem/stages/split.py changed" in reasons
+    assert f"{narrow} changed" in reasons
     assert f"pyarrow {old} → 1.0" in reasons
     assert f"pyarrow {old} → 1.0" in said["fetch@sentiment"][1]
-    before = {"workflow/code": None, ".dvc/cache/files": None}
-    for path in before:
+    for path in ("workflow/code", ".dvc/cache/files"):
         remove(coded.path / path)
-    assert "its code changed" in found()["split@intent"][1]
+    assert "its code changed" in found()["clean@intent"][1]
 
 
 def test_code_that_cannot_be_parsed_is_one_line(coded: Workspace) -> None:
-    append(coded.path / "src/tandem/stages/clean.py", "\n(\n")
+    write_filter(coded, "wide", "(")
     done = coded.run(sys.executable, "-m", "tandem", "status", check=False)
-    assert done.returncode == 2 and "clean.py cannot be parsed" in done.stderr
+    assert done.returncode == 2 and "wide.py cannot be parsed" in done.stderr
 
 
 def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
@@ -497,7 +521,7 @@ def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
         remove(coded.path / path)
     said = found()
     assert {state for state, _ in said.values()} == {"missing"} and len(said) == 7
-    append(coded.path / "src/tandem/stages/clean.py", "\n_EDITED = 1\n")
+    write_filter(coded, "narrow", "EDITED = 1")
     said = found()
     assert said["clean@intent"][0] == "stale" and said["fetch@intent"][0] == "missing"
 
