@@ -513,7 +513,7 @@ def status(json: bool) -> int:
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @json_option("clean-up")
 def clean_up(yes: bool, json: bool) -> int:
-    """Remove what stages that no longer exist have left behind.
+    """Remove the files of stages that no longer exist.
 
     After a task, method or stage has been removed from params.yaml or dvc.yaml, its entries in
     dvc.lock, its records and its outputs remain. They are listed before they are removed. Files
@@ -715,11 +715,12 @@ def setup_git(json: bool) -> None:
 @click.command("merge-lock", cls=Command)
 @json_option("merge-lock")
 def merge_lock(json: bool) -> None:
-    """Merge dvc.lock by stage after Git or a hosting service has merged it as text.
+    """Merge dvc.lock by stage after a line-based merge.
 
-    During a merge, a rebase or a cherry-pick with conflicts, it resolves those in dvc.lock and in
-    the files that stages write. Otherwise, if HEAD is a merge commit, it merges these files again
-    from the parents of the commit. The result is added to Git's index and not committed.
+    Use it where Git or a hosting service has merged dvc.lock without the merge driver. During a
+    merge, a rebase or a cherry-pick with conflicts, it resolves those in dvc.lock and in the files
+    that stages write. Otherwise, if HEAD is a merge commit, it merges these files again from the
+    parents of the commit. The result is added to Git's index and not committed.
 
         tandem merge-lock
     """

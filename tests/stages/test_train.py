@@ -151,7 +151,7 @@ def test_max_rows_takes_the_first_by_hashed_id(project: Path) -> None:
         ),
         ({"model": {"kind": "clasification"}}, "'classification'"),
         ({"model": {"kind": "classification", "rating_edge": [0.0]}}, "rating_edge"),
-        ({"learning_rte": 1.0}, "did you mean 'sentiment.train.learning_rate'?"),
+        ({"learning_rte": 1.0}, "did you mean 'learning_rate'?"),
         ({"lora": {"r": 0, "alpha": 1.0}}, "sentiment.train.lora.r"),
         ({"optimizer": "adam"}, "sentiment.train.optimizer"),
         ({"max_steps": 0}, "sentiment.train.max_steps"),
