@@ -13,7 +13,7 @@ INCOMPLETE = ["", COMPLETE[:-3], "schema: '2.0'\nstages:\n  a:\n  - ["]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, empty."""
+    """An empty folder, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

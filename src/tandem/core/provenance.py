@@ -12,9 +12,9 @@ A record is an output like any other: the same inputs give the same bytes. So it
 the time nor the host, which `tandem.engines.cost` logs. DVC hashes inputs after a command. Here
 they are also hashed before it, and a stage fails if an input changes while it runs.
 
-The file is `[[record]]`, and dvc.yaml declares it as a plot: DVC saves a stage in its run cache
-only if each output in Git is a metric or a plot, and it draws nothing for a file of this form
-(`tandem.core.io.details_bytes`).
+The file has the form `[[record]]` (`tandem.core.io.details_bytes`), and dvc.yaml declares it as a
+plot. DVC saves a stage in its run cache only if each output that Git tracks is a metric or a plot,
+and DVC draws nothing for a file of this form.
 
 The code that a stage runs is an input too, through its digests in workflow/code (`tandem code`).
 They are compared with the files that Python imports, before and after the stage.

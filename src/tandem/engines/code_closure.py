@@ -33,7 +33,8 @@ ALWAYS = (f"{PACKAGE}.core.determinism",)
 PLUGIN_CALLS = {"registry.load", "plugin_field"}
 """Functions whose first argument is a package of plug-ins that are chosen by name."""
 READ_CALLS = {"registry.constants"}
-"""Functions that read a plug-in's file without importing it: the closure has only that file."""
+"""Functions that read a plug-in's file without importing it. The closure then contains this file,
+but not the files that it imports."""
 
 
 @dataclass(frozen=True)

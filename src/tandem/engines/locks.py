@@ -86,7 +86,7 @@ def restore_dvc_lock() -> None:
     repair = "restored from a copy" if LOCK_COPY.exists() else "removed"
     print(
         f"tandem: {paths.LOCK} was incomplete after a crash and was {repair}; "
-        "the run cache has the rest",
+        "no results are lost: they are in DVC's run cache",
         file=sys.stderr,
     )
 

@@ -102,7 +102,7 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
-    """The names of a stage for `dvc repro`; in the root, with and without the file name."""
+    """The names that `dvc repro` accepts; in the root, with and without the file name."""
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 

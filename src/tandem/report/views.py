@@ -284,7 +284,7 @@ def points(sizes: Sequence[Size], costs: Mapping[str, float], direction: int) ->
 
 
 def spreads(metrics: Metrics, task: str, order: Sequence[str]) -> list[Spread]:
-    """The spread of each metric over all rows; empty if the task is trained with one seed."""
+    """The spread of each metric across seeds; empty if the task is trained with one seed."""
     by_metric = of(metrics, SEEDS, task)
     return [
         Spread(

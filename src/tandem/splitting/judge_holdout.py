@@ -25,7 +25,7 @@ from tandem.splitting.stratified_groups import draw_key
 
 
 class JudgeHoldout(StrictModel):
-    """What is held out for the judge."""
+    """The groups and ratings that are held out for the judge."""
 
     fraction: float = Field(gt=0, lt=1)
     """Fraction of the training groups."""

@@ -26,7 +26,7 @@ class SplitParams(StrictModel):
     salt: str = Field(default="tandem", description="a different salt gives a different split")
     near_duplicates: NearDuplicates = NearDuplicates()
     judge_holdout: JudgeHoldout | None = Field(
-        default=None, description="what is held out for an independent judge"
+        default=None, description="groups and ratings that are held out for an independent judge"
     )
     on_leak: Literal["drop_train", "drop_held_out"] = Field(
         default="drop_train", description="which row is dropped if a text is in two splits"

@@ -99,14 +99,14 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
     for match in SENTINEL.finditer(masked):
         index = piece_index(match.group())
         if index >= len(pieces) or starts[index] >= 0:
-            raise ValueError(f"an edit repeated a piece of {text!r}: {masked!r}")
+            raise ValueError(f"an edit duplicated a protected part of {text!r}: {masked!r}")
         # Append the unprotected part since the last sentinel, then the piece.
         parts += masked[end : match.start()], text[slice(*pieces[index])]
         end = match.end()
         starts[index] = length + len(parts[-2])
         length = starts[index] + len(parts[-1])
     if -1 in starts:
-        raise ValueError(f"an edit lost a piece of {text!r}: {masked!r}")
+        raise ValueError(f"an edit removed a protected part of {text!r}: {masked!r}")
     return "".join([*parts, masked[end:]]), starts
 
 

@@ -238,7 +238,7 @@ def kernels(this: Fingerprint) -> Results:
         if names:
             same = [kind for kind in committed if not committed[kind].differing_kernels(this)]
             alike = (
-                f"This CPU computes the same as {same[0]}"
+                f"This CPU gives the same results as {same[0]}"
                 if same
                 else "To record this kind of CPU, run `tandem doctor --add KIND`"
             )

@@ -74,7 +74,7 @@ def test_stages_of_the_user_without_records_are_named_and_do_not_stop_the_audit(
     assert cli.main(["audit"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("all agree: 4 stages, ")
-    assert output.endswith(", not checked, because they declare no record: several, inside\n")
+    assert output.endswith("; 2 not checked, because they declare no record: several, inside\n")
 
 
 def test_findings_can_be_printed_as_json(

@@ -289,7 +289,7 @@ def test_markers_without_a_conflict_are_one_line(repository: Repository) -> None
     text = Path("dvc.lock").read_text()
     Path("dvc.lock").write_text(f"<<<<<<< mine\n{text}")
     repository.commit()
-    with pytest.raises(StageError, match="has merge conflict markers, and Git has no conflict"):
+    with pytest.raises(StageError, match="has merge conflict markers, and Git reports no conflict"):
         resolve()
 
 

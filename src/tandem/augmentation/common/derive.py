@@ -35,7 +35,7 @@ class AugmentParams(StrictModel):
     operations: list[AnyAugmentation] = Field(
         default=[],
         validate_default=True,
-        description="augmentations to use; each derived row is made by one, drawn at random",
+        description="augmentations to use; each derived row is made by a random one of them",
     )
     fraction: float = Field(
         default=0.0, ge=0, le=1, description="fraction of training rows that get a derived row"

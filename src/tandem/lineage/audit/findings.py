@@ -43,7 +43,8 @@ def to_text(audit: Audit) -> list[str]:
         else ""
     )
     unrecorded = (
-        f", not checked, because they declare no record: {', '.join(audit.unrecorded)}"
+        f"; {len(audit.unrecorded)} not checked, because they declare no record: "
+        f"{', '.join(audit.unrecorded)}"
         if audit.unrecorded
         else ""
     )

@@ -28,9 +28,10 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
     Args:
         first: The older revision.
         last: The newer revision.
-        name: A target. If given, only stages upstream of it are compared, and the result has its
-            value in both revisions, and the first commit that changed the record of a stage that
-            produced it, with the stages' own reasons up to that commit.
+        name: A target. If given, only stages upstream of it are compared. The result then also
+            contains the target's value in both revisions, and the first commit that changed the
+            record of a stage that produced it, with the reasons why these stages differ up to
+            that commit.
 
     Raises:
         LineageError: a revision does not exist, has no records, or has no record of `name`.

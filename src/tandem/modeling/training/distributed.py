@@ -28,7 +28,7 @@ ERROR_KEY = "error"
 
 
 def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
-    """Call `work(*arguments)` in `processes` new processes, or here if that is 1.
+    """Call `work(*arguments)` in `processes` new processes, or in this one if `processes` is 1.
 
     Args:
         work: a module-level function, so that it can be pickled.

@@ -124,7 +124,7 @@ def _read_lock() -> LockFile:
         return LockFile.parse(paths.LOCK.read_bytes()) if paths.LOCK.exists() else LockFile()
     except LockDamaged as error:
         raise StageError(
-            f"{paths.LOCK} {error}, and Git has no conflict for it: take the version of one side "
+            f"{paths.LOCK} {error}, and Git reports no conflict in it: take one side's version "
             f"with `git checkout COMMIT -- {paths.LOCK}`, then run again"
         ) from None
 
