@@ -85,9 +85,9 @@ def test_a_tag_that_contains_a_placeholder_is_not_removed() -> None:
     assert "{url}" in rewrite(row, Translation(), repair_text).text
 
 
-def test_an_edit_that_loses_or_repeats_a_piece_is_an_error() -> None:
+def test_an_edit_that_removes_or_duplicates_a_protected_part_is_an_error() -> None:
     for edit in (lambda text: "", lambda text: text * 2):
-        with pytest.raises(ValueError, match="piece"):
+        with pytest.raises(ValueError, match="protected part"):
             restore_pieces("see {x}", [(4, 7)], edit(mask_pieces("see {x}", [(4, 7)])))
 
 
