@@ -1,7 +1,7 @@
 # The DAG of dvc.yaml under Snakemake: Snakemake schedules, DVC executes and records.
 #
 #   snakemake -c2                              run the stale stages, on two cores
-#   snakemake -c2 models/sentiment/int8        run what this output needs
+#   snakemake -c2 models/sentiment/int8        run the stages that this output needs
 #   snakemake -n                               print what would run
 #
 # workflow/rules/stages.smk creates one rule for each stage in dvc.yaml, so nothing here has to be

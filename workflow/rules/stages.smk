@@ -5,8 +5,8 @@
 # stages, which have to be written first. If the inputs of a job turn out unchanged, DVC skips or
 # restores its stage.
 #
-# The log file gets everything that a job prints, while it prints it. The main process shows what is
-# added to a log (tandem.engines.run_display), so that no pipe is between a job and its log.
+# Everything that a job prints is written to its log file immediately. The main process shows what
+# is added to a log (tandem.engines.run_display), so no pipe is needed between a job and its log.
 STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
 
 for stage in STAGES:

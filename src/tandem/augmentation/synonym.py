@@ -23,7 +23,7 @@ class Params(WordAugmentationParams):
     """A fraction `rate` of the words is replaced, if enough words have synonyms."""
 
     lexicon: Lexicon
-    """The package with a WordNet database."""
+    """The package that contains a WordNet database."""
     chance: float = Field(default=0.5, gt=0, le=1)
     """Probability of drawing the first synonym, and each later one if none before it was drawn."""
 

@@ -34,7 +34,8 @@ class Params(StrictModel):
     """Which layers are kept in fp32, and what limits the loss of quality."""
 
     per_token: bool = False
-    """Use a separate range for each token's activations: closer to fp32, slightly slower."""
+    """Use a separate quantization range for each token's activations, which is closer to fp32 and
+    slightly slower."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None

@@ -58,10 +58,11 @@ class TrainingParams(StrictModel):
     trainable_layers: int | None = Field(default=None, ge=1)
     """Train only the last N blocks and the head; null trains all blocks."""
     lora: LoraParams | None = None
-    """Train adapters on linear layers of the trainable blocks, and all layers after the blocks."""
+    """Train adapters on the linear layers of the trainable blocks; layers after the blocks are
+    fully trained."""
     max_length: int = Field(ge=4)
     """Maximum number of tokens of an example; longer ones are truncated."""
     max_rows: int | None = Field(default=None, ge=1)
-    """Maximum number of training rows, the first by hashed id; null uses all."""
+    """Maximum number of training rows, taken in the order of hashed ids; null uses all of them."""
     max_validation_rows: int = Field(default=500, ge=1)
-    """Maximum number of validation rows, the first by hashed id."""
+    """Maximum number of validation rows, taken in the order of hashed ids."""

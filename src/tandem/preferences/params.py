@@ -12,10 +12,10 @@ class PairFilter(StrictModel):
     """When one text counts as preferred to another."""
 
     min_margin: float = Field(gt=0)
-    """Smallest difference of the two mean ratings, in steps of the rating scale."""
+    """Smallest difference between the two mean ratings, in steps of the rating scale."""
     min_z: float = Field(ge=0)
-    """Smallest difference in standard errors (Welch 1947); with 3, about one in 370 pairs of
-    equally rated texts differs that much by chance."""
+    """Smallest difference between the two mean ratings, in standard errors (Welch 1947); with 3,
+    about one in 370 pairs of equally rated texts differs that much by chance."""
 
 
 class ClassContrast(StrictModel):
@@ -50,7 +50,8 @@ class AlignmentParams(TrainingParams):
     """Pairs per prompt: the best continuations against the worst, at most half of
     samples_per_prompt."""
     beta: float = Field(default=0.1, gt=0)
-    """Weight of staying close to the base model; Rafailov et al. (2023) use 0.1 to 0.5."""
+    """How strongly DPO keeps the model close to the base model; Rafailov et al. (2023) use 0.1 to
+    0.5."""
     sft_weight: float = Field(default=0.0, ge=0)
     """Weight of the negative log-likelihood of chosen samples; Pang et al. (2024) use 1."""
 

@@ -29,7 +29,8 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of a trained encoder that initialize the head; null initializes it randomly."""
+    """Classes of a trained encoder whose weights initialize the head; null initializes it
+    randomly."""
 
 
 def main(task: str) -> str:

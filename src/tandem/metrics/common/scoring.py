@@ -29,7 +29,7 @@ class EvaluationParams(StrictModel):
     """Which test rows are scored; they are the same for baselines and all variants."""
 
     max_rows: int | None = Field(ge=1)
-    """At most this many rows, the first in order of hashed id; null uses all."""
+    """Maximum number of rows, taken in the order of hashed ids; null uses all of them."""
     batch_size: int = Field(ge=1)
     """Rows per batch of predictions."""
 
