@@ -33,7 +33,19 @@ ENGINES = {
 }
 STEPS = 2
 """Training steps of the intent model in the smoke run."""
-DATA_STAGES = ("fetch", "clean", "split", "augment")
+FILTER = '''"""A filter that keeps all rows."""
+
+from tandem.text.filters import FilterParams
+
+
+class Params(FilterParams):
+    """No settings."""
+
+
+def drop_reasons(rows, task, params):
+    yield from (None for _ in rows)
+'''
+"""A filter that `shrink` adds to the project; all tasks use it."""
 
 
 @dataclass
@@ -69,10 +81,14 @@ class Project:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
-    def append(self, name: str, text: str) -> None:
-        """Append text to a file."""
-        with (self.path / name).open("a", encoding="utf-8") as file:
-            file.write(text)
+    def write_filter(self, end: str = "") -> None:
+        """Write the file of the added filter.
+
+        Args:
+            end: The end of the file.
+        """
+        path = self.path / "src/tandem/text/filters/benchmark.py"
+        path.write_text(FILTER + end, encoding="utf-8")
 
     def set_param(self, *keys: str, value: object) -> None:
         """Change one value of params.yaml."""
@@ -107,9 +123,14 @@ def configured(path: Path) -> Project:
 
 
 def shrink(project: Project) -> None:
-    """Give a clone the params of the smoke run, formatted as `set_param` writes them."""
+    """Give a clone a filter and the params of the smoke run, formatted as `set_param` does."""
     project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     project.set_param("intent", "train", "max_steps", value=STEPS)
+    project.write_filter()
+    params = YAML().load(project.path / "params.yaml")
+    for task in params["tasks"]:
+        filters = [*params[task]["clean"]["filters"], {"kind": "benchmark"}]
+        project.set_param(task, "clean", "filters", value=filters)
     (project.path / "dvc.lock").unlink(missing_ok=True)
     project.commit("smoke params")
 
@@ -122,11 +143,9 @@ def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
     """Changes to a project, in the order in which they are made."""
     yield "a first run", lambda project: project
     yield "nothing", lambda project: project
-    for stage in DATA_STAGES:
-        yield f"a comment in {stage}", edit(f"src/tandem/stages/{stage}.py", "\n# A comment.\n")
-    yield "a comment in params", edit("params.yaml", "\n# A comment.\n")
-    for stage in DATA_STAGES:
-        yield f"a statement in {stage}", edit(f"src/tandem/stages/{stage}.py", "\n_UNUSED = 1\n")
+    yield "a comment in a filter", edit("# A comment.\n")
+    yield "a comment in params", comment_params
+    yield "a statement in a filter", edit("_UNUSED = 1\n")
     yield "a param", steps(STEPS + 1)
     yield "the param back", steps(STEPS)
     yield "another branch", branch
@@ -136,14 +155,23 @@ def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
     yield "a fresh clone, pulled", lambda project: pulled(project, scratch)
 
 
-def edit(name: str, text: str) -> Change:
-    """Append text to a file."""
+def edit(end: str) -> Change:
+    """Change the end of the added filter."""
 
     def change(project: Project) -> Project:
-        project.append(name, text)
+        project.write_filter(end)
         return project
 
     return change
+
+
+def comment_params(project: Project) -> Project:
+    """Add a comment to params.yaml."""
+    yaml = YAML()
+    content = yaml.load(project.path / "params.yaml")
+    content.yaml_set_start_comment("A comment.")
+    yaml.dump(content, project.path / "params.yaml")
+    return project
 
 
 def steps(count: int) -> Change:
