@@ -46,7 +46,7 @@ class Stage:
 
     @property
     def output(self) -> str:
-        """The file that it writes."""
+        """The file that the stage writes."""
         return f"out/{self.name}.txt"
 
     @property
@@ -85,7 +85,7 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
 
     def params(self, changed: int = 0, stages: list[Stage] | None = None) -> None:
-        """Write own.yaml: `1 + changed` for each of `stages`, 1 for every other stage."""
+        """Write own.yaml: the param of `stages` is `1 + changed`, that of all others is 1."""
         new = {stage.name for stage in stages or ()}
         lines = [f"{s.name}: {1 + changed * (s.name in new)}\n" for s in self.stages]
         (self.path / "own.yaml").write_text("".join(lines))
@@ -231,7 +231,7 @@ SCENARIOS: list[tuple[str, Callable[[Engine], Measured]]] = [
     ("five stale stages", few),
     ("one stage alone", one),
 ]
-"""Name and function, in the order in which they run in the same project."""
+"""The name and the function of each scenario, in the order in which they run in one project."""
 
 
 @dataclass
@@ -288,7 +288,7 @@ def table(rows: list[Row]) -> str:
 
 
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
-    """CPU seconds per job: (a run of all stages minus a run of none) / the number of stages."""
+    """CPU seconds per job: the cost of all stages minus that of none, divided by their number."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
     if not {"all stages", "nothing to do"} <= cost.keys():
         return None

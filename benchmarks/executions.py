@@ -222,7 +222,7 @@ def pulled(project: Project, scratch: Path) -> Project:
 
 
 def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
-    """Change → the stages that an engine executes and its CPU seconds; the cache starts empty."""
+    """Change → the stages that an engine then executes and its CPU seconds, from an empty cache."""
     results = {}
     for title, change in changes(scratch):
         project = change(project)

@@ -3,10 +3,10 @@
     python benchmarks/patches.py                 # a generated project of 300 stages
     python benchmarks/patches.py --size 1000 --without compare_ignored_paths
 
-Two stages are stale. They run either in one `dvc repro`, or in two concurrent commands
-`dvc --wait-for-lock repro --single-item`, as jobs of Snakemake do without a stage server. The
+Two stages are stale. They run either in one `dvc repro`, or in two concurrent
+`dvc --wait-for-lock repro --single-item` commands, as in Snakemake jobs without a stage server. The
 script measures CPU seconds and, for the two concurrent commands, elapsed time, with all patches,
-without each one, and without any. Each value is the minimum of three runs.
+with each patch left out in turn, and without any patch. Each value is the minimum of three runs.
 """
 
 import argparse

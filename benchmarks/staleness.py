@@ -70,7 +70,7 @@ def move_checks(root: Path) -> None:
 
 
 def count(commit: str) -> tuple[int, int, int]:
-    """The numbers of stages, of stages stale by folder, and of stages stale by closure."""
+    """The numbers of all stages, of those stale by folder, and of those stale by closure."""
     with tempfile.TemporaryDirectory() as old, tempfile.TemporaryDirectory() as new:
         unpack(f"{commit}^", Path(old))
         unpack(commit, Path(new))

@@ -16,7 +16,7 @@ settings.load_profile("tandem")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the files with the longest timeout first, so that no worker ends alone with one."""
+    """Start the files with the longest timeout first, so that none runs alone at the end."""
 
     def timeout(item: pytest.Item) -> float:
         marker = item.get_closest_marker("timeout")

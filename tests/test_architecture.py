@@ -1,4 +1,4 @@
-"""The rules of the architecture hold: the contracts in pyproject.toml, and what they cannot say."""
+"""The rules of the architecture hold: the contracts in pyproject.toml, and all others."""
 
 import ast
 import subprocess
@@ -35,7 +35,7 @@ def test_params_of_all_tasks_are_checked_without_torch() -> None:
 
 
 def test_stages_are_short() -> None:
-    """A stage loads, calls a library function and writes."""
+    """A stage only loads its inputs, calls a library function and writes its outputs."""
     files = [*(ROOT / "src/tandem/stages").glob("*.py")]
     lengths = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
     assert len(files) > 15
@@ -156,7 +156,7 @@ def test_other_assignments_are_no_patches(code: str) -> None:
 
 
 def test_a_clone_has_the_recorded_line_endings(tmp_path: Path) -> None:
-    """With core.autocrlf too, which converts line endings unless .gitattributes says otherwise."""
+    """Even with core.autocrlf, which converts line endings unless .gitattributes prevents it."""
     clone = tmp_path / "clone"
     options = ["--quiet", "--depth=1", "-c", "core.autocrlf=true"]
     subprocess.run(["git", "clone", *options, ROOT.as_uri(), str(clone)], check=True)

@@ -134,7 +134,7 @@ def test_an_answer_comes_before_the_next_line_and_other_encodings_are_reported(
 
 
 def test_the_examples_of_the_readme_follow_the_schema() -> None:
-    """They are answers of all kinds of models."""
+    """The examples include answers from every kind of model."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     lines = [line for line in readme.splitlines() if line.startswith('{"text"')]
     keys = {key for line in lines for key in schemas.valid("predict", line)}

@@ -4,7 +4,7 @@
 
 The process pins avx2 and MKL's canonical dispatch.
 
-Widths and lengths are unusual on purpose: MKL's dispatches differ for those.
+Widths and lengths are unusual on purpose: MKL's dispatches give different results for such sizes.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ WIDTHS: dict[str, Any] = {"hidden_size": 88, "intermediate_size": 171, "num_hidd
 
 
 def main() -> None:
-    """Train all four in a temporary folder and print one JSON object."""
+    """Train all four models in a temporary folder and print one JSON object."""
     digests = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, initialize) in enumerate(FAMILIES.items()):

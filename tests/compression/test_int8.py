@@ -52,7 +52,7 @@ def test_is_four_times_smaller_and_stores_tied_weights_once(
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
-    assert whole > 3.6 * small  # for width 64; scales take a smaller share in wider ones
+    assert whole > 3.6 * small  # for width 64; scales take a smaller share in wider networks
     tensors = load_file(tmp_path / "int8" / stored_layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 

@@ -124,7 +124,7 @@ def test_idle_heads_go_first(probe: Any, rows: list[Row], tmp_path: Path) -> Non
 
 
 def test_fewer_heads_are_restored(probe: Any, rows: list[Row], tmp_path: Path) -> None:
-    """The config gives the number of heads if it can; otherwise the weights' shapes do."""
+    """The number of heads comes from the config if possible, otherwise from the weights' shapes."""
     before = probe.network.num_parameters()
     params = make_params(1.0).model_copy(update={"keep_heads": 0.5})
     pruned.compress(CompressionContext(probe, rows, rows, RUNTIME, tmp_path), params)

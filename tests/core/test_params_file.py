@@ -1,4 +1,4 @@
-"""params.yaml has a format that both its writers preserve: `dvc exp run -S`, `tandem overlay`.
+"""params.yaml is in a format that both `dvc exp run -S` and `tandem overlay` preserve.
 
 The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC replaces every
 list and writes with the defaults of ruamel.yaml. DVC therefore preserves comments and layout only
@@ -197,7 +197,7 @@ def overrides(values: Any, keys: Keys = ()) -> Iterator[str]:
 
 
 def test_a_value_merged_in_two_places_is_two_values() -> None:
-    """Otherwise it would be written as a YAML alias, and `-S` on one key would set both."""
+    """Otherwise the value would be written as a YAML alias, and `-S` on one key would set both."""
     repeated = {"bits": 4}
     content: dict[str, Any] = {}
     params_file.deep_merge({"intent": repeated, "sentiment": repeated}, content)

@@ -155,7 +155,7 @@ def test_a_stage_refuses_other_code_than_is_declared(here: Path) -> None:
 
 
 def test_code_of_another_checkout_is_reported(here: Path) -> None:
-    """As in a second clone or an experiment's folder that uses the environment of the first."""
+    """As in a second clone, or in an experiment's folder, with the first clone's environment."""
     other = Path("src/tandem/core/paths.py")
     other.parent.mkdir(parents=True)
     other.write_text("")

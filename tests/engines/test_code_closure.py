@@ -111,7 +111,7 @@ def changed_by(edit: Callable[[], object]) -> set[str]:
 
 
 def changed_with(name: str, statement: str = "_EDITED = 1") -> set[str]:
-    """The stages whose code changes with one more statement in a file of the small project."""
+    """The stages whose code changes when a statement is added to a file of the small project."""
     return changed_by(lambda: write(name, f"{FILES[name]}\n{statement}\n"))
 
 

@@ -55,7 +55,7 @@ def edges(done: Workspace) -> Edges:
 
 
 def write(name: str, text: str) -> Callable[[Workspace], None]:
-    """An edit that writes a file which is not part of the repository, or an output."""
+    """An edit that writes an output, or a file that is not part of the repository."""
 
     def edit(workspace: Workspace) -> None:
         (workspace.path / name).write_text(text)

@@ -1,4 +1,4 @@
-"""`dvc exp` works as docs/training.md says; both engines include the stage `seeds`.
+"""`dvc exp` works as docs/training.md describes; both engines include the stage `seeds`.
 
 The commands of the stages are replaced, as in test_edits.py.
 """

@@ -60,7 +60,7 @@ def test_a_mistake_in_params_is_one_line_of_snakemake(own: Workspace) -> None:
 
 
 def test_an_error_of_dvc_is_shown_too(own: Workspace) -> None:
-    """For example, its cache cannot be written to."""
+    """For example, the error that DVC's cache cannot be written to."""
     (own.path / "reviews.csv").write_bytes(CSV)
     blocked = own.path / ".dvc" / "cache" / "files"
     blocked.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ def test_the_last_line_of_an_interrupted_stage_is_shown(
     process = subprocess.Popen(
         ENGINES[engine], cwd=own.path, env=env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        # Background jobs of a shell ignore SIGINT, and tests in one would pass that on.
+        # Background jobs of a shell ignore SIGINT, and so do all processes that they start.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     end = time.monotonic() + 120

@@ -95,7 +95,7 @@ def on_terminal(project: Workspace, command: list[str]) -> str:
         if select.select([terminal], [], [], 0.5)[0]:
             try:
                 content += os.read(terminal, 1 << 16)
-            except OSError:  # how Linux signals the end
+            except OSError:  # how Linux signals the end of the output
                 break
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, content.decode()
     os.close(terminal)

@@ -1,4 +1,4 @@
-"""Data that a user tracks with a .dvc file is a source: no engine removes or changes it."""
+"""Data that a user tracks with a .dvc file is a source: neither engine removes or changes it."""
 
 import hashlib
 import json

@@ -100,7 +100,7 @@ class Project:
         )  # fmt: skip
 
     def run(self, stage: str) -> tuple[int, str]:
-        """Run a stage; its exit code and what it printed on stderr."""
+        """Run a stage; return its exit code and what it printed on stderr."""
         process = self.start(stage)
         output = process.communicate(timeout=60)[1]
         return process.returncode, output

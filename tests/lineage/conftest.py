@@ -48,7 +48,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def commit(workspace: Workspace, title: str) -> str:
-    """Commit everything; the hash of the new commit."""
+    """Commit everything; return the hash of the new commit."""
     workspace.run("git", "add", "--all")
     workspace.run("git", "commit", "--quiet", "--message", title)
     return workspace.run("git", "rev-parse", "HEAD").stdout.strip()

@@ -147,7 +147,7 @@ def test_an_unreadable_row_can_be_an_error(
 def test_the_last_line_says_why_rows_are_unreadable_and_which_labels_are_allowed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Labels in another case or with spaces are not mapped silently, and not dropped silently."""
+    """Labels in another case or with spaces are neither mapped nor dropped silently."""
     labels = ["neutral", "Positive", "negative ", "Positive"]
     project.file.write_text("text,label\n" + "".join(f"Text.,{label}\n" for label in labels))
     assert project.run_fetch() == 0

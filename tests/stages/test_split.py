@@ -121,7 +121,7 @@ def test_the_verification_agrees_with_an_exhaustive_comparison(
 
 
 def test_a_test_text_of_one_task_is_in_train_of_no_other_task(project: Path) -> None:
-    """Two tasks use one source, and cleaning keeps different rows."""
+    """Two tasks use the same source, and cleaning keeps different rows for each of them."""
     source = params.load(fetch.Params, "sentiment", "fetch").source
     records = [record for record in source.plugin.rows(source) if isinstance(record, dict)]
     records = [r for r in records if r["domain"] == "tweets"] + records[:1000]

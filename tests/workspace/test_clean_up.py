@@ -486,7 +486,7 @@ def test_after_a_crash_the_rest_is_still_found(
 
 
 KEPT = ("code", "fetch", "clean", "split")
-"""The stages of the project with records; so few that the engine needs only seconds."""
+"""The stages of the project with records: so few that an engine needs only seconds."""
 
 
 @pytest.fixture(scope="module")

@@ -527,7 +527,7 @@ def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
 
 
 def test_it_costs_no_more_than_a_dry_run(with_code: Workspace) -> None:
-    """Compared in CPU seconds with `snakemake -n` on the same stages, after both have run once."""
+    """CPU seconds, compared with `snakemake -n` on the same stages, after one run of each."""
 
     def cost(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -3,7 +3,7 @@
     tandem lineage export prov            →  exports/prov/
     tandem lineage export croissant --to shared
 
-An export contains no random id, and no time except that of the commit of the records: the same
+An export contains no random ids, and no times except that of the commit of the records, so the same
 records give the same bytes.
 """
 

@@ -67,7 +67,7 @@ def last_commit(root: Path, *paths: Path) -> CommitInfo:
 
 
 def changes(root: Path) -> list[tuple[str, str]]:
-    """Uncommitted changes: the two letters of `git status` (`??` if untracked), and the path."""
+    """Uncommitted changes: the two-letter `git status` code (`??` if untracked), and the path."""
     status = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", root=root)
     entries = status.decode(errors="replace").split("\0")
     return [(entry[:2], entry[3:]) for entry in entries if entry]

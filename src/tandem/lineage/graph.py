@@ -32,7 +32,7 @@ class Graph:
     consumers: Mapping[str, Sequence[str]]
     """Stage → the stages that read any of its outputs, sorted."""
     inside: Mapping[str, Sequence[str]]
-    """Path of an output, or of a folder above one → the outputs at or inside it."""
+    """Path of an output, or of a folder that contains one → the outputs at or inside this path."""
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Graph":
@@ -57,7 +57,8 @@ class Graph:
                     )
                 producers[path] = record.stage
 
-        # A stage depends on another if one of its inputs is, is inside or contains an output of it.
+        # A stage depends on another if one of its inputs equals, contains or is inside an output of
+        # the other stage.
         inside = _inside(producers)
         needs = {
             name: sorted(
@@ -111,8 +112,8 @@ class Graph:
     def expected_digest(self, path: str) -> Digest | None:
         """The digest of `path` according to the records of the stages that wrote it.
 
-        `path` is an output, a file or folder in one, or a folder above several. None if no stage
-        wrote it.
+        `path` is an output, a file or folder inside an output, or a folder that contains several
+        outputs. The result is None if no stage wrote it.
         """
         for around in (path, *map(str, PurePosixPath(path).parents)):
             if around in self.producers:
@@ -214,7 +215,7 @@ def _part(folder: Digest, name: str) -> Digest | None:
 
 
 def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
-    """Path of an output, or of a folder above one → the outputs at or inside it."""
+    """Path of an output, or of a folder that contains one → the outputs at or inside this path."""
     inside: dict[str, list[str]] = {}
     for out in outs:
         for above in (out, *map(str, PurePosixPath(out).parents)):

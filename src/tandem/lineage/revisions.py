@@ -55,7 +55,7 @@ def files_of(revision: str) -> Iterator[Path]:
     """A temporary folder with the files that Git tracks in a revision.
 
     These are code, params, locks, records and metrics. A symbolic link becomes a regular file that
-    contains the path of its target, so that no file outside the folder is read through one.
+    contains the path of its target, so that no file outside the folder is read through a link.
 
     Raises:
         LineageError: there is no such revision.

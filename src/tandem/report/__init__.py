@@ -2,7 +2,7 @@
 
 scores    metrics files → one flat, sorted list of scores
 latency   benchmarks/latency.json, matched with the models that were evaluated
-views     scores and row counts → what the page shows of a task
+views     scores and row counts → what the page shows about a task
 charts    loss curves, and scores against size and latency → SVG
 labels    titles of metrics and variants, and the format of numbers
 render    views → HTML and Markdown, through templates

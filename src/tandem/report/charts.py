@@ -103,8 +103,8 @@ def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -
                 elinewidth=1.0,
                 capsize=3,
             )
-            # Names are above points on the front and below others, so that close ones stay
-            # readable.
+            # Names are above points on the front and below all others, so that names of nearby
+            # points stay readable.
             offset = (7, 4 if point.on_front else -12)
             axes.annotate(
                 point.variant, (point.cost, point.value), offset, textcoords="offset points"
@@ -122,7 +122,7 @@ def _svg(draw: Callable[["Axes"], None]) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    # Start from matplotlib's defaults: the user's matplotlibrc must not change the bytes.
+    # Start from Matplotlib's defaults: the user's matplotlibrc must not change the bytes.
     settings: dict[Any, Any] = {**mpl.rcParamsDefault, **SETTINGS}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(4.4, 2.7), layout="constrained")
@@ -135,7 +135,7 @@ def _svg(draw: Callable[["Axes"], None]) -> str:
 
 
 def _use_page_colors(text: str) -> str:
-    """Matplotlib's SVG without prologue, unused ids and background, in the colors of the page."""
+    """Matplotlib's SVG without prologue, unused ids or background, in the colors of the page."""
     text = UNUSED_ID.sub("", text[text.index("<svg") :])
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     text = re.sub(r"(<svg) [^>]*?(viewBox=\"[^\"]*\")[^>]*>", r'\1 \2 aria-hidden="true">', text)

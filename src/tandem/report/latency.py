@@ -15,7 +15,7 @@ from tandem.report.scores import EVALUATE, Metrics, of
 
 
 class Scenario(StrictModel):
-    """The speed of a variant with single texts or with batches."""
+    """The speed of a variant on single texts or on batches."""
 
     milliseconds_per_row: float
     speedup: float
@@ -54,7 +54,7 @@ class Entry(StrictModel):
 
 
 class Latencies(BaseModel):
-    """The file: the machine of the measurement, and `{TASK: {VARIANT: Entry}}`."""
+    """The content of the file: the machine that was measured, and `{TASK: {VARIANT: Entry}}`."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, dict[str, Entry]] = Field(init=False)

@@ -189,7 +189,7 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
 
 
 def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Metrics by the order of their stems (before `/`) in `order`, then the others by name."""
+    """Metrics by the position of their stem (before `/`) in `order`, then the others by name."""
     rank = {name: index for index, name in enumerate(order)}
 
     def key(metric: str) -> tuple[int, str, str]:

@@ -1,1 +1,1 @@
-"""Work of several people on one project."""
+"""Support for several people who work on one project."""

@@ -302,7 +302,7 @@ def test_stages_that_are_run_again_give_the_same_bytes(
 
 @pytest.fixture
 def signed(project: Workspace, tmp_path: Path) -> list[str]:
-    """The arguments that audit `project` against its bundle, signed with an OpenSSH key."""
+    """The arguments for an audit of `project` against its bundle, signed with an OpenSSH key."""
     key = Ed25519PrivateKey.generate()
     private, public = tmp_path / "key", tmp_path / "key.pub"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))

@@ -28,7 +28,7 @@ from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.trainer import fit
 
-gc.freeze()  # else the Trainer's garbage collection takes half a second per start
+gc.freeze()  # otherwise the Trainer's garbage collection takes half a second per start
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING: dict[str, Any] = {

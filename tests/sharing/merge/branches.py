@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 TASKS = ("a", "b", "c", "d")
 LINES = [f"line {number}" for number in range(20)]
-"""An input: each branch edits another line, so that Git can merge the edits."""
+"""An input: each branch edits a different line, so that Git can merge the edits."""
 EDITED = {"ours": 2, "theirs": 17}
 RECORD = (
     "mkdir -p reports/lineage/$(dirname {name}) && "
@@ -78,7 +78,7 @@ def create(path: Path) -> Workspace:
 
 
 def add_vars(project: Workspace) -> None:
-    """Let dvc.yaml read the tasks from own.yaml."""
+    """Make dvc.yaml read the tasks from own.yaml."""
     dag = project.path / "dvc.yaml"
     content = YAML(typ="safe").load(dag.read_text())
     with dag.open("w") as file:

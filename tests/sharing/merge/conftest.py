@@ -1,4 +1,4 @@
-"""Repositories that are copied from one that was made once."""
+"""Copies of a repository that is created only once."""
 
 import shutil
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def repository(
     start: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Repository]:
-    """A copy of that repository without drivers; its project is the current folder."""
+    """A copy of the repository `start`, without drivers; its project is the current folder."""
     shutil.copytree(start.root, tmp_path, dirs_exist_ok=True)
     copied = Repository(tmp_path, start.folder)
     monkeypatch.chdir(copied.project)
@@ -29,6 +29,6 @@ def repository(
 
 @pytest.fixture
 def set_up(repository: Repository) -> Repository:
-    """The same with drivers."""
+    """The same copy with drivers."""
     git_setup.set_up()
     return repository

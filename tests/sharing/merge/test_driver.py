@@ -21,13 +21,13 @@ MERGED = {"a": "ours", "b": "theirs", "c": "stale", "d": "1", "report": "stale"}
 
 
 def branches(repository: Repository) -> None:
-    """`theirs` and `ours`, of which `ours` is checked out."""
+    """Create the branches `theirs` and `ours`; `ours` is then checked out."""
     repository.branch("theirs", **THEIRS)
     repository.branch("ours", **OURS)
 
 
 def check(repository: Repository, kept: str = "ours") -> None:
-    """The entries are merged, and each file is that of its entry."""
+    """The entries are merged, and each file is the version that its entry names."""
     assert repository.versions() == MERGED
     assert repository.conflicts() == []
     for stage, version in MERGED.items():
@@ -41,7 +41,7 @@ def test_a_merge(set_up: Repository) -> None:
     check(set_up)
     assert done.stderr.splitlines() == [
         "tandem: dvc.lock is merged by stage: 1 stage from their side; "
-        "stale, as both sides changed them: c, report"
+        "stale because both sides changed them: c, report"
     ]
     assert set_up.git("status", "--porcelain").stdout == ""
 
@@ -52,7 +52,7 @@ def test_a_rebase_and_a_cherry_pick(set_up: Repository) -> None:
     set_up.git("cherry-pick", "theirs")
     check(set_up)
     set_up.git("checkout", "-q", "theirs")
-    set_up.git("rebase", "-q", "ours")  # our side is that of the branch below
+    set_up.git("rebase", "-q", "ours")  # in a rebase, our side is the upstream branch
     check(set_up)
 
 
@@ -80,7 +80,7 @@ def test_a_revert_and_a_popped_stash(set_up: Repository) -> None:
 
 
 def test_branches_that_were_merged_both_ways(set_up: Repository) -> None:
-    """There are two common ancestors then, which Git merges with the driver first."""
+    """Such branches have two common ancestors, which Git first merges with the driver."""
     branches(set_up)
     set_up.git("branch", "mine")
     set_up.git("merge", "--no-edit", "theirs")
@@ -194,7 +194,7 @@ def test_attributes_that_are_missing_are_added(
 
 def test_another_driver_is_not_overridden(repository: Repository) -> None:
     Path(".gitattributes").write_text("dvc.lock merge=union\n")
-    with pytest.raises(StageError, match=r"gives dvc\.lock merge=union: remove that"):
+    with pytest.raises(StageError, match=r"sets merge=union for dvc\.lock: remove that"):
         git_setup.set_up()
     assert Path(".gitattributes").read_text() == "dvc.lock merge=union\n"
     assert not repository.git("config", "--get-regexp", "merge", check=False).stdout
@@ -213,20 +213,21 @@ def test_outside_a_repository_git_says_why(
 def test_doctor_names_a_driver_that_is_not_set_up(repository: Repository) -> None:
     (note,) = [message for state, message in doctor.git() if state == "note"]
     assert note == (
-        "Git cannot merge dvc.lock by stage, it is not set up in this clone: run `tandem setup-git`"
+        "Git cannot merge dvc.lock by stage, because the driver is not set up in this clone: "
+        "run `tandem setup-git`"
     )
     git_setup.set_up()
     assert [state for state, _ in doctor.git()] == ["ok"]
     repository.git(
         "config", "merge.tandem-lock.driver", shlex.join(["/no where/python", "-m", "x"])
     )
-    assert "by stage, /no where/python is missing: run" in str(git_setup.problem())
+    assert "by stage, because /no where/python is missing: run" in str(git_setup.problem())
     repository.git("rm", "-q", "-f", ".gitattributes")
     assert git_setup.problem() is None
 
 
 def test_the_driver_runs_no_code_of_the_project(set_up: Repository) -> None:
-    """Git runs it in the top folder of the repository, which must not shadow a module."""
+    """Git runs it in the top folder of the repository, whose files must not shadow modules."""
     branches(set_up)
     Path("json.py").write_text("raise SystemExit(3)\n")
     Path("tandem").mkdir()

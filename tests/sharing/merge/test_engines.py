@@ -1,7 +1,8 @@
 """After a merge, the engines execute only what both sides changed.
 
-Four tasks can each be changed on no side, on one side or on both sides. `make test-merges` tries
-all 16 pairs of a task and a state in all pairs of tasks; the slow tests try each pair once.
+Each of four tasks is in one of four states: changed on neither side, on ours, on theirs or on
+both. `make test-merges` tries all 16 combinations of states for each pair of tasks. The slow tests
+try each task in each state once.
 """
 
 import shutil
@@ -15,7 +16,7 @@ from sharing.merge.branches import TASKS, branch, commit, create, git
 
 STATES = ("none", "ours", "theirs", "both")
 LATIN = [{task: STATES[(i + k) % 4] for k, task in enumerate(TASKS)} for i in range(4)]
-"""Each task is in each state once, and each merge has all states."""
+"""Each task is in each state once, and each merge includes all states."""
 TIMES_TWO = (0, 2, 3, 1)
 """Multiplication by two in the field of four elements, in which `^` is addition."""
 ORTHOGONAL = [
@@ -23,7 +24,7 @@ ORTHOGONAL = [
     for a in range(4)
     for b in range(4)
 ]
-"""Any two tasks are in each of the 16 combinations of their states once."""
+"""Each pair of tasks is in each of the 16 combinations of two states once."""
 
 
 def merge(project: Workspace) -> None:
@@ -66,7 +67,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def project(start: Workspace, tmp_path: Path) -> Iterator[Workspace]:
-    """A copy of it in which Git merges with the drivers."""
+    """A copy of `start` in which Git merges with the drivers."""
     yield copy(start, tmp_path / "project")
 
 
@@ -85,7 +86,7 @@ def make_branches(project: Workspace, state: Mapping[str, str]) -> None:
 
 
 def invalidated(state: Mapping[str, str]) -> list[str]:
-    """The stages that have to be executed: their inputs are those of neither side."""
+    """The stages that have to be executed, because their inputs differ from those of both sides."""
     both = [task for task in TASKS if state[task] == "both"]
     sides = {*state.values()}
     report = ["report"] if "both" in sides or {"ours", "theirs"} <= sides else []
@@ -95,7 +96,7 @@ def invalidated(state: Mapping[str, str]) -> list[str]:
 def check(
     project: Workspace, state: Mapping[str, str], way: Callable[..., None], engine: str
 ) -> None:
-    """Merge and run: only what has to be executed is, and then nothing is left to do."""
+    """Merge and run: only the invalidated stages are executed, and then nothing is left to do."""
     way(project)
     ENGINES[engine](project)
     assert executed(project) == invalidated(state)
@@ -125,14 +126,14 @@ def test_all_pairs_of_tasks_in_all_states(start: Workspace, number: int, tmp_pat
             tried = copy(project, tmp_path / f"{way.__name__}-{engine[:3]}")
             check(tried, ORTHOGONAL[number], way, engine)
             locks.add(tried.lock())
-    assert len(locks) == 1  # the order of the stages aside
+    assert len(locks) == 1  # apart from the order of the stages
 
 
 @pytest.mark.slow
 def test_a_teammate_pulls_merges_and_executes_what_both_changed(
     start: Workspace, tmp_path: Path
 ) -> None:
-    """Each side runs in its own clone; the clones share a remote, and merging needs no more."""
+    """Each side runs in its own clone; a shared remote is all that merging needs."""
     (tmp_path / "store").mkdir()
     project = copy(start, tmp_path / "project")
     project.run("dvc", "remote", "add", "--quiet", "--default", "store", str(tmp_path / "store"))

@@ -179,7 +179,7 @@ DAMAGED = {
     "is cut short": LOCK[:-1],
     "is damaged": LOCK[: LOCK.index("md5: ", 3000) + 4] + ": :\n",
     "is empty": "\n",
-    "is in the form of DVC 1": "train:\n  cmd: tandem train\n",
+    "is in the format of DVC 1": "train:\n  cmd: tandem train\n",
     "does not follow schema 2.0": "schema: '3.0'\nstages: {}\n",
 }
 

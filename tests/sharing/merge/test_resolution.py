@@ -63,7 +63,7 @@ def test_conflicts_are_resolved(
     assert done.locks["dvc.lock"].theirs == ["b"]
     assert done.locks["dvc.lock"].stale == ["c", "report"]
     check(repository)
-    assert repository.git("diff", "--name-only").stdout == ""  # all of it is in the index
+    assert repository.git("diff", "--name-only").stdout == ""  # all changes are in the index
 
 
 def test_a_rebase_continues_and_is_resolved_again(repository: Repository) -> None:
@@ -78,7 +78,7 @@ def test_a_rebase_continues_and_is_resolved_again(repository: Repository) -> Non
     check(repository)
     assert (
         len(repository.git("log", "--format=%h", "ours..").stdout.split()) == 1
-    )  # the other is empty
+    )  # the other commit became empty
 
 
 def test_a_revert(repository: Repository) -> None:
@@ -142,9 +142,9 @@ def test_the_answers(repository: Repository, capsys: pytest.CaptureFixture[str])
     assert cli.main(["merge-lock"], in_child=True) == 0
     assert capsys.readouterr().out.splitlines() == [
         "dvc.lock is merged by stage: 1 stage from their side; "
-        "stale, as both sides changed them: c, report",
-        "4 files that stages write follow their stages",
-        "still in conflict, no stage writes it: params.yaml",
+        "stale because both sides changed them: c, report",
+        "resolved 4 files written by stages, each like its stage",
+        "still in conflict, because no stage writes them: params.yaml",
     ]
     assert repository.conflicts() == ["params.yaml"]
     assert "<<<<<<<" in Path("params.yaml").read_text()
@@ -154,7 +154,7 @@ def test_the_answers(repository: Repository, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_stage_that_one_side_removed_and_the_other_changed(set_up: Repository) -> None:
-    """Git has no driver for a file that one side removed, and reports a conflict."""
+    """Git runs no driver for a file that one side removed, but reports a conflict."""
     set_up.branch("theirs", **THEIRS)
     set_up.branch("ours", a="1", c="1", d="1", report="ours")  # b was removed
     set_up.git("merge", "--no-edit", "theirs", check=False)
@@ -166,7 +166,7 @@ def test_a_stage_that_one_side_removed_and_the_other_changed(set_up: Repository)
 
 
 def test_a_file_that_git_merged_as_text_becomes_ours(repository: Repository) -> None:
-    """Both sides changed other lines of it; no version of the stage has written the result."""
+    """Each side changed different lines, so no version of the stage wrote the merged text."""
     lines = [f"{number}\n" for number in range(30)]
     file = Path("reports/lineage/c.json")
 
@@ -242,7 +242,7 @@ def test_an_edited_file_is_kept(repository: Repository) -> None:
     with pytest.raises(StageError) as error:
         resolve()
     assert str(error.value) == (
-        "dvc.lock was edited since the merge: `git add dvc.lock` keeps it, "
+        "dvc.lock has been edited since the merge: `git add dvc.lock` keeps it, "
         "`git checkout --merge -- dvc.lock` discards the edit; then run again"
     )
     assert repository.conflicts() == [*before]
@@ -278,7 +278,7 @@ def test_a_damaged_side_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("tandem: their version of dvc.lock is damaged")
     assert repository.conflicts() == before
-    repository.git("checkout", "--ours", "dvc.lock")  # as the line says
+    repository.git("checkout", "--ours", "dvc.lock")  # as the message says
     repository.git("add", "dvc.lock")
     assert cli.main(["merge-lock"], in_child=True) == 0
     assert repository.versions() == OURS and repository.conflicts() == []

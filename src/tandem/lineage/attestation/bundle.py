@@ -29,8 +29,8 @@ def read_bundle(path: Path, public_key: Path) -> Bundle:
     """The statements in the file `path`, verified with the public key in the file `public_key`.
 
     Raises:
-        LineageError: a line is cut off, changed, signed with another key, or not a statement of
-            Tandem; or a statement of the revision is missing, added or moved.
+        LineageError: a line is cut off, changed, signed with another key, or not a Tandem
+            statement; or a statement of the revision is missing, extra or out of order.
     """
     key = keys.public(public_key)
     try:
@@ -71,9 +71,7 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
-        raise LineageError(
-            f"{where}, is not a statement of Tandem: {field} {first['msg']}"
-        ) from None
+        raise LineageError(f"{where}, is not a Tandem statement: {field} {first['msg']}") from None
 
 
 def _claimed(envelope: Envelope) -> str:

@@ -51,8 +51,8 @@ def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
     """Write the signed statements of the records, all of which must be committed.
 
     Args:
-        key: The file of an Ed25519 private key.
-        to: The bundle.
+        key: The path of an Ed25519 private key.
+        to: The path of the bundle to write.
 
     Returns:
         `file`, the number of `statements` in it, and the `commit` that they describe.
@@ -184,5 +184,5 @@ def _committed(root: Path, graph: Graph, ignore: str) -> str:
     for state, path in external_refs.changes(root):
         matters = state != "??" or any(paths.overlap(path, name) for name in named)
         if matters and path != str(Path(ignore)):
-            raise LineageError(f"{path} has uncommitted changes: commit it, then attest")
+            raise LineageError(f"{path} has uncommitted changes: commit them, then attest")
     return commit

@@ -58,7 +58,7 @@ class Builder(_Camel):
 
 
 class RunDetails(_Camel):
-    """The builder. The optional times of start and end are left out: records contain no times."""
+    """The builder. The optional start and end times are left out: records contain no times."""
 
     builder: Builder
 

@@ -34,7 +34,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
 
     Args:
         root: The project's folder.
-        reader: Reads the digests of artifacts; the default reads them in `root`.
+        reader: Reads the digests of artifacts; the default reader hashes those in `root`.
     """
     audit = Audit()
     digests = _CachedReader(reader or on_disk(root))
@@ -98,7 +98,7 @@ def on_disk(root: Path) -> DigestReader:
         artifact = root / path
         try:
             return provenance.digest(artifact, files=True) if artifact.exists() else None
-        except OSError as error:  # such as a broken link, or no permission
+        except OSError as error:  # such as a broken link or a missing permission
             problem = f"{error.filename or path} cannot be read: {error.strerror}"
             raise LineageError(f"{problem}; fix or remove it") from None
 
@@ -190,8 +190,8 @@ def _code(
 def _code_files(record: RunRecord, codes: Mapping[str, StageCode]) -> Iterator[Finding]:
     """Findings for files of workflow/code that differ from what their stage would write now.
 
-    The files are recomputed; the inputs of that stage are not compared, because a comment in a
-    source file changes its inputs but not its outputs.
+    The files are recomputed. The inputs of their stage are not compared, because a comment in a
+    source file changes those inputs but not the files.
     """
     for path, recorded in record.outputs.items():
         files = {
@@ -236,7 +236,7 @@ def _unexpected_files(
     folder = digests(path)
     files = folder.files if folder and folder.files else {}
     for name in sorted({*files} - {*graphs.files_of(written)}):
-        yield Finding(f"{path}/{name}", f"no stage wrote it, and {stage} reads it: remove it")
+        yield Finding(f"{path}/{name}", f"no stage wrote it, but {stage} reads it: remove it")
 
 
 def _outputs(

@@ -45,7 +45,7 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
         stage: What dvc.yaml declares.
         record: The record of the stage.
         entry: The entry; None if there is none, which is reported elsewhere.
-        root: The project's folder. The record file is hashed there, as the entry lists it, too.
+        root: The project's folder. The record file is hashed there, because the entry lists it.
     """
     if entry is None:
         return
@@ -100,7 +100,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _by_path(entries: Any) -> Any:
-    """Entries by path. A malformed value is returned unchanged, so that it differs.
+    """Entries by path. A malformed value is returned unchanged, so that it compares as different.
 
     DVC repeats an entry if dvc.yaml names its path more than once.
     """

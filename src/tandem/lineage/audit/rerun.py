@@ -32,8 +32,8 @@ LAST_LINES = 3
 def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     """Run `count` random stages again; yield a line of text and the findings for each.
 
-    A stage is not drawn if its inputs are missing or differ from those recorded. Nor is one whose
-    recorded command differs from that in dvc.yaml, because commands in records are not trusted.
+    A stage is not drawn if its inputs are missing or differ from those recorded, or if its recorded
+    command differs from that in dvc.yaml, because commands in records are not trusted.
     """
     records = list(read(root).records.values())
     commands = {stage.name: stage.command for stage in dvc_stages.stages(root)}
@@ -45,7 +45,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     if len(drawn) < min(count, len(records)):
         yield (
             f"only {wording.counted(len(drawn), 'stage')} could be rerun: the command or the "
-            "inputs of each of the others have changed",
+            "inputs of the others have changed",
             [],
         )
 

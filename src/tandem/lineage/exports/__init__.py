@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ExportFormat(Protocol):
-    """What a module in this folder defines."""
+    """The interface that each module in this folder implements."""
 
     def export(self, graph: "Graph", root: Path, folder: Path) -> Mapping[str, Any]:
         """File name → content, which is a JSON value or a string.

@@ -112,7 +112,7 @@ def _head(
 
 
 def _url(source: external_refs.Source) -> str:
-    """The URL of the source or, for a file of the project, which has none, its digest."""
+    """The URL of the source or, for a project file, which has no URL, its digest."""
     if source.uri.startswith("pkg:pypi/"):
         return f"https://pypi.org/project/{source.name}/{source.version}/"
     return source.id if source.uri or source.digest else ""

@@ -92,7 +92,7 @@ def _stage(record: RunRecord, statements: Statements) -> None:
 
 
 def _relate(statements: Statements, kind: str, **ends: str) -> None:
-    """Add a relation; its id is its index among those of its kind."""
+    """Add a relation; its id is its index among the relations of its kind."""
     statements[kind][f"_:{kind}{len(statements[kind])}"] = {
         f"prov:{end}": name for end, name in ends.items()
     }

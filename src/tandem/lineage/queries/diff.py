@@ -111,7 +111,7 @@ def _codes(root: Path) -> Codes:
     """Path in workflow/code → the code of a stage in a revision; empty if it cannot be computed."""
     try:
         return code_closure.of_stages(dvc_stages.stages(root), root)
-    except (TandemError, OSError):  # an old revision, or one with packages that are not installed
+    except (TandemError, OSError):  # the revision is too old, or packages are missing
         return {}
 
 
@@ -159,7 +159,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple
 def _reached(
     first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """The first commit that changed a record of `producers`; the stages' own reasons until then."""
+    """First commit that changed a record of `producers`; the stages' own reasons up to it."""
     records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):

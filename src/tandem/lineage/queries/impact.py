@@ -19,11 +19,11 @@ from tandem.lineage.queries.targets import nearest
 
 KINDS = ("data", "models", "reports")
 IDS = ("id", "parent")
-"""Columns with ids of rows. The id of a preference pair is `CHOSEN>REJECTED`."""
+"""Columns that contain row ids. The id of a preference pair is `CHOSEN>REJECTED`."""
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
-    """The stages downstream of `name`, with outputs by kind and, for a row, the tables with it.
+    """The stages downstream of `name`, outputs by kind and, for a row, tables that contain it.
 
     Raises:
         LineageError: no record has this name; the message suggests the closest name.
@@ -54,7 +54,7 @@ def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[s
 
 
 def _pins(graph: Graph) -> Iterator[tuple[str, set[str]]]:
-    """Each stage with every name of its pinned sources: name, name with version, digest."""
+    """Each stage with all identifiers of its pinned sources: name, name with version, digest."""
     for stage, record in graph.records.items():
         names = set[str]()
         for pin in record.sources:
@@ -110,8 +110,8 @@ def _outputs_by_kind(graph: Graph, stages: list[str]) -> dict[str, Any]:
 def tables_with_row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
     """The recorded tables in the workspace that contain the row with the id `name`.
 
-    Each has the numbers of rows with this id, of rows derived from it, and of pairs that include
-    it.
+    Each table comes with the numbers of rows with this id, of rows derived from that row, and of
+    pairs that include it.
     """
     results = []
     for out in graph.producers:

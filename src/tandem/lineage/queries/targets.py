@@ -1,7 +1,7 @@
 """Resolve the target of a query: a stage, an artifact, a metric or a row of the summary.
 
 train@sentiment                                    a stage of dvc.yaml
-models/sentiment/base                              an artifact, or a file or folder of one
+models/sentiment/base                              an artifact, or a file or folder in one
 reports/metrics/intent/base.json#accuracy          a main score
 reports/details/evaluate/intent-base.json#accuracy.low  a value in a detail file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
@@ -28,7 +28,7 @@ class Target:
 
     name: str
     stages: Sequence[str]
-    """The stages that wrote it, in topological order."""
+    """The stages that wrote the target, in topological order."""
     value: Any = None
     copied_by: Sequence[str] = ()
     """Stages that only copied the number: the report, for a row of the summary."""
@@ -99,7 +99,9 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
         if f"{row['task']}/{row['variant']}/{row['metric']}" == key:
             producers = graph.producers_of(str(source(score, graph)))
             return Target(name, producers, rows[names.index(key)], graph.producers_of(SUMMARY))
-    raise LineageError(f"{SUMMARY} has the row {key!r}, but no metrics file does: run `dvc repro`")
+    raise LineageError(
+        f"{SUMMARY} has the row {key!r}, but no metrics file has it: run `dvc repro`"
+    )
 
 
 def source(score: scores.Score, graph: Graph) -> Path:

@@ -30,10 +30,10 @@ def merge_lock(as_json: bool) -> None:
         return
     for path, merged in done.locks.items():
         print(versions.summary(path, merged))
-    print(f"{counted(len(done.files), 'file')} that stages write follow their stages")
+    print(f"resolved {counted(len(done.files), 'file')} written by stages, each like its stage")
     if done.left:
         names = versions.listed(done.left)
-        print(f"still in conflict, no stage writes it: {names}")
+        print(f"still in conflict, because no stage writes them: {names}")
 
 
 def _as_json(done: Resolution) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The versions of files that a merge left in conflict, as Git's index or a merge commit has them.
+"""The versions of files that a merge left in conflict, from Git's index or a merge commit.
 
 Git's index has up to three stages of a file in conflict: 1 is the common ancestor, 2 is our version
 and 3 is theirs. A merge, a rebase, a cherry-pick, a revert and a popped stash all leave them.
@@ -11,12 +11,12 @@ from tandem.core.errors import LineageError, StageError
 from tandem.lineage.revisions import git
 
 REGULAR = ("100644", "100755")
-"""Git's modes of regular files."""
+"""Git's file modes for regular files."""
 
 
 @dataclass(frozen=True)
 class Versions:
-    """The three versions of a file, as IDs of Git's blobs; empty if the file is not there."""
+    """The three versions of a file as Git blob IDs; empty where the file does not exist."""
 
     base: str = ""
     ours: str = ""
@@ -28,15 +28,15 @@ class Conflict:
     """What was merged, with paths relative to the project's root."""
 
     versions: dict[str, Versions]
-    """Of an unfinished merge, the files in conflict; of a merge commit, all that differ."""
+    """For an unfinished merge, the files in conflict; for a merge commit, all files that differ."""
     ours: dict[str, str]
-    """Path → blob, of all files on our side."""
+    """Path → blob, for all files on our side."""
     merged: dict[str, str]
-    """Path → blob, of all files that are not in conflict, as the merge left them."""
+    """Path → blob, for all files that are not in conflict, as the merge left them."""
     unfinished: bool
 
     def is_untouched(self, path: str, blob: str) -> bool:
-        """Whether a file in the workspace, with the content `blob`, is as the merge left it."""
+        """Whether a workspace file whose content is `blob` is as the merge left it."""
         if self.unfinished and path in self.versions:
             return blob in astuple(self.versions[path])
         return blob == self.merged.get(path)
@@ -82,7 +82,7 @@ def of_head() -> Conflict | None:
 
 
 def _index() -> dict[str, str]:
-    """Path → blob, of the files in the index that are not in conflict."""
+    """Path → blob, for the files in the index that are not in conflict."""
     return {path: blob for _, blob, stage, path in _entries("ls-files", "--stage") if stage == "0"}
 
 
@@ -92,7 +92,7 @@ def blob_content(blob: str) -> bytes:
 
 
 def _tree(commit: str) -> dict[str, str]:
-    """Path → blob, of the regular files of a commit below the current folder."""
+    """Path → blob, for the regular files of a commit below the current folder."""
     entries = _entries("ls-tree", "-r", commit)
     return {path: blob for mode, _, blob, path in entries if mode in REGULAR}
 

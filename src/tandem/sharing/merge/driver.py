@@ -1,4 +1,4 @@
-"""The merge driver of Git for dvc.lock; `tandem setup-git` installs it.
+"""The Git merge driver for dvc.lock; `tandem setup-git` installs it.
 
     python -m tandem.sharing.merge.driver BASE OURS THEIRS PATH
 

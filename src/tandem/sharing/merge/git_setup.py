@@ -1,7 +1,7 @@
 """Set up Git's merge drivers: `tandem setup-git`.
 
     .gitattributes    names the driver of each kind of file; committed, so that each clone has it
-    .git/config       says what a driver runs; each clone needs it, its worktrees share it
+    .git/config       defines the command of a driver; each clone needs it, its worktrees share it
 
 Git runs a driver only where both are set. Elsewhere it merges the files as text.
 """
@@ -26,34 +26,34 @@ NAMED = {
     "/reports/summary.json": OUTPUT_DRIVER,
 }
 """Pattern of .gitattributes, relative to the project's root → the driver."""
-COMMENT = "# Git merges dvc.lock by stage, and what stages write never as text: tandem setup-git"
+COMMENT = "# tandem setup-git: Git merges dvc.lock by stage, and never merges stage outputs as text"
 UNSET = ("unspecified", "set")
-"""What Git answers for a path whose attribute `merge` names no driver."""
+"""The values that Git reports for a path whose attribute `merge` names no driver."""
 
 
 def driver_commands() -> dict[str, tuple[str, str]]:
     """Driver → its description and the command that Git runs.
 
-    The one for outputs is called for a file that both sides changed. Its stage is stale then, so
-    `true` keeps the version of our side until the stage has written the file again.
+    The driver for outputs is called for a file that both sides changed. The stage of that file is
+    then stale, so the command `true` keeps our version until the stage writes the file again.
     """
     python = shlex.quote(sys.executable).replace("%", "%%")
     lock = f"{python} -P -m tandem.sharing.merge.driver %O %A %B %P"
     return {
         LOCK_DRIVER: ("dvc.lock by stage", lock),
-        OUTPUT_DRIVER: ("our version of a file that its stage writes again", "true"),
+        OUTPUT_DRIVER: ("our version of a file that its stage will rewrite", "true"),
     }
 
 
 def set_up() -> list[str]:
-    """Install the drivers in this clone, and name them in .gitattributes if it does not.
+    """Install the drivers in this clone, and name them in .gitattributes if necessary.
 
     Returns:
         The lines that were added to .gitattributes.
 
     Raises:
-        StageError: .gitattributes gives a file another driver.
-        LineageError: this is not a Git repository, or Git refuses.
+        StageError: .gitattributes assigns another driver to a file.
+        LineageError: this is not a Git repository, or a Git command fails.
     """
     missing = _unnamed()
     for driver, (description, command) in driver_commands().items():
@@ -70,10 +70,10 @@ def set_up() -> list[str]:
 
 
 def _unnamed() -> dict[str, str]:
-    """Those of `NAMED` for which Git finds no driver.
+    """Pattern → driver, for the patterns in `NAMED` for which Git finds no driver.
 
     Raises:
-        StageError: .gitattributes gives a file another driver.
+        StageError: .gitattributes assigns another driver to a file.
     """
     missing = {}
     for pattern, driver in NAMED.items():
@@ -82,7 +82,7 @@ def _unnamed() -> dict[str, str]:
             missing[pattern] = driver
         elif current != driver:
             raise StageError(
-                f"{ATTRIBUTES} gives {pattern} merge={current}: remove that, then run again"
+                f"{ATTRIBUTES} sets merge={current} for {pattern}: remove that, then run again"
             )
     return missing
 
@@ -94,9 +94,9 @@ def _attribute(pattern: str) -> str:
 
 
 def problem() -> str | None:
-    """Why Git would not run the driver that .gitattributes names, and what to do; else None.
+    """Why Git would not run the driver that .gitattributes names, and what to do; None if it would.
 
-    None also if .gitattributes names no driver.
+    The result is also None if .gitattributes names no driver.
     """
     if _attribute(str(paths.LOCK)) != LOCK_DRIVER:
         return None
@@ -107,5 +107,5 @@ def problem() -> str | None:
     program = next(iter(shlex.split(command)), "")
     if program and shutil.which(program):
         return None
-    reason = f"{program} is missing" if program else "it is not set up in this clone"
-    return f"Git cannot merge {paths.LOCK} by stage, {reason}: run `tandem setup-git`"
+    reason = f"{program} is missing" if program else "the driver is not set up in this clone"
+    return f"Git cannot merge {paths.LOCK} by stage, because {reason}: run `tandem setup-git`"

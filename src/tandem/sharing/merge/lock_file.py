@@ -1,8 +1,8 @@
 """Merge three versions of a dvc.lock by stage.
 
-An entry says that a command gave these outputs for these inputs and params. This is true only of
-the whole entry, so an entry that one side changed is taken whole. DVC compares it with the merged
-project by content, as after any change.
+An entry records that a command produced these outputs from these inputs and params. This holds only
+for the whole entry, so an entry that one side changed is taken whole. DVC compares it with the
+merged project by content, as after any change.
 
 If both sides changed an entry in different ways, only the command and the outputs of our entry
 remain. Without inputs in the entry, DVC considers the stage stale, and restores it from the run
@@ -23,12 +23,12 @@ from tandem.patches import dvc
 from tandem.sharing.merge.rule import Choice, choose
 
 ANCHOR = re.compile(r"[:-] [&*]\w")
-"""What may be a YAML anchor or alias: such an entry may depend on the text of another one."""
+"""Matches possible YAML anchors and aliases, by which an entry may depend on another one."""
 DATASETS = "datasets"
-"""The key of dvc.lock, besides `schema` and `stages`, that DVC knows."""
+"""The only top-level key of dvc.lock that DVC knows besides `schema` and `stages`."""
 
 MARKER = "<<<<<<< "
-"""The start of the line with which Git starts a conflict in a text."""
+"""The prefix of the line with which Git marks the start of a conflict."""
 KEPT = ("cmd", "outs")
 """The parts of an entry that remain if both sides changed it."""
 WITHOUT_ENTRIES = "schema: '2.0'\nstages: {}\n"
@@ -53,7 +53,7 @@ class LockFile:
         """Read a dvc.lock.
 
         Raises:
-            LockDamaged: DVC could not have written it, or it is in the form of DVC 1.
+            LockDamaged: DVC could not have written the content, or it is in the format of DVC 1.
         """
         try:
             text = content.decode()
@@ -97,7 +97,7 @@ def _stages(parsed: Any) -> dict[str, Mapping[str, Any]]:
     if parsed is None:
         raise LockDamaged("is empty")
     if isinstance(parsed, dict) and parsed and "schema" not in parsed:
-        raise LockDamaged("is in the form of DVC 1, which DVC 3 cannot read")
+        raise LockDamaged("is in the format of DVC 1, which DVC 3 cannot read")
     stages: Any = parsed.get("stages") if isinstance(parsed, dict) else None
     if (
         not isinstance(stages, dict)
@@ -120,7 +120,7 @@ def _is_entry(value: Any) -> bool:
 def _texts(text: str, values: Mapping[str, Any]) -> dict[str, str]:
     """The text of each entry: from the file if DVC wrote it, else as DVC would write it."""
     starts = [match.start() for match in dvc.ENTRY_START.finditer(text)]
-    is_split = dvc.has_dvc_form(text) and len(starts) == len(values)  # a comment is a start too
+    is_split = dvc.has_dvc_form(text) and len(starts) == len(values)  # comments match as well
     if not is_split or ANCHOR.search(text):
         return {name: _text(name, value) for name, value in values.items()}
     texts = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
@@ -142,13 +142,13 @@ class MergedLock:
     stale: list[str] = field(default_factory=list)
     """Stages that both sides changed in different ways."""
     stale_outs: set[str] = field(default_factory=set)
-    """The outputs that either side has of these stages."""
+    """The outputs of these stages on either side."""
 
 
 def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
     """Merge two versions of a dvc.lock that have a common ancestor.
 
-    Stages keep the order of `ours`; those that only `theirs` has follow in its order.
+    Stages keep the order of `ours`; stages that only `theirs` has follow, in its order.
 
     Raises:
         StageError: both sides changed `datasets`, which belongs to no stage.
@@ -172,7 +172,7 @@ def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
 
 
 def _choose_entry(name: str, *sides: LockFile) -> Choice:
-    """Choose by the texts of an entry, and by its values if the texts differ on all sides.
+    """Choose a version by its text, or by its values if the text differs on all sides.
 
     Another version of DVC may have written the same values in another form.
     """

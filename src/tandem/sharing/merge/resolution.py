@@ -22,7 +22,7 @@ from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, Merged
 from tandem.sharing.merge.rule import Choice, choose
 
 WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
-"""The folders in Git in which only stages write JSON files, and one file."""
+"""The Git-tracked folders in which only stages write JSON files, and one such file."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ def resolve() -> Resolution | None:
     """Merge, and add the result to Git's index; None if there is nothing to merge.
 
     Raises:
-        StageError: a version of dvc.lock cannot be read, or a file was edited since the merge.
-        LineageError: this is not a Git repository, or Git refuses.
+        StageError: a version of dvc.lock cannot be read, or a file has been edited since the merge.
+        LineageError: this is not a Git repository, or a Git command fails.
     """
     with closing(locks.acquire_run_lock()):
         conflict = conflicts.unfinished() or conflicts.of_head()
@@ -137,7 +137,8 @@ def _md5(blob: str) -> str:
 def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]:
     """Files that stages write, each with the blob that is taken; empty if the file is removed.
 
-    Git may have merged a file of a stale stage as text, without a conflict: ours is taken too.
+    Git may have merged a file of a stale stage as text without a conflict. In that case our version
+    is taken, too.
     """
     for path, version in conflict.versions.items():
         if posixpath.basename(path) != paths.LOCK.name and outputs.include(path):
@@ -148,10 +149,10 @@ def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]
 
 
 def _write(conflict: Conflict, contents: Mapping[str, bytes], removed: list[str]) -> list[str]:
-    """Write and remove files, and add them to the index; return those that were different.
+    """Write and remove files, and add them to the index; return the files that changed.
 
     Raises:
-        StageError: a file was edited since the merge. Nothing is written then.
+        StageError: a file has been edited since the merge. Nothing is written in that case.
     """
     in_conflict = conflict.versions if conflict.unfinished else ()
     changed = [
@@ -181,15 +182,15 @@ def _content(path: str) -> bytes | None:
 
 
 def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
-    """Raise StageError if a file is neither as Git has left it nor as it is to be written."""
+    """Raise StageError if a file is neither as Git left it nor as it will be written."""
     content = _content(path)
     if content is None or content == wanted:
         return
-    if conflict.unfinished and MARKER.encode() in content:  # no use to anyone as it is
+    if conflict.unfinished and MARKER.encode() in content:  # still has conflict markers
         return
     if conflict.is_untouched(path, git("hash-object", "--", path).decode().strip()):
         return
     cure = "commit or stash it"
     if conflict.unfinished:
         cure = f"`git add {path}` keeps it, `git checkout --merge -- {path}` discards the edit"
-    raise StageError(f"{path} was edited since the merge: {cure}; then run again")
+    raise StageError(f"{path} has been edited since the merge: {cure}; then run again")

@@ -41,7 +41,7 @@ def summary(path: str, merged: MergedLock) -> str:
     """What was merged, in one line."""
     parts = [f"{path} is merged by stage: {counted(len(merged.theirs), 'stage')} from their side"]
     if merged.stale:
-        parts.append(f"stale, as both sides changed them: {listed(merged.stale)}")
+        parts.append(f"stale because both sides changed them: {listed(merged.stale)}")
     return "; ".join(parts)
 
 
