@@ -1,1 +1,4 @@
-"""What all stages share: paths, params, rows, files, errors and pins. Does not import torch."""
+"""What all stages share: paths, params, rows, files, errors and pins.
+
+This package does not import torch.
+"""

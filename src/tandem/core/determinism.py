@@ -2,16 +2,16 @@
 
 `modeling.seeding` pins torch. Measured with torch 2.13.0: results with one and with two threads
 differ bitwise, so the number of threads is a param and does not depend on the machine. AVX2 and
-AVX-512 differ bitwise too; pinning AVX2 costs no time in fp32. What each variable pins:
+AVX-512 differ bitwise too; pinning AVX2 costs no time in fp32. These variables pin:
 
     ATEN_CPU_CAPABILITY         torch's own kernels: softmax, attention, losses
     ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 matrix products
-    MKL_CBWR                    MKL: matrix products, exp, log; STRICT includes small ones
+    MKL_CBWR                    MKL: matrix products (STRICT: also small ones), exp, log
     OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, thus scikit-learn's linear models
     NPY_DISABLE_CPU_FEATURES    numpy's own loops
 
-MKL's results also depend on the CPU vendor, which no variable can override: see
-`tandem.patches.mkl`.
+MKL's results also depend on the CPU vendor, which no environment variable can override:
+see `tandem.patches.mkl`.
 """
 
 import hashlib
@@ -54,17 +54,22 @@ def environment(runtime: Runtime) -> dict[str, str]:
 
 
 def pins(runtime: Runtime, dispatch: str = mkl.CANONICAL) -> dict[str, str]:
-    """The pins that a run records: the environment, and MKL's dispatch unless isa is `default`."""
+    """The pins that a run records: environment variables and MKL's dispatch.
+
+    If `isa` is `default`, MKL's dispatch is not among them.
+    """
     return environment(runtime) | ({"MKL_DISPATCH": dispatch} if ISA[runtime.isa] else {})
 
 
 def pin_environment(runtime: Runtime) -> None:
-    """Pin threads and instruction set of this process. Call before numpy or torch is imported."""
+    """Pin threads and instruction set of this process, before numpy or torch is imported."""
     os.environ.update(environment(runtime))
 
 
 def generator(runtime: Runtime, *names: str) -> random.Random:
-    """A random generator for one purpose, identified by `names`; independent of all others.
+    """A random generator for the purpose that `names` identifies.
+
+    The generator is independent of those for all other purposes.
 
     >>> runtime = Runtime(seed=1, threads=1, isa="avx2", device="cpu")
     >>> generator(runtime, "split").random() == generator(runtime, "augment").random()

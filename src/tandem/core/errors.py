@@ -5,8 +5,8 @@
     ├── UnknownName             no such task, stage, method, source, …
     ├── SourceError             data or weights could not be fetched
     │   └── HashMismatch        the fetched bytes are not the pinned ones
-    ├── DataError               rows that cannot be used; the stage stops
-    │   └── BadRow              one row; the stage sets it aside with the reason, or stops
+    ├── DataError               the rows cannot be used; the stage stops
+    │   └── BadRow              one row cannot be read; the stage sets it aside, or stops
     ├── StageError              a stage's input is missing or its output cannot be written
     └── LineageError            records or a bundle cannot be read, or a name is not in them
 
@@ -28,7 +28,7 @@ def format_error(error: TandemError | OSError) -> str:
     """The line that reports an error to the user.
 
     Raises:
-        OSError: `error` itself, if it does not name a file.
+        OSError: `error` does not name a file; it is raised again.
     """
     if isinstance(error, TandemError):
         return f"tandem: {error}"
@@ -43,7 +43,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     >>> suggest("claen", ["clean", "split"]), suggest("x", ["clean", "split"])
     (" Did you mean 'clean'?", '')
     """
-    from difflib import get_close_matches  # loaded only where a message needs it
+    from difflib import get_close_matches  # difflib is imported only if a message needs it
 
     closest = get_close_matches(name, [*known], n=1)
     return f" Did you mean {closest[0]!r}?" if closest else ""
@@ -54,7 +54,7 @@ class ParamsError(TandemError):
 
 
 class UnknownName(TandemError):
-    """An unknown name; the message suggests the closest known one and lists all."""
+    """An unknown name; the message suggests the closest known name and lists all names."""
 
     def __init__(self, kind: str, name: str, available: Iterable[str], where: str = "") -> None:
         names = sorted(available)

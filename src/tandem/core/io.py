@@ -27,11 +27,11 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
     behind.
 
     Args:
-        finals: The outputs. A path with a suffix is a file; one without is a folder, which is
-            created empty under its temporary name.
+        finals: The outputs. A path with a suffix is a file; a path without one is a folder, which
+            is created empty under its temporary name.
 
     Yields:
-        The temporary paths, in the same order.
+        The temporary paths, in the order of `finals`.
 
     Raises:
         StageError: the disk is full, or there is no permission to write.
@@ -60,7 +60,8 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
 def _write_problem(error: Exception) -> str | None:
     """Why a write failed and what the user can do; None if the error has another cause.
 
-    Arrow and safetensors wrap the system's error in their own types, so its text is searched too.
+    Arrow and safetensors wrap the system's error in their own exception types, so the text of
+    `error` is searched too.
     """
     code = getattr(error, "errno", None)
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
@@ -71,12 +72,13 @@ def _write_problem(error: Exception) -> str | None:
 
 
 def path_inside(folder: Path, name: str) -> Path:
-    """The path of a file `name` in `folder` or its subfolders; creates the parent folders.
+    """The path of the file `name` in `folder` or its subfolders; its parent folders are created.
 
     All untrusted names, such as those in an archive, must be converted to paths by this function.
 
     Raises:
-        StageError: the name does not denote a file inside the folder, or a link leads out of it.
+        StageError: the name does not denote a file inside the folder, or a link leads out of the
+            folder.
     """
     if problem := why_outside(name):
         raise StageError(f"{ascii(name)[:200]} {problem}: it is not written")
@@ -133,7 +135,8 @@ def remove(path: Path) -> None:
     """Remove a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists() or path.is_symlink():  # some systems refuse to unlink even a missing file
+    elif path.exists() or path.is_symlink():
+        # Some systems refuse to unlink even a missing file, so `missing_ok` is not enough.
         path.unlink(missing_ok=True)
 
 
@@ -165,9 +168,10 @@ def read_json(path: Path) -> Any:
 def details_bytes(value: Any) -> bytes:
     """`value` as the JSON `[[value]]`, the form of detail files and run records.
 
-    These files are tracked by Git. DVC saves a stage in its run cache only if each output that Git
-    tracks is a metric or a plot, so dvc.yaml declares them as plots. In this form DVC finds no data
-    points in them, so they appear neither in `dvc plots show` nor in `dvc metrics show`.
+    Detail files and run records are tracked by Git. DVC saves a stage in its run cache only
+    if each output that Git tracks is a metric or a plot, so dvc.yaml declares these files as plots.
+    DVC finds no data points in a file of the form `[[value]]`, so `dvc plots show` and
+    `dvc metrics show` do not show it.
 
     >>> details_bytes({"rows": 3}).split()
     [b'[', b'[', b'{', b'"rows":', b'3', b'}', b']', b']']
@@ -184,7 +188,7 @@ def read_details(path: Path) -> Any:
     """The value in a file that `write_details` wrote.
 
     Raises:
-        StageError: the file is missing or has another form.
+        StageError: the file is missing or does not have the form `[[value]]`.
     """
     value = unwrap_details(read_json(path))
     if value is None:
@@ -193,7 +197,7 @@ def read_details(path: Path) -> Any:
 
 
 def unwrap_details(content: Any) -> Any:
-    """The value in the parsed JSON of a detail file; None if it has another form."""
+    """The value in the parsed JSON of a detail file; None if its form is not `[[value]]`."""
     match content:
         case [[value]]:
             return value
@@ -201,7 +205,7 @@ def unwrap_details(content: Any) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a text as YAML 1.2, as DVC does but in half the time.
+    """Parse a text as YAML 1.2, like DVC's parser but in half the time.
 
     Raises:
         YAMLError: the text is not YAML.
@@ -216,8 +220,8 @@ def parse_yaml(text: str) -> Any:
 def gc_paused() -> Iterator[None]:
     """Pause garbage collection while creating many long-lived objects.
 
-    Each collection would traverse all of them; parsing a dvc.lock with 5,000 stages creates a
-    million.
+    Each collection would traverse all objects that exist; parsing a dvc.lock with 5,000 stages
+    creates a million objects.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -229,7 +233,7 @@ def gc_paused() -> Iterator[None]:
 
 
 class _Resolver(VersionedResolver):
-    """Resolves all scalars as YAML 1.2; ruamel.yaml would look up the version for each one."""
+    """Resolves all scalars as YAML 1.2; ruamel.yaml would look up the version for each scalar."""
 
     processing_version = (1, 2)
 

@@ -1,7 +1,7 @@
-"""Read and check params.yaml: sections have strict models, and all mistakes are reported at once.
+"""Read and check params.yaml: each section has a strict model, and all mistakes are reported.
 
 The top level of params.yaml holds the keys of `ProjectParams` and one section per task. A task's
-section has one section per stage, each described by `Params` of that stage's module:
+section has one section per stage, described by the class `Params` in the stage's module:
 
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
@@ -30,17 +30,17 @@ class Runtime(StrictModel):
     seed: int = Field(ge=0)
     """Seed of all random numbers."""
     threads: int = Field(ge=1)
-    """Number of threads per process. With a different number, results differ bitwise."""
+    """Number of threads per process. Results with different numbers of threads differ bitwise."""
     isa: Literal["avx2", "avx512", "default"]
-    """Instruction set that numeric libraries may use. `default` does not restrict it, so exact
-    results depend on the CPU."""
+    """Instruction set that numeric libraries may use. `default` sets no restriction, so
+    exact results depend on the CPU."""
     device: Literal["cpu", "auto"]
     """`cpu`, or `auto` for the first GPU if there is one, else the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
-    """Number of data-parallel processes of `train`. Each uses `threads` threads and its own batches
-    of `batch_size` rows."""
+    """Number of data-parallel processes of `train`. Each process uses `threads` threads and its own
+    batches of `batch_size` rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -50,18 +50,18 @@ class Runtime(StrictModel):
 
 
 class Preference(StrictModel):
-    """The task and the models from which a task's preferences are learned."""
+    """The rated task and the models from which an aligned task learns preferences."""
 
     ratings: str
     """The task whose rated rows provide the pairs; it uses the same source as the aligned task."""
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
-    """The model folder, not trained on ratings, that the independent judge is initialized from."""
+    """The folder of a model, not trained on ratings, that initializes the independent judge."""
 
 
 class AugmentationModels(StrictModel):
-    """The model folders that a task's augmentations may use; DVC tracks both."""
+    """The two model folders that a task's augmentations may use; DVC tracks both of them."""
 
     forward: str
     """The model for `masked_lm`, or the first of the two models for `back_translation`."""
@@ -73,7 +73,7 @@ class Seeds(StrictModel):
     """Repeated training runs of a task, which show how much its scores depend on the seed."""
 
     runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
-    """The seed of each run; at least two are needed to measure a spread."""
+    """The seed of each run; at least two seeds are needed to measure a spread."""
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -86,17 +86,17 @@ class PipelineParams(StrictModel):
     """The keys of params.yaml that decide which stages exist."""
 
     tasks: list[str]
-    """Tasks of the pipeline. Each is a file in `tandem/tasks` and a section of params.yaml."""
+    """Tasks of the pipeline. Each task is a file in `tandem/tasks` and a section of params.yaml."""
     methods: list[str]
-    """Compression methods, applied to every task. Each is a file in `tandem/compression`."""
+    """Compression methods, applied to every task. Each method is a file in `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
     """Task → the task and models for its alignment. Tasks without an entry are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
-    """Task → the seeds it is trained with, to measure how much its scores vary."""
+    """Task → the seeds that it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})
     """Task → model folders that its augmentations may use."""
     augmentation_ablation: dict[str, AugmentationModels] = Field(default={})
-    """Task → model folders for the stage that measures each augmentation alone."""
+    """Task → model folders for the stage that measures each augmentation separately."""
 
 
 class ProjectParams(PipelineParams):
@@ -164,7 +164,7 @@ RENAMED = (
     ("words", "prompt_words"),
     ("z", "min_z"),
 )
-"""Pairs of a key of an earlier version and its new name; see `new_name`."""
+"""Pairs of a key's name in an earlier version and its new name; see `new_name`."""
 
 
 M = TypeVar("M", bound=StrictModel)
@@ -195,10 +195,10 @@ def load(model: type[M], *keys: str, content: dict[str, Any] | None = None) -> M
     Args:
         model: The model that describes the section.
         keys: The keys that lead to the section, such as `"sentiment", "clean"`.
-        content: The content of params.yaml; None reads the file.
+        content: The content of params.yaml; if it is None, the file is read.
 
     Raises:
-        ParamsError: unknown, missing or invalid keys, all of them in one message.
+        ParamsError: keys are unknown, missing or invalid; one message lists all of them.
     """
     section: Any = read() if content is None else content
     for depth, key in enumerate(keys):
@@ -217,7 +217,7 @@ def project(content: dict[str, Any] | None = None) -> ProjectParams:
     """Read and check the keys of params.yaml that do not belong to a single task.
 
     Raises:
-        ParamsError: unknown, missing or invalid keys, all of them in one message.
+        ParamsError: keys are unknown, missing or invalid; one message lists all of them.
     """
     return load(
         ProjectParams, content=pick_keys(ProjectParams, read() if content is None else content)
@@ -232,7 +232,7 @@ def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, An
 def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
     """Check the section at `keys` of params.yaml; yield one message per mistake.
 
-    A key that has an earlier name is not reported as missing, too.
+    If a key is present under its earlier name, its new name is not also reported as missing.
     """
     try:
         model.model_validate(section)
@@ -268,13 +268,14 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
             section = section[part]
         elif part in fields:
             field, section = fields[part], section.get(part)
-        if field is not None:  # other parts are keys of mappings or members of unions
+        # A part that is not a field is a key of a mapping or a member of a union.
+        if field is not None:
             model = _model_of(field.annotation, field.metadata, section)
     return list(getattr(model, "model_fields", {}))
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model for the mapping `section`, given its field's type; None if there is none."""
+    """The model for the mapping `section`, given its field's type; None if there is no model."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
@@ -282,7 +283,7 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
         with suppress(ValueError):
             return plugin.params(section)
         return None
-    # The members of a union, a list or an annotated type; `kind` selects one of the models.
+    # The type is a union, a list or annotated; `kind` selects one of the models of its members.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")
@@ -301,7 +302,7 @@ def _literals(model: type[BaseModel]) -> tuple[Any, ...]:
 
 
 def new_name(key: str, known: Collection[str]) -> str | None:
-    """The new name of a key that had the name `key` in an earlier version, if it is in `known`."""
+    """The present name of a key that was once called `key`; None if that is not in `known`."""
     return next((new for old, new in RENAMED if old == key and new in known), None)
 
 

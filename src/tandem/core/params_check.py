@@ -1,7 +1,7 @@
 """Check the whole of params.yaml and report all mistakes at once.
 
 No stage imports this module, because it loads the params of every stage; a stage reads only its
-own.
+own params.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,23 +15,23 @@ from tandem.core.search_space import SearchSpace
 Sections = Mapping[str, Collection[str]]
 """Task → the sections that stages of dvc.yaml read."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
-"""Returns the sections, given the content of params.yaml; see
+"""A function that returns the sections for a given content of params.yaml, such as
 `tandem.engines.dvc_stages.sections`."""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Sections that a task may have although only a tool reads them, not a stage."""
+"""Optional sections of a task, which a tool reads but no stage."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
     """Check the whole content of params.yaml.
 
     Raises:
-        ParamsError: every mistake in the file, in one message.
+        ParamsError: the file has mistakes; one message lists all of them.
     """
     project = params.pick_keys(params.ProjectParams, content)
     problems = list(params.problems_of(params.ProjectParams, project, ()))
     known = [*params.ProjectParams.model_fields, *registry.names("tasks")]
-    # Which sections are required depends on tasks and methods. If those cannot be read, only the
-    # sections that are present are checked.
+    # The tasks and methods determine which sections are required. If the lists of tasks and
+    # methods cannot be read, only the sections that are present are checked.
     selection = params.pick_keys(params.PipelineParams, content)
     if list(params.problems_of(params.PipelineParams, selection, ())):
         problems += _present_section_problems(content)
@@ -46,7 +46,7 @@ def check(content: dict[str, Any], sections_of: SectionReader) -> None:
 
 
 def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
-    """Names of tasks and methods that do not exist, or are listed twice."""
+    """Messages about tasks and methods that do not exist or are listed twice."""
     for key, package in (("tasks", "tasks"), ("methods", "compression")):
         names, available = getattr(pipeline, key), registry.names(package)
         for name in sorted({name for name in names if names.count(name) > 1}):
@@ -61,7 +61,7 @@ def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
 
 
 def _reference_problems(pipeline: params.PipelineParams) -> Iterator[str]:
-    """References to tasks that are not listed, and required entries that are missing."""
+    """Messages about references to tasks that are not listed, and about missing entries."""
     for key in ("augmentation_models", "augmentation_ablation", "preferences", "seeds"):
         for task in sorted(getattr(pipeline, key).keys() - {*pipeline.tasks}):
             yield params.unknown_key(f"{key}.{task}", pipeline.tasks)
@@ -80,10 +80,10 @@ def _section_problems(
     sections_of: SectionReader,
     has_problems: bool,
 ) -> Iterator[str]:
-    """Mistakes in the sections of the tasks that exist.
+    """Messages about mistakes in the sections of the tasks that exist.
 
-    If dvc.yaml cannot be resolved with these params, that is reported only if `has_problems` is
-    false, because other problems may be the cause.
+    If dvc.yaml cannot be resolved with these params, the error is reported only if `has_problems`
+    is false, because other problems may be its cause.
     """
     tasks = [task for task in dict.fromkeys(pipeline.tasks) if task in registry.names("tasks")]
     available = registry.names("compression")
@@ -100,7 +100,7 @@ def _section_problems(
 
 
 def _present_section_problems(content: Mapping[str, Any]) -> Iterator[str]:
-    """Mistakes in the sections that tasks have, whichever they need."""
+    """Mistakes in all sections that are present, even in those that a task does not need."""
     for task in registry.names("tasks"):
         sections = content.get(task)
         for key, section in sections.items() if isinstance(sections, dict) else ():
@@ -113,8 +113,8 @@ def _task_problems(
 ) -> Iterator[str]:
     """Mistakes in the section of one task, which must contain the sections `needed`.
 
-    Other sections are reported only if there are no other problems (`has_problems`), because those
-    may be the reason why no stage reads a section.
+    Sections that no stage reads are reported only if `has_problems` is false, because another
+    problem may be the reason why no stage reads them.
     """
     if not isinstance(section, dict):
         yield f"{paths.PARAMS}: {task} must be a mapping of sections"
@@ -138,7 +138,7 @@ def _task_problems(
 def section_model(name: str) -> type[StrictModel] | None:
     """The model of a section: `Params` of the stage or the compression method of this name.
 
-    None if there is neither, as for a user-defined stage.
+    None if there is no such stage or method in Tandem, as for a user-defined stage.
     """
     if name in OPTIONAL:
         return OPTIONAL[name]

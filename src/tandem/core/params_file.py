@@ -1,7 +1,7 @@
 """Change params.yaml in place, keeping comments and layout.
 
-`dvc exp run -S` also changes the file, with DVC's writer. The writer here has the same settings, so
-both write the same bytes. CONTRIBUTING.md describes the formatting that both preserve.
+`dvc exp run -S` also changes the file, with DVC's writer. This module's writer has the same
+settings, so both write the same bytes. CONTRIBUTING.md describes the formatting that they keep.
 """
 
 import copy
@@ -53,8 +53,9 @@ def update_file(
     Raises:
         ParamsError: the result is not valid; `base` is not changed.
     """
-    yaml = YAML()  # ruamel's defaults, as in dvc.utils.serialize
-    params.read(base)  # reports a file that is missing or not YAML
+    # DVC's writer uses the defaults of ruamel.yaml too. `read` reports a missing or invalid file.
+    yaml = YAML()
+    params.read(base)
     content = yaml.load(base.read_text(encoding="utf-8"))
     deep_merge(values, content)
     check(content, sections_of)
@@ -65,7 +66,7 @@ def update_file(
 
 
 def deep_merge(values: dict[str, Any], base: Any) -> None:
-    """Merge `values` into `base` in place, nested mappings key by key.
+    """Merge `values` into `base` in place; nested mappings are merged key by key.
 
     A mapping with a different `kind` belongs to another plug-in and replaces the old mapping as a
     whole.

@@ -1,6 +1,6 @@
 """The JSON Schema of params.yaml, with which editors complete and validate its keys.
 
-It is stored in docs/schemas/params.json, which the first line of params.yaml refers to.
+The schema is stored in docs/schemas/params.json; the first line of params.yaml refers to it.
 """
 
 import ast
@@ -21,7 +21,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def attribute_docstrings(model: type[Any]) -> dict[str, str]:
-    """The docstring below each field of a model and of its base classes, by field."""
+    """Field → the docstring below it, for the fields of a model and of its base classes."""
     bases = [base for base in reversed(model.__mro__) if issubclass(base, StrictModel)]
     return {name: text for base in bases for name, text in _own_docstrings(base).items()}
 
@@ -40,7 +40,7 @@ def _own_docstrings(model: type[Any]) -> dict[str, str]:
 
 
 class _WithDescriptions(GenerateJsonSchema):
-    """Takes the description of a key from the docstring below its field, if it has no other."""
+    """Describes a key by the docstring below its field, if the field has no other description."""
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         """The schema of one model."""
@@ -51,12 +51,12 @@ class _WithDescriptions(GenerateJsonSchema):
         return result
 
     def field_title_should_be_set(self, schema: CoreSchema) -> bool:
-        """False: titles would only repeat the keys."""
+        """Return False: titles would only repeat the keys."""
         return False
 
 
 def params_schema() -> dict[str, Any]:
-    """The schema of the whole file, for all tasks, stages and methods that exist."""
+    """The schema of params.yaml, for all tasks, stages and methods that exist."""
     names = [*registry.names("stages"), *registry.names("compression"), *OPTIONAL]
     models = {name: model for name in names if (model := section_model(name))}
     generator = _WithDescriptions(ref_template="#/$defs/{model}")

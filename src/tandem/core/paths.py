@@ -1,7 +1,7 @@
 """Paths of all artifacts, relative to the project's root, in the order in which data flows.
 
 raw → clean → split → augmented → models → reports. dvc.yaml uses the same paths;
-tests/engines/test_plan.py checks that it does.
+tests/engines/test_plan.py checks this.
 """
 
 from pathlib import Path
@@ -27,7 +27,7 @@ ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
 CARD = "README.md"
 VARIANTS = ("pretrained", "base", "reward", "judge", "aligned")
-"""The model folders of a task, besides those of compression methods."""
+"""The model folders of a task, except those that compression methods write."""
 METHOD = "tandem.json"
 """File in a compressed model's folder that names the method whose `restore` loads the model."""
 
@@ -63,7 +63,7 @@ def model(task: str, variant: str) -> Path:
 
 
 def details(stage: str, name: str) -> Path:
-    """Everything that one run of a stage measured; `name` is TASK or TASK-VARIANT."""
+    """The file with all that one run of a stage measured; `name` is TASK or TASK-VARIANT."""
     return DETAILS / stage / f"{name}.json"
 
 
@@ -93,7 +93,7 @@ def preference_predictions(task: str) -> Path:
 
 
 def is_code(path: str) -> bool:
-    """Whether a stage's input is code, or describes code or package versions; else it is data."""
+    """Whether a stage's input is code, or describes code or packages; otherwise it is data."""
     return path.startswith((f"{SOURCE}/", f"{CODE}/")) or path in map(str, (REQUIREMENTS, DAG))
 
 

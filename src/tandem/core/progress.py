@@ -5,9 +5,9 @@
     for row in track(rows, "clean"):
         ...
 
-This module only counts. A listener, set by `listen`, shows the bars (`tandem.engines.stage_output`
-has one); without a listener nothing is shown. Counting draws no random numbers and writes no
-artifact.
+This module only counts. A listener, set by `listen`, shows the bars; `tandem.engines.stage_output`
+contains such a listener. Without a listener, nothing is shown. Counting draws no random numbers and
+writes no artifact.
 """
 
 import time
@@ -22,16 +22,16 @@ INTERVAL = 0.25
 """Minimum number of seconds between two calls of the listener."""
 FAST = 0.02
 MAX_STEP = 64
-"""`track` reports up to this many items at once if they take less than `FAST` seconds together."""
+"""Maximum number of items that `track` reports at once, if they took less than `FAST` seconds."""
 
 
 @dataclass(slots=True, eq=False)
 class Progress:
-    """The progress of a piece of work, with current figures such as the loss."""
+    """The progress of a loop over items, with current figures such as the loss."""
 
     name: str
     total: int | None = None
-    """None if it is not known."""
+    """Number of items; None if it is not known."""
     unit: str = "rows"
     done: int = 0
     figures: dict[str, float] = field(default_factory=dict)
@@ -40,7 +40,10 @@ class Progress:
     """Whether the bar has been passed to a listener."""
 
     def update(self, count: int = 1, /, **figures: float) -> None:
-        """Report `count` more items done, with figures such as `loss`; cheap enough per row."""
+        """Report that `count` more items are done, with figures such as `loss`.
+
+        This method is fast enough to be called for every row.
+        """
         self.done += count
         if figures:
             self.figures = figures
@@ -49,7 +52,7 @@ class Progress:
 
 
 Listener = Callable[[Sequence[Progress]], None]
-"""Called with the open bars, outermost first, and with none after the last bar has closed."""
+"""A function to call with the open bars, outermost first, or with none if all are closed."""
 
 _listener: Listener | None = None
 _due = 0.0
@@ -57,7 +60,7 @@ _open: list[Progress] = []
 
 
 def listen(listener: Listener | None) -> None:
-    """Set the function that shows the bars of this process; None shows nothing."""
+    """Set the function that shows the bars of this process; with None, nothing is shown."""
     global _listener, _due
     _listener, _due = listener, 0.0
 
@@ -72,7 +75,7 @@ def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterato
     """A bar that is open while the body runs.
 
     Args:
-        name: The work in a word or two: `train`, `leak check`.
+        name: What is done, in one or two words, such as `train` or `leak check`.
         total: The number of items; None if it is not known.
         unit: What is counted, in the plural.
     """
@@ -93,11 +96,11 @@ def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterato
 def track(
     items: Iterable[T], name: str, total: int | None = None, unit: str = "rows"
 ) -> Iterator[T]:
-    """The items, each counted when the next one is requested; see `progress`."""
+    """Yield the items and count each when the next one is requested; see `progress`."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with progress(name, total, unit) as bar:
-        # the clock is read once for several fast items: each read can cost half a microsecond
+        # The clock is read once for several fast items: each read can cost half a microsecond.
         waiting, step, before = 0, 1, bar.started
         for item in items:
             yield item

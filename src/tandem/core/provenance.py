@@ -6,18 +6,19 @@
       params, seed         the values of the declared keys
       sources              pinned data and weights among the params
       packages             locked versions of the packages that the stage's code imports
-      pins                 the variables that pin threads and instruction set; MKL's dispatch
+      pins                 environment variables for threads and instruction set; MKL's dispatch
 
-A record is an output like any other: the same inputs give the same bytes. So it contains neither
-the time nor the host, which `tandem.engines.cost` logs. DVC hashes inputs after a command. Here
-they are also hashed before it, and a stage fails if an input changes while it runs.
+A record is an output like any other: the same inputs give the same bytes. So a record contains
+neither the time nor the host, which `tandem.engines.cost` logs. DVC hashes the inputs of a stage
+after its command. This module also hashes them before the command, and the stage fails if an input
+changes while it runs.
 
-The file has the form `[[record]]` (`tandem.core.io.details_bytes`), and dvc.yaml declares it as a
-plot. DVC saves a stage in its run cache only if each output that Git tracks is a metric or a plot,
-and DVC draws nothing for a file of this form.
+A record's file has the form `[[record]]` (`tandem.core.io.details_bytes`), and dvc.yaml declares
+it as a plot. DVC saves a stage in its run cache only if each output that Git tracks is a metric or
+a plot. DVC draws nothing for a file of the form `[[record]]`.
 
 The code that a stage runs is an input too, through its digests in workflow/code (`tandem code`).
-They are compared with the files that Python imports, before and after the stage.
+Before and after the stage, these digests are compared with the files that Python imports.
 """
 
 import fnmatch
@@ -46,7 +47,7 @@ PINNING = ("sha256", "revision")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpec:
-    """One stage of dvc.yaml; paths are relative to the root, as written there."""
+    """One stage of dvc.yaml; paths are relative to the root, as they are in dvc.yaml."""
 
     name: str
     command: str
@@ -56,7 +57,7 @@ class StageSpec:
     outs: tuple[str, ...]
     """All outputs, including metrics, plots and the stage's record."""
     in_git: tuple[str, ...]
-    """Those of `outs` that are in Git and not in DVC's cache."""
+    """The outputs in `outs` that are in Git and not in DVC's cache."""
 
     @property
     def record(self) -> str:
@@ -73,7 +74,7 @@ class StageCode(StrictModel):
     """The code that a stage runs: the content of a file of workflow/code."""
 
     files: dict[str, str]
-    """Path relative to src → SHA-256; for Python, of the code without comments and docstrings."""
+    """Path relative to src → SHA-256; for a Python file, without its comments and docstrings."""
     packages: dict[str, str]
     """Package that the files import → its version in requirements.lock."""
 
@@ -114,8 +115,8 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
             command and are not part of the stage.
 
     Raises:
-        StageError: an input is missing, or changed while the body ran; the code is not the
-            declared code; or a package is not installed in its locked version.
+        StageError: an input is missing or changed while the body ran; the imported code is not the
+            code that workflow/code describes; or a package is not installed in its locked version.
     """
     # Before the stage: check code and packages, hash the inputs.
     code = read_code(Path(stage.code)) if stage.code else StageCode(files={}, packages={})
@@ -128,7 +129,7 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
 
     yield
 
-    # After it: check that it has imported only declared code, and that no input has changed.
+    # After the stage: check that it has imported only declared code and that no input has changed.
     if stage.code:
         require_covered(code, stage, runner)
     for path, before in inputs.items():
@@ -215,14 +216,14 @@ def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest
 
 
 def _stat_fingerprint(path: Path) -> list[tuple[str, int, int, int]]:
-    """A fingerprint from stat alone: ctime changes with every write, and no program can set it."""
+    """A fingerprint from `stat` alone: every write changes ctime, and no program can set it."""
     files = [path] if path.is_file() else list_files(path)
     stats = [(str(file), file.stat()) for file in files]
     return [(name, stat.st_ino, stat.st_size, stat.st_ctime_ns) for name, stat in stats]
 
 
 def list_files(folder: Path) -> list[Path]:
-    """The files below `folder` that DVC sees, sorted."""
+    """The files below `folder` that DVC does not ignore, sorted."""
     files = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_ignored(name)]
@@ -249,13 +250,13 @@ def _patterns(root: Path) -> tuple[str, ...]:
 
 
 def _values(keys: tuple[str, ...]) -> dict[str, Any]:
-    """The values of these keys in params.yaml."""
+    """The values of `keys` in params.yaml."""
     content = params.read()
     return {key: value_of_key(content, key) for key in keys}
 
 
 def value_of_key(content: Any, key: str) -> Any:
-    """The value of a dotted key in nested mappings; None if there is none."""
+    """The value of a dotted key in nested mappings; None if the key is missing."""
     for part in key.split("."):
         content = content.get(part) if isinstance(content, Mapping) else None
     return content
@@ -325,7 +326,7 @@ def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -
     missing = [name for name, path in paths_of.items() if path not in code.files]
     if not missing:
         return
-    # A plug-in that the params name is missing only if the params were edited after `tandem code`.
+    # If `code` lacks a plug-in that the params name, they were edited after `tandem code` ran.
     named = {*stage.command.split(), *all_strings(_values(stage.params))}
     plugin = next((name for name in missing if name.rpartition(".")[2] in named), None)
     if plugin:

@@ -1,8 +1,8 @@
-"""Find a plug-in by name: each module `tandem.<package>.<name>` is one, without registration.
+"""Find a plug-in by name: each module `tandem.<package>.<name>` is one and needs no registration.
 
 A task, source, corpus, filter, augmentation, compression method, metric, baseline or stage is one
-file in its folder. The name of the file is its name in params.yaml and on the command line.
-Subfolders, such as `common`, hold what plug-ins share.
+file in the folder of its kind. The file's name is the plug-in's name in params.yaml and on the
+command line. Subfolders, such as `common`, contain what plug-ins share.
 """
 
 import ast
@@ -32,7 +32,7 @@ KINDS = {
     "text.filters": "filter",
     "lineage.exports": "export format",
 }
-"""Package → what messages call one of its plug-ins."""
+"""Package → the term for one of its plug-ins in messages."""
 
 
 def names(package: str) -> list[str]:
@@ -62,8 +62,8 @@ def source_file(package: str, name: str) -> Path:
 def constants(package: str, name: str) -> Mapping[str, Any]:
     """The literal constants of a plug-in's module, read from its source without importing it.
 
-    A stage that only shows the label of a plug-in then depends on that one file, not on what the
-    plug-in imports. Empty if there is no such plug-in.
+    With this function, a stage that only shows a plug-in's label depends on the plug-in's file, but
+    not on what that file imports. The result is empty if there is no such plug-in.
     """
     if name not in names(package):
         return {}
@@ -78,7 +78,7 @@ def constants(package: str, name: str) -> Mapping[str, Any]:
 
 
 def _assigned(target: ast.expr, value: Any) -> dict[str, Any]:
-    """Name → value of an assignment to one name, or to several as in `LOW, HIGH = 0, 1`."""
+    """Name → assigned value; the target is one name, or several as in `LOW, HIGH = 0, 1`."""
     if isinstance(target, ast.Name):
         return {target.id: value}
     if isinstance(target, ast.Tuple):

@@ -1,8 +1,8 @@
 """The rows that all stages exchange, and their storage as Parquet.
 
 A task's row is a frozen dataclass derived from `Row`. Its Parquet schema follows from its fields,
-so a new task declares its row once. A row keeps its `id` from raw data to report. A derived row has
-an id of its own; its `parent` is the id of the row that it was derived from.
+so a new task declares its row once. A row keeps its `id` in all stages. A derived row has its own
+id; its `parent` is the id of the row that it was derived from.
 """
 
 import dataclasses
@@ -35,13 +35,13 @@ class Row:
 
     id: str
     group: str
-    """The row's document, template or component; rows of a group are never in different splits."""
+    """The row's document, template or component; all rows of a group are in the same split."""
     domain: str
     """The part of the source that the row comes from."""
     text: str
     parent: str | None = None
     holdout: str | None = None
-    """The one split that the row's slot values are reserved for, if any."""
+    """The only split in which the row may be used; None if any split may use it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def write_rows(path: Path, rows: Iterable[Any], row: type[Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The value as dicts and lists; `dataclasses.asdict` would also copy each leaf."""
+    """The value as dicts and lists; unlike `dataclasses.asdict`, this does not copy leaves."""
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: _plain(getattr(value, name)) for name in names}

@@ -15,12 +15,12 @@ from tandem.core.errors import UnknownName
 class StrictModel(BaseModel):
     """A frozen section of params.yaml; unknown keys and values of the wrong type are errors."""
 
-    # Validators are built at first use, so a stage does not build those of other stages.
+    # Validators are built at first use, so a stage does not build validators of other stages.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class PluginParams(StrictModel):
-    """Params of a plug-in, as a class `Params` in its file. `kind` is the name of the file."""
+    """Base class of `Params` in a plug-in's file; `kind` is the name of that file."""
 
     kind: str
 

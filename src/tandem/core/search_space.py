@@ -44,7 +44,7 @@ class ParamRange(StrictModel):
 
     @property
     def bounds(self) -> list[Any]:
-        """Values to check: if a stage accepts all of them, it accepts the whole range."""
+        """The choices or the ends of the range; a stage that accepts them accepts all values."""
         return [self.low, self.high] if self.choices is None else list(self.choices)
 
     def __contains__(self, value: Any) -> bool:

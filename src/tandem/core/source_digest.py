@@ -1,7 +1,7 @@
 """A digest of a source file that changes only if its code changes.
 
-Comments, docstrings and layout of Python code do not change it: it is computed from the syntax
-tree, in a text form that does not depend on the Python version. The digest of any other file
+Comments, docstrings and layout of Python code do not change the digest: it is computed from the
+syntax tree, in a text form that does not depend on the Python version. The digest of any other file
 depends on every byte.
 """
 
@@ -40,7 +40,7 @@ def _write(node: Any, parts: list[str]) -> None:
         for name, value in ast.iter_fields(node):
             if isinstance(value, list):
                 value = [item for item in value if not is_docstring(item)]
-            # Python adds optional fields over time; they are empty for code that does not use them.
+            # New versions of Python add optional fields, which are empty for code in older syntax.
             if value is not None and value != [] and name not in ("kind", "type_comment"):
                 parts += (name, "=")
                 _write(value, parts)

@@ -1,7 +1,7 @@
 """The interface of a task: its row, the parser of raw records, its model, metrics and baselines.
 
-A task is one file in `tandem/tasks` with a class named `Task`. Data stages import the class, so it
-does not import torch. It refers to slow modules by name: `family` is a module of
+A task is one file in `tandem/tasks` with a class named `Task`. Data stages import the class, so its
+file does not import torch. The class refers to slow modules by name: `family` is a module of
 `tandem.modeling.families`; `metrics` and `baselines` are modules of those packages.
 """
 
@@ -32,7 +32,7 @@ class BaseTask(ABC):
     row: ClassVar[type[Row]]
     family: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
-    """Most important first: the first is the main one; `dvc metrics show` prints the first two."""
+    """Names of metrics. The first is the main metric; `dvc metrics show` prints the first two."""
     baselines: ClassVar[tuple[str, ...]]
     text_fields: ClassVar[tuple[str, ...]] = ("text",)
     labels: ClassVar[tuple[str, ...]] = ()
@@ -42,7 +42,7 @@ class BaseTask(ABC):
         """Convert a raw record to a row.
 
         Raises:
-            BadRow: a column is missing, empty or of the wrong type; the reason is counted.
+            BadRow: a column is missing, empty or of the wrong type.
         """
 
     def stratum(self, row: Row) -> str:
@@ -66,8 +66,8 @@ def load(name: str, where: str = "") -> BaseTask:
 def rating_polarity(ratings: Sequence[int]) -> str:
     """`positive` if the mean rating is at least 0.5, `negative` if at most -0.5, else `neutral`.
 
-    Without ratings, `unrated`. Tasks with the same rated source stratify by this polarity, so their
-    splits are the same although their rows have different fields.
+    A row without ratings is `unrated`. Tasks with the same rated source stratify by this polarity,
+    so their splits are the same although their rows have different fields.
     """
     if not ratings:
         return "unrated"
@@ -76,13 +76,14 @@ def rating_polarity(ratings: Sequence[int]) -> str:
 
 
 def parse_row(row: type[R], raw: Mapping[str, Any]) -> R:
-    """Convert a raw record to a row of type `row`; each column is checked against its field.
+    """Convert a raw record to a row of type `row`; each column must fit its field.
 
     Columns without a field are ignored. A field with a default may be missing or empty. For a tuple
     field, a string is parsed as JSON, because a CSV cell cannot contain a list.
 
     Raises:
-        BadRow: missing_NAME, empty_NAME or ill_typed_NAME.
+        BadRow: a column is missing, empty or of the wrong type; its reason is missing_NAME,
+            empty_NAME or ill_typed_NAME.
     """
     values = {}
     for field in dataclasses.fields(row):
@@ -115,5 +116,5 @@ def _from_json(name: str, value: str) -> Any:
 
 @functools.cache
 def _adapter(row: Any) -> TypeAdapter[Any]:
-    """The validator of a type of row."""
+    """The validator for rows of a given type."""
     return TypeAdapter(row)

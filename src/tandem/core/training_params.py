@@ -20,11 +20,11 @@ class LoraParams(StrictModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout probability of the adapters' inputs in training."""
     target_modules: list[str] | None = Field(default=None, min_length=1)
-    """Linear layers to adapt, by the last part of their names (`query`, `q_proj`); null for all."""
+    """Last parts of the names of the linear layers to adapt (`query`, `q_proj`); null for all."""
 
 
 class TrainingParams(StrictModel):
-    """Params of a training run; they are the same for all model families and stages."""
+    """Params of a training run; all model families and stages use the same keys."""
 
     max_steps: int = Field(ge=1)
     """Maximum number of optimizer steps."""
@@ -37,8 +37,8 @@ class TrainingParams(StrictModel):
     gradient_accumulation_steps: int = Field(default=1, ge=1)
     """Number of batches whose gradients are accumulated for one optimizer step."""
     optimizer: Literal["adamw", "adafactor", "sgd"] = "adamw"
-    """AdamW (Loshchilov & Hutter 2019); Adafactor, which factors the second moments of a matrix
-    into a row and a column (Shazeer & Stern 2018); or plain gradient descent."""
+    """AdamW (Loshchilov & Hutter 2019); Adafactor, which factors a matrix of second moments into a
+    row and a column (Shazeer & Stern 2018); or plain gradient descent."""
     learning_rate: float = Field(gt=0)
     """Highest learning rate."""
     lr_scheduler_type: Literal["linear", "cosine", "constant_with_warmup"] = "linear"
@@ -52,7 +52,7 @@ class TrainingParams(StrictModel):
     weight_decay: float = Field(default=0.01, ge=0)
     """Weight decay, decoupled from the gradient except with sgd (Loshchilov & Hutter 2019)."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    """Probability of every kind of dropout in the network."""
+    """Dropout probability, used for every kind of dropout in the network."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """Label smoothing factor."""
     trainable_layers: int | None = Field(default=None, ge=1)

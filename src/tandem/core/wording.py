@@ -9,7 +9,7 @@ WEIGHTS = (".safetensors", ".onnx", ".data")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun.
+    """A number and its noun, in the singular or the plural.
 
     >>> counted(1, "row"), counted(23705, "row"), counted(2, "entry", "entries")
     ('1 row', '23,705 rows', '2 entries')
@@ -18,7 +18,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def most_frequent(counts: Mapping[str, int], limit: int = 3) -> str:
-    """The highest counts with their names, and the sum of the others. Zeros are left out.
+    """The highest counts with their names, and the sum of the others. Counts of zero are left out.
 
     >>> most_frequent({"duplicate": 1300, "too_long": 20, "empty": 3, "not_en": 2, "conflict": 0})
     'duplicate 1,300, too_long 20, empty 3, others 2'
@@ -40,7 +40,7 @@ def percentages(counts: Mapping[str, int]) -> str:
 
 
 def score(name: str, values: Mapping[str, Any]) -> str:
-    """A score with its interval, if it has one.
+    """A score and, if there is one, its interval.
 
     >>> score("pair_accuracy", {"value": 0.8423, "low": 0.83, "high": 0.8561})
     'pair accuracy 0.842 (0.830 to 0.856)'
@@ -51,7 +51,7 @@ def score(name: str, values: Mapping[str, Any]) -> str:
 
 
 def scores(values: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> str:
-    """The scores with these names."""
+    """The scores that `names` lists, each with its interval if it has one."""
     return ", ".join(score(name, values[name]) for name in names)
 
 

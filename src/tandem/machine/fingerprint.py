@@ -1,6 +1,7 @@
-"""Fingerprints: digests of what a machine's kernels compute, to compare CPUs bit for bit.
+"""Fingerprints: digests of what a machine's numeric kernels compute, to compare CPUs bitwise.
 
-A fingerprint has the digest of each kernel (`machine.kernels`), run with the pins of params.yaml.
+A fingerprint contains a digest of the results of each kernel in `machine.kernels`. The kernels run
+with the pins of params.yaml.
 
     workflow/fingerprints/CPU.json       one file per kind of CPU, in Git
     ~/.cache/tandem/kernels-KEY.json     the fingerprint of this machine and environment
@@ -32,7 +33,7 @@ INSTRUCTION_SETS = (
 )  # fmt: skip
 TIMEOUT = 120
 """Timeout in seconds for computing the kernels' digests."""
-# Pins and dispatch have to be set before numpy and torch are imported.
+# Pins and MKL's dispatch have to be set before numpy and torch are imported.
 PROGRAM = """
 from tandem.patches import mkl
 if {pinned}:
@@ -53,7 +54,7 @@ class Machine(StrictModel):
     pins: dict[str, str]
 
     def is_comparable(self, other: "Machine") -> bool:
-        """Whether versions and pins are the same, so that only the CPU can make a difference."""
+        """Whether both machines have the same versions and pins, so that only CPUs can differ."""
         return self.versions == other.versions and self.pins == other.pins
 
 
@@ -68,12 +69,12 @@ class Fingerprint(Machine):
 
     @property
     def digest(self) -> str:
-        """One digest of all kernels."""
+        """One digest of the digests of all kernels."""
         text = json.dumps(self.kernels, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def differing_kernels(self, other: "Fingerprint") -> list[str]:
-        """Names of the kernels that both fingerprints have, with different digests."""
+        """Names of the kernels whose digests in the two fingerprints differ."""
         common = self.kernels.keys() & other.kernels.keys()
         return sorted(name for name in common if self.kernels[name] != other.kernels[name])
 
@@ -103,7 +104,7 @@ def current(runtime: Runtime) -> Fingerprint:
     if fingerprint is None:
         this = machine(runtime)
         fingerprint = Fingerprint(**this.model_dump(), kernels=_compute(runtime))
-        with suppress(OSError, StageError):  # a read-only home: compute again next time
+        with suppress(OSError, StageError):  # the cache folder may be read-only
             _write(_cache_file(this), fingerprint)
     return fingerprint
 
@@ -117,7 +118,7 @@ def cached(runtime: Runtime) -> Fingerprint | None:
 
 
 def _cache_file(this: Machine) -> Path:
-    """The file of a machine's fingerprint; its name depends on versions, pins and kernels."""
+    """The cache file of a fingerprint; its name depends on the machine, pins and kernels."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     code = Path(__file__).with_name("kernels.py").read_bytes()
     key = hashlib.sha256(this.model_dump_json().encode() + code).hexdigest()[:16]
@@ -150,7 +151,7 @@ def _compute(runtime: Runtime) -> dict[str, str]:
 
 
 def committed(root: Path = Path()) -> dict[str, Fingerprint]:
-    """The fingerprints in workflow/fingerprints by kind of CPU, the stem of the file name.
+    """Kind of CPU → its fingerprint, for all files in workflow/fingerprints.
 
     Raises:
         StageError: a file cannot be read; the message names it.
@@ -165,10 +166,10 @@ def committed(root: Path = Path()) -> dict[str, Fingerprint]:
 
 
 def add(name: str, fingerprint: Fingerprint) -> Path:
-    """Write the file of a new kind of CPU; return its path.
+    """Write the fingerprint of a new kind of CPU to a file; return its path.
 
-    The first kind with these versions and pins is assumed to be the one that the artifacts were
-    written on.
+    If no kind with the same versions and pins is marked as `recorded`, the new kind is assumed to
+    be the one that the artifacts were written on.
     """
     comparable = [other for other in committed().values() if other.is_comparable(fingerprint)]
     path = FOLDER / f"{name}.json"
@@ -178,7 +179,7 @@ def add(name: str, fingerprint: Fingerprint) -> Path:
 
 
 def explanation() -> list[str]:
-    """One line on why this machine's output differs from the records; empty if kernels agree."""
+    """Why this machine's results differ from the records, in one line; empty if they agree."""
     try:
         recorded = [other for other in committed().values() if other.recorded]
         this = current(params.project().runtime) if recorded else None
@@ -194,7 +195,7 @@ def explanation() -> list[str]:
 
 
 def shorten(names: list[str], limit: int = 4) -> str:
-    """The first `limit` names, and how many others there are."""
+    """The first `limit` names, and the number of the others."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{', '.join(names[:limit])}{rest}"
 
@@ -202,8 +203,8 @@ def shorten(names: list[str], limit: int = 4) -> str:
 def for_log() -> str | None:
     """The digest of this machine's fingerprint for the log of runs; None if it is unknown.
 
-    On a new machine or environment, the first stage that uses torch computes it; data stages never
-    do.
+    On a new machine or environment, the first stage that uses torch computes the fingerprint. Data
+    stages never compute it.
     """
     runtime = params.project().runtime
     has_torch = "tandem.modeling.seeding" in sys.modules

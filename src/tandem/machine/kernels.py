@@ -1,12 +1,12 @@
-"""Digests of the results of the default run's numeric kernels on this machine.
+"""Digests of what the numeric kernels of the default run compute on this machine.
 
     python -m tandem.machine.kernels        one JSON object: kernel → first digits of its SHA-256
 
 Inputs are integers scaled by a power of two, which are exact on every machine, so a different
 digest means that the kernel itself computes different bits. Products, attention, norms and losses
 run forward and backward, AdamW updates a weight, and one block of each default architecture is
-trained for two steps. `machine.fingerprint` imports this module in a process of its own, with the
-pins of params.yaml.
+trained for two steps. `machine.fingerprint` runs this module in a separate process, with the pins
+of params.yaml.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ SHAPES = {
     "head": (33, 384, 3),
     "odd": (7, 129, 65),
 }
-"""Rows, inner size and columns of matrix products."""
+"""Name → rows, inner size and columns of a matrix product."""
 
 
 def kernels() -> dict[str, str]:
-    """The digest of each kernel, by its name GROUP/KERNEL."""
+    """Name of a kernel, such as `linear/odd` → its digest."""
     warnings.filterwarnings("ignore")
     groups = (products, attentions, vectors, reductions, optimizers, networks, random)
     # Imports take most of the time. A forked process imports scikit-learn on another core.
@@ -51,7 +51,7 @@ def kernels() -> dict[str, str]:
 
 
 def exact(*shape: int, seed: int = 0) -> Tensor:
-    """Multiples of 2**-12 in [-1, 1), float32, from a linear congruential generator in integers."""
+    """Float32 multiples of 2**-12 in [-1, 1), from an integer linear congruential generator."""
     index = np.arange(int(np.prod(shape)), dtype=np.uint64) + np.uint64(seed * 7919 + 1)
     mixed = index * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
     values = (mixed >> np.uint64(51)).astype(np.int64) - 4096
@@ -91,7 +91,7 @@ def products() -> dict[str, str]:
 
 
 def attentions() -> dict[str, str]:
-    """Attention: torch's fused kernel with each kind of mask, and attention as two products."""
+    """Attention by torch's fused kernel, with each kind of mask, and by two matrix products."""
     q, k, v = (exact(8, 12, 41, 32, seed=seed) for seed in (1, 2, 3))
     seen = (torch.arange(41) < 33)[None, None, None, :].expand(8, 1, 41, 41)
     masks: dict[str, dict[str, Any]] = {
@@ -132,7 +132,7 @@ def vectors() -> dict[str, str]:
 
 
 def reductions() -> dict[str, str]:
-    """Norms, softmax, sums, losses, gradients of an embedding table."""
+    """Norms, softmax, sums, losses, and the gradients of an embedding table."""
     x = exact(257, 384, seed=4)
     labels, classes = (x > 0).float(), torch.arange(257) % 384
     table = exact(1000, 64, seed=7).requires_grad_()
@@ -161,7 +161,7 @@ def reductions() -> dict[str, str]:
 
 
 def optimizers() -> dict[str, str]:
-    """AdamW, fused and not, and gradient clipping."""
+    """AdamW, with and without fused kernels, and gradient clipping."""
     digests = {}
     for fused in (False, True):
         weight = exact(300, 300, seed=3).requires_grad_()
@@ -209,7 +209,7 @@ def networks() -> dict[str, str]:
         eos_token_id=1, decoder_start_token_id=0, forced_eos_token_id=1,
     )  # fmt: skip
     batch = {"input_ids": ids, "attention_mask": seen}
-    # `_train` sets all weights; initializing Marian's position embeddings would take 1.7 s.
+    # `_train` sets all weights, so the models skip initialization, which takes 1.7 s for Marian.
     with no_init_weights():
         blocks = [
             BertForSequenceClassification(bert),
@@ -226,7 +226,7 @@ def networks() -> dict[str, str]:
 def _train(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) -> dict[str, str]:
     """Digests of a network's logits, loss and gradients, and of its weights after two steps."""
     network.tie_weights()
-    network.eval()  # no dropout: random numbers are tested separately
+    network.eval()  # without dropout: random numbers have their own digests
     with torch.no_grad():
         for index, (key, weight) in enumerate(network.named_parameters()):
             if "norm" in key.lower():
@@ -249,7 +249,7 @@ def _train(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) ->
 
 
 def random() -> dict[str, str]:
-    """Random numbers of torch."""
+    """Random numbers that torch draws."""
     torch.manual_seed(5)
     normal = digest(torch.randn(1000), torch.empty(1000).normal_(0, 0.02))
     uniform = digest(

@@ -1,6 +1,7 @@
 """Patches for DVC and for packages that it uses: the same results and bytes in less time.
 
-`python benchmarks/patches.py` measures what each patch saves; docs/engines.md has the figures.
+`python benchmarks/patches.py` measures how much time each patch saves. docs/engines.md lists the
+figures.
 
     python -m tandem.patches.dvc …      the command `dvc` with these patches
 """
@@ -29,27 +30,27 @@ HEADER = "schema: '2.0'\nstages:\n"
 """The start of each dvc.lock that DVC writes."""
 ENTRY_START = re.compile(r"^  \S", re.MULTILINE)
 FOREIGN_LINE = re.compile(r"\n(?!  |\Z)")
-"""A line after `HEADER` that belongs to no stage; DVC writes none."""
+"""A line after `HEADER` that belongs to no stage; DVC writes no such line."""
 ONE_PATH = re.compile(rb"/[\w.@+-]+")
-"""A line of a .gitignore that names one path in its folder."""
+"""A line of a .gitignore that names one path in the folder of that .gitignore."""
 
 
 def tested() -> bool:
-    """Whether the installed versions are those that the patches were tested with."""
+    """Whether the patches were tested with the installed versions of the packages."""
     return all(applies(package, versions) for package, versions in TESTED.items())
 
 
 def main() -> int:
-    """Run the command `dvc`, patched; return its exit code."""
+    """Run the command `dvc` with these patches; return its exit code."""
     from dvc.cli import main as run_dvc
 
     patch()
-    gc.disable()  # what DVC reads stays in memory until it exits
+    gc.disable()  # collecting is pointless: DVC keeps what it reads until it exits
     return int(run_dvc(sys.argv[1:]))
 
 
 def patch() -> None:
-    """Apply all patches in this process, if the versions are tested."""
+    """Apply all patches in this process, if they were tested with the installed versions."""
     _apply(PATCHES)
 
 
@@ -67,10 +68,10 @@ def _apply(patches: Sequence[Callable[[], None]]) -> None:
 
 
 def changed_stages(repo: Any, stages: Iterable[Any]) -> set[Any]:
-    """Those of `stages` that are not up to date with dvc.lock.
+    """The stages in `stages` that are not up to date with dvc.lock.
 
-    `Stage.status` locks its files for reading, stage by stage, and rewrites DVC's `rwlock` file
-    each time. Here one lock covers the files of all stages.
+    `Stage.status` locks the files of one stage for reading and rewrites DVC's `rwlock` file for it.
+    This function takes one lock for the files of all stages.
 
     Raises:
         LockError: another command is writing one of the files.
@@ -96,14 +97,14 @@ def _read_lock(repo: Any, stages: Sequence[Any]) -> Iterator[None]:
 
 
 def compile_schemas_once() -> None:
-    """Cache compiled schemas: DVC recompiles the schema of a stage for every stage."""
+    """Cache compiled schemas: DVC itself compiles the same schema again for every stage."""
     from dvc import schema
 
     schema.vol = _CachingVoluptuous(schema.vol)
 
 
 class _CachingVoluptuous:
-    """The module voluptuous, except that `Schema` compiles each constant of dvc.schema once."""
+    """The module voluptuous, but its `Schema` compiles each constant of dvc.schema only once."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -121,14 +122,14 @@ class _CachingVoluptuous:
 
 
 def poll_locks() -> None:
-    """Poll DVC's lock 50 times per second instead of twice."""
+    """Poll DVC's lock 50 times per second instead of twice per second."""
     from dvc import lock
 
-    lock.DEFAULT_TIMEOUT = 0.12  # seconds in total for six attempts
+    lock.DEFAULT_TIMEOUT = 0.12  # seconds for six attempts to take the lock
 
 
 def write_one_entry() -> None:
-    """After a stage, replace only the text of its entry in dvc.lock.
+    """When a stage has run, replace only the text of its entry in dvc.lock.
 
     DVC itself parses the whole file with its comments and writes the whole file.
     """
@@ -160,7 +161,7 @@ def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
         entry: The stage's name → its content.
 
     Returns:
-        The new text; empty if `text` is not in the form that DVC writes.
+        The new text of dvc.lock; empty if `text` is not in the form that DVC writes.
     """
     from dvc.utils.serialize._yaml import _dump
 
@@ -176,7 +177,7 @@ def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
 
 
 def lock_entry(text: str, title: str) -> str | None:
-    """The entry with this title in the text of a dvc.lock, empty if there is none.
+    """The entry whose first line is `title` in the text of a dvc.lock; empty if there is none.
 
     None if `text` is not in the form that DVC writes.
     """
@@ -185,19 +186,19 @@ def lock_entry(text: str, title: str) -> str | None:
 
 
 def entry_title(name: str) -> str:
-    """The first line of a stage's entry in dvc.lock, quoted where YAML needs it."""
+    """The first line of a stage's entry in dvc.lock, with quotes where YAML requires them."""
     text = replace_entry("", {name: {"cmd": ""}}).removeprefix(HEADER)
     return text[: text.index("\n") + 1]
 
 
 def has_dvc_form(text: str) -> bool:
-    """Whether the text of a dvc.lock is in the form that DVC writes: each line is of one entry."""
+    """Whether a dvc.lock is in the form that DVC writes: each line belongs to one stage's entry."""
     is_whole = text.startswith(HEADER) and text.endswith("\n")
     return is_whole and not FOREIGN_LINE.search(text, len(HEADER) - 1)
 
 
 def _entry_span(text: str, title: str) -> tuple[int, int] | None:
-    """Start and end of the entry with this title; both are the end of `text` if there is none.
+    """Start and end of the entry whose first line is `title`; both are `len(text)` without one.
 
     None if `text` is not in the form that DVC writes.
     """
@@ -212,7 +213,7 @@ def _entry_span(text: str, title: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class _ExactPath:
-    """Replaces the regular expression that dulwich compiles from a line that names one path."""
+    """Replaces the regular expression that dulwich compiles from a .gitignore line for one path."""
 
     name: bytes
 
@@ -221,10 +222,10 @@ class _ExactPath:
 
 
 def compare_ignored_paths() -> None:
-    """Compare paths as strings with lines of a .gitignore that name one path, as DVC's lines do.
+    """Match .gitignore lines that name one path by comparing strings; DVC writes such lines.
 
-    For each output, DVC compiles each line of the .gitignore files next to it and above it into two
-    regular expressions.
+    Without this patch, DVC compiles, for each output, each line of the .gitignore files in the
+    output's folder and in the folders above into two regular expressions.
     """
     from dulwich.ignore import Pattern
 
@@ -243,9 +244,9 @@ def compare_ignored_paths() -> None:
 
 @contextmanager
 def lock_reader(read: Callable[[Any], dict[str, Any]]) -> Iterator[None]:
-    """Make DVC read each dvc.lock with `read`, which gets DVC's object for the file.
+    """Make DVC read each dvc.lock with `read`, whose argument is DVC's object for the file.
 
-    With a version of DVC that is not tested, DVC reads the files itself.
+    If the patches were not tested with the installed versions, DVC reads the files itself.
     """
     from dvc.dvcfile import Lockfile
 
@@ -261,7 +262,7 @@ def lock_reader(read: Callable[[Any], dict[str, Any]]) -> Iterator[None]:
 
 
 def parse_params_once() -> None:
-    """Parse a params file once per content, and look a key up directly instead of searching for it.
+    """Parse a params file only once while it is unchanged, and look up its keys without a search.
 
     DVC itself parses the file again for each stage.
     """
@@ -286,9 +287,9 @@ def parse_params_once() -> None:
         for key in keys:
             try:
                 values[key] = functools.reduce(operator.getitem, key.split("."), content)
-            except KeyError:  # DVC reports it as missing
+            except KeyError:  # DVC reports the key as missing
                 continue
-            except TypeError:  # the key is inside a list
+            except TypeError:  # a part of the key is an index in a list
                 return read_param_file(fs, path, keys, flatten)
         return values
 

@@ -1,18 +1,18 @@
-"""Choose the code path of MKL that torch runs, independently of the CPU vendor.
+"""Choose which code path of MKL torch runs, independently of the CPU vendor.
 
 MKL provides torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. With the
-same instruction set it runs different code on AMD and Intel CPUs, so results differ bitwise.
-`MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an Intel CPU.
-Three functions of MKL report the vendor. `set_dispatch` makes them return constants, in the memory
-of this process; MKL's files are not changed. docs/decisions/0007 has the reasons and the figures.
+same instruction set, MKL runs different code on AMD and Intel CPUs, so results differ bitwise.
+`MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an Intel CPU. Three
+functions of MKL report the vendor. `set_dispatch` makes these functions return constants in the
+current process; MKL's files are not changed. docs/decisions/0007 has the reasons and the figures.
 
     function                     "intel"   "zen"
     mkl_serv_intel_cpu_true            1       0
     mkl_serv_intel_cpu                 1       0
     mkl_serv_cpuiszen                  0       1
 
-MKL calls them once and keeps the answer, so the dispatch has to be set before torch's first
-computation in a process.
+MKL calls these functions once and keeps the results, so the dispatch has to be set before
+torch's first computation in a process.
 """
 
 import ctypes
@@ -31,17 +31,17 @@ Dispatch = Literal["intel", "zen"]
 CANONICAL: Dispatch = "intel"
 """The dispatch that reproduces the recorded results bit for bit."""
 TESTED = {"torch": ("2.13.0",)}
-"""Versions whose three functions are known; torch 2.13.0 contains MKL 2024.2."""
+"""Versions of torch that the patch was tested with; torch 2.13.0 contains MKL 2024.2."""
 ANSWERS: dict[Dispatch, dict[str, int]] = {
     "intel": {"mkl_serv_intel_cpu_true": 1, "mkl_serv_intel_cpu": 1, "mkl_serv_cpuiszen": 0},
     "zen": {"mkl_serv_intel_cpu_true": 0, "mkl_serv_intel_cpu": 0, "mkl_serv_cpuiszen": 1},
 }
-"""Dispatch → what each function returns."""
+"""Dispatch → the value that each of MKL's functions returns."""
 UNPATCHED = "the CPU's own"
-"""The dispatch that a run records if it could not be set."""
+"""What a run records as the dispatch if the canonical dispatch could not be set."""
 
 _failures: list[str] = []
-"""Why the dispatch could not be set in this process, once per attempt."""
+"""The reason why each failed attempt could not set the dispatch in this process."""
 
 
 class DispatchError(Exception):
@@ -49,7 +49,7 @@ class DispatchError(Exception):
 
 
 def pin_dispatch() -> None:
-    """Set the canonical dispatch. If that is not possible, warn once and let MKL choose."""
+    """Set the canonical dispatch. If that is not possible, warn once and use MKL's own choice."""
     try:
         set_dispatch()
     except DispatchError as error:
@@ -62,7 +62,7 @@ def pin_dispatch() -> None:
 
 
 def current_dispatch() -> str:
-    """The dispatch that torch uses in this process, or would use."""
+    """The dispatch that torch uses in this process, or would use if it were imported."""
     return UNPATCHED if _failures or unavailable() else CANONICAL
 
 

@@ -1,7 +1,7 @@
 """Patches for Snakemake in a workflow whose stages DVC executes.
 
-Without them, Snakemake may start jobs that DVC then skips or restores from its cache, and planning
-and scheduling take longer. docs/decisions/0001 and 0005 have the reasons and the figures.
+Without these patches, Snakemake may start jobs that DVC then skips or restores from its cache, and
+planning and scheduling take longer. docs/decisions/0001 and 0005 have the reasons and the figures.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ def patch_scheduler(scheduler: Any) -> None:
 def leave_outputs_to_dvc() -> None:
     """Keep Snakemake from removing outputs before a job or after a job that failed.
 
-    DVC removes the outputs of a stage that it runs. It skips a stage whose inputs turn out to be
-    unchanged, which it can do only while the outputs exist.
+    DVC itself removes the outputs of a stage that it runs. DVC skips a stage whose inputs have not
+    changed, but only if the stage's outputs still exist.
     """
     from snakemake.jobs import Job
 
@@ -46,12 +46,12 @@ def leave_outputs_to_dvc() -> None:
 
 
 def ignore_recorded_triggers(workflow: Any) -> None:
-    """Let only modification times trigger a job, whatever the profile.
+    """Let only modification times trigger a job, whichever profile is used.
 
     DVC decides by content which stages are stale. Snakemake also compares code, params and inputs
     with its own records of earlier runs, which do not include what DVC has run since.
-    profiles/default has the option `rerun-triggers` for the same purpose, but a profile that the
-    user chooses replaces it.
+    profiles/default sets the option `rerun-triggers` for the same purpose, but a user may choose
+    another profile.
     """
     from snakemake.settings.enums import RerunTrigger
 
@@ -59,17 +59,17 @@ def ignore_recorded_triggers(workflow: Any) -> None:
 
 
 def silence_missing_metadata(workflow: Any) -> None:
-    """Drop the message about outputs without metadata: DVC may have run these stages."""
+    """Suppress the message about outputs without metadata: DVC may have made these outputs."""
     workflow.log_missing_metadata_info = lambda: None
 
 
 def skip_work_for_clusters(scheduler: Any) -> None:
-    """Skip the work that the scheduler does only for clusters before each selection of jobs.
+    """Before each selection of jobs, skip the work that the scheduler does only for clusters.
 
     A limit on jobs per second protects a cluster's scheduler. With a limit, Snakemake selects jobs
     again one second after each selection, and once more for each job that has ended. Snakemake
-    also reads the input sizes of all ready jobs. They matter only if jobs with large inputs come
-    first, which profiles/default switches off.
+    also reads the input sizes of all ready jobs. These sizes matter only if jobs with large
+    inputs come first, which profiles/default switches off.
     """
 
     async def measure_nothing(_jobs: Any) -> None:

@@ -1,1 +1,1 @@
-"""Tools that inspect and clean up a project: its stages, its leftovers, its machine."""
+"""Tools that check a project's stages and machine, and that remove what is no longer used."""

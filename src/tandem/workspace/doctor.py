@@ -1,7 +1,7 @@
 """`tandem doctor` checks that a run can succeed on this machine and reproduce the recorded bits.
 
-tandem doctor               a line per check; exit code 1 if there is a problem, else 0
-tandem doctor --json        the same as JSON
+tandem doctor               print one line per result; exit code 1 if there is a problem, else 0
+tandem doctor --json        print the results as JSON
 tandem doctor --add KIND    add this kind of CPU to workflow/fingerprints
 
 A problem is reported in one line that ends with a suggested fix.
@@ -35,7 +35,7 @@ DOCUMENT = "docs/determinism.md"
 
 State = Literal["ok", "note", "problem"]
 Results = Iterator[tuple[State, str]]
-"""The results of a check, each a state and a message."""
+"""The results of a check; each is a state and a message."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def main(add_kind: str = "", as_json: bool = False) -> int:
     """Run all checks, or add this kind of CPU, and print the results.
 
     Args:
-        add_kind: The name of the kind to add; empty runs the checks.
+        add_kind: The name of the kind of CPU to add; if it is empty, the checks are run.
         as_json: Whether to print JSON instead of a line per result.
 
     Returns:
@@ -82,7 +82,7 @@ def _add(kind: str) -> Line:
 
 
 def examine() -> Iterator[Line]:
-    """Run the checks in turn and yield their results; a thread computes the kernels' digests."""
+    """Run the checks in turn and yield their results, while a thread computes the fingerprint."""
     with ThreadPoolExecutor(1) as pool:
         computed = pool.submit(lambda: fingerprint.current(params.project().runtime))
         checks: list[tuple[str, Callable[[], Results]]] = [
@@ -132,7 +132,7 @@ def packages() -> Results:
 
 
 def git() -> Results:
-    """Check that this is a Git repository that this user may read, and that can merge dvc.lock."""
+    """Check that the user can read the Git repository and that Git can merge dvc.lock."""
     if not shutil.which("git"):
         yield "problem", "git is not installed: install it"
         return
@@ -168,7 +168,7 @@ def dvc() -> Results:
 
 
 def _cache(cache: Path, links: list[str]) -> Results:
-    """Check the cache folder and the type of the links to it."""
+    """Check that the cache is writable and that its link type leaves outputs writable."""
     nearest = next(path for path in (cache, *cache.parents) if path.is_dir())
     try:
         with tempfile.TemporaryFile(dir=nearest):
@@ -185,7 +185,7 @@ def _cache(cache: Path, links: list[str]) -> Results:
 
 
 def _remote(config: Any) -> Results:
-    """Check the default remote, if it is a folder; others would need the network."""
+    """Check the default remote if it is a folder; to check others, the network would be needed."""
     name = config["core"].get("remote")
     if not name:
         yield "note", "no default remote, so results stay here: see `dvc remote add --default`"

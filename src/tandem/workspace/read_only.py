@@ -1,8 +1,8 @@
 """DVC's view of a project, opened without writing anything.
 
 DVC's own `Repo` creates folders for its locks and its checksums, stores checksums that it computes,
-and refuses to read a damaged dvc.lock. Here locks are never taken, computed checksums stay in
-memory, and a damaged dvc.lock is reported.
+and refuses to read a damaged dvc.lock. The `Repo` of this module takes no locks, keeps computed
+checksums in memory, and reports a damaged dvc.lock.
 """
 
 import os
@@ -31,10 +31,10 @@ CONFLICT = "has merge conflict markers"
 
 @contextmanager
 def read_only_repo() -> Iterator[Any]:
-    """DVC's repo of the project in this folder, opened without writing anything.
+    """DVC's `Repo` for the project in this folder, opened without writing anything.
 
     Raises:
-        StageError: there is no project here.
+        StageError: the current folder is not the root of a project.
     """
     if not paths.DAG.exists():
         raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
@@ -52,12 +52,12 @@ def read_only_repo() -> Iterator[Any]:
 
 @contextmanager
 def lenient_locks(notes: list[str]) -> Iterator[None]:
-    """Make DVC read, in place of a damaged dvc.lock, the copy from planning or else an empty one.
+    """Make DVC read, instead of a damaged dvc.lock, its backup copy or, without one, an empty file.
 
-    `notes` gets a line for each damaged file.
+    A line for each damaged file is added to `notes`.
 
     Raises:
-        StageError: dvc.lock is damaged, and the installed DVC is not one whose reader is replaced.
+        StageError: dvc.lock is damaged, and the installed version of DVC cannot be patched.
     """
     contents: dict[str, dict[str, Any]] = {}
 
@@ -74,7 +74,7 @@ def lenient_locks(notes: list[str]) -> Iterator[None]:
 
 
 def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
-    """The content of a dvc.lock; if it is damaged, the content of its copy, or nothing."""
+    """The content of a dvc.lock; if that is damaged, the content of its backup copy, or nothing."""
     path, problem = Path(lockfile.path), ""
     for attempt in range(LOCK_READS):
         if attempt:
@@ -111,9 +111,9 @@ def _parse_lock(lockfile: Any, path: Path) -> tuple[str, dict[str, Any]]:
 
 
 class _Checksums:
-    """DVC's cache of checksums by path, opened for reading; what is computed stays in memory.
+    """DVC's cache of checksums by path, opened for reading; new checksums stay in memory.
 
-    It has the methods of `HashesCache` that DVC's `State` calls.
+    This class has those methods of DVC's `HashesCache` that DVC's `State` calls.
     """
 
     def __init__(self, path: Path) -> None:
@@ -129,22 +129,22 @@ class _Checksums:
                 self._database = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True)
 
     def get(self, key: str) -> str | None:
-        """The entry of a path."""
+        """The cached entry for a path; None if there is none."""
         if key in self._computed or self._database is None:
             return self._computed.get(key)
         try:
             query = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
             row = self._database.execute(query, (key,)).fetchone()
-        except sqlite3.Error:  # another process is writing: the file is hashed again
+        except sqlite3.Error:  # another process is writing to the database: hash the file again
             return None
         return row[0] if row else None
 
     def get_many(self, keys: Iterable[str]) -> Iterator[tuple[str, str | None]]:
-        """Each path with its entry."""
+        """Each path with its cached entry, or with None."""
         return ((key, self.get(key)) for key in keys)
 
     def set_many(self, items: Iterable[tuple[str, str]]) -> None:
-        """Keep entries until the end of the process."""
+        """Keep entries in memory until the process ends."""
         self._computed.update(items)
 
     def __setitem__(self, key: str, value: str) -> None:
@@ -159,8 +159,8 @@ class _Checksums:
 class _ReadOnlyRepo(Repo):  # type: ignore[misc]
     """DVC's view of a project, opened without writing to it or to DVC's own folders.
 
-    `Repo` creates a folder for locks, one for its cache of checksums, and entries in .gitignore.
-    Here the folders are in `spare`, and locks are never taken.
+    DVC's `Repo` creates a folder for locks, a folder for its cache of checksums, and entries in
+    .gitignore. This class puts both folders into `spare`, writes no entries and takes no locks.
     """
 
     state: Any
@@ -180,12 +180,12 @@ class _ReadOnlyRepo(Repo):  # type: ignore[misc]
         pass
 
     def _checksums(self) -> Path:
-        """DVC's cache of checksums, which does not exist if DVC has never run here."""
+        """Path of DVC's cache of checksums; there is no such file before DVC's first run."""
         own = Path(self.dvc_dir) / "tmp"
-        if not (own / "btime").exists():  # DVC would create it to locate the cache
+        if not (own / "btime").exists():  # DVC would create this file to locate the cache
             return own / "none"
         spare, self.tmp_dir = self.tmp_dir, str(own)
-        del self.site_cache_dir  # DVC computes it again, from its own folder
+        del self.site_cache_dir  # DVC computes the attribute again, from its own folder
         database = Path(self.site_cache_dir, "hashes", "local", "cache.db")
         self.tmp_dir = self.site_cache_dir = spare
         return database

@@ -1,4 +1,4 @@
-"""The command `tandem clean-up`: print what can be removed, ask, remove it."""
+"""The command `tandem clean-up`: print what can be removed, ask the user, remove it."""
 
 import json
 import sys
@@ -16,13 +16,14 @@ SHOWN = 20
 
 
 def main(yes: bool, as_json: bool) -> int:
-    """List what no stage owns, and remove it if `yes` is set or the user agrees.
+    """List what no longer belongs to any stage; remove it if `yes` is true or the user agrees.
 
     Returns:
-        0 if nothing is left to remove, 1 if something was listed but not removed.
+        0 if nothing is left to remove, 1 if something can be removed but was not.
 
     Raises:
-        StageError: dvc.yaml or dvc.lock cannot be read, or another command is running here.
+        StageError: dvc.yaml or dvc.lock cannot be read, or another command is running in the
+            project.
     """
     plan = examine()
     if not as_json:
@@ -39,7 +40,7 @@ def main(yes: bool, as_json: bool) -> int:
 
 
 def _agreed() -> bool:
-    """Whether a user at a terminal agrees."""
+    """Ask for agreement; without a user at a terminal, the answer is no."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:
@@ -49,7 +50,7 @@ def _agreed() -> bool:
 
 
 def lines(plan: Plan) -> list[str]:
-    """The plan in human-readable form."""
+    """The plan as lines of text for the user."""
     printed: list[str] = []
     if not plan:
         printed.append("nothing to remove")

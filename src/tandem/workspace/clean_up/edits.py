@@ -31,7 +31,7 @@ def has_ignore_line(path: str) -> bool:
 
 
 def remove_ignore_line(output: Path) -> None:
-    """Remove an output's line from the .gitignore next to it, and the file if it becomes empty."""
+    """Remove an output's line from the .gitignore next to it; remove an empty .gitignore."""
     file = output.parent / ".gitignore"
     every = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in every if line.rstrip("\r\n") != f"/{output.name}"]
@@ -97,7 +97,7 @@ def _dumped(yaml: YAML, content: Any) -> str:
 
 
 def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
-    """The text without the lines of some artifacts, and without the key if no artifact is left."""
+    """The text without the lines of some artifacts; without the key `artifacts` if none is left."""
     artifacts, every = content["artifacts"], text.splitlines(keepends=True)
     removed = set[int]()
     for name in names:
@@ -109,7 +109,10 @@ def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
 
 
 def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
-    """Numbers of the lines from `start` indented deeper than `column`, less trailing blanks."""
+    """Numbers of the consecutive lines from `start` on that are indented deeper than `column`.
+
+    Blank lines at the end do not count.
+    """
     blank: list[int] = []
     for number in range(start, len(every)):
         line = every[number]

@@ -62,7 +62,7 @@ def examine() -> Plan:
 
 
 def _found_in_git(removal: Removal, tracked: frozenset[str]) -> Removal:
-    """The removal, with `git` as its copy if it has no other and Git tracks all of its files."""
+    """The removal; its `copy` is `git` if it was `none` and Git tracks all of its files."""
     files = {str(file) for file in removal.files if file.name != MARK}
     is_there = removal.copy == "none" and files <= tracked
     return replace(removal, copy="git") if is_there else removal
@@ -72,13 +72,13 @@ def _tracked() -> frozenset[str]:
     """The files that Git tracks in this folder."""
     try:
         listed = git("ls-files", "-z").decode(errors="replace")
-    except LineageError:  # there is no Git here
+    except LineageError:  # Git is not installed, or this is no repository
         return frozenset()
     return frozenset(listed.split("\0"))
 
 
 def _announce(outputs: Iterable[str]) -> None:
-    """Tell a user at a terminal that files are being read, if that takes seconds."""
+    """Tell a user at a terminal that files are being read, if this takes more than a second."""
     files = [file for path in outputs for file in [Path(path), *files_below(Path(path))]]
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size > LONG and sys.stderr.isatty():
@@ -88,7 +88,7 @@ def _announce(outputs: Iterable[str]) -> None:
 def _examine_output(
     path: str, output: Output, owners: Owners, cache: Path
 ) -> tuple[Removal | None, list[Kept]]:
-    """Which files of an output may be removed, and which are kept, with the reason."""
+    """Which files of an output may be removed, and which are kept for which reason."""
     target = Path(path)
     if not os.path.lexists(target):
         return None, []

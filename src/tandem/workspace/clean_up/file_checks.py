@@ -23,7 +23,8 @@ class FileChecks:
     def file(self, file: Path, hashes: Iterable[str]) -> str:
         """Why a file is kept; empty if its content is one of `hashes`."""
         if file.is_symlink():
-            # DVC links to its cache with `cache.type symlink`; the link is named after the content.
+            # With `cache.type symlink`, DVC makes outputs links into its cache. The target's path
+            # contains the MD5 of the content.
             target = Path(os.path.realpath(file))
             linked = {self.cache.resolve() / md5[:2] / md5[2:] for md5 in hashes}
             return "" if target in linked else "is a symbolic link"
@@ -34,7 +35,7 @@ class FileChecks:
         return f"is not what {self.output.stage} wrote"
 
     def is_cached(self) -> bool:
-        """Whether DVC's cache has what the stage wrote."""
+        """Whether DVC's cache contains what the stage wrote."""
         files = [hashes for hashes in self.output.files.values() if hashes]
         return all(
             any((self.cache / md5[:2] / md5[2:]).exists() for md5 in hashes)
@@ -42,7 +43,7 @@ class FileChecks:
         )
 
     def folder(self, owned: Sequence[str]) -> tuple[dict[Path, Marks], list[Kept]]:
-        """The removable files of a folder, and what is kept, without the outputs in `owned`."""
+        """The files to remove and the files to keep; the outputs in `owned` are left out."""
         removed: dict[Path, Marks] = {}
         kept: list[Kept] = []
         found = [file for file in files_below(Path(self.path)) if not _is_below(file, owned)]
@@ -63,7 +64,7 @@ class FileChecks:
         return removed, kept
 
     def _recognize(self, names: Mapping[Path, str]) -> None:
-        """Accept all files of a folder whose list is unknown, if the folder's hash is recorded."""
+        """Accept all files of a folder if their hash is recorded, although their list is not."""
         files = {
             name: md5(file)
             for file, name in names.items()
@@ -94,6 +95,6 @@ def md5(file: Path) -> str:
 
 
 def marks(file: Path) -> Marks:
-    """File metadata that reveals a write without reading the file."""
+    """File metadata that shows whether the file was written, without reading the file."""
     stat = file.lstat()
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -17,22 +17,22 @@ class Output:
 
     stage: str
     hashes: set[str] = field(default_factory=set)
-    """MD5 of the file, or of DVC's list of the folder's files, as recorded."""
+    """The recorded MD5s of the file or, for a folder, of DVC's list of its files."""
     files: dict[str, set[str]] = field(default_factory=dict)
-    """For a folder, name → recorded MD5s."""
+    """For a folder: path of a file in it → the recorded MD5s of the file."""
     verified: bool = False
     """Whether the content is known to come from a removed stage, without comparing hashes."""
 
 
 class Outputs:
-    """The outputs of removed stages by path, from dvc.lock and the records."""
+    """The outputs of removed stages, found in dvc.lock and the records."""
 
     def __init__(self, owners: Owners, cache: Path) -> None:
         self.owners, self.cache = owners, cache
         self.known: dict[str, Output] = {}
 
     def read_lock(self, content: bytes) -> list[str]:
-        """Add the outputs in dvc.lock; return the removed stages that have an entry there."""
+        """Add the outputs in dvc.lock; return the removed stages that have an entry in it."""
         stages = (io.parse_yaml(content.decode()) if content else {}).get("stages") or {}
         removed = [name for name in stages if name not in self.owners.names]
         for name in removed:
@@ -49,7 +49,7 @@ class Outputs:
             try:
                 record = lineage.parse(path.read_bytes(), path)
             except (LineageError, OSError):
-                continue  # not a record: it is kept
+                continue  # the file is not a record, so it is kept
             if record.stage in self.owners.everywhere or lineage.record_of(record.stage) != str(
                 path
             ):

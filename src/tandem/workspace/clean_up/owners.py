@@ -18,13 +18,13 @@ class Owners:
     names: frozenset[str]
     """The stages of the root's dvc.yaml."""
     everywhere: frozenset[str]
-    """The stages of all dvc.yaml files, including those in subfolders."""
+    """The stages of all dvc.yaml files, including the files in subfolders."""
     makers: Mapping[str, str]
     readers: Mapping[str, str]
 
     @classmethod
     def of(cls, repo: Any) -> "Owners":
-        """The owners as they are now."""
+        """The owners according to the current index of `repo`."""
         root, stages = str(repo.root_dir), list(repo.index.stages)
         commands = [stage for stage in stages if stage.cmd]
         in_root = str(Path(root, paths.DAG))
@@ -36,7 +36,7 @@ class Owners:
         )
 
     def owner(self, path: str) -> str:
-        """Why a path must not be removed: what writes or reads it now; empty if nothing does."""
+        """Why a path must not be removed: a stage or a .dvc file uses it; empty if none does."""
         for out, name in self.makers.items():
             if f"{path}/".startswith(f"{out}/"):
                 return f"{name} tracks it" if name.endswith(".dvc") else f"{name} makes it"
@@ -52,7 +52,7 @@ class Owners:
         return any(paths.overlap(path, out) for out in self.makers)
 
     def below(self, path: str) -> list[str]:
-        """The outputs inside a folder."""
+        """The outputs inside the folder `path`."""
         return [out for out in self.makers if out.startswith(f"{path}/")]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from tandem.workspace.clean_up.owners import Owners
 
 Marks = tuple[int, int, int, int]
-"""File metadata that reveals a write without reading the file."""
+"""File metadata that shows whether the file was written, without reading the file."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Removal:
     stage: str
     files: Mapping[Path, Marks]
     copy: str
-    """Where another copy is: `cache`, `git` or `none`."""
+    """Where there is another copy of the files: `cache`, `git` or `none`."""
 
     @property
     def size(self) -> int:
-        """Size of its files in bytes."""
+        """Total size of the files in bytes."""
         return sum(size for _, size, _, _ in self.files.values())
 
 
@@ -42,7 +42,7 @@ class Plan:
     owners: Owners
     """What the stages wrote and read when the plan was made."""
     read: Mapping[Path, bytes]
-    """The content of the files to be edited, as it was then."""
+    """The content that the files to be edited had when the plan was made."""
     entries: list[str] = field(default_factory=list)
     """Stages that have an entry in dvc.lock and are not in dvc.yaml."""
     removals: list[Removal] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Remove what a plan lists, unless it has changed since the plan was made."""
+"""Remove what a plan lists, except what has changed since the plan was made."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -25,18 +25,18 @@ from tandem.workspace.read_only import read_only_repo
 
 
 def remove(plan: Plan) -> list[Kept]:
-    """Remove what the plan lists; what changed since it was made is kept and returned.
+    """Remove what the plan lists; keep and return what has changed since the plan was made.
 
-    dvc.lock is edited last, so that after a crash the rest is still recognized as left over.
+    dvc.lock is edited last, so that after a crash, running the command again removes the rest.
 
     Raises:
-        StageError: another command is running here, or the pipeline has changed.
+        StageError: another command is running in the project, or the pipeline has changed.
     """
     with _exclusive([removal.path for removal in plan.removals]):
         with read_only_repo() as repo:
             if read_edited_files() != plan.read or Owners.of(repo) != plan.owners:
                 raise StageError("the pipeline changed while the list was shown: run again")
-        texts = {}  # prepared before anything is removed
+        texts = {}  # the new contents, prepared before anything is removed
         if plan.artifacts:
             texts[paths.DAG] = without_artifacts(plan.read[paths.DAG].decode(), plan.artifacts)
         if plan.entries:
@@ -55,10 +55,10 @@ def remove(plan: Plan) -> list[Kept]:
 
 @contextmanager
 def _exclusive(written: Sequence[str]) -> Iterator[None]:
-    """Keep both engines from running here, and from reading or writing the paths `written`.
+    """Keep DVC and Snakemake from running in the project and from using the paths `written`.
 
     Raises:
-        StageError: another command is running here.
+        StageError: another command is running in the project.
     """
     try:
         with locks.acquire_run_lock(), Repo(os.curdir) as repo, lock_repo(repo):
@@ -74,7 +74,7 @@ def _exclusive(written: Sequence[str]) -> Iterator[None]:
 
 
 def _remove_files(removal: Removal) -> Iterator[Kept]:
-    """Remove the files of an output; yield what has changed since they were listed."""
+    """Remove an output's files; keep and yield files that changed after the plan was made."""
     for file, marks_before in removal.files.items():
         with suppress(FileNotFoundError):
             if marks(file) == marks_before:
@@ -89,11 +89,11 @@ def _remove_empty_folders(output: Path, needed: set[str]) -> None:
     for folder in (*folders, *output.parents):
         if folder == Path() or folder.is_symlink() or str(folder) in needed:
             return
-        with suppress(OSError):  # it is not empty, or gone
+        with suppress(OSError):  # the folder is not empty, or does not exist
             folder.rmdir()
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file atomically; for a symbolic link, the file that it points to."""
+    """Write a file atomically; if `path` is a symbolic link, write the file that it points to."""
     with io.atomic_outputs(path.resolve()) as (partial,):
         io.write_text(partial, text)

@@ -1,16 +1,16 @@
 """`tandem status` says which stages are fresh, stale, missing, frozen or running, and why.
 
-tandem status           one screen; exit code 0 if there is nothing to do, else 1
-tandem status --json    the same as JSON, described by docs/schemas/status.json
+tandem status           print the states; exit code 0 if there is nothing to do, else 1
+tandem status --json    print the states as JSON, described by docs/schemas/status.json
 
 A stage's state follows from the content of what it reads, as for `dvc status`, with these
 differences:
 
-- a change is reported once, at the stage that it affects directly; the stages downstream have the
-  reason `upstream`;
+- a change is reported once, for the stage that it affects directly; the stages downstream have
+  the reason `upstream`;
 - the stage `code`, which computes digests of the other stages' code, is not executed: the files
   that it would write are computed and compared with those of each stage's last run;
 - a stage whose outputs only have to be restored does not make other stages stale.
 
-Nothing is executed or written, not even DVC's locks and checksums.
+The command executes and writes nothing, not even DVC's locks and checksums.
 """

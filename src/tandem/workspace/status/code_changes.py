@@ -24,21 +24,21 @@ class CodeChanges:
 
         Args:
             contents: Looks up files in DVC's cache.
-            is_current: Whether the files of workflow/code are here and describe the current code.
+            is_current: Tells whether the files of workflow/code exist and are up to date.
         """
         self.contents, self._files_are_current = contents, is_current
 
     def of(self, stage: Any, path: str, ran: str) -> Iterator[Reason]:
-        """Which source files and package versions are not those of the stage's last run.
+        """Which source files and package versions differ from those of the stage's last run.
 
-        `ran` is the MD5 that the stage's file of workflow/code had then.
+        `ran` is the MD5 that the stage's file in workflow/code had at that run.
         """
         now = self._now(stage, path)
         if _code_md5(now) == ran:
             return
         old = self._then(path, ran)
         if old is None:
-            # The files of that run are unknown; its record has at least the packages.
+            # The source files of the last run are unknown, but its record may contain the packages.
             packages = self._recorded_packages(stage, path, ran)
             yield from _package_changes(packages, now.packages)
             yield Reason("code", "its code", "changed")
@@ -54,7 +54,7 @@ class CodeChanges:
         yield from _package_changes(old.packages, now.packages)
 
     def _now(self, stage: Any, path: str) -> StageCode:
-        """What the file of workflow/code would hold now."""
+        """What the stage's file in workflow/code contains if it is up to date."""
         if self._is_current:
             return read_code(Path(path))
         keys = tuple(key for dep in stage.params for key in dep.params)
@@ -65,7 +65,7 @@ class CodeChanges:
         return self._closures.code(declared, self._params)
 
     def _then(self, path: str, md5: str) -> StageCode | None:
-        """What the file held at the stage's last run, from the workspace or DVC's cache."""
+        """What the stage's file in workflow/code contained at its last run; None if unknown."""
         for file in (Path(path), self.contents.object(md5)):
             with suppress(OSError, TandemError):
                 if hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5:
@@ -73,7 +73,7 @@ class CodeChanges:
         return None
 
     def _recorded_packages(self, stage: Any, path: str, md5: str) -> Mapping[str, str]:
-        """The versions that the stage's record has, if it is the record of the same run."""
+        """The package versions in the stage's record, if it is the record of the last run."""
         file = Path(lineage.record_of(stage.name))
         with suppress(OSError, TandemError):
             record: RunRecord = lineage.parse(file.read_bytes(), file)
@@ -95,12 +95,12 @@ class CodeChanges:
 
 
 def _code_md5(code: StageCode) -> str:
-    """The MD5 that a file of workflow/code with this content has."""
+    """The MD5 of a file in workflow/code with this content."""
     return hashlib.md5(io.json_bytes(code.model_dump()), usedforsecurity=False).hexdigest()
 
 
 def _package_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Reason]:
-    """Packages whose version has changed since the last run."""
+    """Packages whose versions have changed since the stage's last run."""
     for name in sorted({*old} & {*new}):
         if old[name] != new[name]:
             yield Reason("package", name, old=old[name], new=new[name])

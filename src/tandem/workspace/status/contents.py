@@ -1,4 +1,4 @@
-"""What files and folders contain, in the workspace and in DVC's cache, by hash."""
+"""What files and folders contain, in the workspace and in DVC's cache, identified by hashes."""
 
 import functools
 import hashlib
@@ -22,18 +22,18 @@ class Content:
 
     md5: str
     files: Mapping[str, str] | None
-    """For a folder, name → MD5; None for a file, or if the folder's files are not known."""
+    """For a folder, path of each file → MD5; None if the files are unknown or this is a file."""
     strays: Sequence[str] = ()
-    """Those of `files` that no stage makes."""
+    """The files in `files` that no stage writes."""
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder."""
+        """Whether this is the content of a folder."""
         return self.md5.endswith(".dir")
 
 
 def _part(files: Mapping[str, str], within: str) -> Content | None:
-    """The file or folder at the path `within` a folder with these files."""
+    """The file or folder at the relative path `within` in a folder that contains `files`."""
     if within in files:
         return Content(files[within], None)
     start = f"{within}/"
@@ -51,7 +51,8 @@ def _folder_md5(files: Mapping[str, str]) -> str:
 class Contents:
     """Looks up what outputs and dependencies contain.
 
-    Both are DVC's own objects; their `hash_info` is what dvc.lock or a .dvc file records.
+    Outputs and dependencies are DVC's own objects; their `hash_info` is the hash in dvc.lock or in
+    a .dvc file.
     """
 
     def __init__(self, repo: Any) -> None:
@@ -61,7 +62,7 @@ class Contents:
     def whole(self, dep: Any, outs: Sequence[Any]) -> Content | None:
         """What a dependency contains once the `outs` that overlap with it are up to date.
 
-        None if that is not known.
+        None if its content is not known.
         """
         exact = [out for out in outs if out.fs_path == dep.fs_path]
         if exact:
@@ -71,7 +72,7 @@ class Contents:
             settled = self.settled(out)
             if settled is None:
                 return None
-            if len(str(out.fs_path)) < len(str(dep.fs_path)):  # the dependency is a part of it
+            if len(str(out.fs_path)) < len(str(dep.fs_path)):  # the dependency is inside `out`
                 within = os.path.relpath(dep.fs_path, out.fs_path)
                 return None if settled.files is None else _part(settled.files, within)
             within = os.path.relpath(out.fs_path, dep.fs_path)
@@ -81,7 +82,7 @@ class Contents:
                 return None
             else:
                 files |= {f"{within}/{name}": md5 for name, md5 in settled.files.items()}
-        # DVC counts everything else in the folder as part of the dependency.
+        # If a dependency is a folder, DVC counts all other files in the folder as part of it.
         here = self.here(dep.fs_path, dep)
         roots = [os.path.relpath(out.fs_path, dep.fs_path) for out in outs]
         strays = {
@@ -95,10 +96,10 @@ class Contents:
     def settled(self, out: Any) -> Content | None:
         """What an output contains once it is up to date, if no stage upstream has changed.
 
-        None if its stage has never run.
+        None if the output's stage has never run.
         """
         if not out.stage.cmd and (here := self.here(out.fs_path, out)) is not None:
-            return here  # DVC accepts edited data of a .dvc file
+            return here  # DVC accepts edited data that a .dvc file tracks
         md5 = out.hash_info.value
         if not md5:
             return None
@@ -108,7 +109,7 @@ class Contents:
         return Content(md5, self.listed(md5))
 
     def _here(self, _path: str, item: Any) -> Content | None:
-        """What is at the path of an output or a dependency; None if nothing is."""
+        """The current content of an output or a dependency; None if it does not exist."""
         if not item.exists:
             return None
         try:
@@ -116,7 +117,7 @@ class Contents:
                 item.local_cache, item.fs_path, item.fs, item.hash_name,
                 ignore=item.dvcignore, dry_run=True,
             )  # fmt: skip
-        except FileNotFoundError:  # a dangling link, or a stage just removed it
+        except FileNotFoundError:  # a dangling link, or a path that a stage has just removed
             return None
         files = None
         if isinstance(found, Tree):
@@ -124,7 +125,7 @@ class Contents:
         return Content(str(found.hash_info.value), files)
 
     def listed(self, md5: str) -> dict[str, str] | None:
-        """The files of a folder, from their list in DVC's cache; None if the list is not there."""
+        """The files of a folder, from their list in DVC's cache; None if the list is missing."""
         if not md5.endswith(".dir"):
             return None
         try:

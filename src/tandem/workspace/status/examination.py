@@ -47,8 +47,8 @@ def examine() -> Status:
 class _Examination:
     """Compares each stage with its entry in dvc.lock.
 
-    Stages, outputs and dependencies are DVC's own objects; their `hash_info` is what dvc.lock or a
-    .dvc file holds.
+    Stages, outputs and dependencies are DVC's own objects; the `hash_info` of an output or a
+    dependency is the hash in dvc.lock or in a .dvc file.
     """
 
     def __init__(self, repo: Any, running: Mapping[str, str]) -> None:
@@ -81,7 +81,10 @@ class _Examination:
         return list(done.values())
 
     def _upstream(self, stage: Any) -> list[Any]:
-        """The stages that a stage reads from; not `code`, whose files are computed here."""
+        """The stages whose outputs a stage reads, except `code`.
+
+        `CodeChanges` computes the files that `code` would write.
+        """
         above = set(self.active.successors(stage))
         return [
             other
@@ -114,7 +117,7 @@ class _Examination:
         return StageStatus(name, state, reasons, [*roots, name] if own else roots)
 
     def _only_lacks_outputs(self, stage: Any, changes: Sequence[Reason]) -> bool:
-        """Whether a stage has never run, or its only problem is that outputs are missing."""
+        """Whether missing outputs are all that is wrong with a stage, which may also be new."""
         if not {reason.kind for reason in changes} <= {"new"}:
             return False
         outs = [out for out in stage.outs if out.protocol == "local"]
@@ -149,7 +152,7 @@ class _Examination:
         return writers.pop() if len(writers) == 1 else ""
 
     def _changes(self, stage: Any) -> Iterator[Reason]:
-        """Why a stage would run, apart from its outputs and the stages upstream."""
+        """Why a stage would run; reasons in its outputs and in the stages upstream are left out."""
         if stage.frozen:
             return
         lock = stage.dvcfile.lockfile_contents.get("stages", {})
@@ -170,7 +173,7 @@ class _Examination:
                 yield Reason("new", self._path(out), f"is not in {paths.LOCK}")
 
     def _dep_changes(self, stage: Any, dep: Any) -> Iterator[Reason]:
-        """How a dependency differs from what the stage read last."""
+        """How a dependency differs from what the stage read in its last run."""
         path = self._path(dep)
         if hasattr(dep, "read_params"):
             yield from param_changes(dep)
@@ -186,7 +189,7 @@ class _Examination:
     # Data
 
     def _data_changes(self, stage: Any, dep: Any) -> Iterator[Reason]:
-        """Whether a file or folder is not what the stage read last."""
+        """How a file or folder differs from what the stage read in its last run."""
         path, old = self._path(dep), dep.hash_info.value
         outs = [
             out
@@ -210,14 +213,14 @@ class _Examination:
     # Outputs
 
     def _outputs(self, stage: Any) -> Iterator[Reason]:
-        """Which outputs are absent, edited or not in DVC's cache."""
+        """Which outputs are missing, edited or not in DVC's cache."""
         for out in stage.outs:
             path, md5 = self._path(out), out.hash_info.value
             if out.protocol != "local":
                 yield from (Reason("output", name, "changed") for name in out.status())
                 continue
             if not md5:
-                continue  # the stage has not run with this output
+                continue  # the stage has not run since the output was added
             here = self.contents.here(out.fs_path, out)
             if here is None:
                 yield self._absent(out, path)
@@ -234,7 +237,7 @@ class _Examination:
         return Reason("output", path, "is not in DVC's cache", cure)
 
     def _absent(self, out: Any, path: str) -> Reason:
-        """The reason for an output that is missing, with the way to restore it."""
+        """The reason for an output that is missing, with a way to restore it."""
         if not out.use_cache:
             tracked = not isinstance(self.repo.scm, NoSCM) and self.repo.scm.is_tracked(out.fs_path)
             cure = "`git restore` restores it" if tracked else "the stage recreates it"
@@ -250,7 +253,7 @@ class _Examination:
         return plan.CODE in makers and self._path(dep).startswith(f"{paths.CODE}/")
 
     def _code_is_current(self) -> bool:
-        """Whether the files of workflow/code are here and describe the current code."""
+        """Whether the files of workflow/code exist and describe the current code."""
         stage = next(stage for stage in self.stages if stage.addressing == plan.CODE)
         return not self._process(stage) and not [*self._changes(stage), *self._outputs(stage)]
 

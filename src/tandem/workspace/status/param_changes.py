@@ -9,7 +9,7 @@ from tandem.workspace.status.report import ABSENT, Reason
 
 
 def param_changes(dep: Any) -> Iterator[Reason]:
-    """The keys of a params file whose values are not those of the last run."""
+    """The keys of a params file whose values differ from those of the stage's last run."""
     ran, now = dep.hash_info.value, dep.read_params()
     prefix = "" if Path(dep.fs_path).name == paths.PARAMS.name else f"{dep.def_path}:"
     keys = dep.params or sorted({*now, *(ran or {})})
@@ -19,10 +19,11 @@ def param_changes(dep: Any) -> Iterator[Reason]:
 
 
 def _differences(key: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
-    """The innermost keys below `key` whose values differ, with both values."""
+    """The innermost keys below `key` with different values, each with its old and new value."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for part in dict.fromkeys([*old, *new]):
             below = f"{key}.{part}"
             yield from _differences(below, old.get(part, ABSENT), new.get(part, ABSENT))
-    elif old != (list(new) if isinstance(new, tuple) else new):  # YAML has lists, Python has tuples
+    elif old != (list(new) if isinstance(new, tuple) else new):
+        # Tuples in a Python params file are lists in dvc.lock.
         yield key, old, new

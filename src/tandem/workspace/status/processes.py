@@ -11,7 +11,7 @@ from tandem.engines import locks
 
 
 def running(root: Path) -> dict[str, str]:
-    """Absolute path that a running DVC process writes → that process, from DVC's path locks."""
+    """Absolute path → the running DVC process that writes it, according to DVC's path locks."""
     path = root / ".dvc/tmp/rwlock"
     try:
         held = json.loads(path.read_text(encoding="utf-8"))["write"]
@@ -22,11 +22,11 @@ def running(root: Path) -> dict[str, str]:
             if _is_alive(holder["pid"], written)
         }
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return {}  # no lock is held, or the file is being written
+        return {}  # no lock is held, or the lock file is being written
 
 
 def _is_alive(pid: int, since: float) -> bool:
-    """Whether the process is running and already was at the time `since`; PIDs are reused."""
+    """Whether the process has been running since the time `since` or longer; PIDs are reused."""
     try:
         return bool(psutil.Process(pid).create_time() <= since + 1)
     except psutil.Error:
@@ -42,8 +42,8 @@ def _process(command: str, pid: int) -> str:
 def snakemake_head() -> str:
     """The Snakemake process that runs jobs in this folder; it holds the lock of `acquire_run_lock`.
 
-    It is looked up in the kernel's list of locks, since testing the lock would mean acquiring it.
-    Empty if there is no such process or no such list.
+    The process is looked up in the kernel's list of locks, because testing the lock would mean
+    acquiring it. The result is empty if there is no such process or no such list.
     """
     try:
         inode = locks.RUN_LOCK.stat().st_ino
@@ -53,7 +53,7 @@ def snakemake_head() -> str:
     for entry in entries:
         _, kind, _, _, pid, where, *_ = [word for word in entry.split() if word != "->"]
         if kind == "FLOCK" and where.rpartition(":")[2] == str(inode):
-            with suppress(psutil.Error, StopIteration):  # inode numbers repeat across disks
+            with suppress(psutil.Error, StopIteration):  # inode numbers are unique only on one disk
                 words = psutil.Process(int(pid)).cmdline()
                 start = next(at for at, word in enumerate(words) if "snakemake" in Path(word).name)
                 return _process(" ".join(words[start:]), int(pid))

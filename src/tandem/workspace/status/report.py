@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STATES = ("running", "stale", "missing", "frozen", "fresh")
-"""In the order in which they are printed."""
+"""The states of a stage, in the order in which they are printed."""
 MAX_LINES = 20
-"""Up to this many stages of one state get a line each. If there are more, the stages of a matrix
-share lines, so that at most this many are printed."""
+"""Up to this many stages of one state get a line each. If there are more stages, those of a matrix
+share lines, so that at most this many lines are printed."""
 MAX_NAMES = 2
-"""Maximum number of names that a reason lists, if there is room; the others are counted."""
+"""Maximum number of names that a reason lists, if the line has room; the others are counted."""
 MAX_VALUE = 32
-"""Maximum number of characters of a param's value that are printed."""
+"""Maximum number of characters that are printed of a param's value."""
 ABSENT: Any = object()
 """Marks a missing value; None cannot mark one, because the value of a param can be null."""
 
@@ -25,23 +25,23 @@ class Reason:
     """Why a stage is not fresh."""
 
     kind: str
-    """param, data, code, package, command, new, always, upstream, output or process."""
+    """One of param, data, code, package, command, new, always, upstream, output and process."""
     name: str
-    """A key of params.yaml, a path, a package, a stage, a command, or `its code`."""
+    """What the reason is about: a param, a path, a package, a stage, a process, or `its code`."""
     problem: str = ""
-    """What is wrong, phrased to follow the name."""
+    """What is wrong, as a phrase that follows `name` in the output."""
     cure: str = ""
-    """How to restore an output."""
+    """For an output: how to restore it."""
     old: Any = ABSENT
     new: Any = ABSENT
 
     @property
     def text(self) -> str:
-        """The reason as a clause of its own."""
+        """The reason as a clause, such as `NAME was edited`."""
         return _clause([self])
 
     def as_json(self) -> dict[str, Any]:
-        """The reason for `--json`."""
+        """The reason as an object for `--json`."""
         values = {"old": self.old, "new": self.new}
         return {"kind": self.kind, "name": self.name, "text": self.text} | {
             key: value for key, value in values.items() if value is not ABSENT
@@ -65,7 +65,7 @@ class StageStatus:
 
     @property
     def is_source(self) -> bool:
-        """Whether it is a .dvc file, which has no command."""
+        """Whether this is the state of a .dvc file, which has no command."""
         return self.name.endswith(".dvc")
 
 
@@ -115,7 +115,7 @@ def lines(status: Status, width: int) -> list[str]:
 
 
 def _count(stages: Sequence[StageStatus]) -> str:
-    """How many stages and .dvc files there are."""
+    """The numbers of stages and .dvc files, as text."""
     sources = sum(stage.is_source for stage in stages)
     commands = len(stages) - sources
     parts = [f"{commands} stage{'s' * (commands != 1)}"] if commands or not sources else []
@@ -124,7 +124,7 @@ def _count(stages: Sequence[StageStatus]) -> str:
 
 
 def _conclusion(status: Status) -> str:
-    """What to do now."""
+    """The last line of the output: how to update the project, or that nothing is to be done."""
     states = {stage.state for stage in status.stages if stage.reasons}
     if states & {"stale", "missing"} and "running" not in states:
         return "`dvc repro` or `snakemake` brings everything up to date"
@@ -132,11 +132,11 @@ def _conclusion(status: Status) -> str:
 
 
 def _rows(stages: Sequence[StageStatus]) -> list[tuple[str, list[Reason]]]:
-    """A label and reasons for each stage; many stages are grouped by their causes."""
+    """A label and reasons for each stage or, if there are many, for each group of stages."""
     if len(stages) <= MAX_LINES:
         return [(stage.name, stage.reasons) for stage in stages]
-    # After a change of all code, the stages of one matrix have many different causes, so they are
-    # grouped by the kinds of their causes, or by nothing else than their name.
+    # If all code has changed, the stages of one matrix may differ in their causes. They are then
+    # grouped by the kinds of their causes or, if there are too many groups, only by their names.
     for key in (_causes, _kinds, _nothing):
         groups: dict[Any, list[StageStatus]] = {}
         for stage in stages:
@@ -203,14 +203,14 @@ def _clause(reasons: Sequence[Reason], limit: int = MAX_NAMES) -> str:
 
 
 def _plural(text: str) -> str:
-    """The text with its verb and pronoun in the plural."""
+    """The text with its verb and pronouns in the plural."""
     for singular, plural in (("is", "are"), ("was", "were"), ("it", "them"), ("its", "their")):
         text = re.sub(rf"\b{singular}\b", plural, text, count=1)
     return text
 
 
 def listed(names: Sequence[str], limit: int) -> str:
-    """The first names, and how many more there are.
+    """The first names, and the number of the others.
 
     >>> listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
     ('a, b, c', 'a, b and 2 more')
@@ -228,7 +228,7 @@ def _shown(value: Any) -> str:
 
 
 def _row(label: str, reasons: Sequence[Reason], column: int, width: int) -> str:
-    """A line with as many reasons as there is room for."""
+    """A line with a label and as many reasons as there is room for."""
     start = f"  {label:{column}}  "
     room = width - len(start)
     for names in range(MAX_NAMES, 0, -1):
@@ -240,7 +240,7 @@ def _row(label: str, reasons: Sequence[Reason], column: int, width: int) -> str:
     while len(text) > room and kept > 1:
         kept -= 1
         text = "; ".join(clauses[:kept]) + f"; +{len(clauses) - kept}"
-    if len(text) > room:  # both ends are informative: a path, and how to restore it
+    if len(text) > room:  # keep the path and, at the end, how to restore it
         tail = room // 2
         text = f"{text[: room - tail - 1]}…{text[-tail:]}"
     return start + text
