@@ -384,7 +384,7 @@ def test_the_list_says_what_has_no_other_copy(project: Workspace) -> None:
     copies = {output["path"]: output["copy"] for output in cleaned(project, code=1)["outputs"]}
     assert copies == {"data/b": "cache", "metrics/b.json": "git", "models/b": "none"}
     said = project.run("tandem", "clean-up", check=False).stdout
-    assert "models/b  (train@b, no other copy here)" in said
+    assert "models/b  (train@b, the only copy)" in said
     assert "data/b  (rows@b)" in said and "metrics/b.json  (rows@b)" in said
 
 

@@ -286,7 +286,7 @@ def test_a_fresh_clone_needs_only_its_outputs(project: Workspace, tmp_path: Path
 def test_an_output_that_the_cache_lacks(project: Workspace) -> None:
     remove(project.path / ".dvc/cache/files")
     said = found()
-    reason = "model.bin is not in DVC's cache: `dvc commit train` puts it there"
+    reason = "model.bin is not in DVC's cache: `dvc commit train` adds it to the cache"
     assert said["train"] == ("missing", [reason])
     assert project.changed() == {*said}
     project.run("dvc", "commit", "train")

@@ -188,7 +188,10 @@ def _remote(config: Any) -> Results:
     """Check the default remote if it is a folder; to check others, the network would be needed."""
     name = config["core"].get("remote")
     if not name:
-        yield "note", "no default remote, so results stay here: see `dvc remote add --default`"
+        yield (
+            "note",
+            "no default remote, so results stay on this machine: see `dvc remote add --default`",
+        )
         return
     url = config["remote"].get(name, {}).get("url")
     if not url:
@@ -249,12 +252,14 @@ def kernels(this: Fingerprint) -> Results:
                 f"{alike}",
             )
         else:
-            yield "ok", f"all {len(this.kernels)} match {name} bit for bit ({this.digest})"
+            yield "ok", f"all {len(this.kernels)} kernels match {name} bit for bit ({this.digest})"
 
 
 def _setting_differences(this: Fingerprint, recorded: Fingerprint) -> str:
     """The differences between two fingerprints in versions and pins."""
     mine, theirs = this.versions | this.pins, recorded.versions | recorded.pins
     names = [name for name in sorted(mine | theirs) if mine.get(name) != theirs.get(name)]
-    differences = [f"{n} is {mine.get(n, 'none')}, recorded {theirs.get(n, 'none')}" for n in names]
+    differences = [
+        f"{n} is {mine.get(n, 'none')}, but {theirs.get(n, 'none')} is recorded" for n in names
+    ]
     return f"cannot be compared, because {shorten(differences)}"

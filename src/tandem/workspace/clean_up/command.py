@@ -57,7 +57,7 @@ def lines(plan: Plan) -> list[str]:
     else:
         printed.append("to be removed, because no stage of dvc.yaml owns them:")
         for removal in plan.removals:
-            note = ", no other copy here" if removal.copy == "none" else ""
+            note = ", the only copy" if removal.copy == "none" else ""
             size = file_size(removal.size)
             printed.append(f"  {size:>10}  {removal.path}  ({removal.stage}{note})")
         for path in plan.ignored:
@@ -78,7 +78,7 @@ def lines(plan: Plan) -> list[str]:
     if len(plan.kept) > SHOWN:
         printed.append(f"  and {len(plan.kept) - SHOWN} more: see --json")
     if plan:
-        printed.append("copies in DVC's cache and remote stay; `dvc gc` removes those")
+        printed.append("copies in DVC's cache and remote are kept; `dvc gc` removes them")
     return printed
 
 

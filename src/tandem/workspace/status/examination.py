@@ -40,7 +40,7 @@ def examine() -> Status:
         if pulled and not repo.config["core"].get("remote"):
             notes.append("`dvc pull` needs a remote: see `dvc remote add --default`")
     if head := snakemake_head():
-        notes.append(f"{head} runs here")
+        notes.append(f"{head} is running in this project")
     return Status(stages, notes)
 
 
@@ -160,7 +160,11 @@ class _Examination:
             yield Reason("new", str(paths.LOCK), "has no entry for it")
             return
         if stage.deps and not {"deps", "params"} & lock[stage.name].keys():
-            yield Reason("new", str(paths.LOCK), "has no inputs for it: two branches changed it")
+            yield Reason(
+                "new",
+                str(paths.LOCK),
+                "has no inputs for the stage: two branches changed its entry",
+            )
             return
         if stage.cmd_changed:
             yield Reason("command", stage.name, old=lock[stage.name]["cmd"], new=stage.cmd)
@@ -233,7 +237,7 @@ class _Examination:
 
     def _uncached(self, stage: Any, path: str) -> Reason:
         """The reason for an unchanged output that has no copy in DVC's cache."""
-        cure = f"`dvc commit {stage.addressing}` puts it there"
+        cure = f"`dvc commit {stage.addressing}` adds it to the cache"
         return Reason("output", path, "is not in DVC's cache", cure)
 
     def _absent(self, out: Any, path: str) -> Reason:
