@@ -1,4 +1,4 @@
-"""Augmentations, which derive new training rows: one module each, chosen by name in params.yaml.
+"""Augmentations derive new training rows; each is a module that params.yaml selects by name.
 
 A module defines `Params(AugmentationParams)` and one function: `apply` (see `TextAugmentation`) if
 it changes each text on its own, or `apply_all` (see `BatchAugmentation`) if a model changes many
@@ -6,7 +6,7 @@ texts at once.
 
 `deletion`, `insertion`, `replacement` and `swap` are the operations of EDA (Wei & Zou 2019, "EDA:
 Easy Data Augmentation Techniques for Boosting Performance on Text Classification Tasks", section
-2), with words of the training rows instead of synonyms; `synonym` uses WordNet.
+2), with words from the training rows instead of synonyms; `synonym` uses WordNet.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected, unmask_piece
 
 @dataclass(frozen=True, slots=True)
 class AugmentationInput:
-    """A row to derive another row from, with its own random number generator.
+    """A row from which an augmentation derives another row, with a random number generator.
 
     `text` is the row's text with a sentinel in place of each of the protected `pieces`.
     """
@@ -36,19 +36,19 @@ class AugmentationInput:
     rng: Random
 
     def unmask(self, text: str) -> str:
-        """Replace the sentinels in `text` with the protected pieces, for input to a model."""
+        """Replace the sentinels in `text` with the protected parts, so that a model can read it."""
         return unmask_pieces(text, self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationContext:
-    """What an augmentation may use besides the rows."""
+    """The data that an augmentation may use in addition to the rows."""
 
     task: BaseTask
     vocabulary: Sequence[str]
-    """Words of the training rows, each repeated as often as it occurs."""
+    """Words from the training rows, each repeated as often as it occurs."""
     models: AugmentationModels
-    """The task's model folders: the only ones that are dependencies of this stage in DVC."""
+    """Model folders that DVC tracks as dependencies; augmentations must not load any others."""
     runtime: Runtime
 
 
@@ -60,8 +60,8 @@ class TextAugmentation(Protocol):
     ) -> list[str]:
         """Return the words of the derived text.
 
-        Words that `tandem.text.words.editable` does not list may contain protected pieces. Each of
-        these words must occur exactly once, unchanged, in the result.
+        Words that `tandem.text.words.editable` does not list may contain sentinels. Each of these
+        words must occur exactly once, unchanged, in the derived text.
         """
 
 
@@ -71,7 +71,7 @@ class BatchAugmentation(Protocol):
     def apply_all(
         self, inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Any
     ) -> list[str]:
-        """Return one derived text per input, with each sentinel exactly once."""
+        """Return one derived text per input, with each sentinel of the input exactly once."""
 
 
 class AugmentationParams(PluginParams):
@@ -96,7 +96,7 @@ AnyAugmentation = Annotated[AugmentationParams, plugin_field("augmentation")]
 
 
 def to_input(row: Row, task: BaseTask, rng: Random) -> AugmentationInput:
-    """Return the input for `row`, with its protected pieces masked."""
+    """Return the input for `row`, with sentinels in place of the protected parts of its text."""
     pieces = protected(row, task)
     return AugmentationInput(
         row, mask_pieces(row.text, pieces), [row.text[slice(*piece)] for piece in pieces], rng
@@ -106,7 +106,7 @@ def to_input(row: Row, task: BaseTask, rng: Random) -> AugmentationInput:
 def derive_texts(
     params: AugmentationParams, inputs: Sequence[AugmentationInput], context: AugmentationContext
 ) -> list[str]:
-    """Apply an augmentation; return the derived text of each input, with its sentinels."""
+    """Return the text that an augmentation derives from each input; it contains the sentinels."""
     plugin: Any = params.plugin
     if hasattr(plugin, "apply_all"):
         return list(plugin.apply_all(inputs, context, params))

@@ -3,9 +3,9 @@
 For a translation task, the source side is generated from the target by a model for the opposite
 direction, `augmentation_models.TASK.forward` (Sennrich et al. 2016, "Improving Neural Machine
 Translation Models with Monolingual Data", section 3). For any other task, the text is translated by
-the `forward` model and back by the `backward` model. Placeholders and spans are passed to the
-models as placeholders, which these models copy to their output. If a placeholder is lost or
-repeated, the text is left unchanged. The augmentation is deterministic.
+the `forward` model and back by the `backward` model. The models copy placeholders to their output,
+so each span is also replaced with a placeholder in their input. If the output lacks or repeats a
+placeholder, the text is left unchanged. The augmentation is deterministic.
 """
 
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ class Params(AugmentationParams):
 def apply_all(
     inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Params
 ) -> list[str]:
-    """`Low battery` (target: `Niedriger Batteriestand`) → `Low battery level`.
+    """Paraphrase: `Low battery` (target: `Niedriger Batteriestand`) → `Low battery level`.
 
     Raises:
-        ParamsError: a model folder of the context contains no translation model.
+        ParamsError: a model folder that `context` names contains no translation model.
     """
     from tandem.augmentation.common.model_folders import resolve_model_folder  # takes seconds
 
@@ -64,7 +64,7 @@ def apply_all(
 def _masked(text: str, sentinels: dict[str, str], item: AugmentationInput) -> str:
     """Replace the placeholders in `text` with their `sentinels`.
 
-    Returns the text of `item` if `text` does not have the same placeholders.
+    Returns the text of `item` if a placeholder is missing from `text`, repeated or unknown.
     """
     masked = PLACEHOLDER.sub(lambda match: sentinels.get(match.group(), match.group()), text)
     is_complete = sorted(SENTINEL.findall(masked)) == sorted(SENTINEL.findall(item.text))

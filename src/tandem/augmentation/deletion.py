@@ -14,6 +14,6 @@ class Params(WordAugmentationParams):
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `good`; at least one editable word is kept."""
+    """Delete words: `good film` → `good`; at least one editable word is kept."""
     deleted = sample_positions(words, params.rate, rng)[: max(0, len(editable(words)) - 1)]
     return [word for i, word in enumerate(words) if i not in deleted]

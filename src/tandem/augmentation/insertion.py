@@ -1,4 +1,4 @@
-"""Insert random words of the training rows before random words."""
+"""Insert random words from the training rows before random words of a text."""
 
 from collections.abc import Sequence
 from random import Random
@@ -14,7 +14,7 @@ class Params(WordAugmentationParams):
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `good plot film`."""
+    """Insert words: `good film` → `good plot film`."""
     changed = list(words)
     for i in reversed(sample_positions(words, params.rate, rng)):
         changed.insert(i, rng.choice(vocabulary))

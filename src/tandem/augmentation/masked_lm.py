@@ -1,12 +1,12 @@
 """Replace random words with words that a language model predicts in their place.
 
-Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models", section 3. One of the
-`candidates` most likely words is drawn, with the probability that the model assigns to it given
-the rest of the text. An encoder with a masked-LM head gives that probability directly. A causal
-model reads from left to right, so the candidates are predicted from the preceding words, and their
-probabilities come from the likelihood of the whole text. Each word of a text is drawn
-independently, with the other words unchanged. The model is loaded from the folder
-`augmentation_models.TASK.forward`.
+The method follows Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models",
+section 3. One of the `candidates` most likely words is drawn, with the probability that the model
+assigns to it given the rest of the text. An encoder with a masked-LM head predicts this probability
+directly. A causal model reads from left to right, so the candidates are predicted from the
+preceding words, and their probabilities are computed from the likelihood of the whole text. If
+several words of a text are replaced, each replacement is drawn with the other words unchanged. The
+model is loaded from the folder `augmentation_models.TASK.forward`.
 """
 
 import math
@@ -30,7 +30,7 @@ class Params(WordAugmentationParams):
 def apply_all(
     inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Params
 ) -> list[str]:
-    """`a good film` → `a good story`; surrounding punctuation and capitalization are kept.
+    """Replace words: `a good film` → `a good story`; punctuation and capitalization are kept.
 
     Raises:
         ParamsError: the model has no language-model head.
@@ -51,7 +51,7 @@ def apply_all(
             for part in (texts[i][:position], texts[i][position + 1 :])
         )
         masked_words.append(MaskedWord(before, texts[i][position], after))
-    # Draw one candidate for each of these words.
+    # Draw one candidate for each word to replace.
     predictions = predict_words(masked_words, context, params.candidates, params.batch_size)
     changed = [list(words) for words in texts]
     for (i, position), scores in zip(positions, predictions, strict=True):

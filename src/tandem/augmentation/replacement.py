@@ -1,4 +1,4 @@
-"""Replace random words with random words of the training rows."""
+"""Replace random words with random words from the training rows."""
 
 from collections.abc import Sequence
 from random import Random
@@ -14,7 +14,7 @@ class Params(WordAugmentationParams):
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `good plot`; punctuation around a word is kept."""
+    """Replace words: `good film` → `good plot`; punctuation around a word is kept."""
     changed = list(words)
     for i in sample_positions(words, params.rate, rng):
         changed[i] = replace_core(words[i], rng.choice(vocabulary))

@@ -14,7 +14,7 @@ class Params(WordAugmentationParams):
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`good film` → `film good`; words that are not editable keep their positions."""
+    """Swap words: `good film` → `film good`; words that are not editable keep their positions."""
     changed = list(words)
     positions = editable(words)
     for i in sample_positions(words, params.rate, rng):

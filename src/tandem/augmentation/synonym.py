@@ -1,8 +1,8 @@
 """Replace random words with synonyms.
 
-As in EDA (Wei & Zou 2019, section 2.1), stop words are kept and each word is replaced at most once.
-The synonym is drawn as in Zhang et al. 2015, "Character-level Convolutional Networks for Text
-Classification", section 2.4: the n-th synonym of the ranked list, counted from 0, has the
+As in EDA (Wei & Zou 2019, section 2.1), stop words are not replaced, and each word is replaced at
+most once. The synonym is drawn as in Zhang et al. 2015, "Character-level Convolutional Networks for
+Text Classification", section 2.4: the n-th synonym of the ranked list, counted from 0, has the
 probability `chance`·(1-`chance`)^n, so that synonyms of the most frequent sense are preferred. Only
 words in their dictionary form are replaced, which mostly preserves grammar: `film` is replaced,
 `films` is not.
@@ -25,13 +25,13 @@ class Params(WordAugmentationParams):
     lexicon: Lexicon
     """The package that contains a WordNet database."""
     chance: float = Field(default=0.5, gt=0, le=1)
-    """Probability of drawing the first synonym, and each later one if none before it was drawn."""
+    """Probability of drawing a synonym if none of the synonyms before it in the list was drawn."""
 
 
 def apply(
     words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Params
 ) -> list[str]:
-    """`a good film!` → `a good movie!`; surrounding punctuation and capitalization are kept."""
+    """Replace words: `a good film!` → `a good movie!`; punctuation and capitalization are kept."""
     synonyms_of, excluded = synonyms(params.lexicon), stop_words()
     changed = list(words)
     positions = editable(words)
@@ -48,7 +48,7 @@ def apply(
 
 @cache
 def stop_words() -> frozenset[str]:
-    """Return function words, including negations, in lower case."""
+    """Return English function words, including negations, in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS  # takes a second
 
     return frozenset(ENGLISH_STOP_WORDS)

@@ -1,4 +1,4 @@
-"""Readers of corpora that ship in packages: one module each, chosen by its name in params.yaml.
+"""Readers of corpora that ship in packages; each is a module that params.yaml selects by name.
 
 A corpus module defines `Params(CorpusParams)` and the functions of `Corpus`.
 """

@@ -1,11 +1,12 @@
-"""Smart-home requests with intent and slots, from the package of Home Assistant's grammars.
+"""Smart-home requests with intents and slots, from the package of Home Assistant's grammars.
 
-A record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the template), domain
+An example record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the template), domain
 "homeassistant", text "switch the wine cellar lights on", label "HassTurnOn", spans
 [{"start": 11, "end": 22, "label": "area"}], holdout "test".
 
-From every template, rows are sampled for each split with the slot values of that split. The split
-stage assigns the template to one split and keeps the rows that were sampled for it.
+From every template, rows are sampled for each split with the slot values of that split. The stage
+`split` assigns the template to one split and keeps the rows that were sampled for that split, or
+that any split may use.
 """
 
 import dataclasses
@@ -45,18 +46,18 @@ class PerTemplate(StrictModel):
 
 
 class Params(CorpusParams):
-    """Which grammar to sample from, and how many texts."""
+    """The grammar to sample from, and the number of texts to sample."""
 
     language: str = Field(pattern=r"^[A-Za-z-]+$")
     """Language of the grammars (ISO 639-1)."""
     per_template: PerTemplate
-    """Rows generated from each template, by split."""
+    """Maximum number of rows sampled from each template, by split."""
     seed: int = Field(ge=0)
     """Seed for sampling the rows."""
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Yield the records of all intents, except texts that occur under more than one intent."""
+    """Yield the records of all intents, except those whose text occurs with several intents."""
     grammar = Intents.from_dict(json.loads(archive.read(f"{FOLDER}/data/{params.language}.json")))
     facts = json.loads(archive.read(f"{FOLDER}/intents.json"))
     records = list(_all_records(params, grammar, facts))
@@ -90,11 +91,11 @@ def samples(
 ) -> Iterator[tuple[str, str, Sample]]:
     """Sample distinct texts from a template.
 
-    Texts without a reserved value can be used in any split, so they are only sampled once, for
-    the first split.
+    A text without values that are reserved for one split can be used in any split, so it is sampled
+    only once, for the first split.
 
     Yields:
-        A key that is unique in the template, the split that the text is for, and the sample.
+        A key that is unique within the template, the split that the text is for, and the sample.
     """
     rules = grammar.expansion_rules | block.expansion_rules
     values = Values(params.language, grammar.slot_lists | block.slot_lists, rules)

@@ -1,7 +1,7 @@
-"""User-interface texts of Home Assistant's components in two languages, from its wheel.
+"""User-interface texts of Home Assistant's components in two languages, read from a wheel.
 
-A record: id "zwave_js/config/error/invalid_ws_url", group and domain "zwave_js", text "Invalid
-websocket URL", target "Ungültige Websocket-URL". One text in nine has {placeholders}.
+An example record: id "zwave_js/config/error/invalid_ws_url", group and domain "zwave_js", text
+"Invalid websocket URL", target "Ungültige Websocket-URL". One text in nine contains {placeholders}.
 """
 
 import json
@@ -27,9 +27,9 @@ class Params(CorpusParams):
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Yield unique pairs, component by component.
+    """Yield unique pairs of a source and a target text, component by component.
 
-    Pairs with the same text in both languages are left out: they are untranslated, or names.
+    Pairs with the same text in both languages are left out: they are untranslated texts or names.
     """
     names = set(archive.names)
     seen: set[tuple[str, str]] = set()
@@ -55,7 +55,7 @@ def rows(params: Params, archive: Archive) -> RawRecords:
 
 
 def strings(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield every string in nested mappings, with the path of its keys."""
+    """Yield the path of keys to every string in nested mappings, and the string."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from strings(value, f"{prefix}{key}/")

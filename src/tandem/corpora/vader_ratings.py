@@ -1,8 +1,8 @@
 """Texts of four domains, each with 15 to 99 ratings, from the sdist of vaderSentiment (VADER).
 
-A record: id "movie/3", group "movie/3", domain "movie", text "Effective but too tepid biopic",
-ratings [-1, 0, -1, …] from -4 to 4, label "negative". Several tasks use this corpus with the same
-ids and groups, so that their splits are the same, too.
+An example record: id "movie/3", group "movie/3", domain "movie", text "Effective but too tepid
+biopic", ratings [-1, 0, -1, …] from -4 to 4, label "negative". Several tasks use this corpus with
+the same ids and groups, so that their splits are the same, too.
 """
 
 import json
@@ -26,7 +26,7 @@ FILES = {
 
 
 class Params(CorpusParams):
-    """Which domains to read, and the threshold between the classes."""
+    """The domains to read, and the threshold that separates the classes."""
 
     domains: list[Domain] = Field(min_length=1)
     """Domains to read."""
@@ -44,7 +44,7 @@ def rows(params: Params, archive: Archive) -> RawRecords:
 
 
 def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
-    """Join the texts and ratings of a domain by id; their files have different orders."""
+    """Join the texts and ratings of a domain by id, because their files are ordered differently."""
     name = f"hutto_ICWSM_2014/{FILES[domain]}"
     ratings = {cells[0]: cells[-1] for cells in _lines(tables, f"{name}_anonDataRatings.txt", 4)}
     for key, _, text in _lines(tables, f"{name}_GroundTruth.txt", 3):
@@ -52,7 +52,7 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
             yield Unreadable("no_ratings", text)
             continue
         values = json.loads(ratings[key])
-        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; other texts get their own group.
+        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; elsewhere, each text is a group.
         yield {
             "id": f"{domain}/{key}",
             "group": f"{domain}/{key.partition('_')[0]}",
@@ -66,8 +66,8 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
 def label(mean: float, threshold: float) -> str:
     """Return the class of a mean rating.
 
-    The mean is computed from the ratings, because the mean given in the files differs from it
-    for 199 tweets.
+    The mean is computed from the individual ratings, because for 199 tweets, it differs from
+    the mean in the corpus files.
     """
     if mean >= threshold:
         return "positive"
@@ -75,7 +75,7 @@ def label(mean: float, threshold: float) -> str:
 
 
 def _lines(tables: Archive, name: str, cells: int) -> Iterator[list[str]]:
-    """Yield the cells of each line; these files do not quote cells."""
+    """Yield the cells of each line; the corpus files do not quote cells."""
     for line in tables.read(name).decode("utf-8-sig").split("\r\n"):
         if line:
             yield line.split("\t", cells - 1)

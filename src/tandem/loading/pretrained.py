@@ -1,7 +1,7 @@
 """Load configs, networks and tokenizers of model folders with transformers.
 
-Every call checks its folder first, and allows no remote code, no pickles and no connection to a
-hub. Any error of transformers becomes a one-line DataError.
+Every function that loads from a model folder checks the folder first. No function allows remote
+code, pickles or a connection to a hub. Any error of transformers becomes a one-line DataError.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def config(folder: Path, auto: Any = AutoConfig) -> Any:
 
 
 def generation_config(folder: Path) -> Any:
-    """Load the generation config in `folder`; see `config` for errors."""
+    """Load the generation config in `folder`; it raises the same errors as `config`."""
     folders.open_folder(folder).check()
     with _offline(folder):
         return GenerationConfig.from_pretrained(folder, local_files_only=True)
@@ -103,7 +103,7 @@ def tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
 
 
 def gguf(file: Path, dtype: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load the causal language model in a GGUF file, with `dtype` weights, and its tokenizer.
+    """Load a causal language model with weights of type `dtype`, and its tokenizer, from GGUF.
 
     Raises:
         DataError: the file is damaged, or transformers does not support its architecture.
@@ -122,7 +122,7 @@ def _without_load_options(tokenizer: Any) -> PreTrainedTokenizerBase:
 
 @contextmanager
 def _offline(name: object) -> Iterator[None]:
-    """Keep libraries from connecting to a hub; convert errors to a DataError that names `name`."""
+    """Keep libraries from connecting to a hub; convert their errors to a DataError about `name`."""
     before = huggingface_hub.constants.HF_HUB_OFFLINE
     huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:

@@ -1,4 +1,4 @@
-"""Read safetensors files after a check of their headers (github.com/huggingface/safetensors)."""
+"""Read safetensors files (github.com/huggingface/safetensors), but check their headers first."""
 
 import json
 import math
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_HEADER = 100_000_000
-"""Maximum size of a header in bytes, as defined by the format."""
+"""Maximum size of a header in bytes, as defined by the safetensors format."""
 BITS = {
     **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
     **dict.fromkeys(("F32", "I32", "U32"), 32),
@@ -33,7 +33,7 @@ def header(path: Path, name: str | None = None) -> Shapes:
         name: What error messages call the file; None for its path.
 
     Raises:
-        DataError: the file is damaged, or its header does not match its length.
+        DataError: the file is damaged, or its length is not the one that its header declares.
     """
     try:
         return _read_shapes(path)
@@ -56,7 +56,7 @@ def load(path: Path) -> "dict[str, Tensor]":
 
 
 def _read_shapes(path: Path) -> Shapes:
-    """Return the shape of each tensor in a file.
+    """Check the header of a safetensors file, and return the shape of each tensor.
 
     Raises:
         ValueError: the file is not a complete safetensors file; the message states the reason.
@@ -74,7 +74,7 @@ def _read_shapes(path: Path) -> Shapes:
     content.pop("__metadata__", None)
     if not content:
         raise ValueError("it has no tensors")
-    # The bytes of the tensors follow each other without gaps until the end of the file.
+    # The bytes of the tensors must follow each other without gaps until the end of the file.
     ranges = sorted(_byte_range(name, entry) for name, entry in content.items())
     end = 0
     for start, stop, name in ranges:

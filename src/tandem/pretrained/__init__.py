@@ -1,4 +1,4 @@
-"""Sources of pretrained weights: one module each, chosen by its name in params.yaml.
+"""Sources of pretrained weights; each is a module that params.yaml selects by name.
 
 A module defines `Params(WeightsParams)` and the functions of `WeightsSource`.
 """
@@ -14,10 +14,10 @@ class WeightsSource(Protocol):
     """The functions that a module of this package defines."""
 
     def write(self, params: Any, folder: Path, runtime: Runtime) -> None:
-        """Write config, weights and tokenizer to `folder`, to be loaded by `from_pretrained`."""
+        """Write config, weights and tokenizer to `folder` in the format of `from_pretrained`."""
 
     def pins(self, params: Any) -> dict[str, str]:
-        """Return pins that identify the exact weights, for the model card."""
+        """Return the pins (such as a version or hash) of the exact weights, for the model card."""
 
 
 class WeightsParams(PluginParams):

@@ -31,9 +31,9 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     """Copy the weights, configs and tokenizer to `folder`.
 
     Raises:
-        SourceError: there is no such folder.
+        SourceError: `params.path` is not a folder.
         HashMismatch: the weights are not the pinned ones.
-        DataError: it has no config.json or no safetensors, or is damaged or malicious.
+        DataError: the folder has no config.json or no safetensors, or is damaged or malicious.
     """
     source = Path(params.path)
     if not source.is_dir():
@@ -46,5 +46,5 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return the folder, and the hash if it is pinned."""
+    """Return the path of the folder, the license, and the hash of the weights if it is pinned."""
     return model_files.folder_pins(params.path, params.license, sha256=params.sha256)

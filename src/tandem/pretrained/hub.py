@@ -46,5 +46,5 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return the model and its commit."""
+    """Return the name of the model, its commit, and its license."""
     return model_files.folder_pins(params.path, params.license, revision=params.revision)

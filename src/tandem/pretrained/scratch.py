@@ -1,7 +1,7 @@
-"""No weights: only the architecture of an encoder–decoder that is trained from scratch.
+"""The architecture, without weights, of an encoder–decoder that is trained from scratch.
 
 The stage `train` learns the vocabulary from the training rows, and creates the weights, whose
-size depends on it.
+number depends on the size of the vocabulary.
 """
 
 from pathlib import Path
@@ -19,11 +19,11 @@ class Params(WeightsParams):
     d_model: int = Field(ge=8, description="hidden size; a multiple of attention_heads")
     ffn_dim: int = Field(ge=8, description="inner size of the feed-forward blocks")
     attention_heads: int = Field(ge=1)
-    """Attention heads per layer."""
+    """Number of attention heads per layer."""
     encoder_layers: int = Field(ge=1)
-    """Layers of the encoder."""
+    """Number of layers in the encoder."""
     decoder_layers: int = Field(ge=1)
-    """Layers of the decoder."""
+    """Number of layers in the decoder."""
     max_position_embeddings: int = Field(
         ge=8, description="maximum number of tokens in an input or output"
     )
@@ -42,8 +42,8 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         encoder_layers=params.encoder_layers,
         decoder_layers=params.decoder_layers,
         max_position_embeddings=params.max_position_embeddings,
-        # Encoder, decoder and output share one embedding table, which holds most of the
-        # weights at this size.
+        # Encoder, decoder and output share one embedding table, which contains most of the
+        # weights if the network is small.
         share_encoder_decoder_embeddings=True,
         tie_word_embeddings=True,
         scale_embedding=True,

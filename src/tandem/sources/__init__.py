@@ -1,7 +1,7 @@
-"""Sources of rows: one module each, chosen by its name in params.yaml.
+"""Sources of rows; each is a module that params.yaml selects by name.
 
-A source module defines `Params(SourceParams)` and the functions of `Source`. It returns raw
-records: the stage adds missing ids, and the task parses each record.
+A source module defines `Params(SourceParams)` and the functions of `Source`. A source returns raw
+records; the stage `fetch` adds missing ids, and the task parses each record.
 """
 
 from typing import Annotated, Any, Protocol, cast
@@ -14,7 +14,7 @@ class Source(Protocol):
     """The functions that a source module defines."""
 
     def rows(self, params: Any) -> RawRecords:
-        """Yield the raw records, with an `Unreadable` in place of each that cannot be read."""
+        """Yield the raw records, and an `Unreadable` for each record that cannot be read."""
 
     def origin(self, params: Any) -> SourceInfo:
         """Return where the rows came from, for the data card."""

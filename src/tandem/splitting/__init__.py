@@ -1,1 +1,1 @@
-"""Assign groups of rows to splits, and keep texts from occurring in two of them."""
+"""Assign groups of rows to splits, and keep texts from occurring in more than one split."""

@@ -1,15 +1,15 @@
 """Hold out rows and ratings for an independent judge.
 
 The judge rates the texts of a generator that has been aligned with a reward model. To be
-independent, it must not be trained on the ratings and texts that the reward model saw. Some of the
-training groups are therefore held out for it, with some of their ratings; the remaining training
-and validation rows keep the other ratings:
+independent, the judge must not be trained on ratings or texts that the reward model was trained on.
+Some of the training groups are therefore held out for the judge. The splits keep these ratings
+of their texts:
 
                     train, validation    judge          test
     ratings         the others           the judge's    all
 
-One in `every_nth_rating` ratings of a text goes to the judge. No rating is used twice, but raters
-are anonymous, so one person may have rated texts on both sides.
+Of the ratings of a text, the judge gets one in `every_nth_rating`. The judge and the reward model
+share no ratings, but because raters are anonymous, they may share raters.
 """
 
 from collections.abc import Mapping
@@ -28,19 +28,19 @@ class JudgeHoldout(StrictModel):
     """The groups and ratings that are held out for the judge."""
 
     fraction: float = Field(gt=0, lt=1)
-    """Fraction of the training groups."""
+    """Fraction of the training groups that is held out for the judge."""
     every_nth_rating: int = Field(ge=2)
-    """With 4, every fourth rating of a text, starting with the first, goes to the judge."""
+    """If this is 4, the judge gets every fourth rating of a text, starting with the first."""
 
 
 def set_aside(assignment: Mapping[str, str], params: JudgeHoldout, salt: str) -> dict[str, str]:
-    """Move `params.fraction` of the training groups to the judge.
+    """Move `params.fraction` of the training groups to the split `judge`.
 
-    They are the first groups in the order of sha256(salt + judge + group).
+    The moved groups are the first in the order of sha256(salt + judge + group).
 
     Args:
         assignment: Group → split.
-        params: How much is held out.
+        params: The fraction of groups to hold out.
         salt: A different salt holds out different groups.
     """
     train = sorted(

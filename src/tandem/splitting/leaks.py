@@ -14,7 +14,7 @@ PRECEDENCE = {
     "drop_train": ("test", "validation", JUDGE, "train"),
     "drop_held_out": ("train", JUDGE, "test", "validation"),
 }
-"""`on_leak` → splits: of two rows with the same text, the one in the earlier split is kept."""
+"""`on_leak` → ordered splits; of rows with the same text, those in the first one are kept."""
 REASONS = {"same": "same_text_as", "near": "near_duplicate_of"}
 
 
@@ -28,8 +28,9 @@ def rows_to_drop(
 ) -> dict[str, str]:
     """Return the rows that must be removed from the split of their group: id → reason.
 
-    All raw rows are compared, so the result does not depend on what cleaning kept, and is the same
-    for tasks that share a source. If cleaning changed the text of a row, both texts are compared.
+    All raw rows are compared, so the result does not depend on which rows cleaning kept, and is the
+    same for tasks that share a source. If cleaning changed the text of a row, both its raw and its
+    clean text are compared.
 
     Args:
         raw: The rows as fetched.
@@ -59,7 +60,7 @@ def rows_to_drop(
 
 
 def require_no_leak(task_name: str, counts: dict[str, Any]) -> dict[str, Any]:
-    """Return `counts`, the result of `verify_no_leaks`, if they show no leak.
+    """Return `counts`, which `verify_no_leaks` returned, if there is no leak.
 
     Raises:
         DataError: a group or a text is in two splits.

@@ -20,7 +20,7 @@ from tandem.text.minhash import NearDuplicates
 
 
 class SplitParams(StrictModel):
-    """How rows are divided; tasks with the same source need the same values."""
+    """How rows are divided into splits; tasks with the same source need the same values."""
 
     ratios: SplitRatios = SplitRatios()
     salt: str = Field(default="tandem", description="a different salt gives a different split")
@@ -45,10 +45,10 @@ class Splits:
 def split_rows(
     raw: Sequence[Row], clean: Sequence[Row], task: BaseTask, params: SplitParams
 ) -> Splits:
-    """Divide the rows that cleaning kept.
+    """Divide the rows that cleaning kept into splits.
 
     Args:
-        raw: The rows as fetched; the split of a group depends on these only.
+        raw: The rows as fetched, which determine the split of each group.
         clean: The rows that cleaning kept.
         task: The rows' task.
         params: How to divide the rows.
@@ -92,7 +92,7 @@ def _require_rows(rows: Mapping[str, Sequence[Row]], task: BaseTask) -> None:
 
 
 def summarize(splits: Splits, task: BaseTask) -> dict[str, Any]:
-    """Rows, groups and strata by split, dropped rows by reason, and the leak check."""
+    """Summarize the rows, groups and strata by split, the dropped rows, and the leak check."""
     rows = splits.rows
     strata = {split: Counter(task.stratum(row) for row in rows[split]) for split in rows}
     by_stratum = sum(strata.values(), Counter[str]())

@@ -1,4 +1,4 @@
-"""Stratified assignment of groups to splits, determined only by the rows and a salt."""
+"""Stratified assignment of groups to splits, determined only by the rows, ratios and a salt."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -32,7 +32,7 @@ class SplitRatios(StrictModel):
 
 
 SplitCounts = dict[str, Counter[str]]
-"""Split → stratum → rows."""
+"""Split → stratum → number of rows."""
 
 
 def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) -> dict[str, str]:
@@ -52,7 +52,7 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) 
         for stratum in sorted({s for counts in usable[group].values() for s in counts}):
             members[stratum].append(group)
     rarest_first = sorted(members, key=lambda stratum: (len(members[stratum]), stratum))
-    # A group with rows in several strata is assigned with the rarest of them.
+    # A group with rows in several strata is assigned along with the rarest of its strata.
     assignment: dict[str, str] = {}
     for stratum in rarest_first:
         for group in members[stratum]:
@@ -67,7 +67,7 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) 
 def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, SplitCounts]:
     """Count the rows that each group would add to each split, by stratum.
 
-    A row with a `holdout` can be used in that split only.
+    A row whose `holdout` names a split can be used in that split only.
     """
     usable: dict[str, SplitCounts] = {}
     for row in rows:
@@ -79,7 +79,7 @@ def rows_by_split(rows: Sequence[Row], task: BaseTask) -> dict[str, SplitCounts]
 
 
 class SplitBalance:
-    """Rows assigned so far by split and stratum, and their distance from the desired ratios."""
+    """Numbers of assigned rows by split and stratum, and their distance from the desired ratios."""
 
     def __init__(self, usable: Mapping[str, SplitCounts], ratios: SplitRatios) -> None:
         self.ratios = ratios.model_dump()
@@ -94,7 +94,7 @@ class SplitBalance:
         return min(TIE_BREAK, key=lambda split: self.cost(counts[split], split))
 
     def add(self, counts: SplitCounts, split: str) -> None:
-        """Count the rows of a group that was assigned to `split`."""
+        """Add the rows of a group that was assigned to `split` to the counts."""
         self.assigned[split].update(counts[split])
 
     def cost(self, counts: Counter[str], split: str) -> float:

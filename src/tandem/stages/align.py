@@ -2,13 +2,13 @@
 
 The generator continues the first words of real texts, several times each. The continuations are
 ranked by reward, and the generator is trained to prefer those with higher reward. A smaller `beta`
-lets it move further from the base model.
+lets the generator move further from the base model.
 
 Reads   data/split/TASK/{train,validation}.parquet, for prompts; models/TASK/{base,reward};
         the params `runtime` and `TASK.align`
 Writes  models/TASK/aligned                the model, for `from_pretrained` of transformers
-        reports/details/align/TASK.json    reward and length before and after, KL, on new samples
-                                           for validation prompts
+        reports/details/align/TASK.json    reward and length before and after, and KL, measured on
+                                           new samples for validation prompts
         reports/plots/align/TASK.csv       the losses by step
 
     tandem align generation

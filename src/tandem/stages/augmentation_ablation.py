@@ -1,6 +1,6 @@
 """Measure the effect of each augmentation on its own.
 
-A model is trained without augmentation, then one model with each augmentation alone.
+One model is trained without augmentation, and one model with each augmentation alone.
 
 Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained, the model folders
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
@@ -26,7 +26,7 @@ from tandem.modeling.params import train_params
 
 
 class Params(AblationParams):
-    """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
+    """The augmentations to try; `max_rows` and `batch_size` apply to the validation rows."""
 
 
 def main(task: str) -> str:

@@ -1,10 +1,10 @@
 """Score a task's baselines on the test rows.
 
-These are the same test rows that models are scored on.
+Models are scored on the same test rows.
 
 Reads   data/split/TASK/{train,test}.parquet, models/TASK/pretrained; the params `runtime`,
         `TASK.baseline` and, for the test rows, `TASK.evaluate`
-Writes  reports/predictions/TASK/baseline/NAME.parquet   a prediction for each test row, statistics
+Writes  reports/predictions/TASK/baseline/NAME.parquet   prediction and statistics of each test row
         reports/details/baseline/TASK.json               scores with intervals, by baseline
 
     tandem baseline sentiment
@@ -24,7 +24,7 @@ from tandem.core.schema import StrictModel
 
 
 class Params(StrictModel):
-    """The rows that baselines may learn from."""
+    """The number of training rows that baselines may learn from."""
 
     max_train_rows: int | None = Field(default=None, ge=1)
     """Maximum number of training rows, taken in the order of hashed ids; null uses all of them."""

@@ -4,13 +4,13 @@ Texts are repaired, personal data is masked, and rows that a filter rejects are 
 
 Reads   data/raw/TASK/rows.parquet; the params `runtime` and `TASK.clean`
 Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order
-        data/clean/TASK/dropped.parquet  the others, each with the reason
-        reports/details/clean/TASK.json  counts of rows by reason and domain, of repairs and masks
+        data/clean/TASK/dropped.parquet  the other rows, each with the reason
+        reports/details/clean/TASK.json  counts: rows by reason and domain, repairs and masks
 
     tandem clean sentiment
 
 `{placeholders}` and spans are never changed. Filters run in the order given in params.yaml, each on
-the rows that the filters before it kept; `tandem.text.filters` documents how to write one.
+the rows that the filters before it kept; `tandem.text.filters` describes how to write a filter.
 """
 
 from collections import Counter

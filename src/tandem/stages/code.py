@@ -1,10 +1,11 @@
 """Record which code each stage runs.
 
-A stage depends on this record, so a change to code that it does not run leaves it up to date.
+Each stage depends on its code record and stays up to date if code that it does not run changes.
 
 Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, on which no stage can depend
 Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
-        closure, without comments and docstrings; the locked versions of the packages they import
+        closure, without comments and docstrings; the locked versions of the packages that these
+        files import
 
     tandem code
 """
@@ -18,14 +19,14 @@ from tandem.engines import code_closure, dvc_stages
 
 
 def main() -> str:
-    """Write a code record for each stage of dvc.yaml that depends on one.
+    """Write a code record for each stage in dvc.yaml that depends on such a record.
 
     Raises:
-        StageError: dvc.yaml cannot be read or declares no output for a stage's file, or a source
+        StageError: dvc.yaml cannot be read or declares no output for a stage's record, or a source
             file cannot be parsed.
     """
     stages = list(dvc_stages.stages())
-    # If the params leave a group of stages empty, its folder is still written, without files.
+    # If the params leave a group of stages empty, the group's folder is written without files.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.atomic_outputs(*finals) as partials:
         partial_of = dict(zip(finals, partials, strict=True))

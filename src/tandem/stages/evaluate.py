@@ -2,7 +2,7 @@
 
 Reads   data/split/TASK/test.parquet, models/TASK/VARIANT; the params `runtime` and
         `TASK.evaluate`
-Writes  reports/predictions/TASK/VARIANT.parquet     the prediction for each test row, statistics
+Writes  reports/predictions/TASK/VARIANT.parquet     prediction and statistics of each test row
         reports/metrics/TASK/VARIANT.json            main scores, for `dvc metrics show`
         reports/details/evaluate/TASK-VARIANT.json   scores with intervals, size of the weights
         reports/plots/evaluate/TASK-VARIANT.csv      true and predicted labels; no rows if the task
@@ -17,7 +17,7 @@ from tandem.core import task as tasks
 
 
 class Params(metrics.EvaluationParams):
-    """Which test rows are scored, the same for baselines and all variants."""
+    """The test rows to score, which are the same for the baselines and all variants."""
 
 
 def main(task: str, variant: str) -> str:

@@ -7,7 +7,7 @@ Reads   data/split/TASK/test.parquet, for prompts; data/split/RATINGS/test.parqu
         models/TASK/{base,reward,judge,aligned}; the params `preferences.TASK`, `runtime` and
         `TASK.evaluate_preferences`
 Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair with its scores
-        reports/predictions/TASK/preferences/samples.parquet   each prompt with both texts
+        reports/predictions/TASK/preferences/samples.parquet   each prompt with both models' texts
         reports/details/evaluate-preferences/TASK.json         metrics with intervals, by scorer
                                                                and by variant
 
@@ -53,7 +53,7 @@ def main(task: str) -> str:
     }
     texts = {name: evaluation.score_texts(name, written[name], judge) for name in written}
 
-    # Compute the metrics of the scorers, and of each generator.
+    # Compute the metrics of the reward model and the judge, and of each generator.
     results = evaluation.scorer_accuracies(scored, runtime)
     results |= evaluation.compare(written, texts, runtime)
     batch_size = stage_params.generation.batch_size

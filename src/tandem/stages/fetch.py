@@ -2,7 +2,7 @@
 
 The rows come from a pinned source.
 
-Reads   the source: a package in the download cache, files, or a hub;
+Reads   the source: a package in the download cache, local files, or a hub;
         the params `runtime` and `TASK.fetch`
 Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
         data/raw/TASK/unreadable.parquet  the other records, each with its reason
@@ -48,7 +48,7 @@ def main(task: str) -> str:
     """Fetch the rows of one task.
 
     Raises:
-        SourceError: the source cannot be reached, or is not the pinned one.
+        SourceError: the source cannot be reached, or its content is not the pinned one.
         DataError: no record can be parsed, or `on_unreadable` is `raise` and a record cannot be
             parsed.
     """

@@ -1,6 +1,6 @@
 """Train an independent judge, a second reward model.
 
-It is trained on texts and ratings that the first reward model is not trained on.
+The judge is trained on texts and ratings that the first reward model is not trained on.
 
 Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
         RATINGS is the task with rated rows that `preferences.TASK` names; the model folder
@@ -11,9 +11,9 @@ Writes  models/TASK/judge                     the model, for `from_pretrained` o
         reports/plots/judge/TASK.csv          the losses by step
 
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
-that shares neither texts nor ratings with it measures a smaller gain, the difference is reward
-hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023). The judge's
-validation pairs are formed from the first tenth of the rows set aside, ordered by hashed id.
+that shares neither texts nor ratings with the reward model measures a smaller gain, the difference
+indicates reward hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023).
+The judge's validation pairs are formed from the first tenth of its rows, ordered by hashed id.
 
     tandem judge generation
 """
@@ -31,7 +31,7 @@ from tandem.core.training_params import TrainingParams
 from tandem.preferences.params import PairFilter
 
 VALIDATION = 10
-"""The rows set aside are divided by this number to get the number of validation rows."""
+"""The number of validation rows is the number of the judge's rows divided by this constant."""
 
 
 class Params(TrainingParams):
@@ -40,7 +40,7 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     rounds: int = Field(ge=1)
-    """How many times the rows are paired, to get more pairs; repeated pairs are dropped."""
+    """How many times the rows are paired to form more pairs; repeated pairs are dropped."""
 
 
 def main(task: str) -> str:

@@ -1,12 +1,12 @@
 """Build the summary, the HTML page and the cards.
 
-They contain metrics that are already recorded; nothing is measured here.
+These files contain metrics that are already recorded; this stage measures nothing.
 
 Reads   reports/details/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
         `augmentation_ablation`, `methods`, `preferences`, `runtime`, `seeds` and `tasks`
 Writes  reports/summary.json      a list of {task, variant, metric, value, low, high, n, seed},
                                   which `dvc plots show` draws with .dvc/plots/scores.json
-        reports/html/index.html   the page, one file
+        reports/html/index.html   the page, as a single file
         reports/cards/            data-TASK.md, and TASK-VARIANT.md for each scored model
 
     tandem report
@@ -35,8 +35,8 @@ def main() -> str:
     if not stage_scores:
         raise StageError(f"{paths.DETAILS} has no scores: run `dvc repro` or `snakemake` first")
 
-    # The summary has only values measured by stages, so that an audit can trace them. The page also
-    # has those measured by the benchmark.
+    # The summary contains only values measured by stages, so that an audit can trace them. The page
+    # also contains the values measured by the latency benchmark.
     latencies = latency.load(LATENCY)
     speeds = latency.speeds(latencies, metrics, project.tasks)
     all_metrics = latency.with_graphs(metrics, latencies, project.tasks)

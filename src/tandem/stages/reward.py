@@ -1,6 +1,6 @@
 """Train a reward model on preference pairs.
 
-Pairs are formed from ratings after the split.
+Pairs are formed from ratings after the rows are split.
 
 Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
         that `preferences.TASK` names; the model folder `preferences.TASK.encoder`;
@@ -10,7 +10,7 @@ Writes  models/TASK/reward                     the model, for `from_pretrained` 
         reports/details/reward/TASK.json       pair accuracy on validation pairs, steps, pairs
         reports/plots/reward/TASK.csv          the losses by step
 
-Tasks with the same source have the same split. The encoder was therefore not trained on texts of
+Because tasks with the same source have the same split, the encoder was not trained on texts of
 validation or test pairs, and the generator's test rows contain no text of a training pair.
 
     tandem reward generation
@@ -29,8 +29,8 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of a trained encoder whose weights initialize the head; null initializes it
-    randomly."""
+    """Classes of a trained encoder whose weights initialize the reward head; null initializes the
+    head randomly."""
 
 
 def main(task: str) -> str:

@@ -2,7 +2,7 @@
 
 A task's model is trained and scored once with each seed.
 
-The interval of a score reflects the choice of test rows. The spread over seeds reflects the order
+The interval of a score reflects the choice of test rows. The spread across seeds reflects the order
 of the training rows and the initialization; a difference between models that is smaller than this
 spread means little (Dodge et al. 2020, "Fine-Tuning Pretrained Language Models: Weight
 Initializations, Data Orders, and Early Stopping").
@@ -24,7 +24,7 @@ from tandem.modeling.params import train_params
 
 
 def main(task: str) -> str:
-    """Train and score one task's model with each of its seeds.
+    """Train and score one task's model with each of the task's seeds.
 
     Raises:
         ParamsError: params.yaml has no `seeds.TASK`.
@@ -45,7 +45,7 @@ def main(task: str) -> str:
 
 
 def write(task: str) -> None:
-    """Train and score the models, and write the scores; only the main process writes."""
+    """Train and score the models; only the main process writes the scores."""
     from tandem.modeling.training import distributed
     from tandem.modeling.training.train_model import train_model, training_rows
 

@@ -5,16 +5,17 @@ Clean rows are split by group, and no text occurs in two splits.
 Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `runtime`
         and `TASK.split`
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
-        data/split/TASK/judge.parquet                    if params hold out rows for a judge
+        data/split/TASK/judge.parquet                    rows for the judge, if params hold any out
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
         reports/details/split/TASK.json                  counts, fractions by stratum, leak check
 
     tandem split sentiment
 
-The split of a group depends on the raw rows and on params only, not on what cleaning kept. Tasks
-with the same source have the same raw rows, so a test row of one task is never a training row of
-another. This also holds if a task uses only some domains of the source, because each stratum has
-one domain. Before anything is written, independent code verifies that no text is in two splits.
+The split of a group depends only on the raw rows and on params, not on which rows cleaning kept.
+Tasks with the same source have the same raw rows, so a test row of one task is never a training row
+of another. A task that uses only some domains of the source gets the same split of their rows,
+because each stratum belongs to one domain. Before anything is written, independent code verifies
+that no text is in two splits.
 """
 
 from tandem.core import io, params, paths, wording
@@ -24,7 +25,7 @@ from tandem.splitting.splits import SplitParams, split_rows, summarize
 
 
 class Params(SplitParams):
-    """The section `split` of a task; tasks with the same source need the same values."""
+    """The `split` section of a task; tasks with the same source need the same values."""
 
 
 def main(task: str) -> str:

@@ -34,7 +34,7 @@ def main(task: str) -> str:
 
 
 def write(task: str) -> None:
-    """Train the model and write it; if there are several processes, only the main one writes."""
+    """Train and write the model; if there are several processes, only the main one writes it."""
     from tandem import metrics
     from tandem.modeling.training import distributed
     from tandem.modeling.training.artifacts import write_fitted

@@ -1,1 +1,1 @@
-"""Tasks: one module each, chosen by its name in params.yaml."""
+"""Tasks of the pipeline; each is a module that params.yaml selects by name."""

@@ -41,5 +41,5 @@ class Task(BaseTask):
         return parse_row(GenerationRow, raw)
 
     def stratum(self, row: Row) -> str:
-        """Return domain and polarity, so that all splits have the same mix of both."""
+        """Return domain and polarity, so that all splits contain the same mix of both."""
         return f"{row.domain}/{rating_polarity(cast(GenerationRow, row).ratings)}"

@@ -8,7 +8,8 @@ An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_i
         spans=(Span(start=11, end=22, label="area"),), holdout="test",
     )
 
-Rows need a `text` and a `label`. `spans` is a list of {start, end, label}, in characters.
+Rows need a `text` and a `label`. `spans` is a list of {start, end, label}, where
+start and end are positions in characters.
 """
 
 import itertools
@@ -23,7 +24,7 @@ from tandem.core.task import BaseTask, parse_row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRow(Row):
-    """A request, its intent, and its slots as spans: sorted, disjoint, not empty."""
+    """A request, its intent, and its slots as spans, which are sorted, disjoint and not empty."""
 
     label: str
     spans: tuple[Span, ...] = ()

@@ -45,7 +45,7 @@ class Task(BaseTask):
     def stratum(self, row: Row) -> str:
         """Return the length class, and whether the text has placeholders.
 
-        The domain is left out: it equals the group, so rows cannot be stratified by it.
+        The stratum does not include the domain, because each domain is a single, undivided group.
         """
         length_class = sum(len(row.text.split()) > upper for upper in LENGTH_BOUNDS)
         return f"{length_class}/{'placeholders' if PLACEHOLDER.search(row.text) else 'plain'}"

@@ -1,1 +1,1 @@
-"""Text processing for data stages: repair, masking, filters, comparison. Never imports torch."""
+"""Text processing for data stages: repair, masking, filters, comparison; all without torch."""

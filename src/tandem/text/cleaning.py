@@ -17,7 +17,7 @@ from tandem.text.repair import REPAIRS
 
 
 class MaskParams(StrictModel):
-    """Which personal data to mask."""
+    """The personal data to mask."""
 
     kinds: list[mask.Kind] = Field(
         default=["email", "card", "phone"],
@@ -53,7 +53,7 @@ class CleanParams(StrictModel):
 def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str]) -> Row:
     """Repair and mask the text fields of `row`.
 
-    Changes are added to `counts`, as `repaired/NAME` and `masked/KIND`.
+    The changes are counted in `counts`, under `repaired/NAME` and `masked/KIND`.
     """
 
     def repair(text: str) -> str:
@@ -79,7 +79,7 @@ def apply_filters(
     """Apply filters, each to the rows that the filters before it kept.
 
     Returns:
-        The rows that every filter kept, in order, and the dropped rows, by filter, then in order.
+        The rows that every filter kept, in order, and the dropped rows, grouped by filter.
     """
     kept, dropped = list(rows), list[Dropped]()
     for params in filters:
@@ -96,7 +96,7 @@ def apply_filters(
 def summarize(
     raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
 ) -> dict[str, Any]:
-    """Rows kept and rows dropped by reason, also by domain; counts of repairs and masks."""
+    """Count the kept rows and the dropped rows by reason, also by domain, the repairs and masks."""
     domain_of = {row.id: row.domain for row in raw}
     domains = sorted(set(domain_of.values()))
     by_domain: dict[str, Counter[str]] = {name: Counter() for name in domains}

@@ -13,11 +13,11 @@ from typing import Literal
 
 Kind = Literal["email", "card", "phone"]
 Position = tuple[int, int]
-"""Start and end in a text, in characters."""
+"""Start and end of a match in a text, in characters."""
 
 SIGNS = "!#$%&'*+-/=?^_`{|}~"  # valid at the start of an address (RFC 5322, atext), but rare
-SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, but x also marks an extension
-INTERNATIONAL = ["ZZ"]  # phonenumbers' code for no region: only numbers with a + are found
+SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, but x also marks a phone extension
+INTERNATIONAL = ["ZZ"]  # the code for no region: only numbers that start with + are found
 DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have at least seven digits
 
 
@@ -28,7 +28,7 @@ def mask_personal_data(
 
     Args:
         text: The text to mask.
-        kinds: What to mask; card numbers are masked before phone numbers, because part of a card
+        kinds: Kinds to mask; card numbers are masked before phone numbers, because part of a card
             number could be taken for a phone number.
         regions: Regions (ISO 3166-1) whose national phone numbers are masked.
 
@@ -52,7 +52,7 @@ def emails(text: str, _regions: Sequence[str]) -> Iterator[Position]:
     """Yield the positions of e-mail addresses."""
     if "@" in text:
         for match in _pattern("EMAIL").finditer(text):
-            # The pattern also matches quotes and backticks before an address.
+            # The pattern also matches quotes and backticks before an address, which are not masked.
             yield match.end() - len(match.group().lstrip(SIGNS)), match.end()
 
 

@@ -1,4 +1,4 @@
-"""Find near-duplicate texts: candidates by MinHash LSH, verified by exact Jaccard similarity.
+"""Find near-duplicate texts with MinHash LSH, and verify them by exact Jaccard similarity.
 
 Texts are compared as sets of character n-grams (Broder 1997, "On the resemblance and containment
 of documents"; Leskovec, Rajaraman & Ullman, Mining of Massive Datasets, chapter 3).
@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tandem.core.schema import StrictModel
 
-MAX_MISS_RATE = 1e-6  # maximum probability of missing a pair at the threshold
+MAX_MISS_RATE = 1e-6  # maximum probability of missing a pair whose similarity is the threshold
 SEED = 13  # for MinHash; a different seed changes the candidates, not the near-duplicates
 
 
@@ -25,9 +25,9 @@ class NearDuplicates(StrictModel):
 
 
 def shingles(text: str, size: int) -> set[str]:
-    """Return the n-grams of `size` characters, with spaces around the text.
+    """Return the n-grams of `size` characters, after adding a space at both ends of the text.
 
-    If the text with the spaces is shorter than `size`, it is the only n-gram.
+    If the text, including these spaces, is shorter than `size`, it is the only n-gram.
 
     >>> sorted(shingles("on", 3))
     [' on', 'on ']
@@ -43,7 +43,7 @@ def jaccard(a: set[str], b: set[str]) -> float:
 
 
 def bands(threshold: float, num_perm: int, max_miss_rate: float = MAX_MISS_RATE) -> tuple[int, int]:
-    """Return the number of LSH bands and the rows per band, with as many rows as possible.
+    """Return the number of LSH bands, and the number of rows per band, as large as possible.
 
     A pair with similarity s is missed with probability (1 - s**rows)**bands, which must not exceed
     `max_miss_rate` at the threshold.
@@ -67,7 +67,7 @@ class MinHashIndex:
 
         self.params = params
         self.added: list[tuple[str, str]] = []
-        """Key and text, in the order in which they were added."""
+        """Pairs of key and text, in the order in which they were added."""
         num_bands, rows = bands(params.threshold, params.num_perm)
         self.lsh = RMinHashLSH(params.threshold, num_perm=num_bands * rows, num_bands=num_bands)
 
@@ -85,7 +85,7 @@ class MinHashIndex:
         )
 
     def add(self, key: str, text: str, signature: object) -> None:
-        """Add a text under a key that is not in the index yet."""
+        """Add a text under a key that the index does not contain yet."""
         self.lsh.insert(len(self.added), signature)
         self.added.append((key, text))
 

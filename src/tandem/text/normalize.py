@@ -11,7 +11,7 @@ NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 
 def dedup_key(text: str) -> str:
-    """The key by which cleaning compares texts; it ignores case, compatibility forms and spacing.
+    """Return the key by which cleaning compares texts; case, spacing and NFKC forms do not matter.
 
     Digits and punctuation matter: `Input 1` and `Input 2`, `great :)` and `great :(` differ.
     """
@@ -19,7 +19,7 @@ def dedup_key(text: str) -> str:
 
 
 def split_key(text: str, pieces: Sequence[Piece] = ()) -> str:
-    """The key by which the split compares texts: only words, without case, digits or `pieces`.
+    """Return the key by which splitting compares texts: words without case, digits or `pieces`.
 
     The text is repaired first, so that a raw row and its clean row have the same key. The key of
     a text without letters is its `dedup_key`.

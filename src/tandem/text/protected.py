@@ -1,8 +1,8 @@
-"""Edit a text around pieces that must not change: `{placeholders}` and spans.
+"""Edit a text around parts that must not change: `{placeholders}` and spans.
 
-While the text is edited, each piece is replaced with a sentinel, one private-use character. An edit
-therefore sees whole sentences, and a match of a tag or a phone number never starts or ends inside a
-piece:
+While the text is edited, each protected part is replaced with a sentinel, which is a private-use
+Unicode character. An edit therefore sees whole sentences, and a match of a tag or a phone number
+never starts or ends inside a protected part:
 
     turn on {name} in the  attic     the text, with {name} and the span attic
     turn on ① in the  ②              masked
@@ -30,30 +30,30 @@ R = TypeVar("R", bound=Row)
 
 
 def sentinel(index: int) -> str:
-    """The character that replaces the piece with this index."""
+    """Return the character that replaces the protected part with this index."""
     return chr(ord(FIRST_SENTINEL) + index)
 
 
 def piece_index(character: str) -> int:
-    """The index of the piece that a sentinel replaces."""
+    """Return the index of the protected part that a sentinel replaces."""
     return ord(character) - ord(FIRST_SENTINEL)
 
 
 def rewrite(row: R, task: BaseTask, edit: Edit, field: str = "text") -> R:
-    """Return `row` with a text field edited around its protected pieces, and its spans updated.
+    """Return `row` with a text field edited around its protected parts, and its spans updated.
 
     Raises:
-        ValueError: `edit` lost or repeated a protected piece, which is a bug in `edit`.
+        ValueError: `edit` removed or duplicated a protected part, which is a bug in `edit`.
     """
     text = getattr(row, field)
     return restore(row, task, edit(mask_pieces(text, protected(row, task, field))), field)
 
 
 def restore(row: R, task: BaseTask, masked: str, field: str = "text") -> R:
-    """Return `row` with the text `masked`, its protected pieces restored, and its spans moved.
+    """Return `row` with `masked` as its text; protected parts are restored, and spans are moved.
 
     Raises:
-        ValueError: a protected piece of the row is missing from `masked`, or occurs twice.
+        ValueError: a protected part of the row is missing from `masked`, or occurs twice.
     """
     before = getattr(row, field)
     pieces = protected(row, task, field)
@@ -68,10 +68,10 @@ def restore(row: R, task: BaseTask, masked: str, field: str = "text") -> R:
 
 
 def protected(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
-    """Return the pieces of a text field that must not change, sorted and disjoint.
+    """Return the parts of a text field that must not change, sorted and disjoint.
 
-    In the field `text`, these are the pieces that the task protects, and the spans; in any other
-    field, they are the placeholders.
+    In the field `text`, the protected parts are those that the task protects, and the spans; in any
+    other field, they are the placeholders.
     """
     if field != "text":
         return merge_pieces([match.span() for match in PLACEHOLDER.finditer(getattr(row, field))])
@@ -88,10 +88,10 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
     """Replace the sentinels in `masked` with the `pieces` of `text`.
 
     Returns:
-        The restored text, and the position in it where each of `pieces` starts.
+        The restored text, and the position at which each of `pieces` starts in it.
 
     Raises:
-        ValueError: a piece is missing, or occurs twice.
+        ValueError: the sentinel of a piece is missing from `masked`, or occurs twice.
     """
     starts = [-1] * len(pieces)
     parts: list[str] = []
@@ -100,7 +100,7 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
         index = piece_index(match.group())
         if index >= len(pieces) or starts[index] >= 0:
             raise ValueError(f"an edit duplicated a protected part of {text!r}: {masked!r}")
-        # Append the unprotected part since the last sentinel, then the piece.
+        # Append the text since the last sentinel, then the protected part.
         parts += masked[end : match.start()], text[slice(*pieces[index])]
         end = match.end()
         starts[index] = length + len(parts[-2])
@@ -124,7 +124,7 @@ def mask_pieces(text: str, pieces: Sequence[Piece]) -> str:
 
 
 def unmask_pieces(text: str, pieces: Sequence[str]) -> str:
-    """Replace each sentinel in `text` with the text of its piece.
+    """Replace each sentinel in `text` with the text that it stands for.
 
     >>> unmask_pieces("turn on " + sentinel(0), ["{name}"])
     'turn on {name}'
@@ -133,7 +133,7 @@ def unmask_pieces(text: str, pieces: Sequence[str]) -> str:
 
 
 def merge_pieces(pieces: Sequence[Piece]) -> list[Piece]:
-    """Return the pieces sorted, with overlapping ones merged and empty ones removed.
+    """Return `pieces` sorted, with overlapping ones merged and empty ones removed.
 
     >>> merge_pieces([(4, 9), (0, 2), (6, 12), (3, 3)])
     [(0, 2), (4, 12)]
@@ -148,7 +148,7 @@ def merge_pieces(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _moved(span: Span, pieces: Sequence[Piece], starts: Sequence[int]) -> Span:
-    """Move `span` together with the piece that contains it."""
+    """Return `span`, moved together with the protected part that contains it."""
     for (start, end), new_start in zip(pieces, starts, strict=True):
         if start <= span.start and span.end <= end:
             shift = new_start - start

@@ -26,7 +26,8 @@ INLINE_TAG = re.compile(rf"</?(?:{INLINE}){ATTRIBUTES}", re.IGNORECASE)
 
 # Characters in the Unicode categories Cc and Cf that a reader does not see: zero-width space, word
 # joiner, soft hyphen, byte order mark. Joiners and direction marks are kept, because emoji, Persian
-# and Hebrew need them. Private-use characters are meaningful only in a specific font.
+# and Hebrew need them. Private-use characters are removed, too, because they have a meaning only in
+# a specific font.
 INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f\x80-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\ue000-\uf8ff\U00100000-\U0010fffd]"
 )
@@ -59,7 +60,7 @@ def markup(text: str) -> str:
 
 
 def characters(text: str) -> str:
-    """Fix mojibake (with ftfy), remove invisible characters, normalize to NFC.
+    """Fix mojibake (with ftfy), remove invisible characters, and normalize to NFC.
 
     Curly quotes and fullwidth characters are kept, because German and Japanese use them.
 
@@ -76,7 +77,7 @@ def characters(text: str) -> str:
 
 
 def spaces(text: str) -> str:
-    """Collapse runs of whitespace into one space, and strip both ends."""
+    """Collapse runs of whitespace into one space, and strip whitespace from both ends."""
     return " ".join(text.split())
 
 

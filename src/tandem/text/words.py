@@ -1,4 +1,4 @@
-"""Words of a text, as augmentation sees them: the parts between spaces."""
+"""Functions for the words of a text, which are its parts between spaces."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
 
 
 def editable(words: Sequence[str]) -> list[int]:
-    """Return the indices of words that may change: those with letters or digits, and no sentinel.
+    """Return the indices of words that may change: with letters or digits, and without sentinels.
 
     >>> editable(["turn", "on", chr(0xF0000), "--"])
     [0, 1]
@@ -22,8 +22,9 @@ def editable(words: Sequence[str]) -> list[int]:
 def sample_positions(words: Sequence[str], rate: float, rng: Random) -> list[int]:
     """Draw the sorted indices of the words to change: a fraction `rate` of the editable ones.
 
-    EDA (Wei & Zou 2019, section 2) changes at least one word. Here a text stays unchanged if
-    `rate` times its number of editable words is less than 0.5: one word of two would be too many.
+    EDA (Wei & Zou 2019, section 2) changes at least one word. This function draws no word of a text
+    if `rate` times its number of editable words is less than 0.5, because in a short text, even one
+    changed word is too many.
     """
     positions = editable(words)
     return sorted(rng.sample(positions, round(rate * len(positions))))

@@ -1,4 +1,4 @@
-"""Train a model without derived rows, and one per augmentation with the rows it derives."""
+"""Train a model without derived rows, and one model with the rows of each augmentation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from tandem.modeling.params import TrainParams
 from tandem.modeling.training.train_model import train_model
 
 NONE = "none"
-"""The name of the model without derived rows, with which the others are compared."""
+"""Name of the model without derived rows, with which the other models are compared."""
 
 
 def derive_each(
@@ -26,13 +26,13 @@ def derive_each(
     models: AugmentationModels,
     runtime: Runtime,
 ) -> dict[str, list[Row]]:
-    """The derived rows for each model of the ablation, by name.
+    """Return the derived rows for each model of the ablation, by model name.
 
     The model `none` has no derived rows; every other model has the rows derived by one operation.
 
     Args:
         originals: The training rows.
-        held_out: Split keys of texts that must not be derived.
+        held_out: Keys (`split_key_of`) of held-out texts; derived rows with these keys are dropped.
         task: The task of the rows.
         operations: The augmentations.
         fraction: The fraction of the training rows that get a derived row.
@@ -56,7 +56,7 @@ def compare(
     batch_size: int,
     runtime: Runtime,
 ) -> dict[str, dict[str, Any]]:
-    """Train and score each model.
+    """Train and score each model of the ablation.
 
     Args:
         task: The task of the rows.
@@ -64,13 +64,14 @@ def compare(
         derived: Model name → its additional training rows; the first name is `NONE`.
         monitored: The rows on which the validation loss is measured.
         scored: The rows that are scored.
-        params: How to train.
+        params: Training parameters.
         batch_size: Number of rows scored at once.
         runtime: Seed and device.
 
     Returns:
         Model name → the number of derived rows, the scores, and, as `METRIC/difference`, the
-        difference from the model `NONE`, with an interval from a paired bootstrap.
+        difference of each score from that of the model `NONE`, with an interval from a paired
+        bootstrap.
     """
     results: dict[str, dict[str, Any]] = {}
     reference: dict[str, Any] = {}
@@ -87,7 +88,7 @@ def compare(
 
 
 def in_words(results: Mapping[str, Mapping[str, Any]], metric: str) -> str:
-    """The score without augmentation, and the differences of the other models."""
+    """Describe the score without augmentation, and how much the other scores differ from it."""
     gains = {name: values.get(f"{metric}/difference") for name, values in results.items()}
     listed = ", ".join(f"{name} {gain['value']:+.3f}" for name, gain in gains.items() if gain)
     score = wording.score(metric, results[NONE][metric])

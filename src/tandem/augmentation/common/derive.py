@@ -43,7 +43,7 @@ class AugmentParams(StrictModel):
 
 
 class AblationParams(metrics.EvaluationParams):
-    """Which operations to try; `max_rows` and `batch_size` apply to the validation rows."""
+    """The augmentations to try; `max_rows` and `batch_size` apply to the validation rows."""
 
     operations: list[AnyAugmentation]
     """The augmentations to measure, each on its own."""
@@ -61,10 +61,10 @@ class AblationParams(metrics.EvaluationParams):
 
 
 def rows_to_augment(task: BaseTask) -> tuple[list[Row], set[str]]:
-    """Read the training rows of `task`, and the split keys of all held-out texts.
+    """Return the training rows of `task`, and the keys (`split_key_of`) of its held-out rows.
 
     Raises:
-        StageError: a table is missing.
+        StageError: the table of a split is missing.
     """
     splits = {
         name: read_rows(paths.split(task.name) / f"{name}.parquet", task.row)
@@ -89,7 +89,7 @@ def derive(
 
     Args:
         train: Rows to derive from.
-        held_out: Split keys of texts that must not be derived.
+        held_out: Keys (`split_key_of`) of held-out texts; derived rows with these keys are dropped.
         task: The rows' task.
         params: Operations, and the fraction of rows that get a derived row.
         models: Model folders that operations may use.
@@ -119,9 +119,9 @@ def derive(
 def _derived_texts(
     train: Sequence[Row], params: AugmentParams, context: AugmentationContext
 ) -> list[tuple[Row, str, AugmentationParams]]:
-    """Return the sampled rows, in order, each with its derived text and the operation.
+    """Return the sampled rows, in order, each with a derived text and its augmentation.
 
-    An operation gets all of its rows at once, because a model works in batches.
+    An augmentation gets all of its rows at once, so that a model can process them in batches.
     """
     sampled: list[tuple[int, AugmentationInput]] = []
     choices = range(len(params.operations))

@@ -1,4 +1,4 @@
-"""Use a language model to predict words for a gap in a text. Imports torch."""
+"""Use a language model to predict words for a gap in a text. This module imports torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class MaskedWord:
 def predict_words(
     masked_words: Sequence[MaskedWord], context: AugmentationContext, limit: int, batch_size: int
 ) -> list[WordScores]:
-    """Predict the most likely words for each gap with the `forward` model of the context.
+    """Predict the most likely words for each gap with the `forward` model of the task.
 
     Args:
         masked_words: The gaps, with their original words.
@@ -47,8 +47,8 @@ def predict_words(
         batch_size: Number of texts per batch.
 
     Returns:
-        The word scores for each gap, without the original word. They are empty if the gap is
-        beyond the maximum input length of a masked language model.
+        For each gap, the predicted words with their scores, without the original word. There are
+        none if the gap is beyond the maximum input length of a masked language model.
 
     Raises:
         ParamsError: the model has no language-model head.
@@ -78,7 +78,7 @@ def _predict_at_mask(
     ]
     words = _whole_words(tokenizer)
     scores: list[WordScores] = [{} for _ in masked_words]
-    # Truncation may have removed the mask.
+    # Truncation may have removed the mask token.
     visible = [i for i, ids in enumerate(token_ids) if tokenizer.mask_token_id in ids]
     for batch in track(
         length_batches([token_ids[i] for i in visible], batch_size, longest_first=True),
@@ -97,7 +97,7 @@ def _predict_at_mask(
 def _predict_by_likelihood(
     masked_words: Sequence[MaskedWord], model: Model, limit: int, batch_size: int
 ) -> list[WordScores]:
-    """Predict candidates from the words before a gap; score them by the likelihood of the text.
+    """Predict candidates from the words before a gap; score each by the whole text's likelihood.
 
     A causal model reads from left to right, so its prediction for a gap ignores the words after it.
     """
@@ -133,7 +133,7 @@ def _predict_by_likelihood(
 def _top_words(
     logits: Tensor, words: dict[int, str], masked_word: MaskedWord, limit: int
 ) -> WordScores:
-    """Return the most likely `words` by `logits` (vocabulary,), except the masked word itself."""
+    """Return the `limit` words with the highest `logits`, except the masked word itself."""
     own_word = strip_punctuation(masked_word.word).casefold()
     ids = torch.tensor(list(words))
     values, order = logits[ids].sort(descending=True, stable=True)

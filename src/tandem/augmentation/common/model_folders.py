@@ -1,4 +1,4 @@
-"""Model folders that augmentations use, checked by the architecture in config.json."""
+"""Find a model folder for an augmentation, and check the architecture in its config.json."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tandem.modeling.seeding import make_torch_deterministic
 def resolve_model_folder(
     context: AugmentationContext, key: str, *suffixes: str
 ) -> tuple[Path, str]:
-    """Return a model folder of the context, and which of `suffixes` its architecture ends with.
+    """Return the path of a model folder, and which of `suffixes` its architecture ends with.
 
     Makes torch deterministic, so that the output of a model loaded from the folder is
     reproducible.
@@ -20,7 +20,7 @@ def resolve_model_folder(
     Args:
         context: Names the model folders of the task.
         key: `forward` or `backward`.
-        suffixes: Suffixes of the architectures that the caller supports.
+        suffixes: Suffixes of the supported architectures, such as `ForCausalLM`.
 
     Raises:
         StageError: the folder is missing.

@@ -1,8 +1,9 @@
-"""Synonyms from WordNet (Miller 1995; Fellbaum 1998), from the database files in a pinned package.
+"""Read synonyms from a WordNet database (Miller 1995; Fellbaum 1998) in a pinned package.
 
-The files are text, as described in wndb(5WN) and senseidx(5WN): `index.sense` has the frequency of
-each sense of a lemma in WordNet's sense-tagged texts, and `data.POS` the words of each sense.
-Senses that do not occur in these texts are left out, because otherwise `as` would become `arsenic`.
+The database consists of text files in the format of wndb(5WN) and senseidx(5WN): `index.sense`
+contains the frequency of each sense of a lemma in WordNet's sense-tagged texts, and `data.POS`
+contains the words of each sense. Senses that do not occur in the sense-tagged texts are left out;
+otherwise, `arsenic` would be a synonym of `as`.
 """
 
 import functools
@@ -15,14 +16,14 @@ from tandem.downloads.pypi import Pin, open_package
 
 MARKER = re.compile(r"\((?:p|a|ip)\)$")  # marker of an adjective's syntactic position
 
-PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")  # numbers 1 to 4 in a sense key
+PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")  # a sense key numbers these from 1 to 4
 SATELLITES = {5: 3}  # satellite adjectives are in the adjective file
 
 Synonyms = dict[str, list[str]]
 
 
 class Lexicon(Pin):
-    """The package, and the folder in it that has the database files."""
+    """A package, and the folder in it that contains the WordNet database files."""
 
     path: str
     """Path of the WordNet database in the package."""
@@ -30,7 +31,7 @@ class Lexicon(Pin):
 
 @functools.cache
 def synonyms(lexicon: Lexicon) -> Synonyms:
-    """Return lowercase lemma → synonyms, those of its most frequent sense first.
+    """Return lowercase lemma → its synonyms, starting with those of its most frequent sense.
 
     Raises:
         SourceError: the package cannot be downloaded, or the folder contains no WordNet database.
@@ -56,7 +57,7 @@ def synonyms(lexicon: Lexicon) -> Synonyms:
 
 
 def _lines(archive: Archive, path: str) -> Iterator[list[str]]:
-    """Yield the fields of each line after the license; a file may be split into two parts."""
+    """Yield the fields of each line after the license text; the file may be split in two."""
     names = [name for name in archive.names if name.rstrip("12") == path]
     if not names:
         raise SourceError(
@@ -71,7 +72,7 @@ def _lines(archive: Archive, path: str) -> Iterator[list[str]]:
 def _synsets(archive: Archive, path: str) -> Iterator[tuple[str, list[str]]]:
     """Yield the offset and the words of each synset.
 
-    A line has OFFSET FILE TYPE COUNT(hex), then WORD ID pairs.
+    Each line starts with OFFSET FILE TYPE COUNT, then COUNT (hexadecimal) pairs of WORD and ID.
     """
     for cells in _lines(archive, path):
         words = cells[4 : 4 + 2 * int(cells[3], 16) : 2]
@@ -79,9 +80,9 @@ def _synsets(archive: Archive, path: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _senses(archive: Archive, path: str) -> Iterator[tuple[str, int, int, str]]:
-    """Yield lemma, count, part of speech and offset of each sense in the sense-tagged texts.
+    """Yield lemma, count, part of speech and offset of each sense that the tagged texts contain.
 
-    A line has LEMMA%PART_OF_SPEECH:… OFFSET SENSE_NUMBER COUNT.
+    Each line has the form LEMMA%PART_OF_SPEECH:… OFFSET SENSE_NUMBER COUNT.
     """
     for key, offset, _, count in _lines(archive, path):
         lemma, _, rest = key.partition("%")

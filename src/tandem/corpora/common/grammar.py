@@ -25,14 +25,14 @@ from tandem.core.rows import Span
 
 
 class Value(NamedTuple):
-    """A value of a slot; `reserved` if it is reserved for one split."""
+    """A value of a slot; `reserved` is true if only one split may use the value."""
 
     text: str
     reserved: bool
 
 
 class Piece(NamedTuple):
-    """A part of a text; `label` names the slot that it fills."""
+    """A part of a text; `label` is the name of the slot that the part fills, if any."""
 
     text: str
     label: str | None = None
@@ -84,7 +84,7 @@ class Sampler:
 
 
 def join(pieces: list[Piece]) -> Sample:
-    """Join pieces with single spaces, and compute the spans of the slot values.
+    """Join the parts of a text, collapse its spaces, and compute the spans of its slot values.
 
     >>> join([Piece("dim  "), Piece(" "), Piece("attic", "area"), Piece(" ")])
     Sample(text='dim attic', spans=[Span(start=4, end=9, label='area')], reserved=False)

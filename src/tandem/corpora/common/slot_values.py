@@ -1,8 +1,8 @@
-"""Values for the slots of Home Assistant's grammars, separate for each split.
+"""Values for the slots of Home Assistant's grammars, with different values for each split.
 
-The grammars give no values for names, areas and free text; these are in `values/LANGUAGE.json`. If
-a list has enough values, each value belongs to one split, so that the values in a test text do not
-occur in any training text. Short lists (colors, states) are shared by all splits.
+The grammars contain no values for names, areas and free text; `values/LANGUAGE.json` lists values
+for them. If a list has enough values, each value belongs to one split, so that the values in a test
+text do not occur in any training text. Short lists (colors, states) are shared by all splits.
 """
 
 import functools
@@ -20,12 +20,12 @@ from tandem.core.errors import DataError, UnknownName
 from tandem.core.paths import SPLITS
 from tandem.corpora.common.grammar import Sampler, Value
 
-# Fractions of the values of a list by split, in the order of SPLITS. Training gets the most, so
-# that a model sees a variety of values.
+# The fraction of a list's values that each split gets, in the order of SPLITS. The training split
+# gets the most values, so that a model sees a variety of them.
 FRACTIONS = (0.6, 0.2, 0.2)
-# A number list with fewer values is shared by all splits, like other short lists.
+# A number list with fewer values than this is shared by all splits, like other short lists.
 MIN_OPEN_VALUES = 30
-# Fraction of numbers that are spelled out; transcribed speech contains both forms.
+# Fraction of numbers that are spelled out; transcribed speech contains both words and digits.
 SPELLED_OUT = 1 / 3
 
 
@@ -33,7 +33,7 @@ def authored(language: str) -> dict[tuple[str, str], list[str]]:
     """Return the values in `values/LANGUAGE.json`: (list, domain or "") → values.
 
     Raises:
-        UnknownName: there is no such file.
+        UnknownName: there is no file for `language`.
     """
     folder = resources.files("tandem.corpora.common") / "values"
     languages = [file.name.removesuffix(".json") for file in folder.iterdir()]
@@ -78,13 +78,13 @@ class Values:
         """Draw a value for `slot` that may be used in `split`.
 
         Args:
-            domains: If the slot's list has values by domain, only those of these domains are used.
+            domains: Domains to prefer, if the slot's list groups its values by domain.
             split: The split that the text is for.
             rng: The random number generator.
             slot: The slot to fill.
 
         Raises:
-            DataError: neither the grammar nor `values/LANGUAGE.json` has the slot's list.
+            DataError: neither the grammar nor `values/LANGUAGE.json` contains the slot's list.
         """
         name = slot.list_name
         if (name, "") in self._open:
@@ -122,7 +122,7 @@ class Values:
 def numbers_of(
     start: int, stop: int, step: int, fractions: str | None, split: str
 ) -> tuple[bool, list[str]]:
-    """Return whether a range is divided among the splits, and its numbers for `split`."""
+    """Return whether a range is divided among the splits, and the numbers that `split` may use."""
     fraction_type = None if fractions is None else RangeFractionType(fractions)
     values = RangeSlotList(None, start, stop, step, fraction_type=fraction_type).get_numbers()
     numbers = [str(value) for value in values]
@@ -132,7 +132,7 @@ def numbers_of(
 
 
 def split_of_number(number: str) -> str:
-    """Return the split that a number belongs to, which is the same in all lists."""
+    """Return the split that a number belongs to, which is the same for all number lists."""
     position = hashlib.sha256(number.encode()).digest()[0] / 256
     if position < FRACTIONS[0]:
         return SPLITS[0]

@@ -1,13 +1,13 @@
 """Convert a GGUF file to a model folder in Hugging Face format with float32 weights.
 
-Quantized weights are dequantized once here, so that later stages load them quickly and can
-train them.
+Quantized weights are dequantized once, during the conversion, so that later stages load them
+quickly and can train them.
 """
 
 from pathlib import Path
 from typing import Any
 
-# Imported by transformers; this import only makes the stage depend on the version of gguf.
+# transformers imports gguf; this import only makes the stage depend on the version of gguf.
 import gguf  # noqa: F401
 import torch
 from transformers.utils import logging

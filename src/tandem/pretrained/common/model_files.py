@@ -26,7 +26,7 @@ ALLOWED_FILES = (
     "*.spm",
     "*.model",
 )
-# Keys that name a path on the author's machine, or refer to code on a hub.
+# Keys of configs that contain a path on the author's machine, or refer to code on a hub.
 REMOVED_KEYS = ("_name_or_path", "name_or_path", "auto_map", "custom_pipelines")
 
 
@@ -56,7 +56,7 @@ def copy_model_files(
     for name in allowed:
         with open_file(name) as source:
             io.copy_into(folder, name, source)
-    # Keys that `check` rejects are removed first.
+    # Before `check`, remove the keys that it would reject.
     sanitize_configs(folder, where)
     copied = folders.ModelFolder(folder, where)
     copied.check()
@@ -72,7 +72,7 @@ def copy_folder(source: Path, folder: Path, where: str) -> None:
 
 
 def sanitize_configs(folder: Path, where: str = "") -> None:
-    """Remove REMOVED_KEYS from the configs in `folder`.
+    """Remove the keys in REMOVED_KEYS from the configs in `folder`.
 
     Args:
         folder: The model folder.
@@ -89,5 +89,5 @@ def sanitize_configs(folder: Path, where: str = "") -> None:
 
 
 def folder_pins(path: str, license_id: str, **pins: str | None) -> dict[str, Any]:
-    """Return the pins of weights in a folder; those that are None are left out."""
+    """Return the pins of weights in a folder; pins that are None are left out."""
     return {"path": path, **{k: v for k, v in pins.items() if v}, "license": license_id}

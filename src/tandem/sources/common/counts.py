@@ -9,13 +9,13 @@ from tandem.core.rows import Dropped, Row
 from tandem.sources.common.parsing import by_reason, reasons_in_words
 
 MAX_NAMED = 5
-"""With more labels than this, `in_words` gives only their number."""
+"""If there are more labels than this, `in_words` gives only the number of labels."""
 MAX_LISTED = 50
-"""With more domains or labels than this, `count_rows` gives only their number."""
+"""If there are more domains or labels than this, `count_rows` gives only their number."""
 
 
 def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:
-    """Counts of rows, groups, domains and labels, and of unreadable records by reason."""
+    """Count the rows, groups, domains and labels, and the unreadable records by reason."""
     domains = Counter(row.domain for row in rows)
     labels = Counter(label for row in rows if (label := getattr(row, "label", None)))
     return {
@@ -31,7 +31,7 @@ def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, 
 
 
 def in_words(counts: Mapping[str, Any], details: Mapping[str, str]) -> str:
-    """How many rows were read, how many records were unreadable and why, and each label's share.
+    """Describe the numbers of rows and of unreadable records by reason, and each label's share.
 
     Args:
         counts: The result of `count_rows`.

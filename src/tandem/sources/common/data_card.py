@@ -6,14 +6,14 @@ from typing import Any
 from tandem.core.raw_records import SourceInfo
 from tandem.core.task import BaseTask
 
-# The hub's names: https://huggingface.co/docs/hub/datasets-cards
+# The hub's names of task categories: https://huggingface.co/docs/hub/datasets-cards
 CATEGORIES = {
     "classification": "text-classification",
     "tagging": "token-classification",
     "seq2seq": "translation",
     "causal": "text-generation",
 }
-"""Model family → task category."""
+"""Model family → task category of the Hugging Face Hub."""
 ORDER = ["pretty_name", "license", "language", "size_categories", "task_categories"]
 SIZES = (
     (1_000, "n<1K"),
@@ -47,7 +47,7 @@ def card(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
 
 
 def front_matter(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
-    """Return the metadata of the card, as YAML."""
+    """Return the metadata of the data card, as YAML."""
     from huggingface_hub import DatasetCardData
 
     size = next((name for limit, name in SIZES if counts["rows"] < limit), "n>10M")

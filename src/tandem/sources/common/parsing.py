@@ -20,7 +20,7 @@ HINTS = {
     "wrong_encoding": "encoding to that of the file",
     "wrong_number_of_cells": "delimiter to that of the file",
 }
-"""Prefix of a reason → the key under `fetch.source` to set, and what to set it to."""
+"""Prefix of a reason → advice: the key to set under `fetch.source`, and its value."""
 
 
 def parse_records(
@@ -28,8 +28,8 @@ def parse_records(
 ) -> tuple[list[Row], list[Dropped], dict[str, str]]:
     """Return the rows that the task can parse, and the other records, each with a reason.
 
-    Also returns, for each reason, the details of its first record, such as the allowed labels; a
-    reason without details has an empty string.
+    Also returns the details of the first record with each reason, such as the allowed labels, or an
+    empty string if there are none.
     """
     rows: list[Row] = []
     unreadable: list[Dropped] = []
@@ -58,14 +58,14 @@ def parse_records(
 
 
 def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
-    """Return a record with id, group and domain.
+    """Return a copy of `record` in which the id, group and domain are set.
 
     A missing id becomes a digest of the content, with a number if the content occurs again. A
     missing group becomes the id, which means that the row is a group of its own.
 
     Args:
         record: The raw record.
-        repeats: Number of records by digest so far; updated in place.
+        repeats: Digest → number of earlier records with this digest; updated in place.
     """
     raw = {
         key: str(value) if isinstance(value, int) and key in TEXT_KEYS else value
@@ -86,7 +86,7 @@ def check_readable(
     where: str,
     policy: str,
 ) -> None:
-    """Check that there are rows, and no unreadable records if `policy` is `raise`.
+    """Check that there are rows and, if `policy` is `raise`, no unreadable records.
 
     Args:
         rows: The parsed rows.
@@ -116,7 +116,7 @@ def by_reason(dropped: Iterable[Dropped]) -> dict[str, int]:
 
 
 def reasons_in_words(counts: Mapping[str, int], details: Mapping[str, str]) -> str:
-    """The reasons with their numbers of records and their details, the most frequent first.
+    """List each reason with its number of records and its details, the most frequent first.
 
     >>> reasons_in_words({"empty_text": 2, "unknown_label": 9}, {"unknown_label": "7 is not a"})
     '9 unknown_label: 7 is not a; 2 empty_text'
@@ -162,7 +162,7 @@ def _is_int64(value: Any) -> bool:
 
 
 def _hint(unreadable: Iterable[Dropped]) -> str:
-    """Return what to set in params.yaml, if the most frequent reason has a likely cause."""
+    """Return what to set in params.yaml, if the most frequent reason suggests a setting."""
     for reason, _ in Counter(row.reason for row in unreadable).most_common(1):
         for start, key in HINTS.items():
             if reason.startswith(start):

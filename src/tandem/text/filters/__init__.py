@@ -1,4 +1,4 @@
-"""Filters of the `clean` stage: one module each, chosen by its name in params.yaml.
+"""Filters of the stage `clean`; each is a module that params.yaml selects by name.
 
 A filter module defines `Params(FilterParams)` and the function of `Filter`. The design follows
 datatrove's filters, but a filter sees all rows at once, so that deduplication can be a filter, too.
@@ -20,7 +20,8 @@ class Filter(Protocol):
     ) -> Iterator[str | None]:
         """Yield, for each row in order, None to keep it or a short reason to drop it.
 
-        `rows` are the rows that all earlier filters kept. The stage counts rows by reason.
+        `rows` are the rows that all earlier filters kept. The stage `clean` counts rows by
+        reason.
         """
 
 

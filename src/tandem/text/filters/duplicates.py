@@ -46,7 +46,7 @@ def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterato
 
 
 def _answer(row: Row, field: str) -> object:
-    """Return the value of an answer; for spans, their labels and words.
+    """Return the value of an answer field; for spans, return their labels and texts.
 
     Positions of spans are ignored, because texts with the same key may differ in spacing.
     """

@@ -12,7 +12,7 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected
 
 
 class Params(FilterParams):
-    """The expected language of each field, and which texts are checked."""
+    """The expected language of each field, and the texts that are checked."""
 
     expected: dict[str, str] = Field(min_length=1, description="text field: ISO 639-1 code")
     among: list[str] = Field(
@@ -72,6 +72,6 @@ def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterato
 
 
 def _without_pieces(row: Row, field: str, task: BaseTask) -> str:
-    """Return the field's text without its protected pieces, which have no language."""
+    """Return the field's text without placeholders and spans, which have no language."""
     text = getattr(row, field)
     return SENTINEL.sub("", mask_pieces(text, protected(row, task, field)))

@@ -1,4 +1,4 @@
-"""Drop rows whose texts are near-duplicates of those of an earlier row that is kept."""
+"""Drop each row whose texts are near-duplicates of the texts of a kept earlier row."""
 
 from collections.abc import Iterator, Sequence
 

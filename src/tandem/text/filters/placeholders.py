@@ -1,4 +1,4 @@
-"""Drop pairs whose sides have different {placeholders}, because a model must keep them."""
+"""Drop translation pairs whose {placeholders} differ, because a model must learn to keep them."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Drop pairs whose sides differ too much in length to be likely translations."""
+"""Drop pairs of texts whose lengths differ too much for one to be a translation of the other."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from tandem.text.filters import FilterParams
 
 
 class Params(FilterParams):
-    """The maximum ratio, and the length from which it applies.
+    """The maximum length ratio, and the text length from which it applies.
 
     The length ratios of short texts vary widely: `OK` may be translated as `In Ordnung`.
     """
