@@ -1,4 +1,4 @@
-"""Baselines that a model has to beat on the same test rows: one module each, found by name.
+"""Baselines for the models, scored on the same test rows; each is a module with its name.
 
 A baseline module implements the interface `Baseline`. Importing it is fast, because slow libraries
 are only imported in `predict`.

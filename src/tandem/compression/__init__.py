@@ -1,4 +1,4 @@
-"""Methods that make a trained model smaller or faster: one module each, found by name.
+"""Methods that make a trained model smaller or faster; each is a module with the method's name.
 
 A method's module implements the interface `Method`. It also defines `restore` if `from_pretrained`
 of transformers cannot read the folder that it writes. Such a folder contains a file tandem.json,

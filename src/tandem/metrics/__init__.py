@@ -1,4 +1,4 @@
-"""Metrics: one module each, found by name, using the library that defines the metric.
+"""Metrics; each is a module with the metric's name that uses the library that defines it.
 
 A metric module implements the interface `Metric`. The library `evaluate` computes the reported
 score (see `evaluation`); `statistics` and `value` compute the same score from sums of sufficient

@@ -1,4 +1,4 @@
-"""Export formats that other tools read: one module each, found by name.
+"""Export formats that other tools read; each is a module with the format's name.
 
 Each module implements `ExportFormat`. A format that requires a certain folder names it in `FOLDER`.
 The libraries of these formats are used only in tests.

@@ -1,1 +1,1 @@
-"""The model families: one module each, found by name."""
+"""Model families; each is a module with the family's name."""
