@@ -381,7 +381,9 @@ def test_what_runs_is_named_with_its_command(engine: list[str], project: Workspa
     assert "repro" in said["train"].reasons[0].name
     assert [reason.text for reason in said["score"].reasons] == ["upstream train"]
     if engine[0] == "snakemake":
-        assert report.notes == [f"`snakemake -c2` (process {process.pid}) is running in this project"]
+        assert report.notes == [
+            f"`snakemake -c2` (process {process.pid}) is running in this project"
+        ]
     else:
         assert said["train"].reasons[0].text == f"by `dvc repro` (process {process.pid})"
     assert report.exit_code == 1
