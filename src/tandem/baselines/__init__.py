@@ -1,7 +1,7 @@
 """Baselines for the models, scored on the same test rows; each is a module with its name.
 
-A baseline module implements the interface `Baseline`. Importing it is fast, because slow libraries
-are only imported in `predict`.
+A baseline module implements the interface `Baseline`. Importing the module is fast, because only
+`predict` imports slow libraries.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ class BaselineContext:
 
     runtime: Runtime
     pretrained: Path
-    """The folder of the weights that the task's model starts from."""
+    """The folder of the pretrained weights that the training of the task's model starts from."""
     batch_size: int
-    """Rows per batch, for a baseline that runs a model with these weights."""
+    """Number of rows per batch, for a baseline that runs the pretrained model."""
 
 
 class Baseline(Protocol):
@@ -34,7 +34,7 @@ class Baseline(Protocol):
     def predict(
         self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
     ) -> list[dict[str, Any]]:
-        """Predict one answer per test row, in order, with the same keys as the task's models.
+        """Return one prediction per test row, in order, with the keys that the task's models use.
 
         A baseline learns from the training rows only.
         """

@@ -1,4 +1,4 @@
-"""Majority: the most frequent label of the training rows, and no spans."""
+"""Majority: predict the most frequent label of the training rows, and no spans."""
 
 from collections import Counter
 from collections.abc import Sequence

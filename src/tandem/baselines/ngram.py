@@ -1,9 +1,9 @@
-"""N-gram: predict each byte from the few bytes before it.
+"""N-gram: predict each byte from the six bytes before it.
 
 A byte model with interpolated modified Kneser–Ney smoothing (Chen & Goodman 1999, §3). After any
 context, the probabilities of the 256 possible next bytes and of the end of the text sum to 1. The
 model is a distribution over all byte strings, so its bits per byte are comparable with those of
-any model that scores the end of a text, such as the causal family.
+any model that scores the end of a text, such as those of the causal family.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from tandem.core.task import BaseTask
 
 LABEL = "byte n-grams"
 
-ORDER = 6  # bytes of context: with the next byte, 7 symbols of 9 bits, which fit into 64 bits
+ORDER = 6  # bytes of context; with the next byte, these are 7 symbols of 9 bits, 63 bits in all
 BITS = 9
 EDGE = 256  # the symbol that marks the end of a text, and pads the context before its start
 
@@ -35,7 +35,7 @@ def predict(
 
 
 class ByteModel:
-    """Next-symbol probabilities given up to `ORDER` preceding symbols, learned from `texts`."""
+    """A model, learned from `texts`, of the next symbol given up to `ORDER` preceding symbols."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         grams = np.concatenate([_grams(text.encode(), ORDER) for text in texts])
@@ -52,7 +52,7 @@ class ByteModel:
         return float(-np.log2(self.probs(text)).sum())
 
     def probs(self, text: bytes) -> NDArray[np.float64]:
-        """The probability of each byte and of the end, given the bytes before it, (bytes + 1,)."""
+        """The probability of each byte and of the end, given the bytes before, (bytes + 1,)."""
         probs = np.full(len(text) + 1, 1 / (EDGE + 1))
         for order, level in enumerate(self.levels):
             probs = level.interpolate(_grams(text, order), probs)
@@ -71,9 +71,11 @@ class _Level:
         self.passed = np.append(np.add.reduceat(discount, first), 1.0)
 
     def interpolate(self, grams: Codes, shorter: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Probabilities from this level's counts; the discounted mass is split as in `shorter`.
+        """Interpolate the probabilities of n-grams of this length with those of shorter ones.
 
-        A context that was not seen in training falls back to the probabilities in `shorter`.
+        The discounted probability mass is distributed in proportion to `shorter`, the probabilities
+        with one symbol of context less. After a context that does not occur in the training texts,
+        the probabilities are those in `shorter`.
         """
         kept = self.kept[_find(self.grams, grams)]
         context = _find(self.contexts, grams >> np.uint64(BITS))
@@ -92,9 +94,9 @@ def _discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _grams(text: bytes, order: int) -> Codes:
-    """The n-gram of each byte and of the end, as an integer code.
+    """The n-grams that end at each byte of `text` and at its end symbol, as integer codes.
 
-    The low bits hold the symbol itself, the higher bits hold the `order` symbols before it.
+    The low bits of a code hold the last symbol; the higher bits hold the `order` symbols before it.
     """
     edge = np.array([EDGE], np.uint64)
     inner = np.frombuffer(text, np.uint8).astype(np.uint64)
@@ -110,6 +112,6 @@ def _mask(order: int) -> np.uint64:
 
 
 def _find(table: Codes, codes: Codes) -> NDArray[np.intp]:
-    """The index of each of `codes` in the sorted `table`, or `len(table)` if it is missing."""
+    """The index of each of `codes` in the sorted `table`, or `len(table)` for a missing code."""
     index = np.minimum(np.searchsorted(table, codes), len(table) - 1)
     return np.where(table[index] == codes, index, len(table))

@@ -1,4 +1,4 @@
-"""Tf-idf: a linear support vector machine over words, word pairs and character n-grams.
+"""Tf-idf: a linear SVM on the tf-idf weights of words, word pairs and character n-grams.
 
 If the rows have spans, a second SVM tags each word, given the word and its neighbours.
 """

@@ -1,4 +1,4 @@
-"""Translation memory: the translation of the most similar training text."""
+"""Translation memory: predict the translation of the most similar training text."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ LABEL = "translation of the most similar training text"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the target of the most similar source (edit similarity); ties go to the first row."""
+    """Predict the target of the source with the highest edit similarity, the first one if tied."""
     from rapidfuzz import fuzz, process
 
     sources = [row.text for row in train]

@@ -1,4 +1,4 @@
-"""Unadapted: the pretrained weights as downloaded, without any training."""
+"""Unadapted: predict with the pretrained weights as downloaded, without any training."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -9,7 +9,7 @@ from tandem.core.task import BaseTask
 
 LABEL = "lexicon and rules"
 
-THRESHOLD = 0.05  # the authors' threshold for neutral texts, on a scale from -1 to 1
+THRESHOLD = 0.05  # the threshold of VADER's authors for neutral texts; scores are from -1 to 1
 
 
 def predict(
@@ -25,7 +25,7 @@ def predict(
 
 
 def compound(text: str) -> float:
-    """VADER's compound score of a text, -1 to 1; also a baseline for reward models."""
+    """VADER's compound score of a text, -1 to 1, which is also a baseline for reward models."""
     return float(_analyzer().polarity_scores(text)["compound"])
 
 

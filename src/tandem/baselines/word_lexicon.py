@@ -1,8 +1,8 @@
 """Lexicon: translate word by word, with the most probable translation under IBM model 1.
 
-The alignment is that of `modeling.translation.word_alignment`, without the preference for the
-diagonal (Brown et al. 1993). Word order, spaces and `{placeholders}` are kept from the source.
-Unknown words are copied.
+Words are aligned by `modeling.translation.word_alignment`, without a preference for the diagonal
+(Brown et al. 1993). Word order, spaces and `{placeholders}` of the source are kept. Unknown words
+are copied.
 """
 
 from collections.abc import Sequence

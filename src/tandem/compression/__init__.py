@@ -1,12 +1,12 @@
 """Methods that make a trained model smaller or faster; each is a module with the method's name.
 
-A method's module implements the interface `Method`. It also defines `restore` if `from_pretrained`
-of transformers cannot read the folder that it writes. Such a folder contains a file tandem.json,
-which names the method. The module does not import torch at the top level: `compress` and `restore`
-import what they need, so that params can be validated quickly.
+The module of a method implements the interface `Method`. If the method writes a folder that
+`from_pretrained` of transformers cannot read, the module also defines `restore`, and the folder
+contains a file tandem.json, which names the method. The module does not import torch at the top
+level: `compress` and `restore` import what they need, so that params can be validated quickly.
 
-To add a method, add such a module, list its name under `methods` in params.yaml, and add its
-section to each task.
+To add a method, add its module, list its name under `methods` in params.yaml, and add a section
+with its params to each task in params.yaml.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompressionContext:
-    """The inputs of a method, which may modify `model` in place."""
+    """The inputs of a compression method, which may modify `model` in place."""
 
     model: TextModel
     rows: Sequence[Row]
-    """Training rows, including derived ones."""
+    """The training rows, including those that augmentation derived."""
     validation: Sequence[Row]
     runtime: Runtime
     folder: Path
@@ -44,14 +44,14 @@ class Method(Protocol):
     LABEL: str
     """The name of the method in reports."""
     Params: type[StrictModel]
-    """The params of the method: the section of the same name in a task's params."""
+    """The class of the method's params, which are the section `TASK.METHOD` of params.yaml."""
 
     def compress(self, context: CompressionContext, params: Any) -> None:
         """Write the compressed model into `context.folder`."""
 
 
 class Restorable(Method, Protocol):
-    """A method whose folders `from_pretrained` cannot read."""
+    """The interface of a method that writes folders which `from_pretrained` cannot read."""
 
     def restore(self, folder: Path, auto: Any) -> Any:
         """Load the network in `folder` with the transformers class `auto`."""

@@ -1,13 +1,14 @@
 """A student network with fewer blocks, trained to match its teacher's predictions.
 
 Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
-Network"): the loss is (1 - w) · L + w · T² · KL(teacher ‖ student), where both distributions are
-computed at the temperature T, and L is the family's own loss. For families that generate text, this
-is word-level distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation").
+Network"): the loss is (1 - w) · L + w · T² · KL(teacher ‖ student). The weight w is
+`distillation_weight`, both distributions are computed at the temperature T, and L is the family's
+own loss. For families that generate text, this is word-level distillation (Kim & Rush 2016,
+"Sequence-Level Knowledge Distillation").
 
-The student is initialized with the teacher's blocks, evenly spaced, including the first and the
+The student is initialized with evenly spaced blocks of the teacher, including the first and the
 last (Sanh et al. 2019, "DistilBERT"; Shleifer & Rush 2020, "Pre-trained Summarization
-Distillation"). It is an ordinary, smaller network that `from_pretrained` can read.
+Distillation"). The student is an ordinary, smaller network that `from_pretrained` can read.
 """
 
 import copy
@@ -29,8 +30,8 @@ class Params(StrictModel):
     keep_layers: float = Field(gt=0, lt=1)
     """Fraction of each stack's blocks that the student keeps."""
     temperature: float = Field(gt=0)
-    """Temperature, the divisor of the logits: the higher it is, the more weight improbable classes
-    have."""
+    """Temperature, the divisor of the logits; a higher temperature gives more weight to improbable
+    classes."""
     distillation_weight: float = Field(gt=0, le=1)
     """Weight of the teacher's predictions in the loss; the labels have the remaining weight."""
     training: TrainingParams

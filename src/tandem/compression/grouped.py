@@ -1,17 +1,18 @@
-"""Weight-only quantization: weights as 8- or 4-bit integers in groups, computation in fp32.
+"""Weight-only quantization: 8- or 4-bit integer weights in groups, and computation in fp32.
 
 Each row of a weight matrix is divided into groups of `group_size` adjacent weights. A group is
-stored as w ≈ scale · q, rounded to nearest, with q in -127…127 or -7…7 and scale = max|w| / 127 or
-/ 7. In smaller groups, a large weight affects fewer others (Dettmers & Zettlemoyer 2023, "The case
-for 4-bit precision: k-bit Inference Scaling Laws"; round-to-nearest in groups is also the baseline
-of Frantar et al. 2023, "GPTQ"). No calibration rows are needed.
+stored as w ≈ scale · q, rounded to nearest: with 8 bits, q is in -127…127 and scale = max|w| / 127;
+with 4 bits, q is in -7…7 and scale = max|w| / 7. In smaller groups, a large weight reduces the
+precision of fewer other weights (Dettmers & Zettlemoyer 2023, "The case for 4-bit precision: k-bit
+Inference Scaling Laws"; round-to-nearest in groups is also the baseline of Frantar et al. 2023,
+"GPTQ"). No calibration rows are needed.
 
-A layer's matrix is restored in fp32 each time it is used, so activations are not quantized, and
-memory holds the integers of all layers but the floats of only one layer at a time. This saves
-space, not time; `int8` is faster.
+A layer's matrix is converted to fp32 each time it is used, so activations are not quantized. The
+integers of all layers are in memory, but the fp32 matrix of only one layer at a time. The method
+saves space, not time; `int8` is faster.
 
-model.safetensors stores the integers under the name of the weight, packed two per byte if they have
-4 bits, and fp16 scales under NAME_scale.
+In model.safetensors, the integers of the weight NAME are stored under NAME, two per byte if they
+have 4 bits, and its fp16 scales under NAME_scale.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ SCALE = "_scale"
 
 
 class Params(StrictModel):
-    """How precisely weights are stored, and which are kept in fp32."""
+    """How precisely weights are stored, and which layers are kept in fp32."""
 
     bits: Literal[8, 4]
     """Bits per weight."""

@@ -1,22 +1,22 @@
-"""8-bit integer weights: a model a quarter of the size, with linear layers in integer arithmetic.
+"""8-bit integer weights: a quarter of the size, and integer arithmetic in linear layers.
 
 Each row of a weight matrix (an output channel of a linear layer, a token of an embedding) is
 stored as w ≈ scale · q with q in -127…127 and scale = max|w| / 127, symmetric and per channel as
 in Jacob et al. 2018 ("Quantization and Training of Neural Networks for Efficient
-Integer-Arithmetic-Only Inference"). Activations are quantized at run time (dynamic quantization),
-to 7 bits: the sum of two products of 8 by 8 bits can overflow the 16-bit accumulators of CPUs
-without VNNI, whereas the sum of two products of 8 by 7 bits cannot, so the results are
+Integer-Arithmetic-Only Inference"). Activations are quantized to 7 bits at run time (dynamic
+quantization). The sum of two products of 8 by 8 bits can overflow the 16-bit accumulators of CPUs
+without VNNI, whereas the sum of two products of 8 by 7 bits cannot. The results are therefore
 bit-identical on all instruction sets.
 
-By default, a batch has a single activation range. Decoders such as Llama have tokens whose values
-are hundreds of times larger than those of the others (Sun et al. 2024, "Massive Activations in
-Large Language Models"), so the others would be rounded to zero. `per_token` first divides each
-token's values by their maximum.
+By default, all tokens of a batch share one activation range. In decoders such as Llama, the values
+of some tokens are hundreds of times larger than those of other tokens (Sun et al. 2024, "Massive
+Activations in Large Language Models"), which would be rounded to zero. `per_token` first divides
+each token's values by their largest absolute value.
 
-model.safetensors stores int8 weights under the name of the weight and fp16 scales under NAME_scale;
-tied weights are stored once. Biases and all other parameters are fp16 too; they are converted to
-fp32 when they are loaded. The integers are flattened, so that `from_pretrained` rejects their shape
-instead of loading them as weights.
+In model.safetensors, the integers of the weight NAME are stored under NAME, and its fp16 scales
+under NAME_scale; tied weights are stored once. Biases and all other parameters are stored in fp16
+and converted to fp32 when they are loaded. The integers are flattened, so that `from_pretrained`
+rejects their shape instead of loading them as weights.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ LABEL = "8-bit weights and activations"
 
 
 class Params(StrictModel):
-    """Which layers are kept in fp32, and what limits the loss of quality."""
+    """Which layers are kept in fp32, and how the loss of quality is limited."""
 
     pruned: PruningParams | None = None
-    """Structured pruning before quantization, which makes the model even faster."""
+    """Structured pruning before quantization, for an even faster model; null turns it off."""
 
     per_token: bool = False
-    """Use a separate quantization range for each token's activations, which is closer to fp32 and
-    slightly slower."""
+    """Use a separate quantization range for each token's activations. Results are closer to those
+    in fp32, and predictions take slightly longer."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
-    """Smoothing before quantization; null turns it off."""
+    """Smoothing of activation outliers before quantization; null turns it off."""
     num_beams: int | None = Field(default=None, ge=1)
-    """Number of beams in the compressed model's search, which affects its speed; 1 is greedy
-    search, null keeps the model's own number."""
+    """Number of beams of the compressed model's beam search; with fewer beams, it is faster. 1 is
+    greedy search; null keeps the trained model's number."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
@@ -90,7 +90,7 @@ def restore(folder: Path, auto: Any) -> Any:
 
     from tandem.compression.common import int8_layers, stored_layers
 
-    torch.backends.quantized.engine = "fbgemm"  # the default engine depends on the machine
+    torch.backends.quantized.engine = "fbgemm"  # PyTorch's default engine depends on the machine
     per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
     def rebuild(layer: Any, parts: StoredTensors, bias: Tensor | None) -> nn.Module | Tensor:

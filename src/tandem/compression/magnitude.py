@@ -1,11 +1,13 @@
 """Unstructured pruning: set the smallest weights to zero, and store only the others.
 
-Magnitude pruning (Han et al. 2015, "Learning both Weights and Connections for Efficient Neural
-Networks"). In recovery fine-tuning only the remaining weights are trained: gradients of pruned
-weights are masked at every step, so a zero is not changed by gradients, momentum or weight decay.
+The method is magnitude pruning (Han et al. 2015, "Learning both Weights and Connections for
+Efficient Neural Networks"). Recovery fine-tuning trains only the remaining weights: gradients of
+pruned weights are masked at every step, so neither gradients nor momentum nor weight decay change a
+pruned weight.
 
-This saves space, not time: the network is restored as a dense one. model.safetensors stores the
-remaining weights, row by row, under the name of the weight, and one bit per weight under NAME_mask.
+The method saves space, not time: the network is loaded as a dense one. In model.safetensors, the
+remaining values of the weight NAME are stored under NAME, row by row, and a mask with one bit per
+value is stored under NAME_mask.
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ LABEL = "smallest weights set to zero"
 
 
 class Params(StrictModel):
-    """How much is removed, and how the rest is fine-tuned."""
+    """How many weights are removed, and how the rest are fine-tuned."""
 
     keep_weights: float = Field(gt=0, lt=1)
     """Fraction of weights to keep."""
     scope: Literal["layer", "network"]
-    """Where `keep_weights` applies: to each layer, or to all weights together."""
+    """Whether `keep_weights` applies to each layer, or to all weights of the network together."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that are not pruned, given by their name suffixes."""
     recovery: TrainingParams | None

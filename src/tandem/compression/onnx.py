@@ -1,17 +1,17 @@
-"""The network as an ONNX graph with 8-bit integer weights, run by ONNX Runtime.
+"""The network as an ONNX graph with 8-bit integer weights, which ONNX Runtime runs.
 
-A graph runs without torch and transformers, and ONNX Runtime fuses its operators: predictions for
-single texts take a third of the time that they take in torch. Weights and activations are integers
-(dynamic quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
+An ONNX graph runs without torch and transformers, and ONNX Runtime fuses its operators: predictions
+for single texts take a third of the time that they take in torch. Weights and activations are
+integers (dynamic quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
 
 An encoder is exported as one graph, model.onnx. A decoder, which only scores texts, is exported as
-two: model.onnx ends before the output layer, and head.onnx is that layer, so that the family
-controls for how many tokens logits are computed at once. A tensor that both graphs share is stored
-once, in model.data. Encoder–decoders are not supported, because they generate token by token, with
-a state that does not fit into one graph.
+two graphs: model.onnx ends before the output layer, and head.onnx is the output layer, so that the
+family controls for how many tokens logits are computed at once. A tensor that both graphs share is
+stored once, in model.data. Encoder–decoders are not supported, because they generate token by token
+and need a key–value cache, which these graphs do not have.
 
 The files are byte-identical in every run. Unlike the predictions of `int8`, those of `onnx` may
-differ in their last bits between CPUs, because ONNX Runtime chooses its kernels by CPU.
+differ in their last bits between CPUs, because ONNX Runtime chooses its kernels for the CPU.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ LABEL = "8-bit ONNX graph"
 
 
 class Params(StrictModel):
-    """Which layers are kept in fp32, and what limits the loss of quality."""
+    """Which layers are kept in fp32, and how the loss of quality is limited."""
 
     per_token: bool = False
-    """Use a separate quantization range for each token's activations, which is closer to fp32 and
-    slightly slower."""
+    """Use a separate quantization range for each token's activations. Results are closer to those
+    in fp32, and predictions take slightly longer."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
-    """Smoothing before quantization; null turns it off."""
+    """Smoothing of activation outliers before quantization; null turns it off."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
@@ -73,14 +73,14 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def _skips_tied_table(network: Any, skip: list[str]) -> bool:
-    """Whether `skip` names a tied weight, as the embedding or as the output layer."""
+    """Whether the embedding and the output layer are tied, and `skip` names either of them."""
     table, head = network.get_input_embeddings(), network.get_output_embeddings()
     skipped = [m for name, m in network.named_modules() if any(name.endswith(end) for end in skip)]
     return head.weight is table.weight and any(layer in skipped for layer in (table, head))
 
 
 def restore(folder: Path, _: Any) -> Any:
-    """Load the graphs in `folder` as a network."""
+    """Load the ONNX graphs in `folder` as a network."""
     from tandem.compression.common import onnx_graphs
 
     return onnx_graphs.restore(folder)

@@ -1,11 +1,12 @@
-"""Remove the least important blocks, attention heads and units of a network, then fine-tune it.
+"""Remove the least important blocks, attention heads and units of a network; fine-tune the rest.
 
 This is structured pruning: the result is an ordinary, smaller network, which is faster with any
 kernel. `common.pruning` chooses what is removed.
 
 `from_pretrained` reads the folder, with one exception: the configs of BERT and Marian cannot
-express a number of heads that differs from the width divided by the head size. The folder then has
-a file tandem.json, and `restore` takes the shapes from the weights.
+express a number of heads that differs from the width divided by the head size. If the
+config cannot express the number of heads, the folder contains a file tandem.json, and `restore`
+takes the shapes from the weights.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ LABEL = "fewer blocks, heads or units"
 
 
 class Params(PruningParams):
-    """How much is removed, and how the rest is fine-tuned."""
+    """How much of the network is removed, and how the rest is fine-tuned."""
 
     keep_heads: float = Field(default=1.0, gt=0, le=1)
-    """Fraction of heads to keep in each attention module; with grouped-query attention, of
-    key–value heads."""
+    """Fraction of heads to keep in each attention module; with grouped-query attention, the
+    fraction of key–value heads."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:

@@ -1,9 +1,10 @@
-"""Metrics; each is a module with the metric's name that uses the library that defines it.
+"""Metrics; each is a module with the metric's name, and uses the library that defines the metric.
 
 A metric module implements the interface `Metric`. The library `evaluate` computes the reported
 score (see `evaluation`); `statistics` and `value` compute the same score from sums of sufficient
-statistics, so that the bootstrap can resample without the library. A test checks that the two
-agree. Importing a metric module only imports numpy.
+statistics, so that the bootstrap can resample without the library. A test checks that both
+ways of computing a score agree. At the top level, a metric module
+imports no large library except numpy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ __all__ = [
 class Metric(Protocol):
     """The interface of a metric module.
 
-    Two functions are optional. `options(rows)` returns extra arguments of `compute`, such as
+    Two functions are optional. `options(rows)` returns extra arguments for `compute`, such as
     the tokenizer of BLEU. `signature(rows)` returns the signature that sacrebleu recommends
     reporting with a score.
     """
@@ -62,7 +63,7 @@ class Metric(Protocol):
     TITLE: str
     """The name of the metric in reports."""
     HINT: str
-    """How to read a score, in a few words."""
+    """A few words on how to read a score."""
     DECIMALS: int
     """Number of decimals of a score in reports."""
     LOWER_IS_BETTER: bool
@@ -70,16 +71,16 @@ class Metric(Protocol):
     """The columns that `compute` takes, and their types in `datasets`."""
 
     def columns(self, rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[Any]]:
-        """The columns of `INPUTS`, one value per row."""
+        """The values of the columns in `INPUTS`, one per row."""
 
     def compute(self, **columns: Any) -> float:
         """The score, computed by the library that defines it."""
 
     def statistics(self, rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-        """Sufficient statistics, float64 (rows, k)."""
+        """The sufficient statistics of each row, float64 (rows, k)."""
 
     def value(self, sums: Array) -> Array:
-        """Scores (…) from sums of statistics (…, k)."""
+        """Compute scores (…) from sums of statistics (…, k)."""
 
 
 def load(name: str) -> Metric:
@@ -94,7 +95,7 @@ def load(name: str) -> Metric:
 def evaluation(name: str) -> "evaluate.Metric":
     """Return the metric as an `evaluate.Metric`, which also works in `evaluate.combine`.
 
-    It is built from the module; nothing is downloaded.
+    The metric is built from its module in this package; nothing is downloaded.
 
     Raises:
         UnknownName: there is no such metric.

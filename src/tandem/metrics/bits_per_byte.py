@@ -1,7 +1,7 @@
 """Bits per byte: the negative log₂-likelihood of all texts per UTF-8 byte.
 
-Unlike perplexity, it is comparable between models with different tokenizers (The Pile, Gao et al.
-2020, §3.1). Lower is better.
+Unlike perplexity, this metric is comparable between models with different tokenizers (The Pile, Gao
+et al. 2020, §3.1). A lower score is better.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def compute(predictions: list[float], references: list[int]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): bits, bytes."""
+    """The numbers of bits and of bytes of each text, (rows, 2)."""
     return np.column_stack(
         [np.array(column, float) for column in columns(rows, predictions).values()]
     )

@@ -15,8 +15,8 @@ LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "references": "string"}
 ORDERS = 4
 
-# Han, kana, Thai, Lao, Khmer and Burmese are written without spaces between words. For them BLEU
-# counts characters, as WMT does for languages without a word segmenter.
+# Han, kana, Thai, Lao, Khmer and Burmese are written without spaces between words. In these
+# scripts, BLEU counts characters, as WMT does for languages without a word segmenter.
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -29,12 +29,12 @@ def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[s
 
 
 def options(rows: Sequence[Any]) -> dict[str, str]:
-    """The tokenizer for a test set, an argument of `compute`."""
+    """The tokenizer for a test set, as the argument `tokenize` of `compute`."""
     return {"tokenize": _tokenizer([row.target for row in rows])}
 
 
 def compute(predictions: list[str], references: list[str], tokenize: str | None = None) -> float:
-    """The corpus score; without `tokenize`, the references determine the tokenizer."""
+    """The BLEU of the corpus; without `tokenize`, the references determine the tokenizer."""
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(tokenize=tokenize or _tokenizer(references))
@@ -42,7 +42,7 @@ def compute(predictions: list[str], references: list[str], tokenize: str | None 
 
 
 def signature(rows: Sequence[Any]) -> str:
-    """The signature that sacrebleu recommends reporting: tokenizer, smoothing, version."""
+    """The signature that sacrebleu recommends reporting, with tokenizer, smoothing and version."""
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(**options(rows))
@@ -51,7 +51,11 @@ def signature(rows: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 10): translation and reference length; matched n-grams, all n-grams, for n = 1…4."""
+    """The lengths and n-gram counts of each row, (rows, 10).
+
+    The ten numbers are the lengths of translation and reference, then, for n = 1…4, the numbers of
+    matched n-grams, then the numbers of all n-grams of the translation.
+    """
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(**options(rows), effective_order=True)
@@ -66,8 +70,8 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 def value(sums: Array) -> Array:
     """Brevity penalty times the geometric mean of the precisions, with sacrebleu's smoothing.
 
-    The first order without a match counts as 1/2 of a match, the next as 1/4 and so on (Chen &
-    Cherry 2014, method 3). The score is 0 if no order has a match.
+    The first n-gram order without a match counts as 1/2 of a match, the next as 1/4, and so on
+    (Chen & Cherry 2014, method 3). The score is 0 if no n-gram order has a match.
     """
     length, reference_length = sums[..., 0], sums[..., 1]
     matches, ngrams = sums[..., 2 : 2 + ORDERS], sums[..., 2 + ORDERS :]
@@ -80,7 +84,7 @@ def value(sums: Array) -> Array:
 
 
 def _tokenizer(references: Sequence[str]) -> str:
-    """`char` if most letters belong to a script without spaces, else sacrebleu's default."""
+    """`char` if most letters are of a script without spaces, else sacrebleu's default, `13a`."""
     text = "".join(references)
     letters = sum(map(str.isalpha, text))
     return "char" if 2 * len(UNSPACED.findall(text)) > letters else "13a"

@@ -46,7 +46,10 @@ def signature(_: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 18): character n-grams in the translation, in the reference and in both, n = 1…6."""
+    """The character n-gram counts of each row, (rows, 18).
+
+    For n = 1…6, they are the numbers of n-grams in the translation, in the reference and in both.
+    """
     from sacrebleu.metrics.helpers import extract_all_char_ngrams
 
     table = np.zeros((len(rows), ORDERS, 3))
@@ -62,7 +65,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """F₂ of mean precision and mean recall, over the n-gram orders in both texts."""
+    """The F₂ score of precision and recall, each the mean over the n-gram orders in both texts."""
     predicted, true, matches = np.moveaxis(sums.reshape(*sums.shape[:-1], ORDERS, 3), -1, 0)
     counted = (predicted > 0) & (true > 0)
     orders = counted.sum(-1)

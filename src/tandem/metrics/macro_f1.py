@@ -34,7 +34,11 @@ def compute(predictions: list[str], references: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2 × classes), classes sorted: hits (0 or 1), then occurrences (0 to 2)."""
+    """The hits of each class, then the occurrences of each class, (rows, 2 × classes).
+
+    The classes are sorted. In a row, a class has 1 hit if it is both predicted and true, and 0 to 2
+    occurrences: one as the predicted class, one as the true class.
+    """
     labels = columns(rows, predictions)
     predicted, true = np.array(labels["predictions"]), np.array(labels["references"])
     classes = np.unique(np.concatenate([predicted, true]))
@@ -43,7 +47,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """The mean of 2 · hits / occurrences over the classes that occur."""
+    """The mean of 2 · hits / occurrences over the classes that occur in the rows."""
     hits, occurrences = np.split(sums, 2, axis=-1)
     by_class = safe_divide(2 * hits, occurrences, empty=0.0)
     return safe_divide(by_class.sum(-1), (occurrences > 0).sum(-1), empty=np.nan)

@@ -1,7 +1,7 @@
 """Pair accuracy: the fraction of pairs whose preferred text gets the higher score.
 
-A tie counts one half, the expected accuracy of a random choice. A prediction is
-`{"chosen": float, "rejected": float}`, the scores of the two texts.
+A tie counts as one half, the expected accuracy of a random choice. A prediction is
+`{"chosen": float, "rejected": float}`, the scores of the two texts of a pair.
 """
 
 from collections.abc import Sequence
@@ -24,17 +24,20 @@ def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[floa
 
 
 def compute(chosen: list[float], rejected: list[float]) -> float:
-    """The score, 0 to 1: (1 + the mean sign of the margin) / 2."""
+    """The score, 0 to 1: (1 + the mean sign of `chosen` - `rejected`) / 2."""
     return float(np.sign(np.subtract(chosen, rejected)).mean() / 2 + 0.5)
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): 1 if ranked correctly, 0.5 for a tie, else 0; the constant 1."""
+    """Two numbers per pair, (rows, 2): the points and the constant 1.
+
+    The points are 1 if the pair is ranked correctly, 0.5 for a tie, else 0.
+    """
     scores = columns(rows, predictions)
     margins = np.subtract(scores["chosen"], scores["rejected"])
     return np.column_stack([np.sign(margins) / 2 + 0.5, np.ones(len(margins))])
 
 
 def value(sums: Array) -> Array:
-    """The number of correctly ranked pairs divided by the number of pairs."""
+    """The number of correctly ranked pairs, plus half the ties, divided by the number of pairs."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=np.nan)

@@ -35,12 +35,16 @@ def compute(predictions: list[str], sources: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 2): 1 if the source has placeholders and all are kept; 1 if it has any."""
+    """Two numbers per row, each 0 or 1, (rows, 2).
+
+    The first is 1 if the source has placeholders and the translation keeps them all; the second is
+    1 if the source has placeholders.
+    """
     return _table(*columns(rows, predictions).values())
 
 
 def value(sums: Array) -> Array:
-    """The number of texts that keep all placeholders, divided by that of texts that have any."""
+    """The number of texts that keep all placeholders divided by the number that have any."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=1.0)
 
 

@@ -1,7 +1,7 @@
 """Span F1: micro F1 of spans; start, end and label must be correct (seqeval's f1_score).
 
-seqeval reads one tag per token. Spans here are in characters, so each character is treated as a
-token, and tokenizer boundaries cannot make a wrong span count as correct.
+seqeval reads one tag per token. This metric treats each character as a token, because spans are
+given in characters; tokenizer boundaries therefore cannot make a wrong span count as correct.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ def compute(predictions: list[list[str]], references: list[list[str]]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """(rows, 3): numbers of correct, predicted and true spans."""
+    """The numbers of correct, predicted and true spans of each row, (rows, 3)."""
     table = np.zeros((len(rows), 3))
     for line, row, prediction in zip(table, rows, predictions, strict=True):
         predicted = {tuple(span) for span in prediction["spans"]}
@@ -57,7 +57,7 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
 
 
 def value(sums: Array) -> Array:
-    """Twice the number of correct spans divided by the number of predicted and true spans."""
+    """2 · correct / (predicted + true), where each term is a number of spans."""
     return safe_divide(2 * sums[..., 0], sums[..., 1] + sums[..., 2], empty=1.0)
 
 

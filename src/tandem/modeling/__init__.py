@@ -1,11 +1,11 @@
-"""Models: `families` has one module per family, found by name; `params` has their params.
+"""Models. `families` contains a module for each model family; `params` defines their params.
 
-    base         what all families share: a network, a tokenizer, a folder
-    families     causal, classification, seq2seq, tagging: each a class `Model`
+    base         the base class of all families: a network with its tokenizer
+    families     causal, classification, seq2seq and tagging, each with a class `Model`
     training     the trainer, its options, and the files of a trained model
-    translation  what only seq2seq uses
+    translation  modules for translation, which the family seq2seq uses
     batching     batches of sequences of similar length
-    bio_tags     spans of a text as tags of its words
+    bio_tags     conversion between spans of a text and tags of its words
 
 This module, `params`, `batching` and `bio_tags` do not import torch.
 """
@@ -28,7 +28,7 @@ def family(task: BaseTask) -> "type[TextModel]":
 
 
 def load(folder: Path, task: BaseTask) -> "TextModel":
-    """Load the model in `folder`, in evaluation mode: pretrained, trained, aligned or compressed.
+    """Load the pretrained, trained, aligned or compressed model in `folder`, in evaluation mode.
 
     Raises:
         StageError: the folder is missing; the stage that writes it has not run.

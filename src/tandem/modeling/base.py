@@ -2,7 +2,7 @@
 
 A folder contains what `from_pretrained` of transformers reads: config.json, model.safetensors and
 the tokenizer's files. A compressed model that transformers alone cannot read also has tandem.json,
-which names the compression method whose `restore` reads it.
+which names the compression method whose `restore` reads the folder.
 """
 
 from abc import ABC, abstractmethod
@@ -61,7 +61,7 @@ class TextModel(ABC):
             task: the task that the model is for.
             rows: the training rows, from which heads and vocabularies are built.
             training: how the model will be trained.
-            params: the params of the family, the key `model` of a task's section `train`.
+            params: the params of the family, under the key `model` in a task's section `train`.
         """
 
     @classmethod
@@ -74,7 +74,7 @@ class TextModel(ABC):
         """Load the network in `folder`, in evaluation mode, and its tokenizer.
 
         Raises:
-            DataError: the folder is damaged, or requires something that is not allowed.
+            DataError: the folder is damaged, or breaks a rule of `tandem.loading.folders`.
         """
         if (folder / paths.METHOD).exists():
             model_folder = folders.open_folder(folder)
@@ -105,7 +105,7 @@ class TextModel(ABC):
         """A function that pads examples into a batch of tensors, (batch, length) or (batch,)."""
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        """The training loss of a batch, a scalar; by default the network's own."""
+        """The training loss of a batch, a scalar; by default, the loss that the network returns."""
         value: Tensor = network(**batch).loss
         return value
 
@@ -129,7 +129,7 @@ class TextModel(ABC):
     def batches(
         self, examples: Sequence[dict[str, Any]], batch_size: int
     ) -> Iterator[tuple[list[int], Any]]:
-        """Batches of similar length: the indices of their examples, and tensors (batch, length)."""
+        """Batches of examples of similar length, as their indices and tensors (batch, length)."""
         sequences = [example["input_ids"] for example in examples]
         batches = length_batches(sequences, batch_size)
         for indices in track(batches, "predict", unit="batches"):

@@ -6,7 +6,7 @@ from collections.abc import Sequence, Sized
 def length_batches(
     sequences: Sequence[Sized], batch_size: int, longest_first: bool = False
 ) -> list[list[int]]:
-    """Indices of `sequences`, sorted by length and cut into batches.
+    """The indices of `sequences`, sorted by length of sequence and divided into batches.
 
     Sequences of equal length keep their order. The last batch may be smaller. With `longest_first`,
     the first batch already shows whether there is enough memory.

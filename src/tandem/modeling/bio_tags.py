@@ -1,7 +1,7 @@
-"""BIO tags: spans of a text as one tag per word, and back.
+"""Convert spans of a text to BIO tags, one per word, and back.
 
 `B-LABEL` marks the first word of a span, `I-LABEL` its other words, `O` all words outside spans.
-This module does not import torch; `tandem.modeling.viterbi` decodes the scores of a network.
+This module does not import torch; `tandem.modeling.viterbi` decodes the tag scores of a network.
 """
 
 import math
@@ -34,9 +34,9 @@ def tags_of(spans: Iterable[Span], words: Sequence[Bounds]) -> list[str]:
 
 
 def spans_of(tags: Iterable[str], words: Sequence[Bounds]) -> list[list[Any]]:
-    """The spans [start, end, label] that BIO tags describe: whole words, disjoint, in order.
+    """The disjoint spans [start, end, label] of whole words that BIO tags describe, in order.
 
-    An I tag that does not continue a span of its label begins one, as in the evaluation of
+    An I tag that does not continue a span of its label begins a new span, as in the evaluation of
     CoNLL-2000.
 
     >>> spans_of(["O", "I-area", "I-area"], [(0, 7), (8, 14), (15, 19)])
@@ -55,9 +55,9 @@ def spans_of(tags: Iterable[str], words: Sequence[Bounds]) -> list[list[Any]]:
 
 
 def adjacency_log_prob(tagged_texts: Iterable[Sequence[str]]) -> float:
-    """Natural log of the probability that the word after a span word begins another span.
+    """The log probability, in nats, that the word after a word in a span begins another span.
 
-    Both counts are increased by one, so that an event that never occurred remains possible.
+    The probability is a ratio of two counts, both increased by one, so that it is never zero.
 
     >>> round(math.exp(adjacency_log_prob([["B-a", "I-a", "O", "B-b", "B-a"]])), 2)
     0.5

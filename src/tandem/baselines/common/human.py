@@ -1,7 +1,8 @@
-"""Human: each rater compared with the mean of the other raters, an upper bound for rating models.
+"""Human: compare each rater with the mean of the other raters.
 
-Unlike a baseline, it has no `predict`: each rating has its own reference, the mean of the row's
-other ratings, so that no rater is compared with a mean that contains their own rating.
+The resulting score is an upper bound for rating models. Unlike a baseline, this module has no
+`predict`: each rating has its own reference, the mean of the row's other ratings, so that no rater
+is compared with a mean that contains their own rating.
 """
 
 import dataclasses
@@ -12,11 +13,13 @@ from tandem.core.task import BaseTask
 
 
 def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """One row per rating, labeled by the mean of the other ratings, and the label of each rating.
+    """Return a reference and a prediction for each rating.
 
-    Both are empty if the rows have no ratings, or if the task does not have exactly three labels:
-    below, near and above zero. The threshold t is the smallest absolute mean rating of any row that
-    is not labeled neutral; means between -t and t count as neutral.
+    The reference is the rated row, labeled by the mean of its other ratings; the prediction is the
+    label of the rating. Both lists are empty if no row has more than one rating, or if the task
+    does not have exactly three labels: negative, neutral and positive. The threshold t is the
+    smallest absolute mean rating of any row that is not labeled neutral; ratings and means between
+    -t and t count as neutral.
     """
     rated = [row for row in rows if len(getattr(row, "ratings", ())) > 1]
     if not rated or len(task.labels) != 3:

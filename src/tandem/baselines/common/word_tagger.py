@@ -1,4 +1,4 @@
-"""Predict spans with a linear classifier of words, given each word and its neighbours."""
+"""Predict spans with a linear classifier that tags each word, given the word and its neighbours."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -29,12 +29,12 @@ def tag(train: Sequence[Any], test: Sequence[Any], seed: int) -> list[list[list[
 
 
 def word_bounds(text: str) -> list[Bounds]:
-    """Where each word of `text` starts and ends; a punctuation mark is a word."""
+    """The start and end of each word of `text`; each punctuation mark counts as a word."""
     return [match.span() for match in WORD.finditer(text)]
 
 
 def _features(text: str) -> Iterator[list[str]]:
-    """The features of each word: the words around it, its suffix, and whether it is a number."""
+    """The features of a word: the word, its neighbours and suffix, and whether it is a number."""
     words = ["", "", *WORD.findall(text.lower()), "", ""]
     for index in range(2, len(words) - 2):
         context = [f"{offset}:{words[index + offset]}" for offset in OFFSETS]

@@ -1,6 +1,6 @@
 """Find and prune the blocks, feed-forward layers and attention modules of a network.
 
-Their names differ between architectures, so they are looked up in this module. The compression
+The names of these parts differ between architectures, so this module lists them. The compression
 methods choose which parts are removed.
 """
 
@@ -9,25 +9,25 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-# A block's feed-forward layer: the linear layers that compute its units, and the linear layer that
-# takes the units as input.
+# Names of the linear layers in a block's feed-forward layer: those that compute its units, and the
+# one that takes the units as input.
 SHAPES = (
-    (("intermediate.dense",), "output.dense"),  # BERT and similar
-    (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # Llama and similar
+    (("intermediate.dense",), "output.dense"),  # networks like BERT
+    (("mlp.gate_proj", "mlp.up_proj"), "mlp.down_proj"),  # networks like Llama
     (("fc1",), "fc2"),  # Marian, BART
 )
 PROJECTIONS = ("q_proj", "k_proj", "v_proj")
-# A block's attention modules: the module, its query, key and value layers, and its output layer.
+# Names in a block: an attention module; its query, key and value layers; and its output layer.
 ATTENTIONS = (
-    ("attention.self", ("query", "key", "value"), "attention.output.dense"),  # BERT and similar
-    ("self_attn", PROJECTIONS, "self_attn.o_proj"),  # Llama and similar
+    ("attention.self", ("query", "key", "value"), "attention.output.dense"),  # networks like BERT
+    ("self_attn", PROJECTIONS, "self_attn.o_proj"),  # networks like Llama
     ("self_attn", PROJECTIONS, "self_attn.out_proj"),  # Marian, BART
     ("encoder_attn", PROJECTIONS, "encoder_attn.out_proj"),
 )
 
 
 class FeedForward(NamedTuple):
-    """A feed-forward layer: its input layers, (units, width), and output layer, (width, units)."""
+    """A feed-forward layer: linear layers `into`, (units, width), and `out`, (width, units)."""
 
     into: list[nn.Linear]
     out: nn.Linear
@@ -68,7 +68,7 @@ def feed_forward(block: nn.Module) -> FeedForward | None:
 
 
 def attentions(block: nn.Module) -> Iterator[Attention]:
-    """The supported attention modules of `block`: self-attention, and cross-attention if any."""
+    """The supported attention modules of `block`: self-attention and cross-attention."""
     modules = dict(block.named_modules())
     for attention_name, projections, out in ATTENTIONS:
         names = (*(f"{attention_name}.{projection}" for projection in projections), out)
@@ -88,7 +88,7 @@ def stacks(network: nn.Module) -> Iterator[tuple[str, nn.ModuleList]]:
 
 
 def keep_blocks(network: Any, name: str, chosen: Sequence[int]) -> None:
-    """Keep only the blocks of the stack `name` whose indices are `chosen`."""
+    """Keep only the blocks of the stack `name` whose indices are in `chosen`."""
     stack = network.get_submodule(name)
     network.set_submodule(name, nn.ModuleList(stack[index] for index in chosen))
     for index, block in enumerate(network.get_submodule(name)):
@@ -110,8 +110,8 @@ def prune_linear(linear: nn.Linear, kept: Tensor, out: bool) -> None:
 def set_config_size(config: Any, stack: str, ending: str, single: str, value: int) -> None:
     """Write a size of `stack`, such as its number of blocks, into `config`.
 
-    Encoder–decoders have one key for the encoder and one for the decoder, with the suffix `ending`;
-    other networks only have the key `single`.
+    The config of an encoder–decoder has one key for the encoder and one for the decoder, both with
+    the suffix `ending`; configs of other networks only have the key `single`.
     """
     half = f"{'decoder' if 'decoder' in stack.split('.') else 'encoder'}_{ending}"
     setattr(config, half if hasattr(config, half) else single, value)

@@ -1,4 +1,4 @@
-"""Layers with 8- or 4-bit integer weights, in groups that share a scale."""
+"""Layers whose weights are 8- or 4-bit integers in groups; the weights of a group share a scale."""
 
 import torch
 from torch import Tensor, nn
@@ -6,19 +6,22 @@ from torch.nn import functional
 
 
 def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix (rows, columns) to int8 of that shape and fp16 scales (rows, groups)."""
+    """Quantize a matrix to int8, both (rows, columns), with fp16 scales (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape
     grouped = functional.pad(weight, (0, -columns % group_size)).view(rows, -1, group_size)
     scale = (grouped.abs().amax(dim=2) / largest).half()
     scale = scale.where(scale > 0, torch.ones_like(scale))
-    # divide by the scale as stored; because it is rounded, the result may be out of range
+    # divide by the stored scale, which is rounded to fp16, so the result may be out of range
     integers = (grouped / scale.float()[:, :, None]).round().clamp(-largest, largest)
     return integers.view(rows, -1)[:, :columns].to(torch.int8), scale
 
 
 def pack(integers: Tensor) -> Tensor:
-    """Pack integers -8…7 (rows, columns) into uint8 (rows, ⌈columns / 2⌉), low bits first."""
+    """Pack 4-bit integers, (rows, columns), two per byte, (rows, ⌈columns / 2⌉).
+
+    The integers are in the range -8…7. The low bits of a byte hold the first integer.
+    """
     shifted = functional.pad(integers, (0, integers.shape[1] % 2)).add(8).to(torch.uint8)
     return shifted[:, 0::2] | (shifted[:, 1::2] << 4)
 
@@ -30,7 +33,10 @@ def unpack(packed: Tensor, columns: int) -> Tensor:
 
 
 class Grouped(nn.Module):
-    """A matrix (rows, columns) of integers, two per byte if 4-bit, with scales (rows, groups)."""
+    """A matrix (rows, columns) of 8- or 4-bit integers, with scales (rows, groups).
+
+    4-bit integers are packed two per byte.
+    """
 
     integers: Tensor
     scale: Tensor
@@ -57,7 +63,7 @@ class Grouped(nn.Module):
 
 
 class GroupedLinear(nn.Module):
-    """A linear layer with a grouped weight (out, in) and an fp32 bias (out,) or None."""
+    """A linear layer with a `Grouped` weight (out, in) and an optional fp32 bias (out,)."""
 
     def __init__(self, weight: Grouped, bias: Tensor | None) -> None:
         super().__init__()
@@ -69,7 +75,7 @@ class GroupedLinear(nn.Module):
 
 
 class GroupedEmbedding(nn.Module):
-    """An embedding with a grouped weight (tokens, width); only rows looked up become fp32."""
+    """A `Grouped` embedding (tokens, width); only the rows that are looked up become fp32."""
 
     def __init__(self, weight: Grouped) -> None:
         super().__init__()

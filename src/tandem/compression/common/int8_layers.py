@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
-EPSILON = 1e-8  # lower bound of a token's divisor, because all its values may be zero
+EPSILON = 1e-8  # lower bound of a token's divisor, because all values of a token may be zero
 
 
 def store(weight: Tensor) -> StoredTensors:
@@ -18,7 +18,7 @@ def store(weight: Tensor) -> StoredTensors:
 
 
 def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix (rows, columns) to int8 of that shape and fp32 scales (rows,).
+    """Quantize a matrix to int8, both (rows, columns), with fp32 scales (rows,).
 
     The integers are in the range -limit…limit. The scales can be represented exactly in fp16.
     """
@@ -28,7 +28,7 @@ def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
 
 
 class Int8Linear(nn.Module):
-    """A linear layer: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
+    """A linear layer: an int8 weight (out, in), scales (out,) and an optional fp32 bias (out,)."""
 
     def __init__(
         self, weight: Tensor, scale: Tensor, bias: Tensor | None, per_token: bool = False
@@ -39,17 +39,18 @@ class Int8Linear(nn.Module):
         self.out_features, self.in_features = weight.shape
         zeros = torch.zeros(len(scale), dtype=torch.int64)
         with warnings.catch_warnings():
-            # the packing kernel only accepts this type; PyTorch issue 184982 plans to replace it
+            # the packing kernel requires a quantized tensor, a type that PyTorch plans to remove
+            # (issue 184982)
             warnings.filterwarnings("ignore", message="torch.quantize_per_tensor", append=False)
             packable = torch._make_per_channel_quantized_tensor(weight, scale.double(), zeros, 0)
         self.packed = torch.ops.quantized.linear_prepack(packable, None if per_token else bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(…, in) to (…, out), both fp32."""
+        """Apply the layer to inputs (…, in); return outputs (…, out), both fp32."""
         if not self.per_token:
             return self._product(x)
         largest = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True).clamp(min=EPSILON)
-        # in place: allocating memory takes as long as the addition
+        # in place, because allocating a new tensor would take as long as the addition
         product = self._product(x / largest).mul_(largest)
         return product if self.bias is None else product.add_(self.bias)
 
@@ -59,7 +60,7 @@ class Int8Linear(nn.Module):
 
 
 class Int8Embedding(nn.Module):
-    """An embedding of int8 rows (tokens, width), each with a scale; looked-up rows become fp32."""
+    """An int8 embedding (tokens, width) with a scale per row; looked-up rows become fp32."""
 
     weight: Tensor
     scale: Tensor
@@ -70,5 +71,5 @@ class Int8Embedding(nn.Module):
         self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Token ids (…) to fp32 rows (…, width)."""
+        """Look up token ids (…); return fp32 rows (…, width)."""
         return self.weight[ids].float() * self.scale[ids].unsqueeze(-1)

@@ -2,12 +2,12 @@
 
 torch exports a network as a graph of standard operators (ONNX, https://onnx.ai). Linear layers
 become `DynamicQuantizeLinear` and `MatMulInteger`, which ONNX Runtime fuses. Activations have 8
-bits and weights 7, so that the sums of their products do not overflow the 16-bit accumulators of
-CPUs without VNNI. If the output layer is tied to the embedding, both graphs read the shared
-integers from one file.
+bits and weights have 7 bits, so that the sum of two products does not overflow the 16-bit
+accumulators of CPUs without VNNI. A decoder becomes two graphs, of which the second is the output
+layer. If this layer is tied to the embedding, both graphs read the shared integers from one file.
 
-The files are byte-identical in every run: information about the machine that exporters add, such as
-paths of source files, is removed.
+The files are byte-identical in every run: metadata of the exporter that depends on the machine,
+such as paths of source files, is removed.
 """
 
 import contextlib
@@ -33,9 +33,9 @@ from tandem.loading import pretrained
 BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
 OPSET = 20
 SHAPE = (2, 8)
-"""Number of texts and of tokens in the traced batch; the graph accepts any number of either."""
+"""Number of texts, and of tokens per text, in the traced batch; the graph accepts any numbers."""
 MAX_WEIGHT = 64
-"""The largest absolute value of an integer weight: 2 · 255 · 64 is less than 2¹⁵."""
+"""The largest absolute value of a weight: the sum of two products, 2 · 255 · 64, is below 2¹⁵."""
 
 
 def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> int:
@@ -45,13 +45,13 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         network: the network.
         folder: where the graphs are written.
         skip: name suffixes of linear layers and embeddings that are kept in fp32.
-        per_token: whether each token's activations have their own range, instead of one range per
-            batch.
+        per_token: whether each token's activations have their own quantization range, instead of
+            one range per batch.
 
     Returns:
         The number of values that the graphs contain.
     """
-    # Replace the layers with integer ones.
+    # Replace linear layers and embeddings by layers with integer weights.
     head = network.get_output_embeddings() if network.can_generate() else None
     tied = head is not None and head.weight is network.get_input_embeddings().weight
     layers: list[tuple[str, Any]] = list(stored_layers.layers(network, skip))
@@ -59,7 +59,7 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         integers = quantize(layer.weight.detach(), MAX_WEIGHT)
         if isinstance(layer, nn.Linear):
             network.set_submodule(name, _Linear(*integers, layer.bias, per_token))
-        elif type(layer) is nn.Embedding:  # not subclasses (position embeddings), which are small
+        elif type(layer) is nn.Embedding:  # subclasses (position embeddings) are small: keep fp32
             network.set_submodule(name, Int8Embedding(*integers))
 
     # Trace one graph for an encoder, or two for a decoder.
@@ -84,7 +84,7 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
 
 
 def restore(folder: Path) -> Any:
-    """Load the graphs in `folder` as a network."""
+    """Load the ONNX graphs in `folder` as a network."""
     head = Graph(folder / HEAD) if (folder / HEAD).exists() else nn.Identity()
     return GraphNetwork(pretrained.config(folder), Graph(folder / BODY), head)
 
@@ -105,14 +105,14 @@ class Graph(nn.Module):
         )
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Run the graph on `inputs` (int64 or fp32) in order; return its only output, fp32."""
+        """Run the graph on its inputs (int64 or fp32), and return its only output (fp32)."""
         names = [entry.name for entry in self.session.get_inputs()]
         arrays = {name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}
         return torch.from_numpy(self.session.run(None, arrays)[0])
 
 
 class GraphNetwork(nn.Module):
-    """The parts of a transformers network's interface that families use, backed by graphs."""
+    """A network that runs graphs; it has the parts of transformers' interface that families use."""
 
     device = torch.device("cpu")
 
@@ -132,18 +132,18 @@ class GraphNetwork(nn.Module):
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
-        """An output with `logits`; token types are ignored, as single texts have only one type."""
+        """An output with `logits`; token types are ignored, because single texts have only one."""
         (states,) = self.base_model(input_ids, attention_mask)
         logits = self.head(states.flatten(0, -2))
         return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))
 
     def can_generate(self) -> bool:
-        """False, because the graphs process whole texts."""
+        """False, because the graphs only process whole texts."""
         return False
 
 
 class _Linear(nn.Module):
-    """A linear layer: int8 weight (out, in), scale (out,), fp32 bias (out,) or None."""
+    """A linear layer: an int8 weight (out, in), scales (out,) and an optional fp32 bias (out,)."""
 
     weight: Tensor
     scale: Tensor
@@ -156,7 +156,7 @@ class _Linear(nn.Module):
         self.per_token = per_token
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (…, in) to (…, out), both fp32; this can only be traced, not run."""
+        """Map fp32 inputs (…, in) to outputs (…, out); the layer can only be traced, not run."""
         if self.per_token:
             largest = x.abs().amax(-1, keepdim=True).clamp(min=EPSILON)
             product = self._product(x / largest) * largest
@@ -183,7 +183,7 @@ class _Linear(nn.Module):
 
 
 class _First(nn.Module):
-    """A wrapper that takes only ids and a mask, and returns the network's first output."""
+    """A wrapper that takes token ids and a mask, and returns the network's first output."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class _Head(nn.Module):
 def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onnx.ModelProto:
     """Export `network` as a graph without metadata.
 
-    The first `any_size` axes of `inputs` may have any size in the graph.
+    In the graph, the first `any_size` axes of each input may have any size.
     """
     axes = dict.fromkeys(range(any_size), torch.export.Dim.DYNAMIC)
     with _quiet(), torch.no_grad():
@@ -223,7 +223,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            optimize=False,  # ONNX Runtime optimizes when loading; the exporter would take minutes
+            optimize=False,  # ONNX Runtime optimizes on loading; the exporter would need minutes
         )
     model: onnx.ModelProto = program.model_proto
     for graph in (model.graph, *model.functions):
@@ -237,7 +237,7 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
 
 
 def _share(graphs: Iterable[onnx.ModelProto], content: bytes, file: Path) -> None:
-    """Move the constant with this `content` from `graphs` into the external data file `file`."""
+    """Move the constant with the bytes `content` from `graphs` to the external data file `file`."""
     io.write_bytes(file, content)
     for graph in graphs:
         (constant,) = (c for c in graph.graph.initializer if c.raw_data == content)

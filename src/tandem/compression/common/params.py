@@ -7,7 +7,7 @@ from tandem.core.training_params import TrainingParams
 
 
 class PruningParams(StrictModel):
-    """How much is removed, and how the rest is fine-tuned; see `pruning`."""
+    """How much of the network is removed, and how the rest is fine-tuned; see `pruning`."""
 
     keep_ffn: float = Field(default=1.0, gt=0, le=1)
     """Fraction of units to keep in each feed-forward layer."""
@@ -26,7 +26,7 @@ class SmoothingParams(StrictModel):
     """How activation outliers are moved into the weights; see `smoothquant`."""
 
     alpha: float = Field(ge=0, le=1)
-    """Fraction of the activation range that is moved into the weights: 0 leaves it in the
+    """Fraction of the activation range that is moved into the weights: 0 leaves the range in the
     activations, 1 moves all of it."""
     rows: int = Field(ge=1)
     """Number of training rows on which activation ranges are measured."""

@@ -6,15 +6,16 @@ Importance is measured on training rows of the task.
   Men et al. 2024 ("ShortGPT: Layers in Large Language Models are More Redundant Than You Expect").
 - Units: the first-order estimate of the change in loss if they are removed, (Σ w · ∂L/∂w)² over a
   unit's outgoing weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for
-  Neural Network Pruning"). All blocks keep the same number of units, because a config has one
-  number for a whole stack.
-- Attention heads: the same sum over a head's outgoing weights, which is the derivative of the
-  loss with respect to a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better than
-  One?"). Heads that share keys and values are kept or removed together.
+  Neural Network Pruning"). All blocks of a stack keep the same number of units, because a
+  config stores a single number for the whole stack.
+- Attention heads: (Σ w · ∂L/∂w)² over a head's outgoing weights, where the sum is the derivative of
+  the loss with respect to a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better
+  than One?"). Heads that share keys and values are kept or removed together.
 
-Short recovery fine-tuning follows, as in Gromov et al. 2024 ("The Unreasonable Ineffectiveness of
-the Deeper Layers"). With `distillation_weight`, the original network's predictions are also targets
-(Sanh, Wolf & Rush 2020, "Movement Pruning", section 6).
+After pruning, the network is fine-tuned for a short time, as in Gromov et al. 2024 ("The
+Unreasonable Ineffectiveness of the Deeper Layers"). If `distillation_weight` is greater than 0, the
+original network's predictions are also targets (Sanh, Wolf & Rush 2020, "Movement Pruning",
+section 6).
 """
 
 import copy
@@ -32,7 +33,7 @@ from tandem.modeling.base import TextModel
 from tandem.modeling.batching import length_batches
 
 MULTIPLE = 8
-"""The number of kept units is a multiple of this, the width of an fp32 vector register (AVX2)."""
+"""The number of kept units is a multiple of 8, the number of fp32 values in an AVX2 register."""
 
 
 def prune(context: CompressionContext, params: PruningParams, keep_heads: float = 1.0) -> bool:
@@ -71,7 +72,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
 def drop_blocks(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """Keep the `fraction` of each stack's blocks that change their input most, but at least one."""
+    """In each stack, keep the `fraction` of blocks that change their input most, at least one."""
     network: Any = model.network
     kept = {name: max(1, round(fraction * len(stack))) for name, stack in blocks.stacks(network)}
     if all(kept[name] == len(stack) for name, stack in blocks.stacks(network)):
@@ -86,7 +87,7 @@ def drop_blocks(
 def _influence(
     model: TextModel, examples: Sequence[dict[str, Any]], batch_size: int
 ) -> dict[str, Tensor]:
-    """1 - cos(in, out) of each block of each stack, (blocks,), summed over tokens."""
+    """For each stack, 1 - cos(in, out) of its blocks, (blocks,), summed over all tokens."""
     influence = {name: torch.zeros(len(stack)) for name, stack in blocks.stacks(model.network)}
 
     def make_hook(name: str, index: int) -> Any:
@@ -112,7 +113,7 @@ def _influence(
 def drop_heads(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> bool:
-    """Keep the `fraction` of each attention module's heads that affect the loss most.
+    """In each attention module, keep the `fraction` of heads that affect the loss most.
 
     At least one head of each module is kept.
 
@@ -142,7 +143,7 @@ def drop_heads(
 
 
 def _keep_heads(attention: blocks.Attention, kept: Tensor) -> None:
-    """Keep only the head groups of an attention module at the indices `kept`, (groups,)."""
+    """Keep only those head groups of an attention module whose indices are in `kept`, (groups,)."""
 
     def indices(size: int) -> Tensor:
         return (kept[:, None] * size + torch.arange(size)).flatten()
@@ -168,7 +169,7 @@ def _set_config_heads(config: Any, attention: blocks.Attention) -> bool:
 def drop_units(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """Keep the `fraction` of each feed-forward layer's units that affect the loss most."""
+    """In each feed-forward layer, keep the `fraction` of units that affect the loss most."""
     if fraction == 1:
         return
     network: Any = model.network
@@ -196,9 +197,9 @@ def _importance(
     outs: Sequence[tuple[nn.Linear, int]],
     batch_size: int,
 ) -> list[Tensor]:
-    """(Σ w · ∂L/∂w)² per group of inputs of each layer, (groups,), summed over batches.
+    """For each layer, (Σ w · ∂L/∂w)² of its groups of inputs, (groups,), summed over batches.
 
-    `outs` holds each layer with its number of inputs per group.
+    `outs` contains pairs of a layer and its number of inputs per group.
     """
     weights = [layer.weight for layer, _ in outs]
     sizes = [size for _, size in outs]

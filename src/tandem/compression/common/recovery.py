@@ -27,12 +27,12 @@ def recover(
     training: TrainingParams,
     loss: Callable[[Any, dict[str, Tensor], float], Tensor] | None = None,
 ) -> None:
-    """Fine-tune the model on `examples`, with its own loss or with `loss`.
+    """Fine-tune the model on `examples` with `loss`, or with its own loss if `loss` is None.
 
     Raises:
         StageError: there are no rows, or the loss is not a number.
     """
-    # slow to import, and loading a compressed model does not need it
+    # the trainer is slow to import, and not needed to load a compressed model
     from tandem.modeling.training.trainer import fit
 
     model = context.model
@@ -50,7 +50,7 @@ def recover(
 def distillation_loss(
     model: TextModel, teacher: Any, distillation_weight: float, temperature: float = 1.0
 ) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """The distillation loss of a student of `teacher`; both have the architecture of `model`."""
+    """Return the distillation loss; student and `teacher` have the architecture of `model`."""
 
     def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         with torch.no_grad():
@@ -67,7 +67,7 @@ def distillation_loss(
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """T² · KL(teacher ‖ student) in nats, the mean over predictions; 0 if there are none.
+    """The mean of T² · KL(teacher ‖ student) over predictions, in nats; 0 without predictions.
 
     The factor T² makes the size of gradients independent of the temperature.
 

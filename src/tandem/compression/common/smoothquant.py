@@ -1,13 +1,14 @@
 """Move activation outliers into the weights, which are easier to quantize.
 
 SmoothQuant (Xiao et al. 2023, "SmoothQuant: Accurate and Efficient Post-Training Quantization for
-Large Language Models"): the inputs of a linear layer are divided by a scale per channel, and the
-layer's weights are multiplied by it. The division is folded into the preceding layer, so the
+Large Language Models") divides the inputs of a linear layer by a scale per channel, and multiplies
+the layer's weights by the same scale. The division is folded into the preceding layer, so the
 network computes the same function, but with different quantization ranges. A channel's scale is
 
     max|x| ** alpha / max|w| ** (1 - alpha)
 
-over training rows. The preceding layer must feed only these linear layers, as in pre-norm
+where x are the channel's activations on training rows, and w are its weights. The
+preceding layer must feed only linear layers that are rescaled, as in pre-norm
 architectures (Llama and similar ones); BERT's norms also feed the residual connection.
 """
 
@@ -21,7 +22,8 @@ from tandem.core.errors import StageError
 from tandem.core.rows import Row, hash_sample
 from tandem.modeling.base import TextModel
 
-# In a block: the layer whose outputs are divided, and the linear layers that it feeds.
+# Names in a block: the layer whose outputs are divided, and the linear layers that take these
+# outputs as inputs.
 FOLDS = (
     ("input_layernorm", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
     ("post_attention_layernorm", ("mlp.gate_proj", "mlp.up_proj")),
@@ -35,7 +37,7 @@ EPSILON = 1e-5
 def smooth(model: TextModel, rows: Sequence[Row], limit: int, alpha: float) -> None:
     """Rescale `model` in place, with activation ranges measured on at most `limit` rows.
 
-    The rows are the first ones in order of hashed id.
+    The ranges are measured on the first rows in the order of hashed ids.
 
     Raises:
         StageError: the network is not of a supported architecture.
@@ -65,7 +67,7 @@ def _folds(network: nn.Module) -> Iterator[tuple[Any, list[Any]]]:
 
 @torch.inference_mode()
 def _ranges(model: TextModel, rows: Sequence[Row], layers: Sequence[nn.Module]) -> list[Tensor]:
-    """The largest absolute value of each input channel of each of `layers`, (channels,)."""
+    """For each of `layers`, the largest absolute value of each input channel, (channels,)."""
     ranges = [torch.zeros(()) for _ in layers]
 
     def make_hook(index: int) -> Any:

@@ -26,8 +26,8 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
         The pruned weight tensors, in which the removed weights are zero.
     """
     names = {f"{name}.weight" for name, _ in stored_layers.layers(network, skip)}
-    # Tied weights are listed once. Untrained weights, such as sinusoidal position embeddings, are
-    # not pruned.
+    # `named_parameters` lists tied weights once. Untrained weights, such as sinusoidal position
+    # embeddings, are not pruned.
     parameters = network.named_parameters()
     weights = [weight for name, weight in parameters if name in names and weight.requires_grad]
     magnitudes = [weight.detach().abs().flatten() for weight in weights]
@@ -41,7 +41,7 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
 
 
 def store(weight: Tensor) -> stored_layers.StoredTensors:
-    """The nonzero weights of a matrix, (nonzero,), and a bit mask, (⌈weights / 8⌉,)."""
+    """The nonzero weights of a matrix, (nonzero,), and a bit mask of them, (⌈weights / 8⌉,)."""
     nonzero = weight != 0
     return {"": weight[nonzero], MASK: torch.from_numpy(np.packbits(nonzero.numpy()))}
 

@@ -1,11 +1,11 @@
 """Write and load networks whose weights are stored in a form other than float matrices.
 
-Methods that differ only in the stored form share this module, which finds the layers and tied
-weights, writes the folder and rebuilds the network.
+Compression methods that differ only in the stored form of weights share this module, which finds
+the layers and tied weights, writes the folder and rebuilds the network.
 
-A stored form consists of one or more tensors, each named after the weight plus a suffix. One suffix
-is empty; its tensor is flattened, so that `from_pretrained` rejects its shape instead of loading it
-as a weight. Tied weights are stored once.
+A stored form consists of one or more tensors, named by the weight's name plus a suffix. The
+tensor with the empty suffix is flattened, so that `from_pretrained` rejects its shape instead of
+loading it as a weight. Tied weights are stored once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -25,15 +25,15 @@ from tandem.loading import tensors as stored_tensors
 WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
 """Key in tandem.json for the number of values in the tensors, if their shapes do not determine it.
-It is not stored in the metadata of the safetensors file, because the order of its entries is not
-fixed."""
+The number is not stored in the metadata of the safetensors file, because the order of metadata
+entries is not fixed."""
 
 StoredTensors = Mapping[str, Tensor]
 """The stored form of a weight: tensors by name suffix."""
 
 
 def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, nn.Module]]:
-    """Linear layers and embeddings by name, except those whose names end with one of `skip`."""
+    """Yield (name, layer) for linear layers and embeddings whose names end with none of `skip`."""
     for name, module in network.named_modules():
         is_layer = isinstance(module, nn.Linear | nn.Embedding)
         if is_layer and not any(name.endswith(end) for end in skip):
@@ -41,7 +41,7 @@ def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, 
 
 
 def first_names(network: nn.Module) -> dict[str, str]:
-    """A map from every parameter name to the first name of its tensor, which may be tied."""
+    """A map from each parameter name to the first name of its tensor; tied tensors have several."""
     first: dict[int, str] = {}
     named = network.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
@@ -62,8 +62,8 @@ def write_model(
         skip: name suffixes of layers that are written unchanged.
         store: returns the stored form of a weight (out, in).
         marker: the content of tandem.json.
-        count: returns the number of values in a stored weight, for forms that pack several into one
-            byte.
+        count: returns the number of values that are stored for a weight, for stored forms in which
+            the shapes of the tensors do not determine it.
         other_dtype: the type of all other parameters, such as biases and norms, except those of
             skipped layers; None leaves them unchanged.
     """
@@ -99,7 +99,7 @@ def restore(
         auto: the transformers class that builds the network.
         endings: the name suffixes of the tensors of a stored form.
         rebuild: `rebuild(layer, parts, bias)` returns the module that replaces a layer, or the
-            layer's weight.
+            weight that the layer gets.
     """
     tensors = stored_tensors.load(folder / WEIGHTS)
     network = skeleton(folder, auto)
@@ -125,7 +125,7 @@ def restore(
 def skeleton(folder: Path, auto: Any) -> Any:
     """The network that the config in `folder` describes, with uninitialized weights."""
     config = pretrained.config(folder)
-    with no_init_weights():  # the OS does not allocate memory that is never written to
+    with no_init_weights():  # the OS does not allocate the memory of unwritten weights
         network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
@@ -136,7 +136,10 @@ def skeleton(folder: Path, auto: Any) -> Any:
 def fill(
     network: Any, tensors: StoredTensors, tied: Mapping[str, str], stored: Collection[str]
 ) -> None:
-    """Load `tensors` into `network`; initialize weights not in `stored`, such as sinusoids."""
+    """Load `tensors` into `network`, and initialize the weights that are not in `stored`.
+
+    Weights such as sinusoidal position embeddings are not stored.
+    """
     missing, _ = network.load_state_dict(tensors, strict=False)
     for name in missing:
         if tied[name] not in stored:

@@ -1,4 +1,4 @@
-"""A metric module as an `evaluate.Metric`, without the Hub requests of `evaluate.load`."""
+"""Use a metric module as an `evaluate.Metric`, without the Hub requests of `evaluate.load`."""
 
 import inspect
 import sys
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 def _without_transformers() -> Iterator[None]:
     """Make imports of transformers fail inside the `with` block.
 
-    `evaluate` imports the pipelines of transformers, and with them torch, for its evaluators. These
-    imports are optional and not needed here, and take three quarters of the import time.
+    For its evaluators, `evaluate` imports the pipelines of transformers, which import torch. These
+    imports are optional, metrics do not need them, and they would take three quarters of the time
+    to import `evaluate`.
     """
     loaded = sys.modules.get("transformers")
     sys.modules["transformers"] = None  # type: ignore[assignment]
@@ -34,9 +35,9 @@ with _without_transformers():
 
 
 class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
-    """The metric that `module` defines.
+    """The metric that `module` defines, as an `evaluate.Metric`.
 
-    Its features are the module's `INPUTS`; `compute` returns one result, under the module's name.
+    The features are the module's `INPUTS`; the key of the result of `compute` is the module's name.
     """
 
     def __init__(self, module: "Metric") -> None:

@@ -1,4 +1,4 @@
-"""The predictions for the test rows: a Parquet file, and the labels as CSV."""
+"""Write the predictions for the test rows to a Parquet file, and their labels to a CSV file."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from tandem.metrics.common.statistics import Array
 def write_predictions(
     path: Path, rows: Sequence[Row], predictions: Sequence[Any], tables: Mapping[str, Array]
 ) -> None:
-    """Write id, group, domain, prediction (JSON) and each metric's statistics (list of float64).
+    """Write each row's id, group, domain, prediction (JSON) and statistics by metric (float64).
 
     A score is computed from the sums of its statistics, so it can be checked, or computed for a
     subset of the rows, without the model.

@@ -19,23 +19,23 @@ from tandem.core.task import BaseTask
 from tandem.metrics.common.statistics import Array, bootstrap_interval
 
 MAX_DOMAINS = 8  # with more domains, each has too few rows for a meaningful score
-MAX_MAIN_METRICS = 2  # with more, the table of `dvc metrics show` is wider than a terminal
+MAX_MAIN_METRICS = 2  # with more metrics, the table of `dvc metrics show` is wider than a terminal
 DIGITS = 6  # further digits depend on the order in which a machine adds numbers
 
 Scores = dict[str, dict[str, Any]]
 
 
 class EvaluationParams(StrictModel):
-    """Which test rows are scored; they are the same for baselines and all variants."""
+    """Which test rows are scored: the same for baselines and all variants of a model."""
 
     max_rows: int | None = Field(ge=1)
     """Maximum number of rows, taken in the order of hashed ids; null uses all of them."""
     batch_size: int = Field(ge=1)
-    """Rows per batch of predictions."""
+    """Number of rows per batch in prediction."""
 
 
 def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
-    """The `limit` rows with the lowest hashed ids, in their original order; None uses all.
+    """The `limit` rows with the lowest hashed ids, in their original order; all if `limit` is None.
 
     Raises:
         DataError: there are no rows; the message names their `source`.
@@ -51,7 +51,7 @@ def evaluation_rows(task: BaseTask, limit: int | None) -> list[Row]:
 
     Raises:
         StageError: the table is missing.
-        DataError: it has no rows.
+        DataError: the table has no rows.
     """
     source = paths.split(task.name) / "test.parquet"
     return sample(read_rows(source, task.row), limit, str(source))
@@ -62,9 +62,9 @@ def score(
 ) -> tuple[Scores, dict[str, Array]]:
     """Score `predictions` with every metric of `task`, over all rows and by domain.
 
-    The Hugging Face library `evaluate` computes the scores; their intervals come from the metrics'
-    sufficient statistics. Resamples depend on the seed, the task and the metric only, so all
-    variants are scored on the same resamples.
+    The Hugging Face library `evaluate` computes the scores; their intervals are computed
+    from the metrics' sufficient statistics. The resamples depend only on the seed, the task, the
+    metric and the domain, so all variants of a model are scored on the same resamples.
 
     Returns:
         The scores, `{"accuracy": {value, low, high, n, seed}, "accuracy/movie": …}`, and each
@@ -82,7 +82,7 @@ def score(
         metric = registry.load("metrics", name)
         tables[name] = metric.statistics(rows, predictions)
         columns = metric.columns(rows, predictions)
-        # Options such as BLEU's tokenizer come from all rows, so that all domains share them.
+        # Options such as BLEU's tokenizer depend on all rows, so that all domains share them.
         options = metric.options(rows) if hasattr(metric, "options") else {}
         for domain, chosen in _domains(rows).items():
             label = f"{name}/{domain}" if domain else name
@@ -103,7 +103,7 @@ def score(
 
 def evaluate_columns(name: str, columns: Mapping[str, Sequence[Any]], **options: Any) -> float:
     """The score of the metric `name` for the columns of its `INPUTS`, computed by `evaluate`."""
-    from tandem.metrics import evaluation  # slow to import, because it imports `evaluate`
+    from tandem.metrics import evaluation  # slow to import: it imports `evaluate`
 
     return float(evaluation(name).compute(**columns, **options)[name])
 
@@ -120,11 +120,12 @@ def difference(
     baseline: Mapping[str, Array],
     runtime: Runtime,
 ) -> Scores:
-    """The difference of each metric's scores between two sets of predictions, with its interval.
+    """For each metric, the difference between the scores of two sets of predictions.
 
     `tables` and `baseline` are the statistics (rows, k) that `score` returns for the same `rows`.
-    They are resampled together, so rows that are hard for both do not widen the interval (paired
-    bootstrap, Koehn 2004, section 4). The difference is significant if its interval excludes 0.
+    Each difference has an interval. Both tables are resampled together, so rows that are hard for
+    both sets do not widen the interval (paired bootstrap, Koehn 2004, section 4). A difference is
+    significant if its interval excludes 0.
     """
     differences = {}
     for name in task.metrics:
@@ -150,15 +151,15 @@ def estimate(
     seed: int,
     point: float | None = None,
 ) -> dict[str, Any]:
-    """A score with its interval: value, low, high, n.
+    """A score with its interval, and the number of rows: value, low, high, n.
 
     Args:
         statistics: sufficient statistics, (rows, k).
         groups: the group of each row.
-        value: scores (…) from sums of statistics (…, k).
+        value: computes scores (…) from sums of statistics (…, k).
         seed: seed of the resamples.
-        point: the score, if a library has computed it; otherwise it is computed from the
-            statistics.
+        point: the score, if a library has computed it; if it is None, `estimate` computes the
+            score from the statistics.
     """
     if point is None:
         point = float(value(statistics.sum(axis=0)))
@@ -178,7 +179,10 @@ def rounded(value: float | None) -> float | None:
 
 
 def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """Masks (rows,) of the rows to score: "" for all, and one per domain if domains are few."""
+    """Map each scored domain to the mask (rows,) of its rows; the key "" is for all rows.
+
+    Domains are only included if there are at least two, and at most `MAX_DOMAINS`.
+    """
     domains = np.array([row.domain for row in rows])
     names = sorted(set(domains.tolist()))
     scored = names if 1 < len(names) <= MAX_DOMAINS else []
@@ -188,7 +192,7 @@ def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
 def _select(
     columns: Mapping[str, Sequence[Any]], chosen: NDArray[np.bool_]
 ) -> dict[str, list[Any]]:
-    """The values of each column in the rows of the mask `chosen`, (rows,)."""
+    """The values of each column in the rows that the mask `chosen`, (rows,), selects."""
     return {
         name: [value for value, taken in zip(column, chosen, strict=True) if taken]
         for name, column in columns.items()
@@ -196,7 +200,7 @@ def _select(
 
 
 def spread(runs: dict[int, Scores]) -> dict[str, Any]:
-    """Mean, standard deviation and values by seed of each metric, from scores by seed.
+    """For each metric, the mean and standard deviation across seeds, and the score of each seed.
 
     >>> runs = {13: {"accuracy": {"value": 0.5}}, 14: {"accuracy": {"value": 0.75}}}
     >>> spread(runs)["accuracy"]["mean"]

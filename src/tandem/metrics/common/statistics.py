@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; a 95 % interval cuts off 25 scores at each end
 LEVEL = 0.95
-BLOCK = 250  # resamples scored at once: 250 × 36,000 groups × 8 bytes = 72 MB
+BLOCK = 250  # number of resamples scored at once: 250 × 36,000 groups × 8 bytes = 72 MB
 
 
 def bootstrap_interval(
@@ -27,7 +27,7 @@ def bootstrap_interval(
     Args:
         statistics: sufficient statistics, (rows, k).
         groups: the group of each row.
-        value: scores (…) from sums of statistics (…, k).
+        value: computes scores (…) from sums of statistics (…, k).
         seed: seed of the resamples.
 
     Returns:
@@ -53,7 +53,7 @@ def bootstrap_interval(
 
 
 def safe_divide(numerator: Any, denominator: Any, empty: float) -> Array:
-    """`numerator / denominator`, and `empty` where the denominator is zero; shapes broadcast."""
+    """`numerator / denominator` with broadcasting, and `empty` where the denominator is zero."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     quotient = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), empty)
     np.divide(numerator, denominator, out=quotient, where=denominator != 0)

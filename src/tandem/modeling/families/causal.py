@@ -1,9 +1,9 @@
 """Causal language models: a pretrained decoder, trained further on a task's texts.
 
 A text is one sequence, BOS text EOS, so the model also learns where texts end, and scores the end.
-The vocabulary is large (49,152 for SmolLM2) and logits would need more memory than the weights, so
-they are only computed for the tokens that are scored, and a few hundred positions at a time when
-texts are scored.
+The vocabulary is large (49,152 for SmolLM2), so the logits of a batch would need more memory than
+the weights. Logits are therefore only computed for the tokens that the loss or the likelihood
+contains, and the likelihood is computed for a few hundred positions at a time.
 """
 
 import math
@@ -29,7 +29,10 @@ POSITIONS = 512
 
 
 class Model(TextModel):
-    """Predicts `{"bits": …, "bytes": …}`: −log₂ p(text, EOS | BOS), and the text's UTF-8 bytes."""
+    """A decoder that predicts `{"bits": …, "bytes": …}` for each text.
+
+    `bits` is −log₂ p(text, EOS | BOS); `bytes` is the number of UTF-8 bytes of the text.
+    """
 
     auto: ClassVar[type[Any]] = AutoModelForCausalLM
 
@@ -44,14 +47,14 @@ class Model(TextModel):
     ) -> Self:
         """Load the pretrained decoder.
 
-        With `trainable_layers`, an output layer tied to the embedding stays frozen too.
+        If `trainable_layers` is set, an output layer tied to the embedding stays frozen too.
         """
         model = cls.load(folder, task)
         model.max_length = training.max_length
         return model
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Only `input_ids`: BOS, the text's tokens and EOS, truncated to `max_length`."""
+        """The only key of an example is `input_ids`: BOS, text, EOS, truncated to `max_length`."""
         return [{"input_ids": ids[: self.max_length]} for ids in self._sequences(rows)]
 
     def _sequences(self, rows: Sequence[Row]) -> list[list[int]]:
@@ -67,7 +70,7 @@ class Model(TextModel):
         return ids
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """`input_ids` and `attention_mask`, each (batch, length), padded on the right."""
+        """A function that pads on the right: `input_ids` and `attention_mask`, (batch, length)."""
         return lambda examples: padded([example["input_ids"] for example in examples])
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
@@ -110,13 +113,14 @@ def padded(sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
 def next_tokens(
     network: Any, batch: dict[str, Tensor], selected: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The hidden states that predict tokens, (tokens, width), and these tokens, (tokens,).
+    """The hidden states that predict tokens, (tokens, width), and the predicted tokens, (tokens,).
 
     Args:
         network: a causal language model.
         batch: what `padded` returns.
-        selected: a mask of each row's tokens, from the second on, (batch, length − 1); by default
-            all tokens that are not padding. The results are ordered row by row.
+        selected: a mask of the tokens to predict, from the second token of each row on, (batch,
+            length − 1); by default all tokens that are not padding. The results are ordered row by
+            row.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
     selected = mask[:, 1:].bool() if selected is None else selected
@@ -127,9 +131,9 @@ def next_tokens(
 def log_likelihood(
     network: Any, batch: dict[str, Tensor], selected: Tensor | None = None
 ) -> Tensor:
-    """The log-likelihood in nats of each row's selected tokens, given those before them, (batch,).
+    """The log-likelihood of each row's selected tokens, given the tokens before, in nats, (batch,).
 
-    `selected` is as in `next_tokens`.
+    The mask `selected` is described in `next_tokens`.
     """
     hidden, targets = next_tokens(network, batch, selected)
     head = network.get_output_embeddings()
