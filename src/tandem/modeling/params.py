@@ -1,4 +1,4 @@
-"""Params of the model families and of the stage that trains them, validated without torch."""
+"""Params of the model families and of training, validated without importing torch."""
 
 from typing import Annotated, Any, Literal
 
@@ -22,9 +22,9 @@ class ClassificationParams(StrictModel):
 
     kind: Literal["classification"]
     rating_thresholds: list[float] | None = None
-    """Thresholds of the mean rating between neighbouring classes, ascending, one fewer than there
-    are classes. If set, the model is trained on soft labels from the ratings; null trains on the
-    labels."""
+    """Ascending thresholds of the mean rating, one between every two neighbouring classes. If set,
+    the model is trained on soft labels that are computed from the ratings; if null, it is trained
+    on the rows' labels."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` gives all classes the same total weight in the loss, regardless of their number of
     rows."""
@@ -37,7 +37,7 @@ class Seq2SeqParams(StrictModel):
     vocab_size: int = Field(ge=300)
     """Size of the byte-level BPE vocabulary that source and target share."""
     num_beams: int = Field(default=4, ge=1)
-    """Number of beams in the search; 1 is greedy search."""
+    """Number of beams in beam search; 1 means greedy search."""
     length_penalty: float = 1.0
     """Length penalty: a translation's log-probability is divided by its length raised to this
     power."""
@@ -48,12 +48,13 @@ class TaggingParams(StrictModel):
 
     kind: Literal["tagging"]
     pooling: Literal["first", "mean"] = "first"
-    """What the label is predicted from: the first token, or the mean of all tokens."""
+    """What the label is predicted from: the output of the first token, or the mean output of all
+    tokens."""
     span_weight: float = Field(default=1.0, gt=0)
-    """Weight of the loss of the tags, relative to the loss of the label."""
+    """Weight of the tags' loss, relative to the label's loss."""
     span_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Fraction of the rows of a batch in which the words of all spans are replaced with random ones
-    in training, so that the model learns from the words around a span."""
+    """Fraction of the rows of a training batch in which the first token of every word in a span is
+    replaced with a random token, so that the model learns from the words around a span."""
     class_weights: Literal["none", "balanced"] = "none"
     """`balanced` gives all labels the same total weight in the loss, regardless of their number of
     rows."""
@@ -66,7 +67,7 @@ FamilyParams = Annotated[
 
 
 class TrainParams(TrainingParams):
-    """How a task's model is trained: the params of any training run, and those of the family."""
+    """How a task's model is trained: the params of every training run and of the model family."""
 
     model: FamilyParams
     """`kind` is the family of the task; the other keys are that family's params."""

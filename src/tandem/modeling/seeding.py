@@ -1,4 +1,7 @@
-"""Make torch deterministic; separate from `core`, so that data stages do not import torch."""
+"""Make torch deterministic.
+
+This module is not in `core`, so that data stages do not import torch.
+"""
 
 import random
 
@@ -13,14 +16,16 @@ from tandem.patches import mkl
 def make_torch_deterministic(runtime: Runtime) -> None:
     """Seed all random number generators, and set the thread count and kernels from `runtime`.
 
-    Call it before the first weight is initialized.
+    Call this function before the first weight is initialized.
     """
     if determinism.ISA[runtime.isa]:
-        mkl.pin_dispatch()  # has no effect after MKL's first computation
+        mkl.pin_dispatch()  # must run before MKL's first computation to have an effect
     torch.set_num_threads(runtime.threads)
-    # like use_deterministic_algorithms(True), which spends 1 s importing torch's compiler
+    # set_deterministic_debug_mode has the same effect as use_deterministic_algorithms(True), but
+    # does not import torch's compiler, which takes 1 s
     torch.set_deterministic_debug_mode("error")
-    # only needed for kernels that read uninitialized memory; slows int8 inference by 10 %
+    # filling uninitialized memory is only needed for kernels that read it, and slows int8 inference
+    # by 10 %
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     random.seed(runtime.seed)

@@ -12,7 +12,7 @@ from tandem.modeling.bio_tags import OUTSIDE
 def viterbi_decode(
     scores: Tensor, lengths: Sequence[int], tags: Sequence[str], adjacency: float
 ) -> list[list[str]]:
-    """The most probable tags of each text's words, all texts at once.
+    """Find the most probable tags of the words of each text, for all texts at once.
 
     An I tag may only follow a B or I tag of the same label. A span that begins right after another
     one is penalized by `adjacency`; without this penalty, words unseen in training are split into
@@ -21,7 +21,7 @@ def viterbi_decode(
     Args:
         scores: log-probabilities, (texts, words, tags).
         lengths: the number of words of each text; scores of later words are ignored.
-        tags: the BIO tag of each index of the last axis of `scores`.
+        tags: the BIO tags, in the order of the last axis of `scores`.
         adjacency: added to a path's score where a span begins right after another; at most 0.
     """
     transitions = _transition_scores(tuple(tags), adjacency)
@@ -29,7 +29,7 @@ def viterbi_decode(
     inside = torch.tensor([tag.startswith("I-") for tag in tags])
     totals = scores[:, 0].masked_fill(inside, -torch.inf)
 
-    # Forward: the best score of a path to each tag, and the tag before it on that path.
+    # Forward pass: compute the best score of a path to each tag, and the previous tag on that path.
     best_last = [totals.argmax(dim=1).tolist()]
     backpointers = []
     for word_scores in scores.unbind(dim=1)[1:]:
@@ -38,7 +38,7 @@ def viterbi_decode(
         best_last.append(totals.argmax(dim=1).tolist())
         backpointers.append(best.indices.tolist())
 
-    # Backward: follow the pointers from each text's own last word.
+    # Backward pass: follow the backpointers from the last word of each text.
     paths = []
     for text, length in enumerate(lengths):
         path = [best_last[length - 1][text]] if length else []
@@ -50,7 +50,7 @@ def viterbi_decode(
 
 @functools.cache
 def _transition_scores(tags: tuple[str, ...], adjacency: float) -> Tensor:
-    """What the transition from one tag to the next adds to a path's score, (tags, tags)."""
+    """The score that each transition between two tags adds to a path, of shape (tags, tags)."""
     scores = torch.zeros(len(tags), len(tags))
     for i, previous in enumerate(tags):
         for j, tag in enumerate(tags):

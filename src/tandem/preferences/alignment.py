@@ -25,12 +25,12 @@ def align(
 
     Args:
         task_name: the name of the task, from which the seeds of the samples are derived.
-        base: the generator that samples, and from which `aligned` must not move too far.
+        base: the generator that writes the training samples; `aligned` must stay close to it.
         aligned: a second copy of `base`, which is trained.
         reward: the model that ranks the samples.
-        prompts: the rows whose texts the samples start with, for `train` and `validation`.
-        params: the numbers of samples and pairs, and how to train.
-        runtime: seed and device.
+        prompts: for each of the splits `train` and `validation`, the rows that provide prompts.
+        params: the numbers of samples and pairs, and the params of training.
+        runtime: the seed, and the settings of training, such as the device.
 
     Returns:
         The losses by step, and the metrics of both generators.

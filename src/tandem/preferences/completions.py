@@ -26,7 +26,7 @@ class Completions:
 
     @property
     def groups(self) -> list[str]:
-        """The group of each row, the unit of the bootstrap."""
+        """The group of each row; groups are the units of the bootstrap."""
         return [row.group for row in self.rows]
 
 

@@ -1,4 +1,4 @@
-"""Diversity of texts, which reveals a generator that repeats itself."""
+"""Measure the diversity of texts, which is low if a generator repeats itself."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ so only equal numbers of texts are compared; each block is one unit of the boots
 
 
 def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:
-    """(blocks, 2): numbers of distinct n-grams of lower-case words and of all n-grams per block.
+    """Count the distinct n-grams, and all n-grams, of lower-case words in each block of texts.
 
-    Their ratio is distinct-n (Li et al., A Diversity-Promoting Objective Function for Neural
-    Conversation Models, NAACL 2016). An incomplete last block is left out, unless it is the only
-    one.
+    The result has the shape (blocks, 2). The ratio of the two counts is distinct-n (Li et al., A
+    Diversity-Promoting Objective Function for Neural Conversation Models, NAACL 2016). An
+    incomplete last block is left out, unless it is the only one.
     """
     complete = max(len(texts) - len(texts) % BLOCK_TEXTS, 1)
     starts = range(0, min(complete, len(texts)), BLOCK_TEXTS)

@@ -1,9 +1,9 @@
 """Direct preference optimization on a generator's own samples, ranked by reward.
 
-Rafailov et al., Direct Preference Optimization: Your Language Model is Secretly a Reward Model
-(NeurIPS 2023), equation 7. The reference implementation is `DPOTrainer` of TRL. Because the samples
-are the generator's own, its log-probabilities at sampling time are those of the reference model,
-and training needs no second network.
+The loss is equation 7 of Rafailov et al., Direct Preference Optimization: Your Language Model is
+Secretly a Reward Model (NeurIPS 2023). The reference implementation is `DPOTrainer` of TRL. Because
+the generator itself writes the samples, their log-probabilities at sampling time are those of the
+reference model, and training needs no second network.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ SIDES = ("chosen", "rejected")
 def ranked(
     samples: Sequence[Sample], rewards: Sequence[float], per_prompt: int, pairs: int
 ) -> list[dict[str, Any]]:
-    """Preference pairs of each prompt's samples.
+    """Form preference pairs from the samples of each prompt.
 
     The best `pairs` samples of a prompt are paired with its worst `pairs` samples, so that the
     rewards of each pair are far apart.
@@ -51,9 +51,10 @@ def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:
 
 
 def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """The tensors of `batch` for all chosen samples, then all rejected ones: (2 × pairs) rows.
+    """The tensors of `batch` for all chosen samples, followed by all rejected samples.
 
-    `reference`, (rows,), contains the log-probabilities before training.
+    Each tensor has 2 × pairs rows. The additional tensor `reference`, of shape (rows,), contains
+    the log-probability of each sample before training.
     """
     samples = [pair[side] for side in SIDES for pair in pairs]
     reference = torch.tensor([sample.log_probability for sample in samples])
@@ -61,9 +62,10 @@ def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
 
 
 def batch(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, (rows, length), and `completion_mask`, (rows, length − 1).
+    """The tensors `input_ids`, `attention_mask` and `completion_mask` of `samples`.
 
-    `completion_mask` is true where the next token belongs to a completion, not to a prompt or
+    `input_ids` and `attention_mask` have the shape (rows, length). `completion_mask`, of shape
+    (rows, length − 1), is true where the next token belongs to a completion, not to a prompt or
     padding.
     """
     tensors = padded([sample.prompt_ids + sample.completion_ids for sample in samples])
@@ -81,7 +83,7 @@ def loss(beta: float, sft_weight: float = 0.0) -> Callable[[Any, dict[str, Tenso
     prevents that.
 
     Args:
-        beta: weight of staying close to the reference model.
+        beta: how strongly the loss keeps the network close to the reference model.
         sft_weight: weight of the mean negative log-likelihood of the chosen samples' tokens, in
             nats (Pang et al. 2024, Iterative Reasoning Preference Optimization).
     """

@@ -1,7 +1,7 @@
 """Compare the texts that two generators write for the same prompts, with three scorers.
 
-The scorers are the reward model, whose scores alignment optimized; a judge, trained on other
-raters' ratings of other texts; and VADER, a lexicon.
+The scorers are the reward model, whose scores were optimized by the alignment; a judge model, which
+was trained on ratings of other texts by other raters; and VADER, a sentiment lexicon.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ SCORERS = ("reward", "judge", "vader")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPair(Pair):
-    """A test pair with the score of both texts by each scorer."""
+    """A test pair with the scores of both texts by each scorer."""
 
     reward_chosen: float
     reward_rejected: float
@@ -32,7 +32,7 @@ class ScoredPair(Pair):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredText:
-    """A generator's text after the prompt of one row, with its scores."""
+    """The text that a generator wrote for the prompt of one row, with the text's scores."""
 
     id: str
     group: str
@@ -108,7 +108,7 @@ def mean_vader(texts: Sequence[ScoredText], runtime: Runtime) -> dict[str, Any]:
 def win_rates(
     aligned: Sequence[ScoredText], base: Sequence[ScoredText], runtime: Runtime
 ) -> dict[str, Any]:
-    """The fraction of prompts for which each scorer prefers the aligned text."""
+    """The fraction of prompts for which each scorer prefers the aligned generator's text."""
     groups = [text.group for text in aligned]
     return {
         f"win_rate/{scorer}": win_rate(
@@ -127,7 +127,7 @@ def compare(
     texts: Mapping[str, Sequence[ScoredText]],
     runtime: Runtime,
 ) -> dict[str, dict[str, Any]]:
-    """The metrics of the generators `base` and `aligned`, with the win rates of the latter."""
+    """The metrics of the generators `base` and `aligned`, with the win rates of `aligned`."""
     results = {name: summarize(completions[name], runtime) for name in completions}
     for name in results:
         results[name]["vader"] = mean_vader(texts[name], runtime)

@@ -26,8 +26,8 @@ def rate(
         table: numerator and denominator of each row, (rows, 2).
         groups: the group of each row, the unit of the bootstrap.
         runtime: its seed and `names` together seed the bootstrap.
-        names: what is measured.
-        point: the rate, if a library has computed it.
+        names: the names of what is measured.
+        point: the rate, if a library has already computed it.
     """
     seed = derived_seed(runtime.seed, "interval", *names)
     estimated = metrics.estimate(
@@ -37,7 +37,7 @@ def rate(
 
 
 def mean(values: Any, groups: Sequence[str], runtime: Runtime, *names: str) -> dict[str, Any]:
-    """The mean of `values` (rows,) with its interval; the other arguments are those of `rate`."""
+    """The mean of `values`, one per row, with its interval; see `rate` for the other arguments."""
     column = np.asarray(values, dtype=float)
     return rate(np.column_stack([column, np.ones(len(column))]), groups, runtime, *names)
 
@@ -49,7 +49,7 @@ def win_rate(
     runtime: Runtime,
     name: str,
 ) -> dict[str, Any]:
-    """The fraction of rows whose score is higher than the base score; a tie is half a win."""
+    """The fraction of rows whose score exceeds the base score; a tie counts as half a win."""
     pairs = [{"chosen": s, "rejected": b} for s, b in zip(scores, base_scores, strict=True)]
     return _pair_accuracy(pairs, groups, runtime, "win_rate", name)
 
@@ -59,7 +59,7 @@ def pair_accuracies(
 ) -> metrics.Scores:
     """`pair_accuracy` over all pairs, and `pair_accuracy/DOMAIN` if there are several domains.
 
-    Pairs are disjoint, so each is a unit of the bootstrap.
+    No text is in two pairs, so each pair is a unit of the bootstrap.
     """
     domains = sorted({pair.domain for pair in pairs})
     scores = {}
@@ -75,7 +75,7 @@ def pair_accuracies(
 def _pair_accuracy(
     predictions: Sequence[dict[str, float]], groups: Sequence[str], runtime: Runtime, *names: str
 ) -> dict[str, Any]:
-    """The pair accuracy, computed by `evaluate`, with its interval."""
+    """The pair accuracy, computed by the library `evaluate`, with its interval."""
     point = metrics.evaluate_columns("pair_accuracy", pair_accuracy.columns([], predictions))
     table = pair_accuracy.statistics([], predictions)
     return rate(table, groups, runtime, *names, point=point)

@@ -29,7 +29,7 @@ METRICS = {
     "distinct_1": MetricLabel("Distinct words", "unique words / all words"),
     "distinct_2": MetricLabel("Distinct bigrams", "unique bigrams / all bigrams"),
 }
-"""In the order in which reports show them."""
+"""The labels of the metrics that have no metric module, in the order in which reports show them."""
 
 ORDER = ("pair_accuracy", *METRICS)
 """All metrics of the preference stages, in the order in which reports show them."""

@@ -64,7 +64,7 @@ def rated_rows(task_name: str, split: str) -> list[Row]:
 def pairs_of(
     task_name: str, split: str, pair_filter: PairFilter, limit: int | None, runtime: Runtime
 ) -> list[Pair]:
-    """Form at most `limit` pairs from the rated rows of a split, the same ones in every stage."""
+    """Form at most `limit` pairs from the rated rows of a split; all stages get the same pairs."""
     rows = rated_rows(task_name, split)
     return form_pairs(rows, pair_filter, limit, generator(runtime, task_name, "pairs", split))
 
@@ -123,7 +123,7 @@ def _match(texts: Sequence[RatedText], pair_filter: PairFilter) -> list[Pair]:
 
 
 def distinguishable(a: RatedText, b: RatedText, pair_filter: PairFilter) -> bool:
-    """Whether the means differ by at least `min_margin` and `min_z` standard errors."""
+    """Whether the mean ratings differ by ≥ `min_margin` and by ≥ `min_z` standard errors."""
     margin = abs(a.mean - b.mean)
     min_margin = max(pair_filter.min_margin, pair_filter.min_z * math.hypot(a.error, b.error))
     return margin >= min_margin

@@ -1,4 +1,4 @@
-"""Params that the preference stages share, validated without torch."""
+"""Params that the preference stages share, validated without importing torch."""
 
 from typing import Self
 
@@ -28,13 +28,13 @@ class ClassContrast(StrictModel):
 
 
 class GenerationParams(StrictModel):
-    """What a generator continues, and how far."""
+    """Which prompts a generator continues, and how long the continuations may be."""
 
     prompt_words: int = Field(ge=0)
-    """Number of words of a text that form its prompt; with 0, the generator starts without a
-    prompt."""
+    """Number of words at the start of a text that form the prompt; with 0, the generator starts
+    without a prompt."""
     max_new_tokens: int = Field(ge=1)
-    """Maximum number of tokens that are sampled."""
+    """Maximum number of tokens that are sampled per continuation."""
     batch_size: int = Field(ge=1)
     """Continuations per batch."""
 
@@ -47,8 +47,8 @@ class AlignmentParams(TrainingParams):
     samples_per_prompt: int = Field(default=4, ge=2)
     """Number of continuations sampled per prompt."""
     pairs_per_prompt: int = Field(default=1, ge=1)
-    """Pairs per prompt: the best continuations against the worst, at most half of
-    samples_per_prompt."""
+    """Number of pairs per prompt, each of which consists of one of the best continuations and one
+    of the worst; at most half of samples_per_prompt."""
     beta: float = Field(default=0.1, gt=0)
     """How strongly DPO keeps the model close to the base model; Rafailov et al. (2023) use 0.1 to
     0.5."""
@@ -68,7 +68,7 @@ class PreferenceEvaluationParams(StrictModel):
     """Which pairs and prompts are taken from the test rows."""
 
     pairs: PairFilter
-    """Which texts form a preference pair; the same as in `reward`."""
+    """Which texts form a preference pair; use the same values as in the params of `reward`."""
     max_pairs: int | None = Field(default=None, ge=1)
     """Maximum number of test pairs; null uses all of them."""
     generation: GenerationParams

@@ -1,7 +1,8 @@
 """A reward model: an encoder with one output, trained on preferences (Bradley–Terry).
 
-P(a is preferred to b) = σ(r(a) − r(b)); Bradley & Terry, Rank Analysis of Incomplete Block
-Designs, Biometrika 39 (1952). Only differences of rewards are meaningful.
+The model assumes P(a is preferred to b) = σ(r(a) − r(b)), where r is the reward (Bradley & Terry,
+Rank Analysis of Incomplete Block Designs, Biometrika 39, 1952). Only differences of rewards are
+meaningful.
 """
 
 from collections.abc import Sequence
@@ -39,8 +40,8 @@ class RewardModel:
     def initialize(cls, folder: Path, contrast: ClassContrast | None) -> Self:
         """Build the encoder in `folder` with a head that has one output.
 
-        The head is initialized from `contrast`, or randomly if it is None; seed torch first in that
-        case.
+        The head is initialized from `contrast`, or randomly if `contrast` is None; in the latter
+        case, seed torch first.
 
         Raises:
             StageError: the folder is missing.
@@ -93,7 +94,7 @@ class RewardModel:
         return ids
 
     def collate(self, examples: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-        """Tensors (2 × pairs, length): all chosen texts, then all rejected ones."""
+        """Tensors of shape (2 × pairs, length): all chosen texts, then all rejected texts."""
         texts = [example[side] for side in ("chosen", "rejected") for example in examples]
         return dict(self.tokenizer.pad({"input_ids": texts}, return_tensors="pt"))
 

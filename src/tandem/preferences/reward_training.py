@@ -1,4 +1,4 @@
-"""Train a reward model on preference pairs; write it with its metrics and pairs."""
+"""Train a reward model on preference pairs, and write the model, its metrics and the pairs."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -27,7 +27,7 @@ from tandem.preferences.params import GenerationParams
 R = TypeVar("R", bound=Row)
 
 SPAN = 256
-"""Number of adjacent tokens whose probabilities are summed first when a token is sampled."""
+"""Number of tokens with adjacent ids that form a span in `sample_token`."""
 
 
 def generator_of(task_name: str, variant: str) -> Model:
@@ -55,7 +55,7 @@ class Sample:
 
 
 def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> list[R]:
-    """The first `limit` rows in order of hashed id whose texts are longer than the prompt.
+    """The first `limit` rows, in the order of hashed ids, whose texts are longer than the prompt.
 
     Raises:
         DataError: no text is longer than the prompt.
@@ -69,14 +69,14 @@ def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> l
 
 
 def encode_prompts(model: Model, rows: Sequence[Row], params: GenerationParams) -> list[list[int]]:
-    """BOS and the tokens of the first words of each row's text, at most `model.max_length`."""
+    """The token ids of BOS and each row's first words, truncated to `model.max_length`."""
     texts = [" ".join(row.text.split()[: params.prompt_words]) for row in rows]
     bos = model.tokenizer.bos_token_id
     return [[bos, *tokens][: model.max_length] for tokens in model.tokens(texts)]
 
 
 def decode(model: Model, samples: Sequence[Sample]) -> list[str]:
-    """The whole text of each sample, prompt and completion, without special tokens."""
+    """The whole text of each sample (prompt and completion), without special tokens."""
     return [
         model.tokenizer.decode(
             sample.prompt_ids + sample.completion_ids, skip_special_tokens=True
@@ -142,12 +142,13 @@ def _continue(
 
 
 def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
-    """One token per row, (rows, 1), sampled from `probs`, (rows, vocabulary).
+    """Sample one token per row from the probabilities `probs`.
 
-    The cumulative distribution function is inverted in two steps: the first selects a span of
-    tokens, the second a token within it. This is eight times as fast as `torch.multinomial`, which
-    draws a number for each of 49,152 tokens, and three times as fast as one cumulative sum over all
-    tokens.
+    `probs` has the shape (rows, vocabulary), and the result has the shape (rows, 1). The cumulative
+    distribution function is inverted in two steps: the first step selects a span of tokens, and the
+    second step selects a token within this span. This method is eight times as fast as
+    `torch.multinomial`, which draws a number for each of 49,152 tokens, and three times as fast as
+    one cumulative sum over all tokens.
     """
     # Choose a span.
     padding = -probs.shape[1] % SPAN
@@ -156,8 +157,9 @@ def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
     drawn = torch.rand(len(ends), 1, generator=stream, dtype=torch.float64) * ends[:, -1:]
     span = torch.searchsorted(ends, drawn, right=True)
 
-    # Choose a token in the span. The two sums of its probabilities differ in the last digits, so
-    # `drawn` may exceed the second one and hit the padding of the last span: keep it below the sum.
+    # Choose a token in the span. The span's probabilities are summed twice, and the two sums differ
+    # in the last digits. Keep `drawn` below the second sum, because it could otherwise select the
+    # padding of the last span.
     before = torch.nn.functional.pad(ends, (1, 0)).gather(1, span)
     inside = spans[torch.arange(len(span)), span[:, 0]].double().cumsum(1)
     drawn = torch.minimum(drawn - before, inside[:, -1:] * (1 - torch.finfo(torch.float64).eps))
@@ -167,7 +169,7 @@ def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
 def next_token_probs(
     network: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any
 ) -> Tensor:
-    """The probabilities of each row's next token, (rows, vocabulary); extends `cache`."""
+    """Extend `cache`, and return the probabilities of each row's next token: (rows, vocabulary)."""
     hidden = network.base_model(
         ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
     )[0]
@@ -175,7 +177,7 @@ def next_token_probs(
 
 
 def _left_padded(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Tokens and mask, (batch, longest), with each row's last token in the last column."""
+    """The token ids and the mask, padded on the left, each of shape (batch, longest)."""
     pad = torch.nn.utils.rnn.pad_sequence
     rows = [torch.tensor(sequence) for sequence in sequences]
     masks = [torch.ones_like(row) for row in rows]

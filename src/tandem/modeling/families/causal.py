@@ -80,13 +80,16 @@ class Model(TextModel):
         return functional.cross_entropy(logits, targets, label_smoothing=smoothing)
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Logits of the next token, (tokens, vocabulary), without padding."""
+        """Logits of the next token, of shape (tokens, vocabulary), with padding left out."""
         hidden, _ = next_tokens(network, batch)
         return [network.get_output_embeddings()(hidden)]
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """Bits and bytes of each row's whole text; `bits / bytes` is its bits per byte."""
+        """For each row, −log₂ of the probability of its whole text, and the text's size.
+
+        The keys are `bits` and `bytes`; `bits / bytes` is the number of bits per byte.
+        """
         sequences = self._sequences(rows)
         bits = [0.0] * len(rows)
         for indices in track(

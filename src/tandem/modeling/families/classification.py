@@ -1,13 +1,14 @@
-"""One label per text: an encoder with a linear head on the output of its first token.
+"""One label per text, from an encoder with a linear head on the output of the first token.
 
-`AutoModelForSequenceClassification.from_pretrained` reads the folder, and so does
+`AutoModelForSequenceClassification.from_pretrained` reads a model's folder, and so does
 `transformers.pipeline("text-classification", model=folder)`.
 
-If rows have ratings by several people, a label results from thresholds on their mean, and the
-label of a text near a threshold is uncertain. With `rating_thresholds`, training takes this
-uncertainty into account: given mean m and standard error s, a class between the thresholds a and b
-has the probability Φ((b-m)/s) - Φ((a-m)/s). Soft targets from raters are better than single labels
-(Uma et al. 2021, "Learning from Disagreement", JAIR 72).
+If each row contains ratings by several people, its label is derived by comparing the mean rating
+with thresholds, and the label is uncertain if the mean is near a threshold. With
+`rating_thresholds`, training takes this uncertainty into account: given mean m and standard error
+s, a class between the thresholds a and b has the probability Φ((b-m)/s) - Φ((a-m)/s). Models that
+are trained on soft targets from several raters are better than models that are trained on single
+labels (Uma et al. 2021, "Learning from Disagreement", JAIR 72).
 """
 
 import math
@@ -44,15 +45,15 @@ class Model(TextModel):
         training: TrainingParams,
         params: ClassificationParams,
     ) -> Self:
-        """Build the encoder in `folder` with a new head, one output per label.
+        """Build the encoder in `folder` with a new head that has one output per label.
 
-        The labels are those of the task, or those of `rows` if the task has none.
+        The labels are those of the task, or those of `rows` if the task defines none.
         """
         labels = task.labels or sorted({row.label for row in rows})  # type: ignore[attr-defined]
         network = pretrained.network(
             cls.auto,
             folder,
-            new_head=True,  # an existing head belongs to another task
+            new_head=True,  # an existing head was trained for another task
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
@@ -65,10 +66,10 @@ class Model(TextModel):
         return model
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Token ids and `labels`: the probabilities of the classes, which sum to 1.
+        """The token ids of each row, and `labels`, the class probabilities, which sum to 1.
 
-        They are all 0 for a label that was not seen in training, so that the row does not
-        contribute to the loss.
+        If a row's label was not seen in training, all its class probabilities are 0, so that the
+        row does not contribute to the loss.
         """
         encoded = self.encode_texts([row.text for row in rows])
         return [e | {"labels": self._target(row)} for e, row in zip(encoded, rows, strict=True)]
@@ -81,7 +82,7 @@ class Model(TextModel):
         return [float(labels[index] == row.label) for index in range(len(labels))]
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """Token tensors (batch, length) and `labels` (batch, classes)."""
+        """Token tensors of shape (batch, length), and `labels` of shape (batch, classes)."""
         collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
         collator = DataCollatorWithPadding(self.tokenizer)
         return collator
@@ -103,7 +104,7 @@ class Model(TextModel):
 
     @torch.inference_mode()
     def logits(self, texts: Sequence[str], batch_size: int) -> Tensor:
-        """The network's outputs, (texts, classes)."""
+        """The network's logits, of shape (texts, classes)."""
         logits = torch.zeros(len(texts), self.network.config.num_labels)
         for indices, batch in self.batches(self.encode_texts(texts), batch_size):
             logits[indices] = self.network(**batch).logits.cpu()
@@ -113,8 +114,9 @@ class Model(TextModel):
 def class_probabilities(ratings: Sequence[int], thresholds: Sequence[float]) -> list[float]:
     """The probability that the true mean of `ratings` is in each class.
 
-    There is one more class than `thresholds`. The standard error is at least half a step of the
-    rating scale over √n, because n equal ratings do not make the mean certain.
+    The number of classes is one more than the number of `thresholds`. The standard error is at
+    least half a step of the rating scale divided by √n, because n equal ratings do not make the
+    mean certain.
 
     >>> [round(p, 2) for p in class_probabilities([0, 1, 1, 0], [-0.5, 0.5])]
     [0.0, 0.5, 0.5]

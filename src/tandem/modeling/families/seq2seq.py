@@ -1,12 +1,14 @@
 """Sequence to sequence: an encoder–decoder that edits a draft translation.
 
-Trained on tens of thousands of short pairs for minutes on one CPU, a plain encoder–decoder is worse
-than a word-by-word dictionary. Here, the input is therefore the source text and a draft, which is
-composed of phrases from the training rows (`phrase_table`), and the network may copy tokens from
-both (`pointer_generator`). This is neural fuzzy repair (Bulté & Tezcan 2019), with a draft instead
-of a match from a translation memory.
+A plain encoder–decoder that is trained within minutes on one CPU, with tens of thousands of short
+pairs of texts, translates worse than a word-by-word dictionary. The input of this model is
+therefore the source text and a draft translation, which is composed of phrases from the training
+rows (`phrase_table`), and the network may copy tokens from both (`pointer_generator`). This method
+is neural fuzzy repair (Bulté & Tezcan 2019), except that the draft replaces the match from a
+translation memory.
 
-Besides the network and the tokenizer, a folder holds phrases.parquet.
+In addition to the network and the tokenizer, a model's folder contains the phrase table,
+phrases.parquet.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,13 +52,13 @@ from tandem.modeling.translation.word_alignment import match_case
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8
-"""A translation has at most this many more tokens than source and draft together."""
+"""A translation contains at most this many more tokens than the source and the draft together."""
 REPEATED_NGRAM = 6
-"""No translation contains the same n-gram of this many tokens twice."""
+"""No n-gram of this many tokens occurs twice in a translation."""
 
 
 class Model(TextModel):
-    """A `PointerGeneratorMarian` with a phrase table; rows have `text` and `target`."""
+    """A `PointerGeneratorMarian` with a phrase table, for rows with a `text` and a `target`."""
 
     auto: ClassVar[type[Any]] = PointerGeneratorMarian
 
@@ -79,7 +81,7 @@ class Model(TextModel):
         training: TrainingParams,
         params: Seq2SeqParams,
     ) -> Self:
-        """Build an untrained network from the config in `folder`, with a vocabulary from `rows`."""
+        """Build an untrained network from the config in `folder`, and a vocabulary from `rows`."""
         # Train the tokenizer, and set the config values that depend on it.
         texts = [masked(row) for row in rows]
         tokenizer = train_bpe([side for pair in texts for side in pair], params.vocab_size)
@@ -87,10 +89,11 @@ class Model(TextModel):
         config = pretrained.config(folder, MarianConfig)
         config.vocab_size = config.decoder_vocab_size = len(tokenizer)
         config.pad_token_id = tokenizer.pad_token_id
-        # a translation starts with the token that precedes the draft
+        # the decoder starts with the token that precedes the draft in the input
         config.decoder_start_token_id = tokenizer.sep_token_id
         config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
-        # embeddings of norm 1: the network multiplies them by √width, so similar tokens stand out
+        # embeddings have a norm of about 1, and the network multiplies them by √width, so that the
+        # pointer's attention clearly prefers similar tokens
         config.init_std = config.d_model**-0.5
 
         # The network.
@@ -102,7 +105,8 @@ class Model(TextModel):
             no_repeat_ngram_size=REPEATED_NGRAM,
         )
 
-        # Learn the phrase table from rows that are not derived, and embeddings from their texts.
+        # Learn the phrase table and the initial embeddings from the rows that are not derived from
+        # other rows.
         original = [
             (*pair, row.group) for pair, row in zip(texts, rows, strict=True) if not row.parent
         ]
@@ -124,11 +128,11 @@ class Model(TextModel):
         self.phrases.save(folder / PHRASES)
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """One example per row: source and draft as `input_ids`, the target as `labels`.
+        """One example per row: `input_ids` (the source and the draft) and `labels` (the target).
 
-        The target's first word is written as it would be inside a sentence, so that it can be
-        copied from any position of the draft; `predict` capitalizes it. A draft is composed of
-        phrases from other groups, so the draft of a training row contains nothing of its own
+        The target's first word is cased as it would be inside a sentence, so that it can be copied
+        from any position of the draft; `predict` capitalizes it. A row's draft is only composed of
+        phrases from other groups, so the draft of a training row is not derived from the row's own
         target.
         """
         targets = self._tokenize([self.phrases.inside(masked(row)[1]) for row in rows])
@@ -157,7 +161,7 @@ class Model(TextModel):
         return [[*ids[:limit], eos] for ids in encoded["input_ids"]]
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """`input_ids`, `attention_mask` and `labels`, each (batch, length)."""
+        """`input_ids`, `attention_mask` and `labels`, each of shape (batch, length)."""
         collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
         collate = DataCollatorForSeq2Seq(self.tokenizer)
         return collate
@@ -168,7 +172,7 @@ class Model(TextModel):
         return value
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Log-probabilities of the target's tokens, (tokens, vocabulary)."""
+        """Log-probabilities over the vocabulary at each target token: (tokens, vocabulary)."""
         config, labels = network.config, batch["labels"]
         output = network(
             input_ids=batch["input_ids"],
@@ -181,7 +185,7 @@ class Model(TextModel):
         return [output.logits[labels != IGNORED]]
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """`{"target": translation}` per row, with each placeholder as often as in the source."""
+        """One `{"target": translation}` per row, with as many of each placeholder as the source."""
         inputs = [example["input_ids"] for example in self._inputs(rows)]
         predictions: list[dict[str, Any]] = [{} for _ in rows]
         batches = length_batches(inputs, batch_size)
@@ -201,9 +205,10 @@ class Model(TextModel):
     def _generate(self, batch: Any, placeholder_counts: Tensor) -> list[str]:
         """Translations with numbered placeholders.
 
-        Each placeholder occurs as often as `placeholder_counts`, (batch, marks), requires.
+        Each placeholder occurs as often as `placeholder_counts`, of shape (batch, marks), requires.
 
-        For greedy search, this uses the project's `greedy_search`, which is faster than `generate`.
+        If there is only one beam, the project's `greedy_search` is used, because it is faster than
+        `generate` of transformers.
         """
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         max_lengths = batch["attention_mask"].sum(1) + SPARE
@@ -224,7 +229,7 @@ class Model(TextModel):
 
 
 def masked(row: Any) -> tuple[str, str]:
-    """The source and target of a row, with the source's placeholders numbered."""
+    """The source and target of a row; in both, the placeholders of the source are numbered."""
     placeholders = names(row.text)
     return (
         number_placeholders(row.text, placeholders),

@@ -1,10 +1,10 @@
-"""A label for the text and the spans in it, both predicted by one token classifier.
+"""One label per text, and the labelled spans in it, both predicted by one token classifier.
 
-The label is read from the first token ([CLS]), as in JointBERT (Chen et al. 2019, "BERT for Joint
-Intent Classification and Slot Filling"), or from the mean of all tokens, as in sentence encoders
-(Reimers & Gurevych 2019, "Sentence-BERT"). The BIO tag of each word is read from its first token.
-All are outputs of one standard head, so plain `AutoModelForTokenClassification.from_pretrained`
-reads the folder:
+The label is predicted from the output of the first token ([CLS]), as in JointBERT (Chen et al.
+2019, "BERT for Joint Intent Classification and Slot Filling"), or from the mean output of all
+tokens, as in sentence encoders (Reimers & Gurevych 2019, "Sentence-BERT"). The BIO tag of each word
+is predicted from the output of the word's first token. Labels and tags are outputs of one standard
+head, so `AutoModelForTokenClassification.from_pretrained` reads a model's folder:
 
     id2label: O, B-area, I-area, …, intent:HassTurnOn, intent:HassTurnOff, …
 """
@@ -38,7 +38,7 @@ IGNORED = -100  # the label that cross_entropy ignores
 
 
 class Words(NamedTuple):
-    """The words of a text that fit into the model."""
+    """The words of a text, up to the model's maximum length."""
 
     first_tokens: list[int]
     """Index of each word's first token."""
@@ -60,8 +60,8 @@ class Model(TextModel):
         training: TrainingParams,
         params: TaggingParams,
     ) -> Self:
-        """Build the encoder in `folder` with a new head, one output per tag and label of `rows`."""
-        # The outputs: tags first, then labels of the whole text.
+        """Build the encoder in `folder` with a new head: one output per tag and label in `rows`."""
+        # The head's outputs are the tags, followed by the labels of the whole text.
         rows_: Sequence[Any] = rows
         span_labels = sorted({span.label for row in rows_ for span in row.spans})
         tags = [OUTSIDE, *(f"{prefix}-{label}" for label in span_labels for prefix in "BI")]
@@ -70,7 +70,7 @@ class Model(TextModel):
         network = pretrained.network(
             cls.auto,
             folder,
-            new_head=True,  # an existing head belongs to another task
+            new_head=True,  # an existing head was trained for another task
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
@@ -92,14 +92,16 @@ class Model(TextModel):
 
     @property
     def tags(self) -> int:
-        """The number of outputs that are tags; the others are labels of the whole text."""
+        """The number of outputs for tags; the other outputs are for labels of the whole text."""
         labels = self.network.config.id2label.values()
         return sum(not label.startswith(INTENT) for label in labels)
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Token ids and `labels`: the intent first, then the tag of each word's first token.
+        """The token ids and `labels` of each row.
 
-        The other tokens are ignored in the loss, as are labels that were not seen in training.
+        The label of the first token is the intent, and the label of each word's first token is the
+        word's tag. All other tokens are ignored in the loss, and so are intents and tags that were
+        not seen in training.
         """
         rows_: Sequence[Any] = rows
         label_ids = self.network.config.label2id
@@ -117,7 +119,7 @@ class Model(TextModel):
         return examples
 
     def words(self, texts: Sequence[str]) -> list[Words]:
-        """The words of each text that fit into the model, as its tokenizer splits them."""
+        """The words into which the tokenizer splits each text, up to the model's maximum length."""
         if not texts:
             return []
         encoded = self.tokenizer(list(texts), truncation=True, return_offsets_mapping=True)
@@ -136,13 +138,13 @@ class Model(TextModel):
         return words_of_texts
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """Token tensors and `labels`, each (batch, length)."""
+        """Token tensors and `labels`, each of shape (batch, length)."""
         collator: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
         collator = DataCollatorForTokenClassification(self.tokenizer, label_pad_token_id=IGNORED)
         return collator
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
-        """Cross-entropy of the intents, plus `span_weight` times that of the words' tags."""
+        """Cross-entropy of the intents, plus `span_weight` times the cross-entropy of the tags."""
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         labels, tags = batch["labels"], self.tags
         if network.training:
@@ -161,28 +163,31 @@ class Model(TextModel):
         return intent_loss + weight * tag_loss
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Logits of the intents, (texts, intents), and of the tags of words, (words, tags)."""
+        """Logits of the intents and of the words' tags.
+
+        The shapes are (texts, intents) and (words, tags).
+        """
         inputs = {name: value for name, value in batch.items() if name != "labels"}
         logits = network(**inputs).logits
         words = batch["labels"][:, 1:] != IGNORED
         return [self._intent_logits(logits, inputs), logits[:, 1:, : self.tags][words]]
 
     def _intent_logits(self, logits: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Logits of texts, (batch, intents), from those of tokens.
+        """Compute the intent logits of whole texts from the logits of their tokens.
 
-        Logits of tokens have the shape (batch, length, tags + intents).
+        `logits` has the shape (batch, length, tags + intents), and the result (batch, intents).
         """
         intents = logits[:, :, self.tags :]
         if self.network.config.pooling == "first":
             return intents[:, 0]
-        # Because the head is linear, the mean of its outputs equals its output for the mean.
+        # Because the head is linear, averaging its outputs is the same as averaging its inputs.
         mask = inputs["attention_mask"][:, :, None]
         return (intents * mask).sum(dim=1) / mask.sum(dim=1)
 
     def _hide_spans(self, ids: Tensor, labels: Tensor, fraction: float) -> Tensor:
-        """Replace the spans' tokens with random ones in a `fraction` of the rows.
+        """In a `fraction` of the rows, randomly replace the first token of every word in a span.
 
-        `ids` and `labels` are (batch, length).
+        `ids` and `labels` have the shape (batch, length).
         """
         chosen = torch.rand(len(ids), 1, device=ids.device) < fraction
         spans = (labels > 0) & (labels < self.tags)  # 0 is OUTSIDE
@@ -190,7 +195,10 @@ class Model(TextModel):
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """`{"label": str, "spans": [[start, end, label], …]}` per row, in characters."""
+        """One `{"label": str, "spans": [[start, end, label], …]}` per row.
+
+        Starts and ends are character offsets.
+        """
         predictions: list[dict[str, Any]] = [{}] * len(rows)
         labels, tags = self.network.config.id2label, self.tags
         tag_names = [labels[index] for index in range(tags)]
@@ -199,7 +207,7 @@ class Model(TextModel):
         for indices, batch in self.batches(self.encode_texts(texts), batch_size):
             logits = self.network(**batch).logits
             intents = (self._intent_logits(logits, batch).argmax(dim=1) + tags).tolist()
-            # The tag scores of words are those of their first tokens, (batch, words, tags).
+            # A word's tag scores are those of its first token; shape: (batch, words, tags).
             first_tokens = [torch.tensor(words[index].first_tokens or [0]) for index in indices]
             scores = logits[:, :, :tags].log_softmax(dim=2).cpu()
             scores = scores.take_along_dim(pad_sequence(first_tokens, True)[:, :, None], dim=1)

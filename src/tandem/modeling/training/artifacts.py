@@ -1,4 +1,4 @@
-"""The files that every stage that trains a model writes: model, metrics and loss history."""
+"""Write the files of a stage that trains a model: the model, its metrics and its loss history."""
 
 import csv
 from collections.abc import Mapping, Sequence

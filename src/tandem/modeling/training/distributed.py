@@ -1,7 +1,7 @@
 """Train one model with several processes on this machine, each on its own batches in every step.
 
 Each process runs the whole stage with the same files and seed, and so builds the same model. In
-`fit`, accelerate connects the processes through the environment variables that are set here,
+`fit`, accelerate connects the processes through the environment variables that this module sets,
 distributes the batches and averages the gradients (Li et al. 2020, "PyTorch Distributed:
 Experiences on Accelerating Data Parallel Training"). All processes end with the same weights, and
 the main process writes them.
@@ -28,7 +28,9 @@ ERROR_KEY = "error"
 
 
 def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
-    """Call `work(*arguments)` in `processes` new processes, or in this one if `processes` is 1.
+    """Call `work(*arguments)` in several new processes.
+
+    If `processes` is 1, `work` is called in the current process instead.
 
     Args:
         work: a module-level function, so that it can be pickled.
@@ -42,7 +44,8 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
     if processes == 1:
         work(*arguments)
         return
-    # The parent owns the store, on a free port, so that no process waits for another one's store.
+    # The parent process runs the key-value store, on a free port, so that no new process has to
+    # wait until another one has started the store.
     store = TCPStore(LOCALHOST, 0, is_master=True, wait_for_workers=False)
     process_arguments = (processes, store.port, work, arguments, listener())
     try:
@@ -58,7 +61,7 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
 
 
 def is_main_process() -> bool:
-    """Whether this process is the one that writes files; valid after `fit`."""
+    """Whether this process is the one that writes files; only call this function after `fit`."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
@@ -70,7 +73,7 @@ def _join(
     arguments: tuple[Any, ...],
     shown: Listener | None,
 ) -> None:
-    """Run `work` as process `rank` of `processes`; `shown` gets only the first one's progress."""
+    """Run `work` as process `rank` of `processes`; only process 0 sends its progress to `shown`."""
     listen(shown if rank == 0 else None)
     os.environ.update(
         RANK=str(rank),
@@ -83,7 +86,8 @@ def _join(
         TORCHELASTIC_RESTART_COUNT="0",
     )
     if sys.platform == "linux":
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"  # the host name may not resolve
+        # use the loopback interface, because it may be impossible to resolve the host name
+        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     try:
         work(*arguments)
     except TandemError as error:

@@ -1,18 +1,18 @@
-"""Set dropout and freeze layers of a transformer of any architecture."""
+"""Set the dropout probability of a transformer of any architecture, and freeze its layers."""
 
 import re
 
 from torch import nn
 
 BLOCK = re.compile(r"(.*?)\.(\d+)\.")
-"""Stack and index at the start of a parameter's name: `encoder.layer.5.…`, `layers.29.…`."""
+"""Matches the stack and the index of a block in a parameter's name, such as `encoder.layer.5.…`."""
 
 
 def set_dropout(network: nn.Module, probability: float) -> None:
     """Set all dropout probabilities in `network` and its configs.
 
-    Architectures use different names (BERT `hidden_dropout_prob`, Marian `activation_dropout`) and
-    store the value in modules or as plain numbers.
+    Architectures use different names for these probabilities (`hidden_dropout_prob` in BERT,
+    `activation_dropout` in Marian), and store them in modules or as plain numbers.
     """
     for module in network.modules():
         if isinstance(module, nn.Dropout):
@@ -25,10 +25,11 @@ def set_dropout(network: nn.Module, probability: float) -> None:
 
 
 def freeze(network: nn.Module, last: int) -> None:
-    """Freeze all but the last `last` blocks of each stack and the parameters that follow them.
+    """Freeze all parameters, except the last `last` blocks of each stack and what follows them.
 
-    A stack is a numbered list of blocks in transformers: `encoder.layer.5.…`, `layers.29.…`.
-    Parameters are in the order in which the network uses them: embeddings, blocks, head.
+    A stack is a numbered list of blocks; in transformers, the names of its parameters begin with,
+    for example, `encoder.layer.5.` or `layers.29.`. Parameters are in the order in which the
+    network uses them: embeddings, blocks, head.
     """
     depths: dict[str, int] = {}
     for name, _ in network.named_parameters():

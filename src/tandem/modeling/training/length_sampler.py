@@ -1,4 +1,4 @@
-"""The order of training examples: batches of similar length, in random order."""
+"""The order of training examples: batches of examples of similar length, in random order."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,17 +8,18 @@ import torch
 class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     """Indices of examples, batched by similar length, in a new order each epoch.
 
-    `group_by_length` of transformers sorts each chunk of 50 batches from long to short. Here the
-    batches are shuffled, so that the last steps of training see all lengths.
+    `group_by_length` of transformers sorts each chunk of 50 batches from long to short. This
+    sampler also shuffles the batches, so that the last steps of training contain all lengths.
 
     Args:
         lengths: the length of each example.
         batch_size: the number of examples per batch.
-        pool: how many batches are sorted by length together.
+        pool: the number of batches whose examples are sorted by length together.
         seed: seed of the sampler's own random number generator. By default, torch's global
-            generator is used, which the Trainer seeds. Processes that divide the same order of
-            batches among them need a seed, because dropout advances the global generator by an
-            amount that depends on the batch's length, which differs between the processes.
+            generator is used, which the Trainer seeds. Several processes that divide the batches
+            among themselves need a seed to get the same order, because dropout advances the global
+            generator by an amount that depends on the length of a batch, and each process gets
+            batches of different lengths.
     """
 
     def __init__(

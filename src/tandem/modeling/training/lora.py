@@ -1,8 +1,9 @@
-"""Low-rank adapters of the peft library: added before training, merged into the weights after it.
+"""Add low-rank adapters of the peft library before training, and merge them after training.
 
-Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models": the weight W of a linear layer
-is frozen, and a product B·A of low rank is trained. The merged W + (alpha / r)·B·A is an ordinary
-weight, so the saved model is a plain model of its architecture, of the same size and speed.
+The method is LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): the
+weight W of a linear layer is frozen, and a product B·A of low rank is trained. The merged
+W + (alpha / r)·B·A is an ordinary weight, so the saved model is an ordinary model of its
+architecture, with the same size and speed as without adapters.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ def adapt(network: Any, lora: LoraParams) -> Any:
     Raises:
         StageError: no linear layer in a trainable block matches `lora.target_modules`.
     """
-    from peft import LoraConfig, LoraModel  # slow to import, and only needed with adapters
+    # peft is slow to import, and only needed if a model is trained with adapters
+    from peft import LoraConfig, LoraModel
 
     layers = list(_layers(network))
     chosen = [
@@ -58,7 +60,7 @@ def merge(adapted: Any) -> None:
 
 
 def _layers(network: nn.Module) -> Iterator[str]:
-    """Names of the linear layers in blocks whose weights are trainable."""
+    """Names of the linear layers that are in blocks and whose weights are trainable."""
     for name, module in network.named_modules():
         if BLOCK.match(name) and isinstance(module, nn.Linear) and module.weight.requires_grad:
             yield name

@@ -1,4 +1,4 @@
-"""Train the model of a task; used by all stages and tools that train one."""
+"""Train the model of a task; all stages and tools that train such a model use this module."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -44,11 +44,11 @@ def train_model(
     params: TrainParams,
     runtime: Runtime,
 ) -> TrainedModel:
-    """Train a model of `task` on `rows`, from its pretrained weights; no file is written.
+    """Train a model on `rows`, starting from the pretrained weights of `task`; write no file.
 
     Whatever a family learns in addition to weights, such as a vocabulary, is learned from all
-    `rows`. If training has too few steps to reach all of them, only the first in order of hashed id
-    are encoded.
+    `rows`. If training has too few steps to use all rows, only the rows that it can use are
+    encoded: the first in the order of their hashed ids.
 
     Raises:
         StageError: the pretrained weights are missing, or training failed; see `trainer.fit`.

@@ -1,12 +1,14 @@
 """Fit the model of any family with the Trainer of transformers.
 
-Supports batches by length, linear or cosine decay after a warm-up, gradient clipping and
-accumulation, L1, weight decay, dropout, label smoothing, frozen layers, adapters, and early
-stopping on the validation loss, which restores the best weights. The length of training is set in
-steps, never in seconds, so that the result is bit-for-bit reproducible.
+This module supports batches of similar length, linear or cosine decay of the learning rate after a
+warm-up, gradient clipping and accumulation, L1 regularization, weight decay, dropout, label
+smoothing, frozen layers, adapters, and early stopping on the validation loss, which restores the
+best weights. The length of training is set in steps, never in seconds, so that the result is
+bit-for-bit reproducible.
 
 The Trainer gets the network and its loss as one module, because accelerate applies lower precision
-and multi-process training to a module's `forward`. Both then work for every family.
+and multi-process training to a module's `forward`. Lower precision and multi-process training
+therefore work for every model family.
 """
 
 import math
@@ -45,9 +47,9 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `network` in place, and keep the weights with the lowest validation loss.
 
-    Dropout, frozen layers and adapters are set here, so that they apply in every stage that fits a
-    model; adapters are merged at the end. Each process that `distributed.launch` starts calls this
-    function with the same arguments and ends with the same weights.
+    This function also sets dropout, frozen layers and adapters, so that they apply in every stage
+    that fits a model; adapters are merged at the end. Each process that `distributed.launch` starts
+    calls this function with the same arguments and ends with the same weights.
 
     Args:
         network: the network.
@@ -56,7 +58,7 @@ def fit(
         validation: the examples that the validation loss is computed on.
         collate: makes a batch of tensors from examples.
         training: how the network is trained.
-        runtime: device, precision, processes and seed.
+        runtime: device, precision, number of processes and seed.
 
     Returns:
         The history: step, losses and learning rate at each evaluation, as in `HISTORY_COLUMNS`.
@@ -93,7 +95,7 @@ def fit(
             callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
-        trainer.remove_callback(PrinterCallback)  # which prints each entry of the history
+        trainer.remove_callback(PrinterCallback)  # it would print each entry of the history
         trainer.train()
 
     # Restore the weights of the best evaluation.
@@ -120,7 +122,7 @@ class _LossModule(nn.Module):
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """The Trainer with the family's loss, L1, and batches by length in random order."""
+    """A Trainer with a custom loss, L1 regularization, and the order of `LengthGroupedSampler`."""
 
     training: TrainingParams
     runtime: Runtime
@@ -137,7 +139,8 @@ class _Trainer(Trainer):  # type: ignore[misc]
     ) -> Any:
         loss = model(inputs, self.training.label_smoothing)
         if self.training.l1:
-            # biases and norms are excluded, as they are from AdamW's weight decay
+            # biases and normalization weights are excluded from L1 regularization, as they are from
+            # AdamW's weight decay
             weights = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
             loss = loss + self.training.l1 * torch.stack([w.abs().sum() for w in weights]).sum()
         return loss
@@ -238,7 +241,7 @@ def _arguments(training: TrainingParams, runtime: Runtime, scratch: str) -> Trai
 
 
 def _history(log: list[dict[str, float]]) -> list[dict[str, float]]:
-    """One entry per evaluation: step, both losses, learning rate."""
+    """One entry per evaluation: the step, both losses and the learning rate."""
     by_step: dict[int, dict[str, float]] = {}
     for entry in log:
         evaluation = by_step.setdefault(int(entry["step"]), {"step": int(entry["step"])})

@@ -1,13 +1,13 @@
 """Initial embeddings: tokens that occur in the same pairs of texts get similar vectors.
 
-A few hundred steps are too few to learn which words are related. Co-occurrence counts provide this
-knowledge from the start, even across languages, because each pair is a bilingual document (Levy,
-Søgaard & Goldberg 2017, "A Strong Baseline for Learning Cross-Lingual Word Embeddings from Sentence
-Alignments").
+A few hundred training steps are too few to learn which words are related. Co-occurrence counts
+provide this knowledge from the start, even across languages, because a pair of texts can be treated
+as one bilingual document (Levy, Søgaard & Goldberg 2017, "A Strong Baseline for Learning
+Cross-Lingual Word Embeddings from Sentence Alignments").
 
-LAPACK's decompositions give different bits on different CPUs, even with pinned kernels. This
-module therefore decomposes the matrix with matrix products, sums and elementwise operations,
-whose results are bit-identical.
+The results of LAPACK's decompositions are not bit-identical on different CPUs, even with pinned
+kernels. This module therefore decomposes the matrix of mutual information with matrix products,
+sums and elementwise operations, whose results are bit-identical with pinned kernels.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,15 @@ ROUNDS = 6
 
 
 def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
-    """Move the rows of `weight` halfway towards those of related tokens, in place.
+    """Make the embeddings of related tokens similar, in place.
 
-    The other half stays random, so that a token remains distinguishable from its translation.
-    Tokens that occur in no text are not changed.
+    Each embedding becomes the normalized sum of a co-occurrence vector and its random initial
+    vector, so that a token remains distinguishable from its translation. The embeddings of tokens
+    that occur in no text are not changed.
 
     Args:
         weight: the embeddings, (tokens, width).
-        texts: the tokens of each pair of texts, both sides together.
+        texts: for each pair of texts, the set of tokens that occur in either of the two.
     """
     vectors, seen = _cooccurrence_vectors(weight, texts)
     mixed = normalize(vectors + normalize(weight.detach(), dim=1), dim=1)
@@ -39,20 +40,21 @@ def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
 
 
 def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Tensor, Tensor]:
-    """Unit vectors (tokens, width), and which tokens occur, (tokens,).
+    """A unit vector per token, and a mask of the tokens that occur in `texts`.
 
-    The vectors factorize the matrix of positive pointwise mutual information, with the square roots
-    of its singular values, as Levy, Goldberg & Dagan 2015 recommend.
+    The shapes are (tokens, width) and (tokens,). The vectors factorize the matrix of positive
+    pointwise mutual information, and are weighted by the square roots of its singular values, as
+    Levy, Goldberg & Dagan 2015 recommend.
     """
-    # Count in how many texts each pair of tokens occurs: (tokens, tokens).
+    # Count in how many texts each pair of tokens occurs; the result has the shape (tokens, tokens).
     size, width = weight.shape
     tokens = [token for text in texts for token in sorted(text)]
     starts = np.cumsum([0, *(len(text) for text in texts)])
     table = csr_array((np.ones(len(tokens)), tokens, starts), shape=(len(texts), size))
     joint = torch.from_numpy((table.T @ table).toarray()).float()
 
-    # Divide by the counts expected of independent tokens; the log, clipped at 0, is the
-    # positive pointwise mutual information.
+    # Divide by the counts that would be expected if tokens were independent; the logarithm of the
+    # quotient, clipped at 0, is the positive pointwise mutual information.
     counts = joint.diagonal().clone()
     expected = (counts[:, None] * counts / len(texts)).clamp(min=1 / len(texts))
     information = (joint / expected).clamp(min=1).log()
@@ -64,11 +66,12 @@ def _cooccurrence_vectors(weight: Tensor, texts: Sequence[set[int]]) -> tuple[Te
 
 
 def eigenvectors(symmetric: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Approximate the leading eigenvectors, (count, size), and the absolute eigenvalues, (count,).
+    """Approximate the leading eigenvectors and the absolute values of their eigenvalues.
 
-    Orthogonal iteration (Golub & Van Loan 2013, "Matrix Computations", section 8.2.4) from random
-    rows. After a few rounds the rows span the eigenvectors of the largest eigenvalues; only
-    eigenvectors with similar eigenvalues are still mixed.
+    The shapes are (count, size) and (count,). The method is orthogonal iteration (Golub & Van Loan
+    2013, "Matrix Computations", section 8.2.4), which starts from random rows. After a few rounds,
+    the rows approximate the eigenvectors with the largest absolute eigenvalues; only eigenvectors
+    with similar eigenvalues are still mixed.
     """
     rows, _ = orthonormal(torch.randn(count, len(symmetric)))
     lengths = torch.ones(count)
@@ -78,9 +81,9 @@ def eigenvectors(symmetric: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def orthonormal(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """An orthonormal basis of `rows` by modified Gram-Schmidt, and the length of each residual.
+    """An orthonormal basis of `rows` by modified Gram-Schmidt, and the norm of each row's residual.
 
-    A row that depends linearly on those before it becomes zero.
+    If a row depends linearly on the rows before it, the row becomes zero.
     """
     rows = rows.clone()
     lengths = torch.zeros(len(rows))

@@ -1,9 +1,9 @@
 """Greedy search that removes texts from the batch once they have ended.
 
-Few texts in a batch are as long as the longest, but `generate` of transformers computes tokens for
-all of them until the longest ends. Here, as in fairseq (Ott et al. 2019, "fairseq: A Fast,
-Extensible Toolkit for Sequence Modeling"), finished texts are removed from the batch. The output
-equals that of `generate`.
+Most texts in a batch are shorter than the longest one, but `generate` of transformers computes
+tokens for all texts until the longest one has ended. As in fairseq (Ott et al. 2019, "fairseq: A
+Fast, Extensible Toolkit for Sequence Modeling"), this module removes finished texts from the batch.
+The output is the same as that of `generate`.
 """
 
 from typing import Any
@@ -20,11 +20,11 @@ from tandem.modeling.translation.pointer_generator import PointerGeneratorMarian
 def greedy_search(
     network: PointerGeneratorMarian, batch: Any, constraint: PlaceholderConstraint
 ) -> Tensor:
-    """The token ids that greedy search generates, (batch, length), padded.
+    """The token ids that greedy search generates, padded to the shape (batch, length).
 
     Args:
         network: the translator.
-        batch: `input_ids` and `attention_mask`, (batch, source).
+        batch: `input_ids` and `attention_mask`, each of shape (batch, source).
         constraint: what the translations must contain; texts that have ended are removed from it.
     """
     config: Any = network.generation_config

@@ -1,10 +1,10 @@
 """A table of phrases learned from pairs of texts, and drafts composed of its phrases.
 
-The phrases are those of phrase-based translation (Koehn, Och & Marcu 2003): consecutive words that
-are only linked to consecutive words of the other side. A phrase counts once per group, because
-repetitions within one component are weaker evidence than occurrences in two components. A draft
-uses no phrase from the text's own group, so a training row gets the draft that an unseen component
-would get.
+Phrases are defined as in phrase-based translation (Koehn, Och & Marcu 2003): consecutive words of a
+text that are only linked to consecutive words of its translation. A phrase counts once per group,
+because repetitions within one group are weaker evidence than occurrences in two groups. A draft
+contains no phrase from the text's own group, so a training row gets the same draft as if its group
+had not been seen in training.
 """
 
 import math
@@ -26,16 +26,16 @@ from tandem.modeling.translation.word_alignment import (
 )
 
 MAX_PHRASE_WORDS = 5
-"""Maximum number of words in a source phrase; seven is common for long texts, but these are
-short."""
+"""Maximum number of words in a source phrase. A common maximum is seven, but for longer texts than
+those of this project."""
 TRUSTED_WORDS = 3
-"""A source phrase of at most this many words needs only one group as evidence."""
+"""A source phrase of at most this many words is kept even if it only occurs in one group."""
 CHOICES = 3
 """Number of translations kept per source phrase: those that occur in the most groups."""
 PHRASE_PENALTY = -1.0
-"""Score added per phrase of a draft, in nats, so that a few long phrases are preferred."""
+"""Added to a draft's score for each of its phrases, in nats, so that long phrases are preferred."""
 UNKNOWN_PENALTY = -8.0
-"""Score added per word that is copied untranslated, in nats."""
+"""Added to a draft's score for each word that is copied untranslated, in nats."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,8 @@ class PhraseTable:
         self.choices: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
         for phrase in phrases:
             self.choices[phrase.source].append((phrase.target, frozenset(phrase.groups)))
-        # Prepend an empty word for the truecaser to skip, because phrases occur inside sentences.
+        # Prepend an empty word to each phrase, because the truecaser skips the first word of a
+        # text, but phrases occur inside sentences.
         self.cases = Truecaser([["", *words(phrase.target)] for phrase in phrases])
 
     @classmethod
@@ -86,7 +87,8 @@ class PhraseTable:
     def draft(self, text: str, group: str = "") -> str:
         """The most probable monotone translation of `text`, without phrases from `group`.
 
-        Its first word is written as it would be inside a sentence, because the model may move it.
+        The first word of the translation is cased as it would be inside a sentence, because the
+        model may move it.
         """
         tokens = words(text)
         keys = [key(piece) for piece in tokens]
@@ -108,7 +110,7 @@ class PhraseTable:
         return join(self.cases.inside(words(text)))
 
     def _choose(self, source: str, group: str) -> tuple[float, str] | None:
-        """The translation that occurs in the most other groups, and its log-probability."""
+        """The translation found in the most groups other than `group`, and its log-probability."""
         counts = [
             (len(groups) - (group in groups), target)
             for target, groups in self.choices.get(source, ())
@@ -121,7 +123,7 @@ class PhraseTable:
 
 
 def _phrases(texts: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Every phrase of every text: source, target and group."""
+    """The source, target and group of every phrase in every text."""
     tokenized = [(words(source), words(target), group) for source, target, group in texts]
     tokenized = [item for item in tokenized if item[0] and item[1]]
     cases = Truecaser([target for _, target, _ in tokenized])

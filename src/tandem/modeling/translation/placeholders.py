@@ -1,7 +1,7 @@
-"""Placeholders as numbers: `{name}` in a text becomes `{0}`, and is restored after translation.
+"""Number the placeholders of a text: `{name}` becomes `{0}`, and is restored after translation.
 
-An unseen component has placeholders that occur in no training row. As numbers they are ordinary
-tokens, and each placeholder of a source can be counted in its translation.
+A new text may contain placeholders that occur in no training row. Numbered placeholders are tokens
+of the vocabulary, so the network can generate them, and their occurrences can be counted.
 """
 
 import re
@@ -22,8 +22,8 @@ MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
 def names(text: str) -> list[str]:
     """The distinct placeholders of a text in the order of their first use, at most `MAX_NAMES`.
 
-    If there are more, those that look like numbered ones are chosen first, because a placeholder
-    that keeps its name must not be mistaken for a number.
+    If a text contains more placeholders, those that look like numbered placeholders are chosen
+    first: if they kept their names, they would be mistaken for numbered placeholders.
     """
     distinct = list(dict.fromkeys(PLACEHOLDER.findall(text)))
     chosen = sorted(distinct, key=lambda name: name not in MARKS)[:MAX_NAMES]
@@ -31,7 +31,7 @@ def names(text: str) -> list[str]:
 
 
 def counts(text: str) -> list[int]:
-    """How often each of a text's `names` occurs in it; `MAX_NAMES` numbers, padded with zeros.
+    """How often each of a text's `names` occurs in it, as `MAX_NAMES` counts, padded with zeros.
 
     >>> counts("{b} and {a} and {b}")[:3]
     [2, 1, 0]
@@ -51,16 +51,17 @@ def number_placeholders(text: str, placeholders: Sequence[str]) -> str:
 
 
 def restore_placeholders(text: str, placeholders: Sequence[str]) -> str:
-    """The inverse of `number_placeholders`; a number without a placeholder is removed."""
+    """The inverse of `number_placeholders`; a number that stands for no placeholder is removed."""
     originals = dict(zip(MARKS, [*placeholders, *[""] * len(MARKS)], strict=False))
     return PLACEHOLDER.sub(lambda match: originals.get(match[0], match[0]), text)
 
 
 def match_placeholders(text: str, source: str) -> str:
-    """`text` with each placeholder exactly as often as in `source`.
+    """Change `text` so that each placeholder occurs exactly as often as in `source`.
 
-    `PlaceholderConstraint` ensures this for numbered placeholders, but not for those that keep
-    their names. Surplus placeholders are removed from the end, missing ones are appended.
+    `PlaceholderConstraint` ensures these frequencies for numbered placeholders, but not for those
+    that keep their names. The last occurrences of surplus placeholders are removed, and missing
+    placeholders are appended.
 
     >>> match_placeholders("{a} of {c} {c}", "{a} {b} {c}")
     '{a} of {c} {b}'
@@ -80,8 +81,8 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
     """Make a translation contain each placeholder as often as its source does.
 
     While a placeholder is missing, a translation cannot end: the missing placeholders get the score
-    of the end token. A placeholder that occurs as often as in the source is forbidden. Once
-    `max_lengths` only leaves room for the missing placeholders and the end token, nothing else is
+    of the end token. A placeholder that already occurs as often as in the source is forbidden. Once
+    `max_lengths` only leaves room for the missing placeholders and the end token, no other token is
     allowed.
     """
 
@@ -90,7 +91,7 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
 
         Args:
             marks: the token ids of the placeholders, (marks,).
-            required: how often each of them occurs in the source, (batch, marks).
+            required: how often each placeholder occurs in the source, (batch, marks).
             max_lengths: the maximum number of tokens of each translation, (batch,), including the
                 start and end tokens.
             end: the id of the end token.
@@ -105,7 +106,7 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         self.required, self.max_lengths = self.required[chosen], self.max_lengths[chosen]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """The scores of the next token, (batch · beams, vocabulary), −∞ for forbidden tokens."""
+        """The next token's scores, −∞ for forbidden tokens; shape: (batch · beams, vocabulary)."""
         beams = len(input_ids) // len(self.required)
         required = self.required.repeat_interleave(beams, 0)
         occurrences = input_ids[:, None].eq(self.marks[:, None]).sum(-1)
@@ -113,14 +114,16 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         missing = remaining > 0
         forbidden = torch.full_like(scores, -torch.inf)
 
-        # Missing placeholders get the end token's score if it is higher; all others are forbidden.
+        # A missing placeholder gets the end token's score if that is higher than its own score; all
+        # other placeholders are forbidden.
         end_scores = scores[:, self.end, None]
         mark_scores = scores[:, self.marks].maximum(end_scores)
         mark_scores = mark_scores.where(missing, forbidden[:, self.marks])
         free = scores.index_copy(1, self.marks, mark_scores)
         free[:, self.end] = forbidden[:, 0].where(missing.any(1), end_scores.squeeze(1))
 
-        # Where no room is left, only missing placeholders may follow, or else the end token.
+        # Where no room is left, only missing placeholders may follow, or the end token if none is
+        # missing.
         final = forbidden.index_copy(1, self.marks, mark_scores)
         final[:, self.end] = forbidden[:, 0].where(missing.any(1), 0.0)
         room = self.max_lengths.repeat_interleave(beams) - input_ids.shape[1]

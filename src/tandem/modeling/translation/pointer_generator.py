@@ -1,11 +1,12 @@
 """A Marian network that can copy: each token is generated, or copied from the input.
 
-The pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) = g · P_vocabulary +
-(1 − g) · attention over the input's tokens. The attention also compares the last output token with
-the token before each input position, and initially consists only of that comparison: an untrained
-network continues copying where it last copied (an induction head, Olsson et al. 2022), beginning
-after the token that starts the output. Among equal matches it prefers the draft position aligned
-with the output. What remains to be learned in training is the edits.
+This is the pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) =
+g · P_vocabulary + (1 − g) · attention over the input's tokens. The attention also compares the last
+output token with the token before each input position, and initially consists only of this
+comparison: an untrained network continues to copy after the token that it copied last (an induction
+head, Olsson et al. 2022), beginning after the token that starts the output. If several positions
+match equally well, an untrained network prefers the position in the draft that is closest to the
+position in the output. Only the edits of the draft remain to be learned in training.
 """
 
 from typing import Any
@@ -23,9 +24,9 @@ MAX_OFFSET = 16
 """Distances between output and draft positions are clipped to this many tokens; the positions of
 the source share one additional embedding."""
 SLOPE = 0.5
-"""Initial decrease of a position's logit per token of distance."""
+"""Initial decrease of a position's attention logit per token of distance."""
 EPSILON = 1e-9
-"""Added to a probability before taking its logarithm."""
+"""Added to each probability before its logarithm is computed, because log 0 is −∞."""
 
 
 class Pointer(nn.Module):
@@ -40,27 +41,28 @@ class Pointer(nn.Module):
         self.offset = nn.Embedding(2 * MAX_OFFSET + 2, 1)
 
     def prefer_copying(self) -> None:
-        """Initialize to continue where the last token was copied from, and to rarely generate."""
+        """Initialize the weights to mostly copy the token after the last copied token."""
         nn.init.eye_(self.after.weight)
         nn.init.constant_(self.gate.bias, INITIAL_GATE)
         distances = torch.arange(2 * MAX_OFFSET + 1).sub(MAX_OFFSET).abs()
         self.offset.weight.data[:, 0] = -SLOPE * torch.cat([distances, torch.tensor([MAX_OFFSET])])
 
     def keys(self, encoded: Tensor, before: Tensor) -> Tensor:
-        """The attention keys of the input positions, (batch, 2, source, width).
+        """The attention keys of the input positions, of shape (batch, 2, source, width).
 
-        The `encoded` input and the embeddings of the tokens `before` each position are (batch,
-        source, width).
+        The encoded input, `encoded`, and the embeddings of the token before each position,
+        `before`, have the shape (batch, source, width).
         """
         return torch.stack((self.key(encoded), self.after(before)), dim=1)
 
     def forward(
         self, states: Tensor, last: Tensor, keys: Tensor, padding: Tensor, offsets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Attention, (batch, target, source), and probability of generating, (batch, target, 1).
+        """The attention over the input, and the probability of generating a token.
 
-        `states` and the `last` tokens' embeddings are (batch, target, width), `padding` is
-        (batch, source) and `offsets` (batch, target, source).
+        Their shapes are (batch, target, source) and (batch, target, 1). `states` and `last`, the
+        embeddings of the last output tokens, have the shape (batch, target, width); `padding` has
+        the shape (batch, source), and `offsets` has the shape (batch, target, source).
         """
         scores = self.query(states) @ keys[:, 0].transpose(1, 2)
         scores = scores + last @ keys[:, 1].transpose(1, 2)
@@ -70,7 +72,7 @@ class Pointer(nn.Module):
 
 
 class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
-    """MarianMTModel with a pointer, which can copy from `decoder_copy_ids`, (batch, source)."""
+    """A MarianMTModel with a pointer, which can copy tokens from the input."""
 
     def __init__(self, config: MarianConfig) -> None:
         super().__init__(config)
@@ -92,13 +94,13 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> Seq2SeqLMOutput:
-        """Log-probabilities as logits, (batch, target, vocabulary); with `labels`, only the loss.
+        """Return log-probabilities as logits or, if `labels` are given, only the loss.
 
-        During generation, the encoder has already run, and `decoder_copy_ids` takes the place of
-        `input_ids`; `decoder_copy_keys`, which do not depend on the output, are from
-        `encode_source`.
+        The logits have the shape (batch, target, vocabulary). During generation, the encoder has
+        already run, and `decoder_copy_ids`, of shape (batch, source), replaces `input_ids`;
+        `encode_source` computes `decoder_copy_keys`, which do not depend on the output.
         """
-        # Training passes `input_ids` and `labels`, generation `decoder_copy_ids`.
+        # Training passes `input_ids` and `labels`; generation passes `decoder_copy_ids`.
         copied = decoder_copy_ids if input_ids is None else input_ids
         if labels is not None:
             start = self.config.decoder_start_token_id
@@ -117,7 +119,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             **kwargs,
         )
 
-        # Both distributions: over the vocabulary, and over the positions of the input.
+        # Compute both distributions: over the vocabulary, and over the positions of the input.
         states = outputs.last_hidden_state
         generated = (self.lm_head(states) + self.final_logits_bias).log_softmax(-1)
         if decoder_copy_keys is None:
@@ -130,7 +132,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             self._offsets(copied, decoder_input_ids.shape[1], done),
         )
 
-        # The mixture over all tokens is only computed if logits are needed.
+        # The mixture of both distributions is only computed for all tokens if logits are needed.
         loss = logits = None
         if labels is None:
             mixed = (generated.exp() * gate).scatter_add(
@@ -156,15 +158,16 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         }
 
     def _keys(self, encoded: Tensor, copied: Tensor) -> Tensor:
-        """The pointer's keys of the `copied` tokens, (batch, 2, source, width)."""
+        """The pointer's keys for the `copied` tokens, of shape (batch, 2, source, width)."""
         keys: Tensor = self.pointer.keys(encoded, self._embed(copied.roll(1, dims=1)))
         return keys
 
     def _offsets(self, copied: Tensor, length: int, done: int) -> Tensor:
-        """Index into `Pointer.offset` for each output and input position, (batch, length, source).
+        """An index into `Pointer.offset` for each output position and each input position.
 
-        It encodes how far the position in the draft is ahead of that in the output. The draft
-        begins after the token that starts the output; `done` output tokens precede the given ones.
+        The result has the shape (batch, length, source). An index encodes how far a position in the
+        draft is ahead of a position in the output. The draft begins after the token that also
+        starts the output; `done` is the number of output tokens before the current ones.
         """
         begin = copied.eq(self.config.decoder_start_token_id).int().argmax(1, keepdim=True) + 1
         positions = torch.arange(copied.shape[1], device=copied.device) - begin
@@ -188,7 +191,8 @@ def _loss(
 ) -> Tensor:
     """Mean negative log-probability of `labels`; smoothing applies to the generated part.
 
-    Only the probabilities of the labels are mixed, which avoids a scatter into the vocabulary.
+    The probabilities of generating and of copying are only mixed for the labels, not for the whole
+    vocabulary, which avoids a scatter operation.
     """
     counted = labels.ne(IGNORED)
     targets = labels.masked_fill(~counted, 0)

@@ -15,7 +15,7 @@ PAD, EOS, SEPARATOR = "<pad>", "</s>", "<sep>"
 
 
 def split_hyphens(text: str) -> str:
-    """`text` after a space, with each hyphen between words as a separate token.
+    """Prepend a space to `text`, and make each hyphen between words a separate token.
 
     The part after a hyphen then has the same tokens as the stand-alone word, so it can be copied:
     words that are separate in English are often joined by a hyphen in German.
@@ -32,7 +32,7 @@ def join_hyphens(text: str) -> str:
 
 
 def train_bpe(texts: Sequence[str], size: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer of `size` tokens, with a token per placeholder number."""
+    """Train a byte-level BPE tokenizer of `size` tokens, with a token per numbered placeholder."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -1,9 +1,9 @@
-"""Words of texts, and their alignment across pairs of texts.
+"""Split texts into words, and align the words of a text with those of its translation.
 
-The alignment is IBM model 1 (Brown et al. 1993, "The Mathematics of Statistical Machine
+The alignment model is IBM model 1 (Brown et al. 1993, "The Mathematics of Statistical Machine
 Translation"), optionally with a preference for the diagonal, which makes it model 2 with one
 parameter (Dyer, Chahuneau & Smith 2013, fast_align). The word-by-word baseline and the phrase
-table use it.
+table use this module.
 """
 
 import re
@@ -39,7 +39,7 @@ def words(text: str) -> list[str]:
 
 
 def join(tokens: Sequence[str]) -> str:
-    """The inverse of `words`, except that several spaces become one.
+    """The inverse of `words`, except that several consecutive spaces become one.
 
     >>> join(words("Set up  {name}."))
     'Set up {name}.'
@@ -48,7 +48,7 @@ def join(tokens: Sequence[str]) -> str:
 
 
 def key(word: str) -> str:
-    """The form of a word that is looked up: without `SPACE`, in lower case."""
+    """The form in which a word is looked up: without `SPACE`, in lower case."""
     return word.lstrip(SPACE).lower()
 
 
@@ -58,8 +58,8 @@ class Alignment:
 
     pairs: Sequence[Pair]
     weights: NDArray[np.float64]
-    """One entry per candidate link: for each pair, each target word and each source word, of which
-    the empty word is the first."""
+    """The weight of each candidate link, ordered by pair, target word and source word; the first
+    source word is the empty word."""
     translations: dict[str, dict[str, float]]
     """P(target word | source word), by source word and target word."""
 
@@ -84,23 +84,24 @@ def align(
         tension: preference for the diagonal; 0 gives IBM model 1. The default is fast_align's.
         empty: probability that no source word explains a target word; the default is fast_align's.
     """
-    # All candidate links of all pairs, as flat arrays.
+    # Collect all candidate links of all pairs in flat arrays.
     sources, targets = _Vocabulary(), _Vocabulary()
     candidates = [_candidates(sources[s], targets[t], tension, empty) for s, t in pairs]
     source, target, prior = (np.concatenate(part) for part in zip(*candidates, strict=True))
     widths = np.concatenate([np.full(len(t), len(s) + 1) for s, t in pairs])
     target_index = np.repeat(np.arange(len(widths)), widths)
 
-    # Distinct word pairs: the code and source word of each, and the index of each link's code.
+    # Find the distinct word pairs: the code and the source word of each pair, and the index of each
+    # link's code.
     codes, code_index = np.unique(source * len(targets.names) + target, return_inverse=True)
     source_of_code = codes // len(targets.names)
 
     probs = np.ones(len(codes))
     for _ in range(rounds):
-        # Expectation: the links of a target word sum to 1.
+        # Expectation step: the weights of the links of a target word sum to 1.
         weights = probs[code_index] * prior
         weights /= np.bincount(target_index, weights)[target_index]
-        # Maximization: the translations of a source word sum to 1.
+        # Maximization step: the probabilities of the translations of a source word sum to 1.
         counts = np.bincount(code_index, weights, len(codes))
         probs = counts / np.bincount(source_of_code, counts)[source_of_code]
 
@@ -112,7 +113,7 @@ def align(
 
 
 class _Vocabulary:
-    """Numbers for words, in the order of their first use; 0 is the empty word."""
+    """Assigns numbers to words in the order of their first use; the empty word gets 0."""
 
     def __init__(self) -> None:
         self.names = [""]
@@ -129,7 +130,10 @@ class _Vocabulary:
 def _candidates(
     source: NDArray[np.int64], target: NDArray[np.int64], tension: float, empty: float
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Source, target and prior of one pair's links, each (target words · (source words + 1),)."""
+    """The source, target and prior of each candidate link between one pair of texts.
+
+    Each of the three arrays has the shape (target words · (source words + 1),).
+    """
     n, m = len(source), len(target)
     distances = np.abs((np.arange(n) + 0.5) / n - (np.arange(m)[:, None] + 0.5) / m)
     near = np.exp(-tension * distances)
@@ -141,9 +145,9 @@ def _candidates(
 def symmetrize(forward: Links, backward: Links) -> Links:
     """Merge the links of both directions by grow-diag-final-and.
 
-    The result starts from the intersection of both directions and grows towards their union.
-    `backward` has target indices first. Source: Koehn, Och & Marcu 2003, "Statistical
-    Phrase-Based Translation".
+    The result starts from the intersection of both directions and grows towards their union. In
+    each link of `backward`, the index of the target word comes first. The method is from Koehn,
+    Och & Marcu 2003, "Statistical Phrase-Based Translation".
     """
     turned = {(i, j) for j, i in backward}
     links, either = forward & turned, forward | turned
@@ -156,7 +160,7 @@ def symmetrize(forward: Links, backward: Links) -> Links:
 
 
 def _grows(link: tuple[int, int], links: Links) -> bool:
-    """Whether a link is adjacent to one of `links`, and one of its words has no link yet."""
+    """Whether `link` is adjacent to one of `links` and connects a word that has no link yet."""
     i, j = link
     touches = any((i + a, j + b) in links for a in (-1, 0, 1) for b in (-1, 0, 1))
     return touches and (all(i != a for a, _ in links) or all(j != b for _, b in links))
@@ -181,5 +185,5 @@ class Truecaser:
 
 
 def match_case(model: str, text: str) -> str:
-    """`text`, capitalized if `model` is capitalized."""
+    """Capitalize `text` if the text `model` is capitalized."""
     return text[:1].upper() + text[1:] if model[:1].isupper() else text
