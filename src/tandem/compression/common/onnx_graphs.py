@@ -132,7 +132,7 @@ class GraphNetwork(nn.Module):
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
-        """An output with `logits`; token types are ignored, because single texts have only one."""
+        """An output with `logits`; single texts have only one token type, so types are ignored."""
         (states,) = self.base_model(input_ids, attention_mask)
         logits = self.head(states.flatten(0, -2))
         return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))

@@ -6,8 +6,8 @@ Importance is measured on training rows of the task.
   Men et al. 2024 ("ShortGPT: Layers in Large Language Models are More Redundant Than You Expect").
 - Units: the first-order estimate of the change in loss if they are removed, (Σ w · ∂L/∂w)² over a
   unit's outgoing weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for
-  Neural Network Pruning"). All blocks of a stack keep the same number of units, because a
-  config stores a single number for the whole stack.
+  Neural Network Pruning"). All blocks of a stack keep the same number of units, because a config
+  stores a single number for the whole stack.
 - Attention heads: (Σ w · ∂L/∂w)² over a head's outgoing weights, where the sum is the derivative of
   the loss with respect to a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better
   than One?"). Heads that share keys and values are kept or removed together.
@@ -72,7 +72,7 @@ def prune(context: CompressionContext, params: PruningParams, keep_heads: float 
 def drop_blocks(
     model: TextModel, examples: Sequence[dict[str, Any]], fraction: float, batch_size: int
 ) -> None:
-    """In each stack, keep the `fraction` of blocks that change their input most, at least one."""
+    """In each stack, keep the `fraction` of blocks that change their input most (at least one)."""
     network: Any = model.network
     kept = {name: max(1, round(fraction * len(stack))) for name, stack in blocks.stacks(network)}
     if all(kept[name] == len(stack) for name, stack in blocks.stacks(network)):

@@ -7,9 +7,9 @@ network computes the same function, but with different quantization ranges. A ch
 
     max|x| ** alpha / max|w| ** (1 - alpha)
 
-where x are the channel's activations on training rows, and w are its weights. The
-preceding layer must feed only linear layers that are rescaled, as in pre-norm
-architectures (Llama and similar ones); BERT's norms also feed the residual connection.
+where x are the channel's activations on training rows, and w are its weights. The preceding layer
+must feed only linear layers that are rescaled, as in pre-norm architectures (Llama and similar
+ones); BERT's norms also feed the residual connection.
 """
 
 from collections.abc import Iterator, Sequence
