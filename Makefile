@@ -9,10 +9,13 @@ SNAKEMAKE := snakemake --cores all
 
 setup: .venv/installed
 
+# requirements.lock contains all dependencies, so pip does not have to resolve them. Python compiles
+# each module when it is first imported.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-compile --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
 	touch $@
 
 repro: setup

@@ -133,11 +133,11 @@ def typed(value: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
         return "mapping"
     kind = value.get("type", "any value")
     names = {"object": "mapping", "array": "list", "null": "null", "number": "float"}
-    limits = {"minimum": "≥", "maximum": "≤", "exclusiveMinimum": ">", "exclusiveMaximum": "<"}
-    shown = " ".join(f"{sign} {value[key]:g}" for key, sign in limits.items() if key in value)
+    limits = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    shown = ", ".join(f"{sign} {value[key]:g}" for key, sign in limits.items() if key in value)
     text = f"{names.get(kind, kind)} {shown}".strip()
     if kind == "array" and (item := typed(value.get("items", {}), schema)) != "any value":
-        return f"list of {item}"
+        return f"list of ({item})" if " or " in item else f"list of {item}"
     return text
 
 

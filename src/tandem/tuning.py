@@ -29,7 +29,8 @@ def tune(task: str, trials: int) -> dict[str, Any]:
     """Run a number of trials, print each, and write the best values into params.yaml.
 
     Returns:
-        `task`, `trials`, `objective`, the best `score` and its `values` by key of `TASK.train`.
+        `task`, `trials`, `objective`, the best `score`, and the `values` of that trial by
+        key of `TASK.train`.
 
     Raises:
         ParamsError: params.yaml has no `TASK.tune`, or a range with values that `train` rejects.
@@ -80,7 +81,7 @@ def direction(task: str, objective: str) -> int:
 def _search(
     task: str, section: Values, search: SearchSpace, sign: int, trials: int, runtime: Runtime
 ) -> tuple[float, Values]:
-    """The best score of all trials, and its values by key of `TASK.train`."""
+    """The best score of all trials, and the values of that trial by key of `TASK.train`."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

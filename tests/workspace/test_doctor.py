@@ -100,7 +100,7 @@ def test_another_kind_with_the_same_bits_is_named(project: Path) -> None:
     fingerprint._write(
         fingerprint.FOLDER / "mine.json", fingerprint.current(params.project().runtime)
     )
-    assert "the same as mine" in problem("kernels")
+    assert "the same results as mine" in problem("kernels")
 
 
 def test_the_same_bits_need_no_explanation(project: Path) -> None:

@@ -232,9 +232,10 @@ def sizes(
 
 
 def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point]]:
-    """Scores against megabytes and against milliseconds per text, where variants can be compared.
+    """Points of the plots of score against size and of score against latency.
 
-    Latencies of weights other than those evaluated are left out.
+    A plot with fewer than two variants is left out, and so are latencies of weights other than
+    those evaluated.
 
     Args:
         sizes: The variants.

@@ -185,7 +185,7 @@ def _cache(cache: Path, links: list[str]) -> Results:
 
 
 def _remote(config: Any) -> Results:
-    """Check the default remote if it is a folder; to check others, the network would be needed."""
+    """Check the default remote if it is a folder; other kinds would need network access."""
     name = config["core"].get("remote")
     if not name:
         yield (

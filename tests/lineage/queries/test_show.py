@@ -49,7 +49,10 @@ def test_a_record_that_is_not_committed_has_no_commit(project: Workspace) -> Non
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("data/claen/intent", "no record has a stage or output 'data/claen/intent'. Did you mean"),
+        (
+            "data/claen/intent",
+            "the records contain no stage or output 'data/claen/intent'. Did you mean",
+        ),
         ("reports/details/clean/intent.json#kpet", "has no key 'kpet'. Did you mean 'kept'?"),
         ("reports/details/clean/intent.json#kept.value", "has no key"),
         ("data/clean/intent#kept", "data/clean/intent is not JSON"),

@@ -40,7 +40,7 @@ def query(name: str, root: Path = Path()) -> dict[str, Any]:
         )
     names = [*graph.records, *graph.producers, *_sources(graph), *_keys(graph)]
     raise LineageError(
-        f"no record has a stage, path, param, source or row {name!r}.{nearest(name, names)}"
+        f"the records contain no stage, path, param, source or row {name!r}.{nearest(name, names)}"
     )
 
 

@@ -49,7 +49,9 @@ def find(name: str, graph: Graph, root: Path = Path()) -> Target:
     producers = graph.producers_of(path)
     if not producers or (key and len(producers) > 1):
         names = [*graph.records, *graph.producers]
-        raise LineageError(f"no record has a stage or output {path!r}.{nearest(path, names)}")
+        raise LineageError(
+            f"the records contain no stage or output {path!r}.{nearest(path, names)}"
+        )
     return Target(name, producers, _value(root / path, key) if key else None)
 
 

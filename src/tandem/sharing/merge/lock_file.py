@@ -138,7 +138,7 @@ class MergedLock:
 
     lock: LockFile
     theirs: list[str] = field(default_factory=list)
-    """Stages whose entry is theirs, or was removed by them."""
+    """Stages whose entry was taken from `theirs`, or was removed in `theirs`."""
     stale: list[str] = field(default_factory=list)
     """Stages that both sides changed in different ways."""
     stale_outs: set[str] = field(default_factory=set)

@@ -72,7 +72,7 @@ def _tracked() -> frozenset[str]:
     """The files that Git tracks in this folder."""
     try:
         listed = git("ls-files", "-z").decode(errors="replace")
-    except LineageError:  # Git is not installed, or this is no repository
+    except LineageError:  # Git is not installed, or this is not a repository
         return frozenset()
     return frozenset(listed.split("\0"))
 

@@ -163,7 +163,7 @@ class _Examination:
             yield Reason(
                 "new",
                 str(paths.LOCK),
-                "has no inputs for the stage: two branches changed its entry",
+                "has an entry without inputs: two branches changed it",
             )
             return
         if stage.cmd_changed:
