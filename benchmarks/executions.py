@@ -45,7 +45,7 @@ class Params(FilterParams):
 def drop_reasons(rows, task, params):
     yield from (None for _ in rows)
 '''
-"""A filter that `shrink` adds to the project; all tasks use it."""
+"""A filter that is not part of the repository, whose code can be changed without effect."""
 
 
 @dataclass
@@ -81,15 +81,6 @@ class Project:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
-    def write_filter(self, end: str = "") -> None:
-        """Write the file of the added filter.
-
-        Args:
-            end: The end of the file.
-        """
-        path = self.path / "src/tandem/text/filters/benchmark.py"
-        path.write_text(FILTER + end, encoding="utf-8")
-
     def set_param(self, *keys: str, value: object) -> None:
         """Change one value of params.yaml."""
         nested: dict[str, object] = {keys[-1]: value}
@@ -122,14 +113,30 @@ def configured(path: Path) -> Project:
     return project
 
 
+def write_filter(root: Path, kind: str, end: str = "") -> str:
+    """Write the file of an added filter.
+
+    Args:
+        root: The project's folder.
+        kind: The filter's name in params.yaml.
+        end: Statements at the end of the file.
+
+    Returns:
+        The path of the file, relative to `root`.
+    """
+    path = f"src/tandem/text/filters/{kind}.py"
+    (root / path).write_text(FILTER + end, encoding="utf-8")
+    return path
+
+
 def shrink(project: Project) -> None:
     """Give a clone a filter and the params of the smoke run, formatted as `set_param` does."""
     project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     project.set_param("intent", "train", "max_steps", value=STEPS)
-    project.write_filter()
+    write_filter(project.path, "added")
     params = YAML().load(project.path / "params.yaml")
     for task in params["tasks"]:
-        filters = [*params[task]["clean"]["filters"], {"kind": "benchmark"}]
+        filters = [*params[task]["clean"]["filters"], {"kind": "added"}]
         project.set_param(task, "clean", "filters", value=filters)
     (project.path / "dvc.lock").unlink(missing_ok=True)
     project.commit("smoke params")
@@ -159,7 +166,7 @@ def edit(end: str) -> Change:
     """Change the end of the added filter."""
 
     def change(project: Project) -> Project:
-        project.write_filter(end)
+        write_filter(project.path, "added", end)
         return project
 
     return change

@@ -10,35 +10,20 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from engines.workspace import Workspace, clone
+from engines.workspace import Workspace, clone, script
 
 from tandem.core import io
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each runs both engines
 Edges = set[tuple[str, str]]
-FILTER = "src/tandem/text/filters/lenient.py"
-"""A filter of one task that the tests add and edit."""
-FILTER_CODE = '''"""A filter that keeps all rows."""
-
-from tandem.text.filters import FilterParams
-
-EDITION = {}
-
-
-class Params(FilterParams):
-    """No settings."""
-
-
-def drop_reasons(rows, task, params):
-    yield from (None for _ in rows)
-'''
+executions = script("executions")
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A clone with one more filter, in which Snakemake has run everything once."""
     workspace = clone(tmp_path_factory.mktemp("edits"), standin=True)
-    write(FILTER, FILTER_CODE.format(1))(workspace)
+    add_filter(1)(workspace)
     params = io.parse_yaml((workspace.path / "params.yaml").read_text(encoding="utf-8"))
     filters = [*params["intent"]["clean"]["filters"], {"kind": "lenient"}]
     workspace.overlay({"intent": {"clean": {"filters": filters}}})
@@ -61,6 +46,12 @@ def write(name: str, text: str) -> Callable[[Workspace], None]:
         (workspace.path / name).write_text(text)
 
     return edit
+
+
+def add_filter(edition: int) -> Callable[[Workspace], None]:
+    """An edit that writes the filter `lenient` of intent, whose code contains `edition`."""
+    end = f"EDITION = {edition}\n"
+    return lambda workspace: executions.write_filter(workspace.path, "lenient", end)
 
 
 def overlay(values: Mapping[str, object]) -> Callable[[Workspace], None]:
@@ -112,7 +103,7 @@ EDITS = {
         with_snakemake,
     ),
     "file of one task": (
-        write(FILTER, FILTER_CODE.format(2)),
+        add_filter(2),
         "clean@intent",
         ("sentiment", "translation", "generation"),
         with_dvc,
@@ -163,7 +154,7 @@ def test_engines_agree_after(name: str, done: Workspace, edges: Edges) -> None:
 
 
 def test_dry_repro_names_the_same_stages(done: Workspace, edges: Edges) -> None:
-    write(FILTER, FILTER_CODE.format(3))(done)
+    add_filter(3)(done)
     done.repro("code")  # only after this stage does DVC know which code has changed
     lines = done.run("dvc", "repro", "--dry").stdout.splitlines()
     stages = {line.split("'")[1] for line in lines if line.startswith("Running stage")}

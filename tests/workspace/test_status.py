@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 import pytest
 from engines.made_up import executed, make, stage
-from engines.workspace import ROOT, Workspace, clone
+from engines.workspace import ROOT, Workspace, clone, script
 from ruamel.yaml import YAML
 
 from tandem.core.errors import StageError
@@ -25,6 +25,7 @@ from tandem.workspace.status.report import lines
 
 pytestmark = pytest.mark.slow
 
+write_filter = script("executions").write_filter
 SCHEMA = json.loads((ROOT / "docs/schemas/status.json").read_text())
 Found = dict[str, tuple[str, list[str]]]
 """Stage → state and reasons in words, for the stages that are not fresh."""
@@ -433,7 +434,7 @@ def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         params[task]["clean"]["filters"] += [{"kind": kind} for kind in filters]
     yaml.dump(params, workspace.path / "params.yaml")
     for kind in ("narrow", "wide"):
-        write_filter(workspace, kind)
+        write_filter(workspace.path, kind)
     workspace.repro()
     return workspace
 
@@ -449,40 +450,15 @@ def coded(
     yield copied
 
 
-FILTER = '''"""A filter that keeps all rows."""
-
-from tandem.text.filters import FilterParams
-
-
-class Params(FilterParams):
-    """No settings."""
-
-
-def drop_reasons(rows, task, params):
-    yield from (None for _ in rows)
-'''
 CODE = ("stale", ["src/tandem changed"])
-
-
-def write_filter(workspace: Workspace, kind: str, code: str = "") -> str:
-    """Write a filter that is not part of the repository, and return its path.
-
-    Args:
-        workspace: The project.
-        kind: The filter's name; intent uses `narrow` and `wide`, sentiment uses `wide`.
-        code: Statements at the end of the file.
-    """
-    path = f"src/tandem/text/filters/{kind}.py"
-    (workspace.path / path).write_text(FILTER + code)
-    return path
 
 
 def test_source_files_that_changed_are_named(coded: Workspace) -> None:
     assert found() == {}
-    write_filter(coded, "wide", "\n# A remark.\n")
+    write_filter(coded.path, "wide", "\n# A remark.\n")
     assert found() == {"code": CODE}
-    wide = f"{write_filter(coded, 'wide', 'EDITED = 1')} changed"
-    narrow = f"{write_filter(coded, 'narrow', 'import zipfile')} changed"
+    wide = f"{write_filter(coded.path, 'wide', 'EDITED = 1')} changed"
+    narrow = f"{write_filter(coded.path, 'narrow', 'import zipfile')} changed"
     before = snapshot(coded.path)
     said = found()
     assert said["code"] == CODE
@@ -494,7 +470,7 @@ def test_source_files_that_changed_are_named(coded: Workspace) -> None:
 
 
 def test_a_newly_imported_file_and_a_package(coded: Workspace) -> None:
-    narrow = write_filter(coded, "narrow", "from tandem.modeling import seeding")
+    narrow = write_filter(coded.path, "narrow", "from tandem.modeling import seeding")
     versions = code_closure.locked_versions()
     old = versions.pop("pyarrow")
     locked = {"pyarrow": "1.0", **versions}
@@ -513,7 +489,7 @@ def test_a_newly_imported_file_and_a_package(coded: Workspace) -> None:
 
 
 def test_code_that_cannot_be_parsed_is_one_line(coded: Workspace) -> None:
-    write_filter(coded, "wide", "(")
+    write_filter(coded.path, "wide", "(")
     done = coded.run(sys.executable, "-m", "tandem", "status", check=False)
     assert done.returncode == 2 and "wide.py cannot be parsed" in done.stderr
 
@@ -523,7 +499,7 @@ def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
         remove(coded.path / path)
     said = found()
     assert {state for state, _ in said.values()} == {"missing"} and len(said) == 7
-    write_filter(coded, "narrow", "EDITED = 1")
+    write_filter(coded.path, "narrow", "EDITED = 1")
     said = found()
     assert said["clean@intent"][0] == "stale" and said["fetch@intent"][0] == "missing"
 

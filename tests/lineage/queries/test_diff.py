@@ -20,12 +20,12 @@ def history(project: Workspace) -> list[str]:
     params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
     project.repro()
     second = commit(project, "shorter texts")
-    code = project.path / "src/tandem/stages/split.py"
-    code.write_text(code.read_text() + "_MORE = 1\n")
+    (project.path / "src/tandem/splitting/values.json").write_text("[]")
     project.repro()
-    return [first, second, commit(project, "a statement")]
+    return [first, second, commit(project, "a file of split")]
 
 
+@pytest.mark.slow
 def test_changes_and_the_first_commit_that_reached_the_metric(
     history: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -36,7 +36,7 @@ def test_changes_and_the_first_commit_that_reached_the_metric(
     (changed,) = clean["own"]["params"].items()
     assert changed[0].startswith("intent.clean.filters")
     assert split["follows"] == ["clean@intent"]
-    assert list(split["own"]["code"]) == ["src/tandem/stages/split.py"]
+    assert list(split["own"]["code"]) == ["src/tandem/splitting/values.json"]
     assert result["reached"]["commit"]["title"] == "shorter texts"
     assert [change["stage"] for change in result["reached"]["changes"]] == ["clean@intent"]
 
@@ -64,11 +64,11 @@ def test_an_unknown_revision_ends_in_one_line(
 @pytest.mark.slow
 def test_a_commit_that_left_the_metric_unchanged_did_not_reach_it(project: Workspace) -> None:
     first = project.run("git", "rev-parse", "HEAD").stdout.strip()
-    code, params = project.path / "src/tandem/stages/clean.py", project.path / "params.yaml"
-    code.write_text(code.read_text() + "_MORE = 1\n")
+    (project.path / "src/tandem/text/filters/values.json").write_text("[]")
     project.repro()
-    statement = commit(project, "a statement")
-    assert diff.query(first, statement, METRIC)["reached"] is None
+    second = commit(project, "a file of clean")
+    assert diff.query(first, second, METRIC)["reached"] is None
+    params = project.path / "params.yaml"
     params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))
     project.repro()
     last = commit(project, "shorter texts")

@@ -160,11 +160,8 @@ class _Examination:
             yield Reason("new", str(paths.LOCK), "has no entry for it")
             return
         if stage.deps and not {"deps", "params"} & lock[stage.name].keys():
-            yield Reason(
-                "new",
-                str(paths.LOCK),
-                "has an entry without inputs: two branches changed it",
-            )
+            problem = "has an entry without inputs: two branches changed it"
+            yield Reason("new", str(paths.LOCK), problem)
             return
         if stage.cmd_changed:
             yield Reason("command", stage.name, old=lock[stage.name]["cmd"], new=stage.cmd)
