@@ -3,12 +3,16 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tandem.core import io
+from tandem.engines import code_closure
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src/tandem"
@@ -32,6 +36,16 @@ def test_params_of_all_tasks_are_checked_without_torch() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_oldest_supported_python_can_install_the_locked_packages() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest = project["requires-python"].removeprefix(">=") + ".0"
+    required = {
+        name: metadata.metadata(name)["Requires-Python"]
+        for name in code_closure.locked_versions(ROOT)
+    }
+    assert {n for n, r in required.items() if r and oldest not in SpecifierSet(r)} == set()
 
 
 def test_stages_are_short() -> None:

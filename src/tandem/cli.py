@@ -356,7 +356,7 @@ class Commands(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As in `Group`; the name of a subcommand is reported with its group.
+        """As in `Group`, but for a subcommand without its group, the error names the full command.
 
         Raises:
             TandemError: there is no such command.

@@ -46,7 +46,7 @@ FILTER = registry.load('text.filters', kind)
     "text/filters/ratio.py": "import rapidfuzz",
     "text/mask.py": "NAME = 1",
 }
-"""Path below src/tandem → content of the small project."""
+"""The files of the small project: path below src/tandem → content."""
 
 
 def stage(command: str, *params: str) -> StageSpec:

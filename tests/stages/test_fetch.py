@@ -75,7 +75,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def error_line(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run fetch, which must fail without output; return its one-line error message."""
+    """Run fetch, which must fail and write no outputs; return its one-line error message."""
     assert project.run_fetch() == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1

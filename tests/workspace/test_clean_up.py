@@ -92,7 +92,7 @@ def commit(project: Workspace) -> None:
 def project(
     whole: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workspace]:
-    """A copy that a test may change; it is the current folder."""
+    """A copy of the project that a test may change; it is the working directory."""
     copied = copy(whole, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", copied.env["DVC_SITE_CACHE_DIR"])
@@ -342,7 +342,7 @@ def test_an_output_inside_the_folder_of_a_removed_stage_is_kept(project: Workspa
 
 
 def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> None:
-    """The rows of b become the user's own, and the model of b is tracked by a .dvc file."""
+    """A stage of the user reads the rows of b, and a .dvc file tracks the model of b."""
 
     def replace(stages: Any) -> None:
         del stages["train"]

@@ -1,6 +1,6 @@
 """A fork server: slow libraries are imported once, and each request is handled in a forked child.
 
-    client (`job.ask`) ── words, folder, environment, standard streams
+    client (`job.ask`) ── arguments, working directory, environment, standard streams
         └ child: sends STARTED, does the work, sends its exit code
 
 A child does not depend on its server: only its client, or the end of the run, interrupts it. If
@@ -22,7 +22,7 @@ from typing import Any
 from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""Returns what a child does for the words of a request, or None to let the client do it itself."""
+"""Returns what a child does for these arguments, or None to let the client do it itself."""
 
 
 def available() -> bool:

@@ -16,7 +16,7 @@ STAGES = ".snakemake/tandem/stages.sock"
 """The socket of the server that runs stages (`tandem.engines.stage_server`)."""
 STARTED = b"started"
 MAX_REQUEST = 1 << 20
-"""Maximum size in bytes of a request: words, folder and environment."""
+"""Maximum size in bytes of a request: arguments, working directory and environment."""
 PR_SET_PDEATHSIG = 1
 
 
@@ -37,7 +37,7 @@ def ask(address: str, *words: str) -> int | None:
 
     Args:
         address: The path of the server's socket.
-        words: What the child is asked to do.
+        words: The arguments of the command that the child runs.
 
     Returns:
         The exit code; None if no child started, because there is no server, it was killed in
@@ -77,14 +77,14 @@ def ask(address: str, *words: str) -> int | None:
 
 
 def request(words: tuple[str, ...]) -> bytes:
-    """Encode words, working directory and environment for `read_request`."""
+    """Encode arguments, working directory and environment for `read_request`."""
     environment = [name + b"=" + value for name, value in os.environb.items()]
     parts = [b"%d" % len(words), *map(os.fsencode, words), os.getcwdb(), *environment]  # noqa: PTH109
     return b"\0".join(parts)
 
 
 def read_request(message: bytes) -> tuple[list[str], str, dict[str, str]]:
-    """Decode a `request`: its words, working directory and environment."""
+    """Decode a `request`: its arguments, working directory and environment."""
     count, *parts = [os.fsdecode(part) for part in message.split(b"\0")]
     words, folder, *environment = parts[: int(count)], *parts[int(count) :]
     pairs = (entry.partition("=") for entry in environment)

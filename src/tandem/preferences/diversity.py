@@ -11,7 +11,7 @@ so only equal numbers of texts are compared; each block is one unit of the boots
 
 
 def distinct_ngrams(texts: Sequence[str], n: int) -> NDArray[np.float64]:
-    """Count the distinct n-grams, and all n-grams, of lower-case words in each block of texts.
+    """Count the distinct n-grams, and all n-grams, of lowercased words in each block of texts.
 
     The result has the shape (blocks, 2). The ratio of the two counts is distinct-n (Li et al., A
     Diversity-Promoting Objective Function for Neural Conversation Models, NAACL 2016). An

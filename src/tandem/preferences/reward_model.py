@@ -38,7 +38,7 @@ class RewardModel:
 
     @classmethod
     def initialize(cls, folder: Path, contrast: ClassContrast | None) -> Self:
-        """Build the encoder in `folder` with a head that has one output.
+        """Load the encoder from `folder`, and add a head that has one output.
 
         The head is initialized from `contrast`, or randomly if `contrast` is None; in the latter
         case, seed torch first.

@@ -124,7 +124,7 @@ def _compare(a: Any, b: Any, threshold: float) -> tuple[int, float]:
     """
     import numpy as np
 
-    # Matrices created later have more columns, because they added n-grams.
+    # A matrix created later may have more columns, because its texts added n-grams to `column_of`.
     width = max(a.shape[1], b.shape[1])
     a, b = (m.__class__((m.data, m.indices, m.indptr), (m.shape[0], width)) for m in (a, b))
     sizes, columns = b.sum(axis=1), b.T.tocsr()

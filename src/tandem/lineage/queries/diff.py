@@ -193,7 +193,7 @@ def _number(value: Any) -> str:
 
 
 def _change_lines(change: dict[str, Any]) -> Iterator[str]:
-    """The change of a stage as lines of text."""
+    """The changes to a stage, as lines of text."""
     own = change["own"]
     if "stage" in own:
         yield f"{change['stage']} was {own['stage']}"

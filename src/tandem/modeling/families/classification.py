@@ -45,7 +45,7 @@ class Model(TextModel):
         training: TrainingParams,
         params: ClassificationParams,
     ) -> Self:
-        """Build the encoder in `folder` with a new head that has one output per label.
+        """Load the encoder from `folder`, and add a new head that has one output per label.
 
         The labels are those of the task, or those of `rows` if the task defines none.
         """

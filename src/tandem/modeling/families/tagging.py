@@ -60,7 +60,7 @@ class Model(TextModel):
         training: TrainingParams,
         params: TaggingParams,
     ) -> Self:
-        """Build the encoder in `folder` with a new head: one output per tag and label in `rows`."""
+        """Load the encoder from `folder`; add a head with one output per tag and one per label."""
         # The head's outputs are the tags, followed by the labels of the whole text.
         rows_: Sequence[Any] = rows
         span_labels = sorted({span.label for row in rows_ for span in row.spans})

@@ -132,7 +132,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             self._offsets(copied, decoder_input_ids.shape[1], done),
         )
 
-        # The mixture of both distributions is only computed for all tokens if logits are needed.
+        # The mixture of both distributions is computed for all tokens only if logits are needed.
         loss = logits = None
         if labels is None:
             mixed = (generated.exp() * gate).scatter_add(

@@ -11,7 +11,7 @@ WIDTHS = (80, 120)
 
 
 def main(as_json: bool) -> int:
-    """Print the status of the project in this folder; return 0 if nothing is to be done, else 1.
+    """Print the status of the project in this folder; return 0 if there is nothing to do, else 1.
 
     Raises:
         StageError: dvc.yaml, params.yaml or a source file cannot be read.

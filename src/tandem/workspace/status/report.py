@@ -124,7 +124,7 @@ def _count(stages: Sequence[StageStatus]) -> str:
 
 
 def _conclusion(status: Status) -> str:
-    """The last line of the output: how to update the project, or that nothing is to be done."""
+    """The last line of the output: how to update the project, or that there is nothing to do."""
     states = {stage.state for stage in status.stages if stage.reasons}
     if states & {"stale", "missing"} and "running" not in states:
         return "`dvc repro` or `snakemake` brings everything up to date"
