@@ -1,5 +1,5 @@
-# make repro   the whole pipeline on all cores           make test       tests without engines
-# make smoke   the same DAG with tiny params, in .smoke  make test-all   all tests
+# make repro   the whole pipeline on all cores           make test       all fast tests
+# make smoke   the pipeline with tiny params, in .smoke  make test-all   all but test-merges
 # make lint    ruff, mypy, import-linter, snakefmt                      make docs       the documentation site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -35,7 +35,8 @@ test: setup
 test-all: setup
 	$(BIN)/$(PYTEST) -m "not long"
 
-# Merges branches in all ways under both engines, and counts the stages that are executed afterwards.
+# Merges branches by merge, rebase, cherry-pick and merge-lock, and checks which stages each engine
+# executes afterwards.
 test-merges: setup
 	$(BIN)/$(PYTEST) -m long tests/sharing/merge
 

@@ -4,8 +4,8 @@
 #   snakemake -c2 models/sentiment/int8        run the stages that this output needs
 #   snakemake -n                               print what would run
 #
-# workflow/rules/stages.smk creates one rule for each stage in dvc.yaml, so nothing here has to be
-# kept in sync with dvc.yaml.
+# workflow/rules/stages.smk creates one rule for each stage in dvc.yaml, so this file does not have
+# to be kept in sync with dvc.yaml.
 from snakemake.utils import min_version
 
 from tandem.engines import job, locks, plan, run_display
@@ -40,7 +40,7 @@ onstart:
     if workflow.local_exec:
         snakemake_patches.patch_scheduler(workflow.scheduler)
         PLAN.start_servers()
-    # This comes last, because it starts a thread, and the servers must be forked before that.
+    # The display comes last: it starts a thread, and the stage server must be forked before that.
     run_display.start(workflow, [stage.name for stage in STAGES])
 
 

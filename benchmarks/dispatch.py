@@ -4,9 +4,9 @@
     python benchmarks/dispatch.py
 
 Each repetition with each dispatch runs in its own process, because MKL selects its dispatch once
-per process. The minimum over the repetitions is reported, because background load only adds time.
-Matrix products are in GFLOP/s. Training steps (forward and backward through two blocks of each
-default architecture) are in milliseconds of CPU time.
+per process. The shortest time of all repetitions is used, because background load only adds time.
+The speed of matrix products is reported in GFLOP/s. The duration of training steps (forward and
+backward through two blocks of each default architecture) is reported in milliseconds of CPU time.
 """
 
 import json
@@ -59,7 +59,7 @@ def product(shape: tuple[int, int, int]) -> int:
 
 
 def measure(dispatch: mkl.Dispatch) -> dict[str, float]:
-    """CPU seconds of each product, and of a training step of each architecture."""
+    """CPU seconds of each matrix product, and of a training step of each architecture."""
     determinism.pin_environment(Runtime(seed=1, threads=1, isa="avx2", device="cpu"))
     mkl.set_dispatch(dispatch)
     import torch
@@ -78,7 +78,7 @@ def measure(dispatch: mkl.Dispatch) -> dict[str, float]:
 
 
 def networks() -> dict[str, Any]:
-    """Two blocks of each default architecture at its real width, with a batch."""
+    """Each default architecture, with its real width and two blocks, and a batch of inputs."""
     import torch
     from transformers import (
         BertConfig,

@@ -85,7 +85,7 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
 
     def params(self, changed: int = 0, stages: list[Stage] | None = None) -> None:
-        """Write own.yaml: the param of `stages` is `1 + changed`, that of all others is 1."""
+        """Write own.yaml: the params of `stages` are `1 + changed`, all other params are 1."""
         new = {stage.name for stage in stages or ()}
         lines = [f"{s.name}: {1 + changed * (s.name in new)}\n" for s in self.stages]
         (self.path / "own.yaml").write_text("".join(lines))
@@ -154,7 +154,7 @@ def make(folder: Path, size: int, tandem: Path) -> Project:
 
 
 def by_hand(stages: list[Stage]) -> str:
-    """The same DAG as a hand-written Snakefile, with one rule per stage."""
+    """A plain Snakefile for these stages, as if written by hand, with one rule per stage."""
     ends = {stage.output for stage in stages} - {p for stage in stages for p in stage.inputs}
     rules = [f"rule all:\n    input: {sorted(ends)}\n"]
     for stage in stages:
@@ -196,28 +196,28 @@ Measured = tuple[float, int] | None
 
 
 def all_stages(engine: Engine) -> Measured:
-    """Nothing has been run."""
+    """Scenario: no stage has been run before."""
     return engine.run()
 
 
 def nothing(engine: Engine) -> Measured:
-    """Everything is up to date."""
+    """Scenario: all stages are up to date."""
     return engine.run()
 
 
 def dry(engine: Engine) -> Measured:
-    """`snakemake -n` or `dvc repro --dry`, when everything is up to date."""
+    """Scenario: `snakemake -n` or `dvc repro --dry` is run, and all stages are up to date."""
     return engine.run("--dry" if engine.command[0] == "dvc" else "-n")
 
 
 def few(engine: Engine) -> Measured:
-    """Five stages without dependents are stale."""
+    """Scenario: five stages without dependents are stale."""
     engine.project.params(1, engine.project.ends()[:STALE])
     return engine.run()
 
 
 def one(engine: Engine) -> Measured:
-    """One stale stage is requested by name."""
+    """Scenario: only one of the stale stages is requested."""
     stage = engine.project.ends()[STALE]
     engine.project.params(2, [*engine.project.ends()[: STALE + 1]])
     dvc = engine.command[0] == "dvc"
@@ -246,7 +246,7 @@ class Row:
 
 
 def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> list[Row]:
-    """Run all scenarios in temporary projects; one row per measurement."""
+    """Run all scenarios in temporary projects; return one row per measurement."""
     rows = []
     for size in sizes:
         for name in engines:
@@ -258,7 +258,7 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
                 engine = Engine(name, full_command, project)
                 for scenario, function in SCENARIOS:
                     if function is all_stages and name == "dvc repro" and size > full_repro:
-                        project.measure(*SNAKEMAKE)  # faster, with the same result
+                        project.measure(*SNAKEMAKE)  # writes the same outputs in less time
                         continue
                     measured = function(engine)
                     if measured:
@@ -288,7 +288,7 @@ def table(rows: list[Row]) -> str:
 
 
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
-    """CPU seconds per job: the cost of all stages minus that of none, divided by their number."""
+    """CPU seconds per job: the cost of all stages minus the cost of none, divided by `size`."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
     if not {"all stages", "nothing to do"} <= cost.keys():
         return None

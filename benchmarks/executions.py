@@ -1,7 +1,7 @@
 """Count the stages that each engine executes after a change.
 
     python benchmarks/executions.py                 all scenarios on the smoke DAG, both engines
-    python benchmarks/executions.py --json FILE     the same, and the counts as JSON
+    python benchmarks/executions.py --json FILE     also write the counts to FILE as JSON
 
 A stage is executed if its command runs; a stage that the engine skips, or restores from DVC's run
 cache, is not. Commands are counted in the run log (`tandem.engines.cost`); CPU seconds are summed
@@ -45,7 +45,7 @@ class Params(FilterParams):
 def drop_reasons(rows, task, params):
     yield from (None for _ in rows)
 '''
-"""A filter that is not part of the repository, whose code can be changed without effect."""
+"""A filter that is not part of the repository; edits of its code do not change any results."""
 
 
 @dataclass
@@ -130,7 +130,7 @@ def write_filter(root: Path, kind: str, end: str = "") -> str:
 
 
 def shrink(project: Project) -> None:
-    """Give a clone a filter and the params of the smoke run, formatted as `set_param` does."""
+    """Add a filter and the params of the smoke run to a clone; `set_param` formats params.yaml."""
     project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     project.set_param("intent", "train", "max_steps", value=STEPS)
     write_filter(project.path, "added")
@@ -163,7 +163,7 @@ def changes(scratch: Path) -> Iterator[tuple[str, Change]]:
 
 
 def edit(end: str) -> Change:
-    """Change the end of the added filter."""
+    """Put the lines `end` at the end of the added filter's file."""
 
     def change(project: Project) -> Project:
         write_filter(project.path, "added", end)
@@ -229,7 +229,7 @@ def pulled(project: Project, scratch: Path) -> Project:
 
 
 def count(project: Project, engine: str, scratch: Path) -> dict[str, tuple[list[str], float]]:
-    """Change → the stages that an engine then executes and its CPU seconds, from an empty cache."""
+    """Change → executed stages and CPU seconds of the engine; the cache is empty at the start."""
     results = {}
     for title, change in changes(scratch):
         project = change(project)

@@ -6,17 +6,17 @@ Writes  benchmarks/latency.json, which is committed; the report shows it, but no
     python benchmarks/latency.py
 
 There are two scenarios: `single` predicts one row at a time, and `batch` uses the batch size of the
-evaluate stage. They correspond to the SingleStream and Offline scenarios of MLPerf Inference (Reddi
-et al. 2020). In each round every variant predicts the same rows once. The variant that goes first
+evaluate stage. The scenarios correspond to SingleStream and Offline of MLPerf Inference (Reddi et
+al. 2020). In each round every variant predicts the same rows once. The variant that goes first
 rotates from round to round, so that other load on the machine affects all variants equally. CPU
 time is measured; on one thread it equals the elapsed time on an idle machine. `speedup` is the
-median over the rounds of the base's time divided by the variant's time in the same round; `low` and
-`high` are the minimum and the maximum.
+median, over the rounds, of the base model's time divided by the variant's time in the same round;
+`low` and `high` are the minimum and the maximum of this ratio.
 
 ONNX Runtime chooses its kernels depending on the CPU, so its predictions cannot be an artifact of
-the pipeline. If a network can be exported, the variant `onnx` is made from the base here, with the
-params of int8. It is also scored here, on the test rows of the evaluate stage, one row at a time,
-which is its intended use.
+the pipeline. If a network can be exported, this script makes the variant `onnx` from the base
+model, with the params of int8. The script also scores this variant on the test rows of the evaluate
+stage, one row at a time, which is the intended use of the variant.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     project = params.project()
     runtime = project.runtime.model_copy(update={"threads": 1})
-    determinism.pin_environment(runtime)  # before torch is imported
+    determinism.pin_environment(runtime)  # has to precede the import of torch
     results: dict[str, Any] = {"machine": machine(runtime)}
     for task in project.tasks:
         results[task] = measure(
@@ -75,7 +75,7 @@ def machine(runtime: Runtime) -> dict[str, Any]:
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.machine(),
-        # the speed of 8-bit matrix products depends on it
+        # VNNI instructions speed up 8-bit matrix products
         "vnni": any("vnni" in flag for flag in flags),
         "isa": runtime.isa,
         "threads": runtime.threads,
@@ -88,8 +88,8 @@ def measure(
 ) -> dict[str, Any]:
     """Variant → its speed in both scenarios and the hash of its weights.
 
-    The entry of an ONNX graph has its scores and, instead of a hash of its own weights, the hash of
-    the base that it was exported from.
+    The entry of an ONNX graph contains its scores and, instead of a hash of its own weights, the
+    hash of the weights of the base model that it was exported from.
 
     Args:
         task_name: The task.
@@ -132,7 +132,7 @@ def measure(
 
 
 def write_graph(task_name: str, runtime: Runtime, folder: Path) -> bool:
-    """Export the base of a task as ONNX graphs into `folder`; False if it cannot be exported."""
+    """Export a task's base model as ONNX graphs into `folder`; False if that is not possible."""
     from tandem import modeling
     from tandem.compression import CompressionContext, int8, onnx
 
@@ -155,7 +155,7 @@ def timed(
     """Model → CPU seconds per round for all `rows`, in batches of `size`."""
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     for model in models.values():
-        model.predict(batches[0], size)  # the first call includes one-time initialization
+        model.predict(batches[0], size)  # not measured: it includes one-time initialization
     seconds: dict[str, list[float]] = {variant: [] for variant in models}
     order = list(models)
     for turn in range(rounds):

@@ -3,7 +3,7 @@
     python benchmarks/patches.py                 # a generated project of 300 stages
     python benchmarks/patches.py --size 1000 --without compare_ignored_paths
 
-Two stages are stale. They run either in one `dvc repro`, or in two concurrent
+In each measurement, two stale stages run either in one `dvc repro`, or in two concurrent
 `dvc --wait-for-lock repro --single-item` commands, as in Snakemake jobs without a stage server. The
 script measures CPU seconds and, for the two concurrent commands, elapsed time, with all patches,
 with each patch left out in turn, and without any patch. Each value is the minimum of three runs.
@@ -39,7 +39,7 @@ def measure(
 
     Args:
         project: The project.
-        value: A new value of the param of both stages.
+        value: A new value for the params of the two stale stages.
         left_out: Names of patches that are not applied.
         commands: Arguments of `dvc`, one list per command.
     """
@@ -59,7 +59,7 @@ def measure(
 
 
 def main() -> None:
-    """Print one line for each patch."""
+    """Print one line of costs for each setting: all patches, without one of them, no patch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=300, help="stages of the project")
     names = [patch.__name__ for patch in dvc.PATCHES]

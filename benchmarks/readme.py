@@ -2,9 +2,10 @@
 
     python benchmarks/readme.py
 
-Rerun it whenever the summary changes; tests/test_docs.py fails if the table is out of date. A task
-has one row for each metric that its base model and its baselines share, one for the size of its
-weights and, if it has preferences, rows for the judges and for the effect of alignment.
+Rerun this script whenever the summary changes; tests/test_docs.py fails if the table is out of
+date. For each task, the table has one row for each metric that the base model and the baselines
+share, one row for the size of the weights and, if the task has preferences, rows for the judges and
+for the effect of alignment.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ def main() -> None:
 
 
 def with_table(text: str, lines: Sequence[str]) -> str:
-    """The text with `lines` between its markers.
+    """The text of README.md with `lines` between the two markers of the table.
 
     Raises:
         StageError: a marker is missing.
@@ -69,7 +70,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
 def _scores(
     task: str, metrics: Mapping[str, Scores], methods: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Rows for the metrics that the base model and the baselines share, over all domains."""
+    """Rows for metrics over all domains that both the base model and the baselines have."""
     order = labels.metric_order(task)
     shared = [
         metric
@@ -90,7 +91,7 @@ def _size(scores: Scores, methods: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Iterator[list[str]]:
-    """Rows for how well the judges rank pairs, and for the effect of alignment."""
+    """Rows for the pair accuracy of the judges, and for the effect of alignment."""
     empty = [""] * len(methods)
     pairs = metrics.get("pair_accuracy", {})
     for judge in (judge for judge in JUDGES if judge in pairs):
@@ -98,7 +99,7 @@ def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Itera
         yield [f"{title}, {judge}", *rest, *empty, _best_baseline("pair_accuracy", pairs)]
     for metric, scores in metrics.items():
         name, _, judge = metric.partition("/")
-        if name == "win_rate" and judge != "reward":  # alignment optimized the reward itself
+        if name == "win_rate" and judge != "reward":  # alignment optimized this reward
             title, *rest = _scored(metric, scores["aligned"])
             yield [f"{title} of the aligned model, by {judge}", *rest, *empty, "chance 0.5"]
     for metric in (name for name in ("kl_per_text", "length") if name in metrics):

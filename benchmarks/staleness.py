@@ -6,9 +6,9 @@ folders   the bytes of the code and of the locked versions that dvc.yaml listed 
           dependencies at that commit (the rule until decision 0008)
 closure   the digests of each stage's import closure, without comments and docstrings
 
-Only a stage's own code counts: downstream stages are skipped if their inputs turn out unchanged.
-The param checks are left out of the closures, because until decision 0008 they were in a module
-that every stage imports.
+Only changes in a stage's own code count, because downstream stages are skipped if their inputs turn
+out unchanged. The code that checks params is left out of the closures, because until decision 0008
+it was in a module that every stage imports.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def git(*arguments: str) -> str:
 
 
 def unpack(commit: str, folder: Path) -> None:
-    """Write the files of a commit that closures need into a folder."""
+    """Write the files of `commit` from which closures are computed into a folder."""
     for path in NEEDED:
         if git("ls-tree", "--name-only", commit, path):
             archive = subprocess.run(
@@ -70,7 +70,7 @@ def move_checks(root: Path) -> None:
 
 
 def count(commit: str) -> tuple[int, int, int]:
-    """The numbers of all stages, of those stale by folder, and of those stale by closure."""
+    """The number of all stages, and of those that `commit` made stale under each of the rules."""
     with tempfile.TemporaryDirectory() as old, tempfile.TemporaryDirectory() as new:
         unpack(f"{commit}^", Path(old))
         unpack(commit, Path(new))

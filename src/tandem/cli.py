@@ -1,12 +1,12 @@
 """The command line: `tandem COMMAND …`; a command is a stage of the pipeline or a tool.
 
-A stage is a module of `tandem.stages`: the parameters of its `main` are the arguments, and its
-docstring is the help. Both are read from the source, so help and completion import no stage. A
-tool is a function of this module.
+A stage is a module of `tandem.stages`: the parameters of its `main` function are the command's
+arguments, and its docstring is the command's help text. Both are read from the source code, so that
+showing help or completing a command does not import the stage. A tool is a function of this module.
 
 Commands run in the root of the project that contains the current folder. Paths on the command line
-are relative to the current folder. Errors become exit codes here: 2 for a user error, 130 for
-Ctrl-C, 141 for a broken pipe.
+are relative to the current folder. This module turns errors into exit codes: 2 for a user error,
+130 for Ctrl-C, 141 for a broken pipe.
 """
 
 import ast
@@ -40,7 +40,7 @@ EXAMPLE = re.compile(r" {4,}(\$ )?(.+ \| )?tandem [a-z]|    source <\(tandem ")
 
 
 def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
-    """Run one command, possibly `in_child` of a fork server; return its exit code."""
+    """Run one command and return its exit code; `in_child` is true in a child of a fork server."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         if not in_child:  # a shell's background job starts with SIGINT ignored
@@ -49,12 +49,13 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             die_with_parent()
         code = run(arguments)
-        sys.stdout.flush()  # here, as errors at interpreter exit cannot be handled
+        sys.stdout.flush()  # flush now: errors at interpreter exit cannot be handled
         return code
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader, such as `head`, is gone; Python would flush again
+    except BrokenPipeError:
+        # The reader of the pipe, such as `head`, has exited. Python flushes stdout again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except click.UsageError as error:
@@ -106,7 +107,7 @@ class Call:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Call":
-        """An invocation from the current folder.
+        """The invocation with these arguments in the current folder.
 
         Raises:
             TandemError: the folder has been removed.
@@ -126,9 +127,9 @@ class Call:
 
 
 def project_root(folder: Path) -> Path | None:
-    """`folder` if it has params.yaml, else the nearest parent with both dvc.yaml and params.yaml.
+    """`folder` if it contains params.yaml, else the nearest parent with dvc.yaml and params.yaml.
 
-    Without dvc.yaml, stages can still be run by hand to try them out.
+    `folder` does not need a dvc.yaml, so that stages can be tried out by hand.
     """
     if (folder / paths.PARAMS).is_file():
         return folder
@@ -178,7 +179,7 @@ class File(click.Path):
 
 
 class Artifact(File):
-    """A name in the lineage; a file can also be named by its path from the current folder."""
+    """A name in the lineage; a file can also be given as a path relative to the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, or the path relative to the root; the part after `#` is kept."""
@@ -195,7 +196,7 @@ class Number(click.IntRange):
 
 
 def variants(context: click.Context | None) -> list[str]:
-    """The names of the model folders that a task can have, and of the folders that exist."""
+    """The names of variants: the model folders that a task can have, and those that exist."""
     task = (context.params.get("task") if context else None) or "*"
     models = (path for path in Path().glob(str(paths.model(task, "*"))) if path.is_dir())
     return sorted({*paths.VARIANTS, *registry.names("compression"), *(m.name for m in models)})
@@ -234,7 +235,7 @@ class Command(click.Command):
         self.help = "\n\n".join([self.summary, *self.text])
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The pieces of the usage line: the arguments, then each option."""
+        """The parts of the usage line: the arguments, then each option."""
         pieces, options = [], []
         for param in self.params:
             pieces += param.get_usage_pieces(ctx)
@@ -251,7 +252,7 @@ class Command(click.Command):
         return next(short, super().get_short_help_str(limit))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Convert the arguments; an error carries the context of its command."""
+        """Convert the arguments; a usage error without a context gets that of this command."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -303,7 +304,7 @@ class Group(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that the first of `args` names, and the other arguments.
+        """The name and the command at the start of `args`, and the remaining arguments.
 
         Raises:
             UnknownName: there is no such command.
@@ -314,22 +315,22 @@ class Group(Command, click.Group):
         return super().resolve_command(ctx, args)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """The options, then the placeholder of the subcommand."""
+        """The parts of the usage line: the options, then the placeholder of the subcommand."""
         return [*super().collect_usage_pieces(ctx), self.subcommand_metavar]
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
-        """The headings of the help, each with its commands by name."""
+        """The sections of the help text: each heading with its commands and their names."""
         yield "Commands", list(self.members(ctx))
 
     def members(self, ctx: click.Context) -> Iterator[tuple[str, Command]]:
-        """All commands by name."""
+        """The name and the command of each member of the group."""
         for name in self.list_commands(ctx):
             command = self.get_command(ctx, name)
             if isinstance(command, Command):
                 yield name, command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands under their headings, one line each."""
+        """Write the list of commands: under each heading, one line per command."""
         sections = list(self.sections(ctx))
         width = max(len(name) for _, commands in sections for name, _ in commands)
         for heading, commands in sections:
@@ -356,7 +357,7 @@ class Commands(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As in `Group`, but for a subcommand without its group, the error names the full command.
+        """Resolve like `Group`; for a subcommand without its group, suggest the full command.
 
         Raises:
             TandemError: there is no such command.
@@ -369,7 +370,7 @@ class Commands(Group):
         return super().resolve_command(ctx, args)
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
-        """The stages in the order of the data flow, then the tools by their purpose."""
+        """The sections of the help text: the stages in data-flow order, then tools by purpose."""
         yield "Stages of the pipeline, in data-flow order", [(n, stage(n)) for n in stages()]
         for heading, tools in TOOLS.items():
             listed: list[tuple[str, Command]] = []
@@ -380,7 +381,7 @@ class Commands(Group):
 
 
 def stages() -> list[str]:
-    """The commands of all stages in dvc.yaml's order; stages that it does not use come last."""
+    """The commands of all stages, in the order of dvc.yaml; stages that it lacks come last."""
     text = paths.DAG.read_text(encoding="utf-8") if paths.DAG.is_file() else ""
     used = list(dict.fromkeys(re.findall(r"^\s*cmd: tandem ([\w-]+)", text, re.MULTILINE)))
     names = [name.replace("_", "-") for name in registry.names("stages")]
@@ -403,7 +404,7 @@ def stage(name: str) -> Command:
 
 
 def parameters_of(function: ast.FunctionDef) -> Iterator[click.Parameter]:
-    """The parameters of a stage's `main`: arguments, or options where they have a default."""
+    """The parameters of `main` for Click: options if they have a default, else arguments."""
     names = function.args.args
     required = len(names) - len(function.args.defaults)
     for parameter in names[:required]:
@@ -581,8 +582,8 @@ def lineage() -> None:
 def lineage_show(name: str, json: bool) -> None:
     """Show what an artifact or a number was made from.
 
-    The output goes back to the pinned sources and lists the stages, inputs, params, code, packages
-    and commits on the way. NAME is one of:
+    The output traces NAME back to the pinned sources and lists the stages, inputs, params, code,
+    packages and commits involved. NAME is one of:
 
     train@sentiment                           a stage of dvc.yaml
     models/intent/base                        an artifact, or a file or folder inside one
@@ -606,8 +607,8 @@ def lineage_show(name: str, json: bool) -> None:
 def lineage_impact(name: str, json: bool) -> None:
     """Show what was derived from a path, param or row.
 
-    NAME can also be a pinned source, as in params.yaml, with or without its version. A row is named
-    by its id.
+    NAME can also be a pinned source, written as in params.yaml, with or without its version. A row
+    is named by its id.
 
         tandem lineage impact vaderSentiment
         tandem lineage impact sentiment.clean
@@ -701,9 +702,9 @@ def audit(
 def setup_git(json: bool) -> None:
     """Let Git merge dvc.lock by stage.
 
-    Run it once in each clone. It sets Git's merge drivers in .git/config and, if necessary, names
-    them in .gitattributes. Branches on which different stages were run then merge without a
-    conflict in dvc.lock, records, details and metrics.
+    Run this command once in each clone. The command sets Git's merge drivers in .git/config and, if
+    necessary, names them in .gitattributes. Branches on which different stages were run then merge
+    without a conflict in dvc.lock, records, details and metrics.
 
         tandem setup-git
     """
@@ -717,10 +718,11 @@ def setup_git(json: bool) -> None:
 def merge_lock(json: bool) -> None:
     """Merge dvc.lock by stage after a line-based merge.
 
-    Use it where Git or a hosting service has merged dvc.lock without the merge driver. During a
-    merge, a rebase or a cherry-pick with conflicts, it resolves those in dvc.lock and in the files
-    that stages write. Otherwise, if HEAD is a merge commit, it merges these files again from the
-    parents of the commit. The result is added to Git's index and not committed.
+    Use this command where Git or a hosting service has merged dvc.lock without the merge driver.
+    During a merge, a rebase or a cherry-pick, the command resolves the conflicts in dvc.lock and in
+    the files that stages write. Otherwise, if HEAD is a merge commit, the command merges these
+    files again from the parents of the commit. The result is added to Git's index but not
+    committed.
 
         tandem merge-lock
     """
@@ -741,8 +743,8 @@ def merge_lock(json: bool) -> None:
 def attest(key: str, to: str | None, json: bool) -> None:
     """Sign the records of the current commit.
 
-    `tandem audit --bundle FILE --key PUBLIC_KEY` verifies them in any clone that has that commit
-    checked out.
+    `tandem audit --bundle FILE --key PUBLIC_KEY` verifies the signed records in any clone that has
+    the same commit checked out.
 
         tandem attest ~/.ssh/id_ed25519
     """
@@ -831,7 +833,7 @@ def next_words(
 
 
 def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
-    """The context of the subcommand that `words` name, starting from `context`.
+    """The context of the subcommand that `words` name, relative to the command of `context`.
 
     Raises:
         UnknownName: there is no such command.
@@ -853,7 +855,7 @@ def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
 def help_(ctx: click.Context, words: Sequence[str]) -> None:
     """Print the help of a command.
 
-    It is the same as `tandem COMMAND --help`.
+    `tandem COMMAND --help` prints the same text.
 
         tandem help clean
         tandem help lineage show
@@ -866,8 +868,9 @@ def help_(ctx: click.Context, words: Sequence[str]) -> None:
 def completion(shell: str) -> None:
     """Print a script that completes commands in a shell.
 
-    It completes commands, tasks, variants, formats and options. Save it where the shell finds it,
-    then start a new shell. The example enables completion in the current bash session only.
+    The script completes commands, tasks, variants, formats and options. Save the script where the
+    shell finds it, then start a new shell. The example enables completion in the current bash
+    session only.
 
     bash  mkdir -p ~/.local/share/bash-completion/completions
           tandem completion bash > ~/.local/share/bash-completion/completions/tandem

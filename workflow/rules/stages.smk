@@ -1,12 +1,12 @@
-# One loop, one rule per stage of dvc.yaml.
+# This loop creates one rule for each stage of dvc.yaml.
 #
-# A stale stage has one more input, its trigger file, which is newer than its outputs. All other
-# inputs are ancient(), so that no modification time starts a job, except the outputs of stale
-# stages, which have to be written first. If the inputs of a job turn out unchanged, DVC skips or
-# restores its stage.
+# A stale stage has an additional input, its trigger file, which is newer than its outputs. Inputs
+# that a stale stage writes are plain inputs, because they have to be written first. All other
+# inputs are marked ancient(), so that their modification times start no job. If the inputs of a job
+# turn out unchanged, DVC skips or restores its stage.
 #
-# Everything that a job prints is written to its log file immediately. The main process shows what
-# is added to a log (tandem.engines.run_display), so no pipe is needed between a job and its log.
+# Everything that a job prints is written to its log file immediately. The main process shows new
+# lines of the log (tandem.engines.run_display), so no pipe is needed between a job and its log.
 STALE_OUTPUTS = {path for stage in STAGES if stage.stale for path in stage.outputs}
 
 for stage in STAGES:

@@ -109,7 +109,7 @@ class Closures:
     def _read_plugins(
         self, closure: Mapping[str, Module], strings: Container[str]
     ) -> dict[str, Module]:
-        """The named plug-ins whose constants the closure reads, without the modules they import."""
+        """The plug-ins from whose files the closure reads constants, without their own imports."""
         packages = {package for module in closure.values() for package in module.read_packages}
         names = [(f"{PACKAGE}.{p}.{name}", name) for p in packages for name in self.plugins(p)]
         plugins = {path: self.module(path) for path, name in names if name in strings}
@@ -159,7 +159,7 @@ class Closures:
     def _data_files(self, folder: Path) -> dict[str, str]:
         """Digests of a package's non-Python files, such as templates and lists of values.
 
-        They are in the package's folder, or in a subfolder without Python files.
+        The files are in the package's folder, or in a subfolder without Python files.
         """
         files: list[Path] = []
         for entry in folder.iterdir():
@@ -171,7 +171,7 @@ class Closures:
         return {file.relative_to(source).as_posix(): source_digest(file) for file in files}
 
     def _packages(self, modules: Iterable[Module]) -> dict[str, str]:
-        """Package → locked version, of the packages that the modules import.
+        """Package → its locked version, for each package that the modules import.
 
         Raises:
             StageError: a module imports a package that requirements.lock does not list.
@@ -232,8 +232,7 @@ def _imports(node: ast.AST, package: str) -> Iterator[str]:
 def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
     """The strings in a node that never select a plug-in: a docstring, or the values of a `Literal`.
 
-    A `Literal` lists what params may contain; which of its values they do contain is read from
-    params.yaml.
+    A `Literal` lists the values that a param may have; its actual value is read from params.yaml.
     """
     if isinstance(node, ast.Expr):
         yield node.value
@@ -242,7 +241,7 @@ def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
-    """The package of plug-ins that an expression names, if it calls one of these functions."""
+    """The package of plug-ins that `node` names, if it calls one of the functions `calls`."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]
@@ -251,6 +250,6 @@ def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
 
 
 def of_stages(stages: Iterable[StageSpec], root: Path = Path()) -> dict[str, StageCode]:
-    """Path of a code file, relative to the root → its content, for the stages that declare one."""
+    """Path of a code record, relative to the root → its content, for stages that depend on one."""
     closures, content = Closures(root), params.read(root / paths.PARAMS)
     return {stage.code: closures.code(stage, content) for stage in stages if stage.code}

@@ -22,10 +22,10 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 @contextmanager
 def log_cost(*arguments: str) -> Iterator[None]:
-    """Log the cost of the body, a run of `tandem` with these `arguments`, unless it raises."""
+    """Log the cost of the `with` block, in which `tandem` runs with `arguments`, if it succeeds."""
     start, cpu_start = time.monotonic(), time.process_time()
     yield
-    if not LOG.parents[2].is_dir():  # run by hand, outside of DVC
+    if not LOG.parents[2].is_dir():  # the stage was run by hand, outside of a DVC repository
         return
     run = {
         "stage": " ".join(arguments),

@@ -1,7 +1,7 @@
 """The stages that dvc.yaml declares, with matrices and params resolved by DVC's own parser.
 
 Only the parser is used, without DVC's repository, cache and graph: every stage looks up its own
-files when it starts, so this has to be fast.
+files when it starts, so parsing has to be fast.
 """
 
 import json
@@ -71,7 +71,7 @@ def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[s
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
-    if not (root / DAG).exists():  # without a pipeline, a task needs only the sections it has
+    if not (root / DAG).exists():  # without dvc.yaml, take the sections that each task has
         names = {*registry.names("stages"), *content["methods"]}
         return {task: names & {*content.get(task, ())} for task in content["tasks"]}
     sections_of: dict[str, set[str]] = {task: set() for task in content["tasks"]}
@@ -94,7 +94,7 @@ def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
 
 @lru_cache(maxsize=1)
 def _cached_resolver(root: Path, *_state: Any) -> Any:
-    """The parser for files in this state; creating it takes a tenth of a second."""
+    """The parser for files with these times and sizes; creating it takes a tenth of a second."""
     return _new_resolver(root)
 
 
@@ -112,7 +112,7 @@ def _new_resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
 
 
 def _stage(root: Path, resolver: Any, name: str) -> StageSpec:
-    """The stage `name`, resolved.
+    """The stage `name`, as DVC's parser resolves it.
 
     Raises:
         StageError: the stage cannot be resolved, or has a form that Tandem does not support.
@@ -146,7 +146,7 @@ def _in_root(folder: str, path: str) -> str:
 
 
 def _keys(item: Any, folder: str) -> Iterable[str]:
-    """The keys of params.yaml in an item of `params`: a key, or a mapping of files to their keys.
+    """The keys of params.yaml in an item of `params`, which is a key or maps files to their keys.
 
     A key given without a file is looked up in params.yaml in the stage's folder.
     """
@@ -157,7 +157,7 @@ def _keys(item: Any, folder: str) -> Iterable[str]:
 
 
 def _output(out: Any) -> tuple[str, dict[str, Any]]:
-    """The path and the options of an output: a string, or a mapping of one path to options."""
+    """The path and the options of an output, which is a path or maps one path to options."""
     if isinstance(out, str):
         return out, {"cache": True}
     ((path, options),) = out.items()
@@ -179,9 +179,9 @@ def _as_stage_error(root: Path, read: Callable[[], Any]) -> Any:
 
 
 class _FileSystem:
-    """The methods of fsspec that the parser calls, for local files. fsspec is slow to import.
+    """A stand-in for fsspec, which is slow to import: the methods that DVC's parser calls.
 
-    If `content` is given, it is read in place of params.yaml.
+    The methods handle local files. If `content` is given, it is read in place of params.yaml.
     """
 
     join = staticmethod(os.path.join)

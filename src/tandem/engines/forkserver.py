@@ -22,7 +22,7 @@ from typing import Any
 from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""Returns what a child does for these arguments, or None to let the client do it itself."""
+"""Given a request's arguments, returns the work of a child; None lets the client do the work."""
 
 
 def available() -> bool:
@@ -49,7 +49,7 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
         listener: The socket that clients connect to.
         end_of_run: A file descriptor that becomes readable when the run ends, such as the read
             end of a pipe that is closed then. Children watch it too.
-        work: What a child does for a request.
+        work: Returns the work that a child does for a request.
         load: Called once, at the first request; requests wait for it.
     """
     address = Path(listener.getsockname())
@@ -68,7 +68,7 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
                 _handle_request(connection, end_of_run, work)
             connection.close()
     with contextlib.suppress(FileNotFoundError):
-        if address.stat().st_ino == inode:  # else it is the socket of the next run
+        if address.stat().st_ino == inode:  # unless the next run has replaced the socket
             address.unlink()
 
 
@@ -80,7 +80,7 @@ def _reap(*_: Any) -> None:
 
 
 def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> None:
-    """Handle in a child the request of the client at `connection`; never returns."""
+    """In a child, handle the request of the client at `connection`; this function never returns."""
     code = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -108,7 +108,7 @@ def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> N
         code = run()
         _flush()
         connection.send(str(code).encode())
-    except Exception:  # a bug: the client shows its traceback, as if it had happened there
+    except Exception:  # a bug: print the traceback to the client's stderr
         traceback.print_exc()
         _flush()
         with contextlib.suppress(OSError):

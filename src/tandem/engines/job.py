@@ -1,7 +1,7 @@
 """The client of a fork server, and the command of a Snakemake job: `python -SE job.py STAGE`.
 
 Every job starts with this module, so it imports only parts of the standard library that load in
-milliseconds. Python runs it by its path, so it cannot import other modules of Tandem.
+milliseconds. Python runs this file by its path, so it cannot import other modules of Tandem.
 """
 
 import ctypes
@@ -32,16 +32,16 @@ def main(stage: str) -> int:
 def ask(address: str, *words: str) -> int | None:
     """Let the server at `address` handle a request in a child, and return the child's exit code.
 
-    The child gets this process's environment, working directory and standard streams. If it ends
-    without an answer, one line reports that, and the exit code is 2.
+    The child gets this process's environment, working directory and standard streams. If the child
+    ends without an answer, a one-line message says so, and the exit code is 2.
 
     Args:
         address: The path of the server's socket.
         words: The arguments of the command that the child runs.
 
     Returns:
-        The exit code; None if no child started, because there is no server, it was killed in
-        the meantime, or it refused.
+        The exit code; None if no child started the work, because there is no server, the server
+        has just been killed, or the child refused the request.
     """
     if not os.path.exists(address):  # noqa: PTH110 - pathlib takes longer to import
         return None

@@ -4,7 +4,7 @@
     .snakemake/tandem/dvc.lock      a copy of the last complete dvc.lock
     .snakemake/incomplete           Snakemake's markers of outputs that a job was writing
 
-Planning restores dvc.lock and clears the markers, so a killed run needs no manual repair.
+Planning restores dvc.lock and removes Snakemake's markers, so a killed run needs no manual repair.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ from tandem.core import io, paths
 from tandem.core.errors import StageError
 
 STATE = Path(".snakemake/tandem")
-"""The folder for the state of a run."""
+"""The folder with the files that describe the state of a run."""
 RUN_LOCK = STATE / "run.lock"
 LOCK_COPY = STATE / paths.LOCK.name
 INCOMPLETE = Path(".snakemake/incomplete")
@@ -30,7 +30,7 @@ def acquire_run_lock() -> IO[str]:
     """Allow only one Snakemake process at a time to execute jobs in this folder.
 
     The lock is held while the returned file is open. Snakemake's own lock outlives a killed process
-    and has to be removed by hand; the kernel releases this one.
+    and has to be removed by hand; the kernel releases this lock when the process ends.
 
     Raises:
         StageError: another Snakemake process holds the lock.
@@ -46,10 +46,10 @@ def acquire_run_lock() -> IO[str]:
 
 
 def clear_incomplete_marks() -> None:
-    """Remove Snakemake's markers of incomplete outputs, unless Snakemake is running here.
+    """Remove Snakemake's markers of incomplete outputs, unless Snakemake runs in this folder.
 
-    If it finds such a marker, Snakemake refuses to continue or executes the job again, although a
-    stage writes all of its outputs or none, and DVC knows which outputs are valid.
+    A marker makes Snakemake refuse to continue or execute the job again, which is never necessary:
+    a stage writes all of its outputs or none, and DVC knows which outputs are valid.
     """
     with suppress(StageError), acquire_run_lock():
         for mark in INCOMPLETE.glob("**/*"):
@@ -67,7 +67,8 @@ def back_up_dvc_lock() -> None:
 def restore_dvc_lock() -> None:
     """Restore the last copy of dvc.lock if a killed process left the file incomplete.
 
-    The results of stages that have run since then are not lost: DVC's run cache has them.
+    The results of stages that ran after the copy was made are not lost: they are in DVC's run
+    cache.
 
     Raises:
         StageError: dvc.lock contains merge conflict markers.

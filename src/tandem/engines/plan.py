@@ -47,7 +47,7 @@ class Stage:
     """Files of the project, and outputs of other stages."""
     outputs: list[str]
     results: list[str]
-    """Those of `outputs` that `snakemake --report` shows."""
+    """The subset of `outputs` that `snakemake --report` shows."""
     upstream: list[str]
     threads: int
     mem_mb: int
@@ -60,7 +60,7 @@ class Stage:
 
     @property
     def target(self) -> str:
-        """The stage's name for DVC in the root, in a form that cannot be mistaken for a file."""
+        """The name by which DVC finds the stage in the root; it cannot be mistaken for a file."""
         return self.name if ":" in self.name else f"{paths.DAG}:{self.name}"
 
     @property
@@ -75,22 +75,22 @@ class Stage:
 
     @property
     def log_file(self) -> Path:
-        """What the stage's last job printed."""
+        """The file with the output of the stage's last job."""
         return stage_output.log_of(self.name)
 
 
 @dataclass
 class Plan:
-    """All stages of a run, and what the main process keeps to execute them."""
+    """All stages of a run, and the objects that the main process needs to execute them."""
 
     stages: list[Stage]
-    """In the order in which data flows."""
+    """The stages, in the order in which data flows."""
     pipeline: stage_server.Pipeline | None = None
-    """What was read for planning; the stage server uses it."""
+    """The pipeline as DVC read it for planning; the stage server uses it."""
     edited_sources: list[str] = field(default_factory=list)
     """The .dvc files whose data was edited and that a stage of the plan reads."""
     run_lock: IO[str] | None = None
-    """Held until this process ends."""
+    """The lock of the run, which is held until this process ends."""
     servers: tuple[object, ...] = ()
     """Open pipes to the servers; a server ends when its pipe closes."""
 
@@ -98,7 +98,7 @@ class Plan:
         """Lock the folder and update the .dvc files of edited data, before the first job.
 
         Raises:
-            StageError: another Snakemake process is running here, or DVC cannot store the data.
+            StageError: another Snakemake process runs in this folder, or DVC cannot store the data.
         """
         self.run_lock = locks.acquire_run_lock()
         if self.pipeline is not None:
@@ -109,7 +109,7 @@ class Plan:
         stale = [stage.name for stage in self.stages if stage.stale]
         if not stale or self.pipeline is None or self.run_lock is None:
             return
-        # The first one is forked, so it comes before anything that starts threads or processes.
+        # The stage server is forked, so start it before anything that starts threads or processes.
         stages_pipe = stage_server.start(self.pipeline, self.run_lock.fileno())
         self.servers = stages_pipe, torch_server.start_server(stale)
 
@@ -119,20 +119,20 @@ def make_plan() -> Plan:
 
     Raises:
         ParamsError: params.yaml is not valid; the message names all mistakes.
-        StageError: dvc.yaml or dvc.lock cannot be read, or another command is running here.
+        StageError: dvc.yaml or dvc.lock cannot be read, or another command has locked the project.
     """
-    with io.gc_paused():  # imports create many objects too
+    with io.gc_paused():  # planning and its imports create many objects
         check_params()
         locks.restore_dvc_lock()
         locks.clear_incomplete_marks()
         plan = load_stages()
         locks.back_up_dvc_lock()
-        gc.freeze()  # these objects live until the end, so later collections skip them
+        gc.freeze()  # later collections skip these objects, which live until the process ends
     shutil.rmtree(STATE / "stale", ignore_errors=True)
     for stage in plan.stages:
         if stage.stale:
             stage.trigger_file.parent.mkdir(parents=True, exist_ok=True)
-            # Snakemake compares small inputs by checksum too, so the content has to be new.
+            # Snakemake also compares small inputs by checksum, so the content has to change.
             stage.trigger_file.write_text(f"{stage.name} {os.getpid()} {os.urandom(8).hex()}\n")
     PLAN.parent.mkdir(parents=True, exist_ok=True)
     PLAN.write_text(json.dumps([asdict(stage) for stage in plan.stages]), encoding="utf-8")
@@ -140,7 +140,7 @@ def make_plan() -> Plan:
 
 
 def read_plan() -> Plan:
-    """Read the plan that the main process wrote, in the process of a job."""
+    """Read, in the process of a job, the plan that the main process wrote."""
     return Plan([Stage(**stage) for stage in json.loads(PLAN.read_text(encoding="utf-8"))])
 
 
@@ -175,8 +175,8 @@ def load_stages() -> Plan:
     """Read the pipeline with DVC and find out which stages are stale.
 
     Raises:
-        StageError: DVC cannot read the pipeline, another command is running here, or data that a
-            .dvc file tracks is missing.
+        StageError: DVC cannot read the pipeline, another command has locked the project, or data
+            that a .dvc file tracks is missing.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -186,9 +186,9 @@ def load_stages() -> Plan:
     if not paths.DAG.exists():
         raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
     dvc_patches.patch_planning()
-    tqdm.monitor_interval = 0  # its thread would make it unsafe to fork the stage server
+    tqdm.monitor_interval = 0  # without tqdm's monitor thread, it is safe to fork the stage server
     try:
-        repo = Repo(os.curdir, _wait_for_lock=True)  # stays open: the server runs stages with it
+        repo = Repo(os.curdir, _wait_for_lock=True)  # not closed: the stage server uses it
         with lock_repo(repo):
             index = repo.index
             graph = index.graph
@@ -207,12 +207,12 @@ def load_stages() -> Plan:
 def refresh(pipeline: stage_server.Pipeline, name: str) -> None:
     """Bring a cheap stage up to date now, so that planning sees what it changes.
 
-    If its outputs come out unchanged, it makes no other stage stale. Nothing happens if there is
-    no such stage or it is up to date. Call this under DVC's lock, before anything reads what the
-    stage writes.
+    A stage whose outputs turn out unchanged makes no other stage stale. Nothing happens if there is
+    no stage `name`, or if it is up to date. Call this function under DVC's lock, before anything
+    reads what the stage writes.
 
     Raises:
-        StageError: the stage failed; it has printed the reason.
+        StageError: the stage failed; the stage has printed the reason.
     """
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
@@ -277,19 +277,20 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
     from dvc.repo.reproduce import get_active_graph
 
     root = str(Path.cwd())
-    active = get_active_graph(graph)  # a frozen stage depends on nothing
+    active = get_active_graph(graph)  # without the dependencies of frozen stages
     commands = [stage for stage in stages if stage.cmd]
     changed = dvc_patches.changed_stages(repo, graph)
 
-    # `dvc repro` runs the stages of the root's dvc.yaml, and all that they depend on, in any
+    # `dvc repro` runs the stages of the root's dvc.yaml, and all stages that they depend on, in any
     # folder.
     default = {stage for stage in commands if Path(stage.path) == Path(root, paths.DAG)}
     needed = default.union(*(nx.descendants(active, stage) for stage in default))
     _check_sources(stage for stage in needed if not stage.cmd)
     edited = sorted(stage.addressing for stage in changed & needed if is_editable(stage))
 
-    # An edge runs from a stage to what it depends on: dependents are ancestors. A stage that reads
-    # the data of a .dvc file is stale if the content changed, not if only the .dvc file did.
+    # An edge of the graph runs from a stage to what it depends on, so dependents are ancestors. A
+    # stage that reads the data of a .dvc file is stale if the data changed, but not if only the
+    # .dvc file itself changed.
     stale = {stage for stage in changed if stage.cmd}
     stale = stale.union(*(nx.ancestors(active, stage) for stage in stale))
 
@@ -318,8 +319,8 @@ def _check_sources(sources: Iterable[Any]) -> None:
 def is_editable(source: Any) -> bool:
     """Whether DVC accepts edited data of a .dvc file.
 
-    It does not for an import that is not frozen: DVC would fetch the data again and overwrite the
-    edit.
+    DVC does not accept the edited data of an import that is not frozen: it would fetch the data
+    again and overwrite the edit.
     """
     return not source.cmd and (source.frozen or not source.is_import)
 
@@ -327,8 +328,8 @@ def is_editable(source: Any) -> bool:
 def priorities(graph: Any) -> dict[Any, int]:
     """The priorities of stages: by their longest chain of dependents, then by number of dependents.
 
-    Ties go to the stage with the most dependencies. Otherwise it might start last, and at the end
-    of a run no other stages are left to run alongside a long one.
+    Ties go to the stage with the most dependencies. Otherwise such a stage might start last and, if
+    it takes long, run alone at the end of the run.
 
     Args:
         graph: An edge runs from a stage to what it depends on.
@@ -376,9 +377,10 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
 
 
 def _is_result(path: str, out: Any) -> bool:
-    """Whether an output is a score or a plot.
+    """Whether an output is a metrics file or a plot.
 
-    Records do not count: they are declared as plots only so that DVC's run cache saves the stage.
+    Run records are excluded: they are declared as plots only so that DVC's run cache saves the
+    stage.
     """
     return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
@@ -404,8 +406,8 @@ def is_folder(path: str) -> bool:
 def use_this_environment() -> None:
     """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake.
 
-    Also set the variables that tell stages that they run under Snakemake and that make Python print
-    unbuffered.
+    Also set the environment variables that tell stages that they run under Snakemake and that make
+    Python print unbuffered.
     """
     os.environ[stage_output.ENGINE] = "snakemake"
     os.environ.setdefault("PYTHONUNBUFFERED", "1")

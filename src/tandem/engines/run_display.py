@@ -1,7 +1,7 @@
 """What `snakemake` displays about its jobs: their output, and a status line with their progress.
 
-Jobs write into log files. The main process prints what is added to them. If stderr is a terminal,
-it also draws a status line from the state files that running stages keep
+Jobs write into log files, and the main process prints each new line of these files. If stderr is a
+terminal, the main process also draws a status line from the state files that running stages write
 (`tandem.engines.stage_output`):
 
     12/55 stages · train@intent 20 %, 2 min left · clean@sentiment 70 %, 3 s left
@@ -33,10 +33,10 @@ def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
 
     total = sum(job.rule.name in names for job in workflow.dag.needrun_jobs())
     quiet = is_quiet_about(workflow.output_settings.quiet or (), "progress")
-    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # left by a run that was killed
+    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # state files of a killed run
     display = RunDisplay(names, total, drawn=not quiet and stage_output.is_terminal(sys.stderr))
     logger.addHandler(display)
-    logger.handlers.insert(0, logger.handlers.pop())  # clear the line before others write
+    logger.handlers.insert(0, logger.handlers.pop())  # this handler clears the status line first
     threading.Thread(target=display.watch, daemon=True).start()
     atexit.register(display.close)
     return display
@@ -58,7 +58,7 @@ class Job:
             with self.log.open("rb") as file:
                 file.seek(self.read)
                 content = file.read()
-        except OSError:  # it has not started yet
+        except OSError:  # the job has not started yet
             return []
         content = content if ended else content[: content.rfind(b"\n") + 1]
         self.read += len(content)
@@ -91,7 +91,7 @@ class RunDisplay(logging.Handler):
             name, logs = getattr(record, "rule_name", ""), getattr(record, "log", None)
             if name in self.names and logs:
                 log = Path(str(logs[0]))
-                log.unlink(missing_ok=True)  # the last run's log; Snakemake removes it later
+                log.unlink(missing_ok=True)  # Snakemake removes an old log too, but later
                 self.jobs[getattr(record, "jobid", 0)] = Job(name, log)
         elif event in ("JOB_FINISHED", "JOB_ERROR"):
             number = getattr(record, "job_id", getattr(record, "jobid", 0))
@@ -137,7 +137,8 @@ class RunDisplay(logging.Handler):
     def describe(self, width: int) -> str:
         """The status line: stages done, running stages and their progress; empty if none runs.
 
-        A single stage is described in full; several by name, percentage and time.
+        If only one stage is running, it is described in full; otherwise, each is described by name,
+        percentage and time.
         """
         jobs = list(self.jobs.values())
         if not jobs:
@@ -149,7 +150,7 @@ class RunDisplay(logging.Handler):
         """Print the remaining output at the end of the run."""
         if not self.ended:
             self.ended = True
-            with suppress(OSError, ValueError):  # the reader may be gone
+            with suppress(OSError, ValueError):  # stderr may be closed
                 self.clear()
         with suppress(OSError, ValueError):
             for job in self.jobs.values():

@@ -33,7 +33,8 @@ MARK = "progress: "
 """Prefix of a progress line in a log."""
 CLEAR = "\r\033[K"
 LINE_SECONDS, LINE_PERCENT, LINES_APART = 30, 10, 1
-"""A log gets a line after this many seconds or percentage points, at least a second apart."""
+"""The seconds or percentage points after which a log gets another progress line, and the minimum of
+seconds between two lines."""
 
 
 def log_of(stage: str) -> Path:
@@ -48,7 +49,7 @@ def state_of(stage: str) -> Path:
 
 @contextmanager
 def stage_output() -> Iterator[None]:
-    """Log and show the output and the progress of a stage, which runs in the body.
+    """Log and show the output and the progress of a stage that runs in the `with` block.
 
     Exceptions propagate; the log ends with the message or traceback that the user sees.
     """
@@ -76,17 +77,18 @@ class StageProgress:
 
     stage: str
     log: Path | None
-    """Where progress lines are appended."""
+    """The log file to which progress lines are appended."""
     state: Path | None
-    """The file that is kept up to date for the main process of Snakemake."""
+    """The file with the current progress, which the main process of Snakemake reads."""
     drawn: bool
-    """Whether a line is drawn on stderr."""
+    """Whether a progress line is drawn on stderr."""
     place: str = ""
-    """The position in dvc.yaml, such as `13/55`, drawn before the stage's name."""
+    """The stage's position in dvc.yaml, such as `13/55`, drawn before its name."""
     line: str = ""
-    """What is on the terminal's last line now."""
+    """The text that is drawn on the terminal's last line."""
     logged: tuple[str, float, int, float] = ("", 0.0, 0, 0.0)
-    """A bar's name and start time; percentage and time of its last log line, or of its start."""
+    """The name and start time of a bar, and the percentage and time of its last line in the log; 0
+    and the start time if it has none."""
 
     def __call__(self, bars: Sequence[progress.Progress]) -> None:
         """Show the open `bars`; see `tandem.core.progress.Listener`."""
@@ -99,7 +101,7 @@ class StageProgress:
                 self.draw(" · ".join(describe(bar) for bar in bars), bars)
 
     def _log(self, bar: progress.Progress) -> None:
-        """Append a line for `bar`, if one is due."""
+        """Append a progress line for `bar` to the log, if one is due."""
         now = time.monotonic()
         name, started, percent, logged = self.logged
         if (name, started) != (bar.name, bar.started):
@@ -160,7 +162,7 @@ class StageProgress:
 
 
 def describe(bar: progress.Progress) -> str:
-    """A bar as text, without percentage and time.
+    """The text of a progress bar, without percentage and time.
 
     >>> describe(progress.Progress("train", 600, "steps", 120, {"loss": 0.53219}))
     'train 120/600 steps, loss 0.532'
@@ -176,7 +178,7 @@ def percent_of(bar: progress.Progress) -> int | None:
 
 
 def seconds_left(bar: progress.Progress) -> float | None:
-    """The estimated seconds left at the average speed so far; None if it cannot be estimated."""
+    """The seconds left at the average speed since the start; None if they cannot be estimated."""
     if not bar.total or not bar.done:
         return None
     return (time.monotonic() - bar.started) / bar.done * max(0, bar.total - bar.done)
@@ -195,7 +197,7 @@ def duration(seconds: float) -> str:
 
 
 def _ending(bar: progress.Progress) -> str:
-    """The end of a line, such as `, 20 %, 2 min left`; unknown parts are left out."""
+    """The end of a progress line, such as `, 20 %, 2 min left`; unknown parts are left out."""
     percent, left = percent_of(bar), seconds_left(bar)
     parts = [] if percent is None else [f"{percent} %"]
     parts += [f"{duration(left)} left"] if left else []
@@ -235,7 +237,7 @@ def _by_lines() -> Iterator[None]:
 
 @contextmanager
 def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
-    """Copy the output to the new file `path`, followed by the error if the body fails."""
+    """Copy the output of the `with` block, and the error if it fails, to the new file `path`."""
     log = None if path is None else _new_log(path)
     if log is None and not shown.drawn:
         yield

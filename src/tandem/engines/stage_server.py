@@ -1,8 +1,8 @@
 """Stage server: executes the stages of one Snakemake run without reading the pipeline again.
 
-The main process of Snakemake reads dvc.yaml and dvc.lock to plan. Then it forks this server, which
-keeps what was read. So a job neither imports DVC nor parses files that grow with the number of
-stages. `Repo.reproduce` executes and records a stage, under DVC's locks, as the command
+The main process of Snakemake reads dvc.yaml and dvc.lock to plan, and then forks this server, which
+keeps the loaded stages in memory. So a job neither imports DVC nor parses files that grow with the
+number of stages. `Repo.reproduce` executes and records a stage, under DVC's locks, as the command
 `dvc --wait-for-lock repro --single-item STAGE` does. DVC reads a stage again if its definition or
 its entry in dvc.lock has changed since planning.
 """
@@ -47,7 +47,7 @@ LAZY_IMPORTS = (
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What was read for planning: DVC's repository and stages, and the texts that define them."""
+    """What DVC read for planning: the repository, the stages, and the texts that define stages."""
 
     repo: Any
     stages: Mapping[str, Any]
@@ -64,7 +64,7 @@ class Pipeline:
         old, new = self.texts.get(lock, ""), _read(lock)
         if old == new:
             return True
-        # Other stages have finished since: compare only the entry of this one.
+        # Other stages have finished since planning, so compare only the entry of this stage.
         title = dvc_patches.entry_title(stage.name)
         old_entry = dvc_patches.lock_entry(old, title)
         return old_entry is not None and old_entry == dvc_patches.lock_entry(new, title)
@@ -79,7 +79,7 @@ class Pipeline:
         stage = self.stages.get(name)
 
         def collect_loaded(target: str, **options: Any) -> list[Any]:
-            # DVC calls this under its lock, so an unchanged stage cannot change until it runs.
+            # DVC calls this function under its lock, so nothing changes the stage before it runs.
             if stage is not None and stage.cmd and self.is_unchanged(stage):
                 return [stage]
             return list(collect(target, **options))
@@ -92,7 +92,7 @@ class Pipeline:
 
 
 def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
-    """Collect what was read. Call this under DVC's lock, so that stages and texts agree."""
+    """Collect the loaded stages and the texts of their files; call this under DVC's lock."""
     paths = {path for stage in stages if stage.cmd for path in defining_files(stage)}
     return Pipeline(
         repo=repo,
@@ -102,13 +102,13 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
-    """The names that `dvc repro` accepts; in the root, with and without the file name."""
+    """Names that `dvc repro` accepts for a stage; in the root, with and without the file name."""
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 
 
 def defining_files(stage: Any) -> list[str]:
-    """The files that DVC reads a stage from: dvc.yaml, its vars files and dvc.lock."""
+    """The files from which DVC reads a stage: dvc.yaml, its params and vars files, and dvc.lock."""
     folder = Path(stage.path).parent
     names = {"params.yaml", *_vars_files(_read(stage.path)), *(stage.tracked_vars or ())}
     return [stage.path, *sorted(str(folder / name) for name in names), lock_of(stage)]
@@ -135,15 +135,16 @@ def _read(path: str) -> str:
 
 
 def start(pipeline: Pipeline, *close: int) -> int | None:
-    """Fork the server. It ends when the returned pipe closes, at the latest when this process ends.
+    """Fork the server, which ends when the returned pipe closes or when this process ends.
 
     Args:
-        pipeline: What was read for planning.
+        pipeline: The pipeline as read for planning.
         close: File descriptors that the server must not keep open.
 
     Returns:
-        A file descriptor; None if no server can be started: the system has no suitable sockets,
-        this process has threads, which makes forking unsafe, or this version of DVC is not tested.
+        The file descriptor of the pipe; None if no server can be started: the system has no
+        suitable sockets, this process has threads, which makes forking unsafe, or Tandem is not
+        tested with this version of DVC.
     """
     if not forkserver.available() or not dvc_patches.tested() or threading.active_count() > 1:
         return None
@@ -192,10 +193,10 @@ def run(pipeline: Pipeline, name: str) -> int:
     from dvc.exceptions import DvcException
     from dvc.logger import set_loggers_level
 
-    # DVC's locks name the command that holds them.
+    # DVC writes sys.argv into its locks, as the command that holds them.
     sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]
     try:
-        # What DVC reads stays in memory until the process exits.
+        # Collecting garbage would be useless: what DVC reads is needed until the process exits.
         with io.gc_paused(), set_loggers_level(logging.WARNING):
             pipeline.reproduce(name)
     except ConfigError:

@@ -1,8 +1,8 @@
 """Server with torch: imports torch and transformers once, and forks a child per stage.
 
-The imports take three seconds of CPU time, more than most stages that need them take on tiny
-params. The Snakefile starts the server when a run begins, and the server ends with the run. It
-imports the libraries at the first request:
+The imports take three seconds of CPU time, more than most stages that need the libraries take with
+tiny params. The Snakefile starts the server when a run begins, and the server ends with the run.
+The server imports the libraries at the first request:
 
     job ── DVC ── tandem train sentiment
                      └ (socket) ── child: runs the stage, sends its exit code
@@ -37,7 +37,8 @@ def run_in_child(arguments: Sequence[str]) -> int | None:
     """Run the command `tandem` with these arguments in a child of the server.
 
     Returns:
-        Its exit code; None if the stage that DVC runs does not need torch, or there is no server.
+        The exit code of the command; None if the stage that DVC runs does not need torch, or there
+        is no server.
     """
     if not needs_torch(os.environ.get("DVC_STAGE", "")):
         return None
@@ -48,7 +49,7 @@ def needs_torch(stage: str) -> bool:
     """Whether the code of a stage, such as `train@sentiment`, imports torch."""
     try:
         text = Path("workflow/code", f"{stage.replace('@', '/')}.json").read_text(encoding="utf-8")
-    except OSError:  # not a stage, or a user-defined one
+    except OSError:  # not run by DVC, or a stage without a code record
         return False
     return PACKAGE_ENTRY in text
 
@@ -56,7 +57,8 @@ def needs_torch(stage: str) -> bool:
 def start_server(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
     """Start the server for the stale `stages` of a run; it ends when its stdin closes.
 
-    None if fewer than `MIN_STAGES` of them import torch, or the system has no suitable sockets.
+    Returns None if fewer than `MIN_STAGES` of the stages import torch, or if the system has no
+    suitable sockets.
     """
     if sum(map(needs_torch, stages)) < MIN_STAGES or not forkserver.available():
         return None
@@ -82,7 +84,7 @@ def serve(command: Callable[[list[str]], int], preload: Sequence[str] = PRELOAD)
     def load() -> None:
         for name in preload:
             __import__(name)
-        gc.freeze()  # imported objects live until the end, so children's collections skip them
+        gc.freeze()  # garbage collection in children then skips all imported objects
 
     def work(words: list[str]) -> Callable[[], int] | None:
         return _work(command, words, pins)
@@ -99,7 +101,7 @@ def _work(
 ) -> Callable[[], int] | None:
     """The work of a child: the command `tandem`, with the current code.
 
-    None if the params require variables other than `pins`.
+    Returns None if the params require environment variables other than `pins`.
     """
     for name in [n for n in sys.modules if n.partition(".")[0] == "tandem"]:
         del sys.modules[name]
@@ -109,11 +111,11 @@ def _work(
 
 
 def _pins_match(pins: dict[str, str]) -> bool:
-    """Whether the params require the variables that the libraries were imported with."""
+    """Whether the params require the environment variables with which libraries were imported."""
     from tandem.core import determinism, params
     from tandem.core.errors import TandemError
 
     try:
         return determinism.environment(params.project().runtime) == pins
-    except TandemError:  # the command itself reports it
+    except TandemError:  # the command itself reports the mistake
         return True

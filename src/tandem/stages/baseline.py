@@ -1,6 +1,6 @@
 """Score a task's baselines on the test rows.
 
-Models are scored on the same test rows.
+All variants of the task's model are scored on the same test rows as its baselines.
 
 Reads   data/split/TASK/{train,test}.parquet, models/TASK/pretrained; the params `runtime`,
         `TASK.baseline` and, for the test rows, `TASK.evaluate`

@@ -1,6 +1,6 @@
 """Build the summary, the HTML page and the cards.
 
-These files contain metrics that are already recorded; this stage measures nothing.
+This stage measures nothing: it presents metrics that other stages and a benchmark have recorded.
 
 Reads   reports/details/**.json, reports/plots/**.csv, benchmarks/latency.json; the params
         `augmentation_ablation`, `methods`, `preferences`, `runtime`, `seeds` and `tasks`
