@@ -1,1 +1,1 @@
-"""Lineage: the run records of all stages as one graph, to query, audit, sign and export."""
+"""Lineage: query, audit, sign and export the run records of all stages, which form one graph."""

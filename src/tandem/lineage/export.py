@@ -1,10 +1,10 @@
-"""Write the lineage in a format that other tools read. Each module of `exports` is a format.
+"""Write the lineage in a format that other tools read. Each module in `exports` writes one.
 
     tandem lineage export prov            →  exports/prov/
     tandem lineage export croissant --to shared
 
-An export contains no random ids, and no times except that of the commit of the records, so the same
-records give the same bytes.
+An export contains no random ids, and no time other than that of the last commit that changed the
+records. The same commit therefore gives the same bytes.
 """
 
 from pathlib import Path
@@ -16,20 +16,22 @@ EXPORTS = Path("exports")
 
 
 def export(form: str, to: str = "") -> list[str]:
-    """Write the files of one format.
+    """Write the lineage in one format.
 
-    Existing files with the same names are replaced. In exports/FORMAT all other files are removed.
+    Existing files with the same names are replaced. If the folder is exports/FORMAT,
+    all other files in it are removed.
 
     Args:
         form: The format, such as `ro-crate`.
-        to: The folder; the default is exports/FORMAT, or the folder that the format requires.
+        to: The folder to write to. The default is the folder that the format requires, if any, or
+            exports/FORMAT.
 
     Returns:
         The paths of the files.
 
     Raises:
         UnknownName: there is no such format; the message suggests the closest name.
-        LineageError: there are no records, or the format needs something that they lack.
+        LineageError: there are no records, or a requirement of the format is not met.
     """
     name = form.replace("-", "_")
     module = registry.load("lineage.exports", name)

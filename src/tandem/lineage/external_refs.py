@@ -1,6 +1,6 @@
-"""External identifiers of what the records refer to: purl, URL, digest, license, commit.
+"""Identify packages, sources, licenses and commits for other tools: purl, URL, digest, SPDX id.
 
-They come from params and from Git; no network access is needed.
+The identifiers come from records and from Git; no network access is needed.
 """
 
 import re
@@ -28,13 +28,13 @@ class CommitInfo:
     """A commit and its time. Exports use no other time, so that they are reproducible."""
 
     commit: str
-    """The hash; empty if there is no commit."""
+    """The hash of the commit; empty if there is no commit."""
     time: str
     """ISO 8601, UTC."""
 
 
 NO_COMMIT = CommitInfo("", "1970-01-01T00:00:00+00:00")
-"""Used if the records are not committed, because some formats require a time."""
+"""A placeholder for records that are not committed: some export formats require a time."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Source:
     version: str = ""
     uri: str = ""
     digest: Mapping[str, str] = field(default_factory=dict)
-    """As in in-toto: `sha256` of a file, or `gitCommit` of a repository on a hub."""
+    """An in-toto DigestSet: `sha256` of a file, or `gitCommit` of a Hugging Face repository."""
     license: str = ""
 
     @property
@@ -55,7 +55,10 @@ class Source:
 
 
 def last_commit(root: Path, *paths: Path) -> CommitInfo:
-    """The last commit (that changed `paths`, if any are given); NO_COMMIT if there is none."""
+    """The last commit; NO_COMMIT if there is none.
+
+    If `paths` are given, only the commits that changed them are considered.
+    """
     try:
         fields = git("log", "-1", "--format=%H %ct", "--", *map(str, paths), root=root).split()
     except LineageError:
@@ -114,10 +117,11 @@ def task_of(record: RunRecord) -> str:
 def about(record: RunRecord) -> DatasetInfo | None:
     """Title, license, citation and limitations of the rows that a stage fetched.
 
-    They come from the params of its source. None if the stage fetched no rows.
+    The information comes from the params of the stage's source. The result is None if the stage
+    fetched no rows.
 
     Raises:
-        LineageError: the params match no source of this version of Tandem.
+        LineageError: this version of Tandem has no source that accepts the params.
     """
     settings = record.params.get(f"{task_of(record)}.fetch")
     if not isinstance(settings, Mapping) or not isinstance(settings.get("source"), Mapping):

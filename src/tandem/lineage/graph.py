@@ -2,8 +2,8 @@
 
     fetch@intent ── data/raw/intent ── clean@intent ── data/clean/intent ── …
 
-All queries and exports use this graph. It is built from reports/lineage only, so it works for any
-revision that has records, without DVC and without the data.
+All queries and exports use this graph. The graph is built from reports/lineage only. It can
+therefore be built for any revision that has records, without DVC and without the data.
 """
 
 import json
@@ -22,7 +22,7 @@ from tandem.core.provenance import Digest, RunRecord, folder_digest
 
 @dataclass(frozen=True)
 class Graph:
-    """Records by stage, in topological order, with their artifacts."""
+    """The records of all stages, in topological order, and how stages and artifacts are related."""
 
     records: Mapping[str, RunRecord]
     producers: Mapping[str, str]
@@ -32,14 +32,14 @@ class Graph:
     consumers: Mapping[str, Sequence[str]]
     """Stage → the stages that read any of its outputs, sorted."""
     inside: Mapping[str, Sequence[str]]
-    """Path of an output, or of a folder that contains one → the outputs at or inside this path."""
+    """Path of an output, or of a folder that contains outputs → that output, or those outputs."""
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Graph":
         """The graph of `records`.
 
         Raises:
-            LineageError: two records have the same stage or output, or there is a cycle.
+            LineageError: two records have the same stage or output, or the stages form a cycle.
         """
         by_stage: dict[str, RunRecord] = {}
         producers: dict[str, str] = {}
@@ -80,11 +80,11 @@ class Graph:
         return cls({name: by_stage[name] for name in order}, producers, needs, consumers, inside)
 
     def upstream(self, *stages: str) -> list[str]:
-        """`stages` and everything that they depend on, in topological order."""
+        """`stages` and all stages that they depend on, in topological order."""
         return self._reachable(stages, self.needs)
 
     def downstream(self, *stages: str) -> list[str]:
-        """`stages` and everything that depends on them, in topological order."""
+        """`stages` and all stages that depend on them, in topological order."""
         return self._reachable(stages, self.consumers)
 
     def _reachable(self, stages: Iterable[str], edges: Mapping[str, Sequence[str]]) -> list[str]:
@@ -97,12 +97,12 @@ class Graph:
         return [name for name in self.records if name in seen]
 
     def producers_of(self, path: str) -> list[str]:
-        """The stages that wrote an output at, inside or containing `path`, in topological order."""
+        """The stages that wrote `path`, part of it, or a folder around it, in topological order."""
         names = {self.producers[out] for out in _outs(path, self.inside)}
         return [name for name in self.records if name in names]
 
     def consumers_of(self, path: str) -> list[str]:
-        """The stages that read an input at, inside or containing `path`, in topological order."""
+        """The stages that read `path`, part of it, or a folder around it, in topological order."""
         return [
             name
             for name, record in self.records.items()
@@ -113,7 +113,7 @@ class Graph:
         """The digest of `path` according to the records of the stages that wrote it.
 
         `path` is an output, a file or folder inside an output, or a folder that contains several
-        outputs. The result is None if no stage wrote it.
+        outputs. The result is None if no stage wrote `path`.
         """
         for around in (path, *map(str, PurePosixPath(path).parents)):
             if around in self.producers:
@@ -180,12 +180,12 @@ def parse(content: bytes, where: Path) -> RunRecord:
 
 
 def files_of(digest: Digest) -> Mapping[str, Digest]:
-    """The files of an output by relative path; an output that is a file has the empty path."""
+    """Relative path → digest of each file in an output; the path of a single file is empty."""
     return {"": digest} if digest.files is None else digest.files
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path is inside the project. Records are not trusted: anyone may have made them."""
+    """Whether a path is inside the project. Records are not trusted: anyone may write them."""
     return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 
@@ -215,7 +215,7 @@ def _part(folder: Digest, name: str) -> Digest | None:
 
 
 def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
-    """Path of an output, or of a folder that contains one → the outputs at or inside this path."""
+    """Path of an output, or of a folder that contains outputs → that output, or those outputs."""
     inside: dict[str, list[str]] = {}
     for out in outs:
         for above in (out, *map(str, PurePosixPath(out).parents)):
@@ -224,7 +224,7 @@ def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _outs(path: str, inside: Mapping[str, Sequence[str]]) -> Sequence[str]:
-    """The outputs at, inside or containing `path`."""
+    """The outputs that have the path `path`, are inside it, or contain it."""
     if path in inside:
         return inside[path]
     around = map(str, PurePosixPath(path).parents)

@@ -17,7 +17,7 @@ from tandem.core.paths import RECORDS
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, for display."""
+    """A commit, as queries show it."""
 
     digest: str
     date: str
@@ -54,8 +54,9 @@ def git(*arguments: str, root: Path = Path()) -> bytes:
 def files_of(revision: str) -> Iterator[Path]:
     """A temporary folder with the files that Git tracks in a revision.
 
-    These are code, params, locks, records and metrics. A symbolic link becomes a regular file that
-    contains the path of its target, so that no file outside the folder is read through a link.
+    The tracked files are code, params, locks, records and metrics. A symbolic link becomes a
+    regular file that contains the path of its target, so that no file outside the folder is read
+    through a link.
 
     Raises:
         LineageError: there is no such revision.
@@ -77,7 +78,7 @@ def files_of(revision: str) -> Iterator[Path]:
 def commits_of_records(root: Path = Path()) -> dict[str, Commit]:
     """Record file → the last commit (or merge) on this branch that changed it.
 
-    Records with uncommitted changes are left out. Empty outside a Git repository.
+    Records with uncommitted changes are left out. The result is empty outside a Git repository.
     """
     try:
         options = ("--first-parent", "-m", "--name-only", f"--format=%x00{FORMAT}")
@@ -96,6 +97,6 @@ def commits_of_records(root: Path = Path()) -> dict[str, Commit]:
 
 
 def commits_between(first: str, last: str, path: str) -> list[Commit]:
-    """The commits after `first` up to `last` that changed `path`, oldest first."""
+    """The commits after `first`, up to and including `last`, that changed `path`, oldest first."""
     log = git("log", "--reverse", f"--format={FORMAT}", f"{first}..{last}", "--", path)
     return [Commit(*line.split("\t", 2)) for line in log.decode(errors="replace").splitlines()]

@@ -1,4 +1,4 @@
-"""Build the summary, the cards and the page from metrics files. Nothing is measured here.
+"""Build the summary, the cards and the page from metrics files, without measuring anything.
 
 scores    metrics files → one flat, sorted list of scores
 latency   benchmarks/latency.json, matched with the models that were evaluated

@@ -40,15 +40,15 @@ SETTINGS: dict[str, Any] = {
     "lines.linewidth": 1.8,
 }
 
-# Matplotlib gives parts of every chart the same ids. Only ids that are referred to (markers and
-# clip paths) are kept, because ids must be unique on the page.
+# Matplotlib uses the same ids in every chart. Only ids that are referred to (markers and clip
+# paths) are kept, because ids must be unique on the page.
 UNUSED_ID = re.compile(r' id="(?![mp][0-9a-f]{10}")[^"]*"')
 
 
 def loss_chart(path: Path) -> str:
     """The loss curves of a CSV table with a column `step` and columns whose names end in `loss`.
 
-    Empty if the table has no such column or no row.
+    The result is empty if the table has no row, or no column whose name ends in `loss`.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -103,8 +103,8 @@ def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -
                 elinewidth=1.0,
                 capsize=3,
             )
-            # Names are above points on the front and below all others, so that names of nearby
-            # points stay readable.
+            # The names of variants are above points on the Pareto front and below all other points,
+            # so that the names of nearby points stay readable.
             offset = (7, 4 if point.on_front else -12)
             axes.annotate(
                 point.variant, (point.cost, point.value), offset, textcoords="offset points"
@@ -117,7 +117,7 @@ def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -
 
 
 def _svg(draw: Callable[["Axes"], None]) -> str:
-    """An inline SVG of what `draw` puts on the axes."""
+    """An inline SVG of what `draw` draws on the axes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
 """Titles of metrics, labels of variants, and the format of numbers.
 
 The labels are constants in the module of each metric, baseline and compression method. They are
-read without importing the module, which may need torch.
+read without importing the module, because the import may need torch.
 """
 
 from tandem.core import registry
@@ -20,9 +20,9 @@ ROLES = {
 
 
 def metric(name: str) -> MetricLabel:
-    """The label of a metric; for `accuracy/movie`, that of `accuracy`.
+    """The label of a metric. The slice `accuracy/movie` has the label of `accuracy`.
 
-    A metric without a label is shown by its name, and none of its scores is marked as the best.
+    A metric without a label is shown under its name, and none of its scores is marked as best.
     """
     stem = name.partition("/")[0]
     constants = registry.constants("metrics", stem)
@@ -43,7 +43,7 @@ def metric_order(task_name: str) -> list[str]:
 
 
 def variant(name: str) -> str:
-    """The label of a variant; its name if it has none."""
+    """The label of a variant, or its name if it has no label."""
     if name in ROLES:
         return ROLES[name]
     folder, _, method = name.rpartition("/")

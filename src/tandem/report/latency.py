@@ -1,6 +1,6 @@
 """Latencies that benchmarks/latency.py measured, matched with the models that were evaluated.
 
-No stage writes the file, so its schema is checked here.
+No stage writes benchmarks/latency.json, so this module checks the schema of the file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,23 +19,23 @@ class Scenario(StrictModel):
 
     milliseconds_per_row: float
     speedup: float
-    """Speed-up over the fp32 base: the median of all rounds, between `low` and `high`."""
+    """Speed-up over the fp32 base: the median of all rounds (minimum `low`, maximum `high`)."""
     low: float
     high: float
 
 
 class Entry(StrictModel):
-    """A measured variant: weights that a stage wrote, or a graph that was made from the base.
+    """A measured variant: weights that a stage wrote, or an ONNX graph that the benchmark exported.
 
-    A graph comes with its scores, because no stage evaluates it.
+    The entry of a graph contains its scores, because no stage evaluates the graph.
     """
 
     single: Scenario
     batch: Scenario
     weights_sha256: str | None = None
-    """Digest of the weights that were measured."""
+    """Digest of the weights, if a stage wrote them."""
     of_sha256: str | None = None
-    """Digest of the base that the graph was made from."""
+    """Digest of the weights of the base model from which the graph was exported."""
     scores: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -47,14 +47,14 @@ class Entry(StrictModel):
         return self
 
     def is_current(self, metrics: Metrics, task: str, variant: str) -> bool:
-        """Whether the measured weights, or the base of the graph, are those in `metrics`."""
+        """Whether the measured weights, or those of the graph's base, are the evaluated ones."""
         evaluated = variant if self.of_sha256 is None else "base"
         digest = of(metrics, EVALUATE, f"{task}-{evaluated}").get("weights_sha256")
         return bool(digest == (self.of_sha256 or self.weights_sha256))
 
 
 class Latencies(BaseModel):
-    """The content of the file: the machine that was measured, and `{TASK: {VARIANT: Entry}}`."""
+    """The content of latency.json: the machine used, and `{TASK: {VARIANT: Entry}}`."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, dict[str, Entry]] = Field(init=False)
@@ -62,14 +62,14 @@ class Latencies(BaseModel):
     machine: dict[str, str | int | bool] = {}
 
     def entries(self, tasks: Sequence[str]) -> Iterator[tuple[str, str, Entry]]:
-        """Task, variant and entry, for `tasks` only."""
+        """The task, the variant and the entry of each measured variant of `tasks`."""
         for task in tasks:
             for variant, entry in (self.__pydantic_extra__ or {}).get(task, {}).items():
                 yield task, variant, entry
 
 
 def load(path: Path) -> Latencies:
-    """The content of the file; empty if the file is missing.
+    """The content of the latency file; empty if the file is missing.
 
     Raises:
         StageError: the file is not in the format that benchmarks/latency.py writes.
@@ -88,7 +88,7 @@ def load(path: Path) -> Latencies:
 
 
 def with_graphs(metrics: Metrics, latencies: Latencies, tasks: Sequence[str]) -> Metrics:
-    """`metrics` with the scores of graphs that were made from the evaluated bases."""
+    """`metrics`, extended by the scores of ONNX graphs exported from the evaluated base models."""
     evaluated = dict(metrics.get(EVALUATE, {}))
     for task, variant, entry in latencies.entries(tasks):
         if entry.scores is not None and entry.is_current(metrics, task, variant):
@@ -99,7 +99,7 @@ def with_graphs(metrics: Metrics, latencies: Latencies, tasks: Sequence[str]) ->
 def speeds(
     latencies: Latencies, metrics: Metrics, tasks: Sequence[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """(Task, variant) → the entry as a mapping with an additional key `current`."""
+    """(Task, variant) → its latencies as a mapping, with an additional key `current`."""
     return {
         (task, variant): entry.model_dump(exclude_none=True)
         | {"current": entry.is_current(metrics, task, variant)}

@@ -14,11 +14,11 @@ from tandem.report.views import Size, View
 
 
 def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
-    """The page: one HTML file that runs no script and loads nothing.
+    """The page: one HTML file that runs no script and loads no other file.
 
     Args:
-        views: The tasks, in the order of the page.
-        machine: What the latencies were measured on.
+        views: The views of the tasks, in the order of the page.
+        machine: The machine on which the latencies were measured: property → value.
     """
     style = resources.files("tandem.report").joinpath("templates/style.css").read_text("utf-8")
     marked_up = [
@@ -30,7 +30,7 @@ def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
 
 
 def data_card(view: View, fetched: Mapping[str, Any]) -> str:
-    """The card of a task's data: rows per step, and the counts in the metrics of `fetch`."""
+    """The card of a task's data: rows per step, and the counts that the stage `fetch` measured."""
     return _environment().get_template("data_card.md.j2").render(view=view, fetched=fetched)
 
 
@@ -38,8 +38,8 @@ def model_card(view: View, size: Size, trained: Mapping[str, Any]) -> str:
     """The card of a variant, with its scores in the front matter as a model index.
 
     Args:
-        view: The task.
-        size: The variant.
+        view: The view of the task.
+        size: The variant with the size of its weights.
         trained: The metrics of its training; empty for a variant that was made from the base.
     """
     marks = [(p, m) for p in view.panels for m in p.marks if m.score.variant == size.variant]
@@ -51,7 +51,7 @@ def model_card(view: View, size: Size, trained: Mapping[str, Any]) -> str:
 
 
 def cards(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
-    """The text of each card by file name, for the data of each task and for each scored model."""
+    """File name → text of a card, for the data of each task and for each scored model."""
     texts = {}
     for view in shown:
         fetched = scores.of(metrics, scores.FETCH, view.task)
@@ -64,7 +64,7 @@ def cards(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
 
 
 def _front_matter(view: View, size: Size) -> str:
-    """The card's metadata, as YAML: https://huggingface.co/docs/hub/model-cards."""
+    """The card's metadata as YAML (see https://huggingface.co/docs/hub/model-cards)."""
     from huggingface_hub import EvalResult, ModelCardData
 
     results = [

@@ -1,8 +1,8 @@
 """Read reports/details into one flat, sorted list of scores.
 
-Every `{"value": …}` and every plain number in a detail file is a score; its metric is the path of
-keys to it. A stage that writes a new metric therefore needs no change here. No other module of the
-report names a stage.
+Every `{"value": …}` and every plain number in a detail file is a score. The keys that lead to a
+score form the name of its metric. A new metric therefore requires no change in this module. No
+other module of the report contains the name of a stage.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ SEEDS = "seeds"
 ABLATION = "augmentation-ablation"
 REWARD, JUDGE, ALIGN, COMPARISON = "reward", "judge", "align", "evaluate-preferences"
 INTERMEDIATE = (REWARD, JUDGE, ALIGN, ABLATION)
-"""Stages that score on validation rows."""
+"""Stages that score models on the validation rows."""
 ONNX = "onnx"
 """A variant that no stage writes: benchmarks/latency.py converts and scores it."""
 KEYS = ("value", "low", "high", "n", "seed")
@@ -50,12 +50,12 @@ class Score:
 
     @property
     def on_test_rows(self) -> bool:
-        """Whether it is a score of a variant or baseline on the test rows."""
+        """Whether this is the score of a variant or baseline on the test rows."""
         return self.stage in (EVALUATE, BASELINE) and self.n is not None
 
 
 def load(root: Path, project: ProjectParams) -> Metrics:
-    """All detail files below `root` (reports/details).
+    """The contents of all detail files in the folder `root` (reports/details).
 
     Spreads across seeds are left out for tasks that are no longer trained with several seeds.
     """
@@ -69,7 +69,7 @@ def load(root: Path, project: ProjectParams) -> Metrics:
 
 
 def of(metrics: Metrics, stage: str, name: str) -> Mapping[str, Any]:
-    """The content of one metrics file; `name` is TASK or TASK-VARIANT. Empty if there is none."""
+    """The content of the metrics file `name` (TASK or TASK-VARIANT); empty if there is none."""
     content: Mapping[str, Any] = metrics.get(stage, {}).get(name, {})
     return content
 
@@ -91,7 +91,7 @@ def gather(metrics: Metrics, project: ProjectParams) -> list[Score]:
 def summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """The scores as the rows of reports/summary.json, sorted by task, variant and metric.
 
-    Metrics on validation rows are prefixed with their stage.
+    The names of metrics on validation rows are prefixed with the name of their stage.
     """
     rows = [
         {
@@ -115,7 +115,7 @@ def variants(task: str, project: ProjectParams) -> list[str]:
 def _sources(
     metrics: Metrics, task: str, project: ProjectParams
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Stage, variant and content of everything that holds scores of a task."""
+    """Stage, variant and content of each detail file, or part of one, with scores of a task."""
     for variant in dict.fromkeys([*variants(task, project), ONNX]):
         yield EVALUATE, variant, of(metrics, EVALUATE, f"{task}-{variant}")
     for name, content in of(metrics, BASELINE, task).items():
@@ -135,10 +135,10 @@ def _sources(
 
 
 def _scores(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Score]:
-    """The scores in `content`, the value under the keys `path` of a metrics file.
+    """The scores in `content`, the value in a metrics file that the keys in `path` lead to.
 
     Args:
-        where: Stage, task and variant.
+        where: The stage, the task and the variant of the scores.
         path: Keys joined by slashes.
         content: Any JSON value.
     """

@@ -29,6 +29,6 @@ def view(
 
 
 def _curve_order(path: Path) -> tuple[bool, bool, str]:
-    """Sort key: training of the task, then of the reward model, then the other stages by name."""
+    """Sort key of a loss curve: stage `train` first, then `reward`, then the others by name."""
     stage = path.parent.name
     return (stage != scores.TRAIN, stage != scores.REWARD, stage)

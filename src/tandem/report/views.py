@@ -28,7 +28,7 @@ class Mark:
     name: str
     label: str
     kind: str
-    """model, baseline or human."""
+    """The kind of the variant: `model`, `baseline` or `human`."""
     text: str
     """The value, formatted."""
     interval: str
@@ -36,12 +36,12 @@ class Mark:
     x_low: float
     x_high: float
     best: bool
-    """Whether no other model or baseline is better."""
+    """Whether no other model or baseline has a better score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """All variants under one metric, models first."""
+    """The scores of all variants under one metric, models first."""
 
     metric: str
     label: MetricLabel
@@ -59,13 +59,13 @@ class Panel:
 
     @property
     def single(self) -> bool:
-        """Whether there is only one mark, and thus nothing to compare."""
+        """Whether the panel has only one score, and thus nothing to compare."""
         return len(self.marks) == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of data preparation: its rows by part, and the rows it dropped by reason."""
+    """A step of data preparation: the number of rows per part, and of dropped rows per reason."""
 
     title: str
     parts: dict[str, int]
@@ -91,7 +91,7 @@ class Size:
 
     @property
     def published(self) -> bool:
-        """Whether a stage wrote these weights; a graph made by the benchmark has its own scores."""
+        """Whether a stage wrote these weights, and the benchmark did not export them as a graph."""
         return "scores" not in (self.latency or {})
 
 
@@ -99,8 +99,8 @@ class Size:
 class Point:
     """The cost and the score of a variant.
 
-    It is on the front if no other variant is better in one of the two and at least as good in the
-    other.
+    A point is on the Pareto front unless another variant is better in cost or score, and at least
+    as good in the other of the two.
     """
 
     variant: str
@@ -125,7 +125,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Everything that is shown about a task."""
+    """Everything that the page and the cards show about a task."""
 
     task: str
     panels: list[Panel] = field(default_factory=list)
@@ -138,18 +138,18 @@ class View:
     steps: list[Step] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     charts: dict[str, str] = field(default_factory=dict)
-    """Name → SVG: loss curves by stage, scatter plots of score by cost."""
+    """Name → SVG: the loss curves of each stage, and a plot of score against each kind of cost."""
 
 
 def variant_kind(variant: str) -> str:
-    """`model`, `baseline` or `human`."""
+    """The kind of a variant: `model`, `baseline` or `human`."""
     if variant == HUMAN:
         return HUMAN
     return BASELINE if variant.startswith("baseline/") else MODEL
 
 
 def variant_rank(variant: str) -> int:
-    """The trained model first, then models made from it, baselines, and human raters."""
+    """Sort key: the trained model, then models made from it, then baselines, then human raters."""
     kinds = (MODEL, BASELINE, HUMAN)
     return 0 if variant == "base" else kinds.index(variant_kind(variant)) + 1
 
@@ -164,7 +164,7 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
     low, width = min(edges), (max(edges) - min(edges)) or 1.0
 
     def percent(value: float | None, default: float) -> float:
-        # A margin of 4 on either side leaves room for the dots.
+        # A margin of 4 % on either side leaves room for the dots.
         return round(4 + 92 * ((default if value is None else value) - low) / width, 2)
 
     marks = [
@@ -189,7 +189,7 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
 
 
 def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Metrics by the position of their stem (before `/`) in `order`, then the others by name."""
+    """Sort metrics by the index of their stem (the part before `/`) in `order`, others by name."""
     rank = {name: index for index, name in enumerate(order)}
 
     def key(metric: str) -> tuple[int, str, str]:
@@ -232,17 +232,17 @@ def sizes(
 
 
 def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point]]:
-    """Points of the plots of score against size and of score against latency.
+    """The points of two plots: score against size, and score against latency.
 
-    A plot with fewer than two variants is left out, and so are latencies of weights other than
-    those evaluated.
+    Latencies of weights other than those evaluated are left out. A plot with fewer than two
+    variants is left out, too.
 
     Args:
         sizes: The variants.
         direction: 1 if a higher score is better, else -1.
 
     Returns:
-        `size` and `latency` → points; a cost that fewer than two variants have is left out.
+        Name of the plot (`size` or `latency`) → its points.
     """
     costs = {
         "size": {size.variant: size.megabytes for size in sizes},
@@ -260,7 +260,7 @@ def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point
 
 
 def points(sizes: Sequence[Size], costs: Mapping[str, float], direction: int) -> list[Point]:
-    """The variants that have a cost, cheapest first, with the Pareto front marked."""
+    """The variants with a known cost, cheapest first, each with a flag for the Pareto front."""
     candidates = [
         (costs[size.variant], direction * size.value, size)
         for size in sizes
@@ -301,7 +301,7 @@ def spreads(metrics: Metrics, task: str, order: Sequence[str]) -> list[Spread]:
 
 
 def steps(metrics: Metrics, task: str) -> list[Step]:
-    """The steps from raw to augmented rows, as far as they have been run."""
+    """The steps from raw to augmented rows, as far as their stages have been run."""
     fetched, cleaned, split, augmented = (of(metrics, stage, task) for stage in DATA_STAGES)
     done = []
     if fetched:
@@ -332,7 +332,7 @@ def signatures(metrics: Metrics, task: str) -> dict[str, str]:
 def view(
     task: str, scores: Sequence[Score], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
 ) -> View:
-    """Everything that is shown about a task, except its charts."""
+    """Everything that the page and the cards show about a task, except its charts."""
     order = labels.metric_order(task)
     scores = [score for score in scores if score.task == task]
     tested = [score for score in scores if score.on_test_rows]

@@ -18,10 +18,10 @@ from tandem.lineage.attestation.statements import PAYLOAD_TYPE, Statement
 
 @dataclass(frozen=True)
 class Bundle:
-    """The statements of one revision, all signed with one key."""
+    """The statements of one revision, all signed with the same key."""
 
     stages: Mapping[str, Statement]
-    """By stage, in topological order."""
+    """Stage → its statement, in topological order of the stages."""
     revision: Statement
 
 
@@ -47,7 +47,7 @@ def read_bundle(path: Path, public_key: Path) -> Bundle:
 
 
 def _open(line: bytes, key: keys.Key, where: str) -> Statement:
-    """The statement in one line of a bundle, verified."""
+    """Verify one line of a bundle, and return its statement."""
     try:
         envelope = Envelope.from_dict(json.loads(line))
         unchanged = to_line(envelope) == line + b"\n"
@@ -75,7 +75,7 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
 
 
 def _claimed(envelope: Envelope) -> str:
-    """The stage that an unverified envelope claims to be about, for messages."""
+    """The stage that an envelope claims to be about. It is unverified: use it only in messages."""
     try:
         payload = json.loads(envelope.payload)
         external = payload["predicate"]["buildDefinition"]["externalParameters"]
@@ -85,14 +85,14 @@ def _claimed(envelope: Envelope) -> str:
 
 
 def _complete(statements: list[Statement], path: Path) -> Bundle:
-    """The bundle, if its statements are exactly those that the statement of the revision names."""
+    """The bundle, if it has exactly one statement per stage that the last statement lists."""
     *stages, revision = statements
     if not revision.is_revision or any(statement.is_revision for statement in stages):
         raise LineageError(
             f"{path}: the last statement, and only the last, must be about the revision"
         )
 
-    # Each stage of the revision has one statement, in the order of the revision.
+    # Check that each stage of the revision has one statement, and that they are in order.
     names = [statement.stage for statement in stages]
     expected: list[str] = revision.external["stages"]
     for name, times in Counter(names).items():
@@ -104,7 +104,7 @@ def _complete(statements: list[Statement], path: Path) -> Bundle:
     if names != expected:
         raise LineageError(f"{path}: the statements are not in the order they were signed in")
 
-    # Each record of the revision has one statement, from the same commit.
+    # Check that each record of the revision has one statement, which names the same commit.
     records = revision.records
     for statement in stages:
         ((record, sha256),) = statement.records.items()

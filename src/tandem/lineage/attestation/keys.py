@@ -14,10 +14,10 @@ __all__ = ["Key", "Signer", "public", "signer"]
 
 
 def signer(path: Path) -> Signer:
-    """The private key in a file: PKCS#8 in PEM, or the format of OpenSSH.
+    """The private key in a file, which has the format PKCS#8 (PEM) or that of OpenSSH.
 
     Raises:
-        LineageError: the key cannot be read, is encrypted, or is not Ed25519.
+        LineageError: the key cannot be read, is encrypted, or is not an Ed25519 key.
     """
     content = _read(path)
     openssh = b"BEGIN OPENSSH PRIVATE KEY" in content
@@ -36,10 +36,10 @@ def signer(path: Path) -> Signer:
 
 
 def public(path: Path) -> Key:
-    """The public key in a file: PEM, or an OpenSSH line `ssh-ed25519 AAAA…`.
+    """The public key in a file, which is a PEM file or an OpenSSH line `ssh-ed25519 AAAA…`.
 
     Raises:
-        LineageError: the key cannot be read, or is not Ed25519.
+        LineageError: the key cannot be read, or is not an Ed25519 key.
     """
     content = _read(path).strip()
     openssh = content.startswith((b"ssh-", b"ecdsa-", b"sk-"))

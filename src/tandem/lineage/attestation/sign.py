@@ -3,15 +3,17 @@
     tandem attest ~/.ssh/id_ed25519     →  attestation.jsonl
 
 Each line is a DSSE 1.0 envelope of an in-toto Statement v1 whose predicate is SLSA Provenance v1.
-There is one line per stage, in topological order, then one for the revision. The last one names
+There is one line per stage, in topological order, then one for the revision. The last line names
 every record, so that missing and added lines are detected. Ed25519 signatures are deterministic, so
 the same revision and key give the same bytes. `tandem.lineage.attestation.bundle` verifies the
 file.
 
-subjects              the files that the stage wrote, and its record
+The statement of a stage has these fields:
+
+subject               the files that the stage wrote, and its record
 externalParameters    stage, command, params
 internalParameters    seed, pinned thread count and instruction set, packages
-resolvedDependencies  inputs (for a folder the digest of its list of files, and `nfiles`),
+resolvedDependencies  inputs (a folder has the digest of its list of files, and `nfiles`),
                       pinned sources, the Git commit
 """
 
@@ -48,19 +50,20 @@ SUMMARY = Path("reports/summary.json")
 
 
 def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
-    """Write the signed statements of the records, all of which must be committed.
+    """Sign the records, all of which must be committed, and write them as a bundle of statements.
 
     Args:
         key: The path of an Ed25519 private key.
         to: The path of the bundle to write.
 
     Returns:
-        `file`, the number of `statements` in it, and the `commit` that they describe.
+        `file` (the path of the bundle), `statements` (the number of statements in it) and `commit`
+        (the commit that they describe).
 
     Raises:
         LineageError: the key cannot be used, `to` has no suffix, there are no records, or a file
-            that they name has uncommitted changes.
-        StageError: a file that every revision must have is missing.
+            that Git tracks or that a record names has uncommitted changes.
+        StageError: a file that every revision must contain, such as dvc.yaml, is missing.
     """
     if not Path(to).suffix:
         raise LineageError(f"--to {to} must name a file with a suffix, such as attestation.jsonl")
@@ -77,7 +80,7 @@ def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
 def statements(
     root: Path, graph: Graph, records: Mapping[str, bytes], commit: str
 ) -> list[Statement]:
-    """One statement per stage, in topological order, then that of the revision.
+    """One statement per stage, in topological order, then the statement of the revision.
 
     Args:
         root: The project's folder.
@@ -94,7 +97,7 @@ def statements(
 
 
 def of_stage(record: RunRecord, path: str, content: bytes, commit: str) -> Statement:
-    """The statement of one stage, from its record and that record's path and content."""
+    """The statement of one stage, built from its record and the record file's path and content."""
     subjects = {
         f"{out}/{name}" if name else out: digest.sha256
         for out, output in record.outputs.items()
@@ -119,7 +122,7 @@ def of_stage(record: RunRecord, path: str, content: bytes, commit: str) -> State
 def of_revision(
     root: Path, stages: list[str], records: Mapping[str, bytes], commit: str
 ) -> Statement:
-    """The statement of the revision: its files, its records, and its stages in order."""
+    """The statement of the revision, which lists its files, its records and its stages."""
     for path in FILES:
         io.require_exists(root / path)
     files = [*FILES, *([SUMMARY] if (root / SUMMARY).exists() else [])]
@@ -129,14 +132,14 @@ def of_revision(
 
 
 def seal(statement: Statement, signer: keys.Signer) -> bytes:
-    """Sign a statement; return its line of the bundle."""
+    """Sign a statement, and return it as a line of the bundle."""
     envelope = Envelope(statement.payload(), PAYLOAD_TYPE, {})
     envelope.sign(signer)
     return to_line(envelope)
 
 
 def to_line(envelope: Envelope) -> bytes:
-    """The canonical form of an envelope in a bundle."""
+    """The only accepted form of an envelope in a bundle: JSON with sorted keys, on one line."""
     return json.dumps(envelope.to_dict(), sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 

@@ -1,6 +1,6 @@
 """The schema of a signed statement: in-toto Statement v1 with SLSA provenance v1.
 
-It has only the fields that Tandem writes. A statement with any other field is rejected.
+The schema contains only the fields that Tandem writes. Statements with other fields are rejected.
 """
 
 import json
@@ -15,9 +15,9 @@ from tandem.core.schema import StrictModel
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STAGE: Final = "urn:tandem:build:stage:v1"
-"""buildType of a stage's statement: a command that DVC or Snakemake ran."""
+"""The buildType of a stage's statement, which describes a command that DVC or Snakemake ran."""
 REVISION: Final = "urn:tandem:build:revision:v1"
-"""buildType of the last statement: all records, and the files that every revision must have."""
+"""The buildType of the last statement, which covers all records and files such as dvc.yaml."""
 BUILDER: Final = "urn:tandem:builder:v1"
 BuildType = Literal["urn:tandem:build:stage:v1", "urn:tandem:build:revision:v1"]
 
@@ -27,14 +27,14 @@ class _Camel(StrictModel):
 
 
 class Subject(_Camel):
-    """A file, by its path relative to the project's root."""
+    """A file: its path relative to the project's root, and its digest."""
 
     name: str
     digest: dict[Literal["sha256"], str]
 
 
 class Resource(_Camel):
-    """An input: a ResourceDescriptor of in-toto."""
+    """An input, as an in-toto ResourceDescriptor."""
 
     name: str
     uri: str | None = None
@@ -93,7 +93,7 @@ class Statement(_Camel):
 
     @property
     def external(self) -> Mapping[str, Any]:
-        """`stage`, `command` and `params` of a stage; `stages` of the revision."""
+        """The externalParameters: `stage`, `command` and `params`, or `stages` for the revision."""
         return self.predicate.build_definition.external_parameters
 
     @property
@@ -103,7 +103,7 @@ class Statement(_Camel):
 
     @property
     def stage(self) -> str:
-        """The stage, or `the revision`."""
+        """The name of the stage; `the revision` for a statement about the revision."""
         return "the revision" if self.is_revision else str(self.external["stage"])
 
     @property
@@ -113,13 +113,13 @@ class Statement(_Camel):
 
     @property
     def records(self) -> dict[str, str]:
-        """The records among `subjects`; exactly one for a stage."""
+        """Path → SHA-256 of the records among the subjects. A stage has exactly one record."""
         folder = f"{paths.RECORDS}/"
         return {name: sha for name, sha in self.subjects.items() if name.startswith(folder)}
 
     @property
     def commit(self) -> str:
-        """The Git commit that was signed."""
+        """The Git commit that the statement is about."""
         dependencies = self.predicate.build_definition.resolved_dependencies
         return next((d.digest["gitCommit"] for d in reversed(dependencies) if d.name == "git"), "")
 

@@ -2,12 +2,15 @@
 
     dvc.yaml ── declares ── record ── must equal ── dvc.lock
                               │
-            params, packages, code, artifacts on disk, inputs and the stages that wrote them
+                       must agree with
+                              │
+            params, packages, code, artifacts on disk, inputs as other stages wrote them
 
-A record contains everything in the stage's dvc.lock entry, plus SHA-256 digests. The entry is
-therefore rebuilt from the record, and the two must be equal. Artifacts on disk are hashed. An
-artifact that DVC tracks may be absent (after a partial pull or `dvc gc`); absent artifacts are
-counted. A file that Git tracks must exist. Every finding names a location and a problem.
+A record contains everything in the stage's dvc.lock entry, plus SHA-256 digests. The audit
+therefore rebuilds the entry from the record, and compares it with dvc.lock. It hashes the artifacts
+on disk. An artifact that DVC tracks may be absent, for example after a partial pull or `dvc gc`;
+absent artifacts are only counted. A file that Git tracks must exist. Every finding names a location
+and a problem.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +37,7 @@ def run(root: Path = Path(), reader: DigestReader | None = None) -> Audit:
 
     Args:
         root: The project's folder.
-        reader: Reads the digests of artifacts; the default reader hashes those in `root`.
+        reader: Reads the digests of artifacts; the default reader hashes the artifacts in `root`.
     """
     audit = Audit()
     digests = _CachedReader(reader or on_disk(root))
@@ -92,13 +95,13 @@ class _CachedReader:
 
 
 def on_disk(root: Path) -> DigestReader:
-    """A reader of the artifacts in the folder `root`."""
+    """A reader that hashes the artifacts in the folder `root`."""
 
     def read_digest(path: str) -> Digest | None:
         artifact = root / path
         try:
             return provenance.digest(artifact, files=True) if artifact.exists() else None
-        except OSError as error:  # such as a broken link or a missing permission
+        except OSError as error:  # for example, a broken link or a missing permission
             problem = f"{error.filename or path} cannot be read: {error.strerror}"
             raise LineageError(f"{problem}; fix or remove it") from None
 
@@ -129,7 +132,7 @@ def _read_records(root: Path, declared: Mapping[str, StageSpec], audit: Audit) -
 def _stages(
     declared: Mapping[str, StageSpec], lock: Mapping[str, Any], graph: Graph
 ) -> Iterator[Finding]:
-    """Findings for stages that are missing from dvc.yaml, dvc.lock or the records."""
+    """Findings for stages that are missing from dvc.yaml or dvc.lock, or that have no record."""
     for name in sorted({*declared, *lock, *graph.records}):
         if name not in declared:
             problem = "dvc.yaml has no such stage: remove its entry and files"
@@ -155,7 +158,7 @@ def _declared(stage: StageSpec, record: RunRecord) -> Iterator[Finding]:
 
 
 def _codes(root: Path, declared: Mapping[str, StageSpec], audit: Audit) -> dict[str, StageCode]:
-    """Path in workflow/code → the code that the stage would run now."""
+    """Path in workflow/code → the code that the stage that depends on it would run now."""
     try:
         return code_closure.of_stages(declared.values(), root)
     except (TandemError, OSError, ValueError) as error:
@@ -168,7 +171,8 @@ def _code(
 ) -> Iterator[Finding]:
     """Findings if a stage ran code other than the current code.
 
-    The files that differ are named, if the stage's file in workflow/code is still there.
+    The findings name the source files that differ, unless the stage's file in workflow/code is
+    missing or has changed since.
     """
     recorded, code = record.inputs.get(stage.code), codes.get(stage.code)
     if recorded is None or code is None:
@@ -188,10 +192,10 @@ def _code(
 
 
 def _code_files(record: RunRecord, codes: Mapping[str, StageCode]) -> Iterator[Finding]:
-    """Findings for files of workflow/code that differ from what their stage would write now.
+    """Findings for recorded files in workflow/code that differ from the files computed now.
 
-    The files are recomputed. The inputs of their stage are not compared, because a comment in a
-    source file changes those inputs but not the files.
+    The files are recomputed. The inputs of the stage are not compared, because a change to a
+    comment in a source file changes these inputs, but not the files in workflow/code.
     """
     for path, recorded in record.outputs.items():
         files = {
@@ -211,7 +215,10 @@ def _digest(code: StageCode) -> Digest:
 
 
 def _inputs(record: RunRecord, graph: Graph, digests: DigestReader) -> Iterator[Finding]:
-    """Findings for inputs that differ from what a stage wrote or, if none did, from the file."""
+    """Findings for inputs whose recorded digest no longer matches their origin.
+
+    The origin of an input is the stage that wrote it or, if no stage did, the file in the project.
+    """
     where = record_of(record.stage)
     for path, recorded in record.inputs.items():
         written = graph.expected_digest(path)
@@ -260,7 +267,7 @@ def _outputs(
 
 
 def _changed_files(path: str, recorded: Digest, current: Digest, stage: str) -> Iterator[Finding]:
-    """Findings for the files of an artifact that differ."""
+    """Findings for files of an artifact that differ from those recorded."""
     written, here = graphs.files_of(recorded), graphs.files_of(current)
     names = sorted(name for name in {*written, *here} if written.get(name) != here.get(name))
     for name in names or [""]:
@@ -285,8 +292,8 @@ def _params(
 ) -> Iterator[Finding]:
     """Findings for params, seed, pins, sources and pinned files that differ from the record.
 
-    Seed and pins are compared only for stages that declare `runtime`; other stages are not rerun
-    when it changes.
+    The seed and the pins are compared only for stages that declare the param `runtime`: other
+    stages are not rerun when `runtime` changes.
     """
     where = record_of(record.stage)
     for key, value in record.params.items():
@@ -306,7 +313,7 @@ def _params(
 
 
 def _packages(record: RunRecord, versions: Mapping[str, str]) -> Iterator[Finding]:
-    """Findings for packages whose recorded version differs from the locked one in `versions`."""
+    """Findings for packages whose recorded version differs from the locked version."""
     for package, version in record.packages.items():
         locked = versions.get(package, "none")
         if locked != version:
@@ -317,7 +324,7 @@ def _packages(record: RunRecord, versions: Mapping[str, str]) -> Iterator[Findin
 
 
 def _versions(root: Path, audit: Audit) -> dict[str, str]:
-    """Package → version in requirements.lock; a file that cannot be read becomes a finding."""
+    """Package → version in requirements.lock. If the file is unreadable, a finding is added."""
     try:
         return code_closure.locked_versions(root)
     except (OSError, ValueError):
@@ -327,7 +334,7 @@ def _versions(root: Path, audit: Audit) -> dict[str, str]:
 
 
 def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
-    """Findings for differences between the summary and the metrics."""
+    """Findings for differences between reports/summary.json and the detail files."""
     path = root / SUMMARY
     if not path.exists():
         return

@@ -1,9 +1,9 @@
 """`tandem audit`: check a workspace or a revision, and print the result.
 
-tandem audit                                the workspace
-tandem audit --rev v1.0                     a revision, with its artifacts in DVC's cache
-tandem audit --bundle FILE --key PUB        the workspace, compared with a signed bundle
-tandem audit --rerun 3                      the workspace; also run three stages again
+tandem audit                            check the workspace
+tandem audit --rev v1.0                 check a revision, with its artifacts in DVC's cache
+tandem audit --bundle FILE --key PUB    check the workspace, and compare it with a signed bundle
+tandem audit --rerun 3                  check the workspace, and run three stages again
 """
 
 import json as json_module
@@ -28,14 +28,14 @@ def main(rev: str, bundle: str, key: str, rerun: int, json: bool) -> int:
     """Run an audit and print its result.
 
     Args:
-        rev: A Git revision; the workspace if empty.
-        bundle: A file of signed statements to compare with, or empty.
+        rev: The Git revision to check; the workspace if empty.
+        bundle: A file of signed statements to compare with; none if empty.
         key: The public key for `bundle`.
-        rerun: A number of stages to run again, or empty.
+        rerun: The number of stages to run again; none if 0.
         json: Print JSON.
 
     Returns:
-        The exit code: 0 if everything agrees, else 1.
+        The exit code: 0 if there are no findings, else 1.
 
     Raises:
         TandemError: the options are mutually exclusive, or a file cannot be read.
@@ -67,10 +67,11 @@ def main(rev: str, bundle: str, key: str, rerun: int, json: bool) -> int:
 
 
 def in_cache(root: Path) -> DigestReader:
-    """A reader of digests in `root` or, for missing artifacts, in the DVC cache of the workspace.
+    """A reader that hashes artifacts in `root` or, if missing there, in the workspace's DVC cache.
 
-    A file in the cache is found by the MD5 in the records of `root`, and hashed, so that a damaged
-    file is reported. An output that is incomplete in the cache counts as absent.
+    The MD5 digests in the records of `root` are the names of files in the cache. Each file is
+    hashed, so that a damaged file is reported. An output that is incomplete in the cache counts as
+    absent.
     """
     records = graph.read(root)
     on_disk = checks.on_disk(root)
@@ -92,6 +93,6 @@ def in_cache(root: Path) -> DigestReader:
 
 
 def _cached(md5: str) -> Digest | None:
-    """The digest of a file in DVC's cache; None if it is not there, or `md5` is not an MD5."""
+    """The digest of a file in DVC's cache; None if no such file exists or `md5` is not an MD5."""
     path = CACHE / md5[:2] / md5[2:]
     return file_digest(path) if MD5.fullmatch(md5) and path.is_file() else None

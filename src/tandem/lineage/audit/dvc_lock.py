@@ -13,7 +13,7 @@ from tandem.lineage.audit.findings import Finding
 
 
 def read(root: Path) -> dict[str, Any]:
-    """The entries of `root`/dvc.lock by stage.
+    """Stage → its entry in `root`/dvc.lock.
 
     Raises:
         LineageError: dvc.lock is missing or malformed.
@@ -42,10 +42,11 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
     """Findings for differences between a stage's entry in dvc.lock and its record.
 
     Args:
-        stage: What dvc.yaml declares.
+        stage: The stage as dvc.yaml declares it.
         record: The record of the stage.
-        entry: The entry; None if there is none, which is reported elsewhere.
-        root: The project's folder. The record file is hashed there, because the entry lists it.
+        entry: The stage's entry in dvc.lock. If it is None, there are no findings:
+            `tandem.lineage.audit.checks` reports a missing entry.
+        root: The project's folder. It contains the record file, whose digest the entry lists.
     """
     if entry is None:
         return
@@ -78,7 +79,7 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
 
 
 def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
-    """Digests by path, in the format of `deps` and `outs` in dvc.lock."""
+    """The digests of the paths, in the format of `deps` and `outs` in dvc.lock."""
     return [
         {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
         | ({"nfiles": digest.nfiles} if digest.nfiles is not None else {})
@@ -87,7 +88,7 @@ def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two YAML or JSON values are equal, including the types of all parts.
+    """Whether two YAML or JSON values are equal, and so are the types of all their parts.
 
     >>> same({"a": [1]}, {"a": [1]}), same(1, 1.0), same(1, True)
     (True, False, False)
@@ -100,7 +101,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _by_path(entries: Any) -> Any:
-    """Entries by path. A malformed value is returned unchanged, so that it compares as different.
+    """Path → entry. Malformed entries are returned unchanged, so that they differ from the record.
 
     DVC repeats an entry if dvc.yaml names its path more than once.
     """

@@ -1,4 +1,4 @@
-"""The result of an audit, and its text."""
+"""The result of an audit, and its representation as text."""
 
 from dataclasses import dataclass, field
 
@@ -16,15 +16,15 @@ class Finding:
 
 @dataclass
 class Audit:
-    """The findings, and what was checked."""
+    """The findings of an audit, and what it checked."""
 
     findings: list[Finding] = field(default_factory=list)
     stages: int = 0
-    """Stages that dvc.yaml declares."""
+    """The number of stages that dvc.yaml declares."""
     unrecorded: list[str] = field(default_factory=list)
-    """Stages that declare no record, so that nothing about them could be checked."""
+    """Stages that declare no record, and therefore could not be checked."""
     hashed: int = 0
-    """Files that were hashed."""
+    """The number of files that were hashed."""
     absent: list[str] = field(default_factory=list)
     """Recorded outputs that are not in the workspace and therefore could not be checked."""
     changed: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Audit:
 
 
 def to_text(audit: Audit) -> list[str]:
-    """The result as lines of text."""
+    """The result of an audit as lines of text."""
     absent = (
         f", {len(audit.absent)} outputs missing locally (`dvc pull` fetches them)"
         if audit.absent

@@ -1,9 +1,10 @@
 """`tandem audit --rerun N`: run a sample of stages again, and compare the bytes of their outputs.
 
 Each stage runs in a scratch folder that contains only its recorded inputs, the code and
-params.yaml, so that undeclared inputs are detected. The pins of `core.determinism` make the bytes
-the same on any machine with the pinned instruction set. On a machine without it, or if params do
-not pin one, scores are compared instead: each must be within the recorded interval.
+params.yaml, so that undeclared inputs are detected. The settings in `core.determinism` make the
+bytes the same on any machine that supports the pinned instruction set. If this machine does not
+support it, or if params do not pin an instruction set, scores are compared instead of bytes: each
+score must be within its recorded interval.
 """
 
 import os
@@ -24,16 +25,17 @@ from tandem.lineage.graph import files_of, is_own_file, read
 
 CPUINFO = Path("/proc/cpuinfo")
 COPIED = ("src", str(paths.PARAMS), str(paths.DAG), ".dvcignore")
-"""Copied for every stage besides its inputs: the code, and files that commands read at startup."""
+"""Paths that are copied for every stage: the code, and files that commands read at startup."""
 LAST_LINES = 3
-"""Lines of a failed stage's stderr that are shown."""
+"""The number of lines that are shown of a failed stage's stderr."""
 
 
 def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     """Run `count` random stages again; yield a line of text and the findings for each.
 
-    A stage is not drawn if its inputs are missing or differ from those recorded, or if its recorded
-    command differs from that in dvc.yaml, because commands in records are not trusted.
+    A stage is not selected if its inputs are missing or differ from those recorded. Commands in
+    records are not trusted: a stage whose recorded command differs from dvc.yaml is not selected,
+    either.
     """
     records = list(read(root).records.values())
     commands = {stage.name: stage.command for stage in dvc_stages.stages(root)}
@@ -51,7 +53,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
 
 
 def is_ready(record: RunRecord, root: Path) -> bool:
-    """Whether all inputs of the stage are in `root` as they were recorded."""
+    """Whether all inputs of the stage exist in `root`, with the recorded digests."""
     return all(
         (root / path).exists() and digest(root / path) == recorded
         for path, recorded in record.inputs.items()
@@ -92,7 +94,7 @@ def _copy(root: Path, path: str | Path, scratch: Path) -> None:
 
 
 def missing_isa(record: RunRecord) -> str:
-    """Why the bytes may differ on this machine; empty if they must be the same."""
+    """The reason why outputs may differ on this machine; empty if they must be the same."""
     isa = record.pins.get("ATEN_CPU_CAPABILITY")
     if isa is None:
         return "params do not pin an instruction set"

@@ -14,7 +14,8 @@ from tandem.lineage.graph import contents, parse, record_of
 def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
     """Findings for records and files of the revision that differ from those that were signed.
 
-    Artifacts are not compared here: the audit compares them with the records.
+    Artifacts are not compared with the bundle: `tandem.lineage.audit.checks` compares them with
+    the records.
     """
     for name, statement in bundle.stages.items():
         path = record_of(name)
@@ -33,7 +34,7 @@ def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
 
 
 def _files(signed: Statement, root: Path) -> Iterator[Finding]:
-    """Findings for the files of the whole revision: dvc.yaml, locks, params, summary, records."""
+    """Findings for files in the revision's statement: dvc.yaml, locks, params, summary, records."""
     stages = list(signed.external["stages"])
     rebuilt = sign.of_revision(root, stages, contents(root), signed.commit).subjects
     for path in sorted({*signed.subjects, *rebuilt}):

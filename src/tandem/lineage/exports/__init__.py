@@ -1,7 +1,7 @@
 """Export formats that other tools read; each is a module with the format's name.
 
 Each module implements `ExportFormat`. A format that requires a certain folder names it in `FOLDER`.
-The libraries of these formats are used only in tests.
+Third-party libraries for these formats are used only in tests.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class ExportFormat(Protocol):
         """File name → content, which is a JSON value or a string.
 
         Args:
-            graph: The records.
+            graph: The graph of the records.
             root: The folder of the project.
             folder: The folder that the files are written to.
         """

@@ -1,10 +1,10 @@
-"""MLCommons Croissant 1.0: TASK.json for each dataset, that is, for each split of a task's rows.
+"""MLCommons Croissant 1.0: TASK.json describes the rows of a task that the stage `split` wrote.
 
-It lists the files with their SHA-256 digests, the fields with the types of the task's row, and the
-license, citation, languages and limitations that are also in the data card. The version ends with
-the digest of the split's files. The date is that of the last commit that changed reports/lineage.
-URLs of files are relative to the folder that TASK.json is written to, so that `mlcroissant` finds
-the data there.
+TASK.json lists the files with their SHA-256 digests, the fields of the task's rows with their
+types, and the license, citation, languages and limitations that are also in the data card. The
+version ends with the first 12 digits of the dataset's digest. The publication date is the time of
+the last commit that changed reports/lineage. URLs of files are relative to the folder that
+TASK.json is written to, so that `mlcroissant` finds the data.
 """
 
 import os
@@ -53,10 +53,10 @@ TYPES = {
 
 
 def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
-    """One file per dataset.
+    """TASK.json → its content, for each dataset.
 
     Raises:
-        LineageError: there is no record of a split.
+        LineageError: no stage that splits rows has a record.
     """
     up = PurePosixPath(Path(os.path.relpath(root.resolve(), folder.resolve())).as_posix())
     date = external_refs.last_commit(root, paths.RECORDS).time
@@ -112,7 +112,7 @@ def _head(
 
 
 def _url(source: external_refs.Source) -> str:
-    """The URL of the source or, for a project file, which has no URL, its digest."""
+    """The URL of the source or, for a file of the project, a URN built from its digest."""
     if source.uri.startswith("pkg:pypi/"):
         return f"https://pypi.org/project/{source.name}/{source.version}/"
     return source.id if source.uri or source.digest else ""
@@ -149,7 +149,7 @@ def _content(task: str, path: str, digest: Digest, up: PurePosixPath) -> dict[st
 
 
 def _field(part: str, column: pa.Field, file: str) -> dict[str, Any]:
-    """A column; the members of a struct become subfields."""
+    """The field that describes a column; the members of a struct become subfields."""
     is_list = pa.types.is_list(column.type)
     value_type = column.type.value_type if is_list else column.type
     field = {"@type": "cr:Field", "@id": f"{part}/{column.name}", "name": column.name}

@@ -1,10 +1,11 @@
 """CycloneDX 1.6 ML-BOM: NAME.cdx.json for each model that dvc.yaml publishes under `artifacts`.
 
-The model is a machine-learning-model with the digests of its files, the licenses of its data and of
-all pretrained weights upstream, and a model card with datasets and with scores on the test rows.
-The pinned weights upstream are ancestors in its pedigree, including those of models that were used
-only for scoring. Components are the datasets, and the locked packages that any upstream stage
-imports. The digest of a folder is that of the list of its files (`tandem.core.provenance`).
+The model is a component of the type machine-learning-model. It has the digests of its files, the
+licenses of its data and of all pretrained weights upstream, and a model card with the names of its
+datasets and its scores on the test rows. Its pedigree lists the pinned weights upstream as
+ancestors, including those of models that were used only for scoring. The other components are the
+datasets, and the locked packages that any upstream stage imports. The digest of a folder is the
+digest of its list of files (`tandem.core.provenance`).
 """
 
 import json
@@ -45,7 +46,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
 
 
 def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and entry of each published model."""
+    """The name and the entry in dvc.yaml of each published model."""
     try:
         content = io.parse_yaml(dag.read_text(encoding="utf-8"))
         artifacts = content.get("artifacts") or {}
@@ -169,7 +170,7 @@ def _references(record: RunRecord) -> list[dict[str, Any]]:
 
 
 def _license(name: str) -> list[dict[str, Any]]:
-    """A license by its SPDX id, or by its name if it has none; empty if it is unknown."""
+    """A license with its SPDX id or, if it has no id, its name; empty if the license is unknown."""
     if name in UNKNOWN:
         return []
     spdx_id = SPDX.get(name.lower())

@@ -1,9 +1,9 @@
 """OpenLineage 2-0-2: events.jsonl, one COMPLETE event per stage, in topological order.
 
-The specification requires a time, but records have none, so all events have the time of the last
-commit that changed reports/lineage, or 1970-01-01 if there is none. The UUID (version 5) of a run
-is computed from its record. Datasets are in the namespace `tandem`; their names are paths, and
-their versions are SHA-256 digests.
+The specification requires a time, but records contain no times. All events therefore have the time
+of the last commit that changed reports/lineage, or 1970-01-01 if there is no such commit. The UUID
+(version 5) of a run is computed from its record. Datasets are in the namespace `tandem`; their
+names are paths, and their versions are SHA-256 digests.
 """
 
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ FACETS = {
     "OutputStatisticsOutputDatasetFacet": "1-0-2",
     "ProcessingEngineRunFacet": "1-1-1",
 }
-"""The versions of the facets, the same as in openlineage-python 1.54."""
+"""The versions of the facets, which are the same as in openlineage-python 1.54."""
 
 
 def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
-    """One line of JSON per stage."""
+    """The content of events.jsonl: one line of JSON per stage."""
     time = external_refs.last_commit(root, paths.RECORDS).time
     events = [canonical(_event(record, time)) for record in graph.records.values()]
     return {"events.jsonl": "".join(f"{event}\n" for event in events)}

@@ -1,12 +1,12 @@
 """W3C PROV-JSON (member submission of 2013): lineage.json, for any tool that reads PROV.
 
-entities    artifacts by path, with their SHA-256; pinned sources; folders have members
+entities    artifacts (paths with SHA-256 digests), and pinned sources
 activities  one run per stage
 agents      Tandem, and each package that a stage's code imports
-relations   used, wasGeneratedBy, wasAssociatedWith, hadMember; wasDerivedFrom
-            data and sources, but not code
+relations   used, wasGeneratedBy, wasAssociatedWith, hadMember (a folder and what is in it),
+            wasDerivedFrom (an output and the stage's data and sources, but not its code)
 
-There are no times: PROV does not require them, and records have none.
+The document contains no times: PROV does not require them, and records contain none.
 """
 
 from collections import defaultdict
@@ -31,7 +31,7 @@ Statements = dict[str, dict[str, dict[str, Any]]]
 
 
 def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
-    """The graph as one document."""
+    """The graph as one PROV-JSON document."""
     statements: Statements = defaultdict(dict)
     statements["agent"][ENGINE] = _agent("tandem", TANDEM.rpartition(":")[2])
     for record in graph.records.values():
@@ -92,7 +92,7 @@ def _stage(record: RunRecord, statements: Statements) -> None:
 
 
 def _relate(statements: Statements, kind: str, **ends: str) -> None:
-    """Add a relation; its id is its index among the relations of its kind."""
+    """Add a relation. Its id ends with its index among the relations of this kind."""
     statements[kind][f"_:{kind}{len(statements[kind])}"] = {
         f"prov:{end}": name for end, name in ends.items()
     }

@@ -1,12 +1,13 @@
 """RO-Crate 1.1 with the profile Workflow Run Crate 0.5: ro-crate-metadata.json.
 
 A crate is the folder that contains its metadata, so the project's folder becomes the crate.
-dvc.yaml is the workflow. One CreateAction describes the run of the workflow, and one more describes
-each stage, with its inputs (`object`), outputs (`result`) and command (`instrument`). Files have
-SHA-256 digests. Folders that a stage wrote are listed with their files, other folders as a whole.
+dvc.yaml is the workflow. One CreateAction describes the run of the workflow. One more for each
+stage describes its inputs (`object`), its outputs (`result`) and its command (`instrument`). Files
+have SHA-256 digests. A folder that a stage wrote is listed with its files; any other folder is
+listed without them.
 
 The date of publication is that of the last commit that changed reports/lineage. Actions have no
-start and end times, because records have none.
+start and end times, because records contain no times.
 """
 
 from pathlib import Path, PurePosixPath
@@ -124,14 +125,14 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
 
 
 def _is_output(path: str, graph: Graph) -> bool:
-    """Whether a stage wrote an output at, inside or containing `path`."""
+    """Whether `path` is an output, contains an output, or is inside an output of a stage."""
     return path in graph.inside or any(
         str(above) in graph.producers for above in PurePosixPath(path).parents
     )
 
 
 def _action(record: RunRecord, entities: Entities) -> dict[str, Any]:
-    """The run of one stage; the entities that it refers to are added to `entities`."""
+    """The CreateAction of one stage. The entities that it refers to are added to `entities`."""
     inputs = [put(path, digest, entities) for path, digest in record.inputs.items()]
     inputs += [source_of(source, entities) for source in external_refs.sources([record])]
     for key, value in {**record.params, "seed": record.seed}.items():

@@ -1,7 +1,8 @@
 """`tandem lineage diff`: what changed between two revisions, and why.
 
-A stage's record changes for its own reasons (params, code, packages, sources, command), or because
-one of its inputs changed. A stage's own reasons are listed; other changes follow from them.
+A stage's record changes because the stage itself changed (its params, code, packages, sources or
+command), or because an upstream stage wrote a different input. The result lists the changes of the
+stage itself as `own`, and the upstream stages as `follows`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,9 +30,9 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
         first: The older revision.
         last: The newer revision.
         name: A target. If given, only stages upstream of it are compared. The result then also
-            contains the target's value in both revisions, and the first commit that changed the
-            record of a stage that produced it, with the reasons why these stages differ up to
-            that commit.
+            contains the target's value in both revisions. In addition, it contains the first commit
+            that changed the record of a stage that produced the target, and the changes of the
+            compared stages between the older revision and this commit.
 
     Raises:
         LineageError: a revision does not exist, has no records, or has no record of `name`.
@@ -62,10 +63,10 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
 def changes(
     before: Graph, after: Graph, stages: list[str], codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[dict[str, Any]]:
-    """The changes of those `stages` that differ, with their own reasons, in topological order.
+    """The changes of those `stages` whose records differ, in topological order.
 
-    `follows` names the stages whose changed outputs a stage reads. Outputs that changed for no
-    known reason are reported, too.
+    In each change, `own` contains what changed in the stage itself, and `follows` names the stages
+    whose changed outputs it reads. Outputs that changed for no known reason are reported, too.
 
     Args:
         before: The graph of the older revision.
@@ -95,7 +96,7 @@ def changes(
 def own_reasons(
     old: RunRecord, new: RunRecord, codes: tuple[Codes, Codes] = NO_CODES
 ) -> Iterator[tuple[str, Any]]:
-    """A stage's own reasons for differing: kind → key → [before, after]."""
+    """What changed in a stage itself, such as its params: kind → key → [before, after]."""
     old_facts, new_facts = _facts(old, codes[0]), _facts(new, codes[1])
     for kind in KINDS:
         changed = dict(_differing(old_facts[kind], new_facts[kind]))
@@ -108,15 +109,15 @@ def _sha256(digests: Mapping[str, Digest]) -> dict[str, str]:
 
 
 def _codes(root: Path) -> Codes:
-    """Path in workflow/code → the code of a stage in a revision; empty if it cannot be computed."""
+    """Path in workflow/code → the code of a stage in a revision; empty if the code is unknown."""
     try:
         return code_closure.of_stages(dvc_stages.stages(root), root)
-    except (TandemError, OSError):  # the revision is too old, or packages are missing
+    except (TandemError, OSError):  # an old format of the project, or missing packages
         return {}
 
 
 def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
-    """The source files that a file of workflow/code lists; the file itself if they are unknown."""
+    """The source files that a file in workflow/code lists; that file itself if they are unknown."""
     code = codes.get(path)
     if code is None or bytes_digest(json_bytes(code.model_dump())) != digest:
         return {path: digest.sha256}
@@ -124,7 +125,7 @@ def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
 
 
 def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
-    """Everything in a record that can be a stage's own reason, each kind as a flat mapping."""
+    """What a record says about the stage itself, such as its params: kind → flat mapping."""
     return {
         "command": {"command": record.command},
         "params": dict(flat("", record.params)),
@@ -159,7 +160,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple
 def _reached(
     first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """First commit that changed a record of `producers`; the stages' own reasons up to it."""
+    """The first commit that changed a record of `producers`, and how `stages` differ by then."""
     records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):

@@ -23,10 +23,10 @@ IDS = ("id", "parent")
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
-    """The stages downstream of `name`, outputs by kind and, for a row, tables that contain it.
+    """The stages downstream of `name`, their outputs and, for a row, the tables that contain it.
 
     Raises:
-        LineageError: no record has this name; the message suggests the closest name.
+        LineageError: the records do not contain `name`; the message suggests the closest name.
     """
     graph = read(root)
     for kind, stages in _meanings(name, graph, root):
@@ -45,7 +45,7 @@ def query(name: str, root: Path = Path()) -> dict[str, Any]:
 
 
 def _meanings(name: str, graph: Graph, root: Path) -> Iterator[tuple[str, list[str]]]:
-    """Each kind of thing that `name` may be, with the stages that use it directly."""
+    """The kinds of things that `name` may refer to, each with the stages that use it directly."""
     yield "stage", [name] if name in graph.records else []
     yield "source", [stage for stage, pins in _pins(graph) if name in pins]
     yield "param", _param(name, graph, root)
@@ -74,7 +74,7 @@ def _keys(graph: Graph) -> set[str]:
 
 
 def _param(name: str, graph: Graph, root: Path) -> list[str]:
-    """The stages that read the param `name`, or a key above or below it."""
+    """The stages that declare the param `name`, a section that contains it, or a key inside it."""
     if value_of_key(params.read(root / paths.PARAMS), name) is None:
         return []
     dotted = f"{name}."
@@ -110,8 +110,8 @@ def _outputs_by_kind(graph: Graph, stages: list[str]) -> dict[str, Any]:
 def tables_with_row(name: str, graph: Graph, root: Path = Path()) -> list[dict[str, Any]]:
     """The recorded tables in the workspace that contain the row with the id `name`.
 
-    Each table comes with the numbers of rows with this id, of rows derived from that row, and of
-    pairs that include it.
+    For each table, the result contains the number of rows with this id, the number of rows derived
+    from that row, and the number of preference pairs that contain it.
     """
     results = []
     for out in graph.producers:

@@ -10,19 +10,19 @@ from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
 
 SHORT = 12
-"""Digits of a digest that text output shows; `--json` prints all."""
+"""The number of digits that text output shows of a digest; `--json` prints all digits."""
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
-    """The value of `name`, its pinned sources, and the records of its stages with their commits.
+    """The value of `name`, and the sources, records and commits of the stages that it depends on.
 
     Raises:
-        LineageError: no record has this name.
+        LineageError: the records do not contain `name`.
     """
     graph = read(root)
     target = targets.find(name, graph, root)
-    # The stage `code` is upstream of all others. It is left out, because the code of a stage is
-    # among the inputs of that stage.
+    # The stage `code` is upstream of all others. It is left out, because the record of each stage
+    # already lists the stage's code among its inputs.
     upstream = graph.upstream(*target.stages)
     stages = [s for s in upstream if s in target.stages or not describes_code(graph.records[s])]
     commits = revisions.commits_of_records(root)
@@ -60,7 +60,7 @@ def to_text(result: dict[str, Any]) -> list[str]:
 
 
 def headline(result: dict[str, Any]) -> str:
-    """The name, the value (with its interval, if any) and the number of stages."""
+    """The target's name, its value (with the interval, if any) and the number of its stages."""
     value = result["value"]
     shown = ""
     if isinstance(value, dict) and isinstance(value.get("value"), int | float):
@@ -73,7 +73,7 @@ def headline(result: dict[str, Any]) -> str:
 
 
 def pin_line(pin: dict[str, Any]) -> str:
-    """Name, version, digest and fetching stages of a pinned source."""
+    """The name, version and digest of a pinned source, and the stages that fetched it."""
     name = pin.get("name") or pin.get("path") or pin.get("url") or "?"
     version = pin.get("version") or pin.get("revision") or ""
     digest = f"sha256 {pin['sha256']}" if "sha256" in pin else ""

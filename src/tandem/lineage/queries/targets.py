@@ -1,11 +1,11 @@
 """Resolve the target of a query: a stage, an artifact, a metric or a row of the summary.
 
 train@sentiment                                    a stage of dvc.yaml
-models/sentiment/base                              an artifact, or a file or folder in one
+models/sentiment/base                              an artifact, or a file or folder inside it
 reports/metrics/intent/base.json#accuracy          a main score
 reports/details/evaluate/intent-base.json#accuracy.low  a value in a detail file
 reports/summary.json#intent/base/accuracy          a row of the summary: TASK/VARIANT/METRIC
-reports/summary.json#12                            the same row by its zero-based index
+reports/summary.json#12                            the row with the zero-based index 12
 """
 
 import difflib
@@ -31,14 +31,14 @@ class Target:
     """The stages that wrote the target, in topological order."""
     value: Any = None
     copied_by: Sequence[str] = ()
-    """Stages that only copied the number: the report, for a row of the summary."""
+    """Stages that only copied the number, such as `report` for a row of the summary."""
 
 
 def find(name: str, graph: Graph, root: Path = Path()) -> Target:
     """The target with this name.
 
     Raises:
-        LineageError: no record has this name; the message suggests the closest name.
+        LineageError: the records do not contain `name`; the message suggests the closest name.
     """
     path, _, key = name.partition("#")
     path = path.rstrip("/")
@@ -62,7 +62,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _value(path: Path, key: str) -> Any:
-    """The value in a JSON file at a dotted key, whose parts may contain dots and slashes, too."""
+    """The value in a JSON file at a dotted key, whose parts may also contain dots and slashes."""
     content: Any = _read(path)
     content = io.unwrap_details(content) or content
     rest = key
@@ -85,7 +85,7 @@ def _read(path: Path) -> Any:
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
-    """A row of the summary; its stages are those that wrote the detail file with the number."""
+    """The target for a row of the summary. Its stages are those that wrote the detail file."""
     rows = _read(root / SUMMARY)
     try:
         names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
@@ -107,6 +107,6 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
 
 
 def source(score: scores.Score, graph: Graph) -> Path:
-    """The detail file of a score: TASK-VARIANT.json if a stage wrote that, else TASK.json."""
+    """The detail file of a score: TASK-VARIANT.json if a stage wrote that file, else TASK.json."""
     path = paths.details(score.stage, f"{score.task}-{score.variant}")
     return path if str(path) in graph.producers else paths.details(score.stage, score.task)

@@ -38,12 +38,12 @@ def put(path: str, digest: Digest, entities: Entities) -> str:
 
 
 def name_of(path: str, digest: Digest) -> str:
-    """The id of a file, or of a folder; the latter ends in a slash."""
+    """The id of a file or folder. The id of a folder ends in a slash."""
     return path if digest.nfiles is None else f"{path}/"
 
 
 def file(path: str, about: str = "", digest: Digest | None = None) -> dict[str, Any]:
-    """A file, with its digest if it is known."""
+    """The entity of a file, with the file's digest if it is known."""
     contents = {} if digest is None else {"contentSize": str(digest.size), "sha256": digest.sha256}
     media_type = "text/plain" if path == "LICENSE" else TYPES.get(PurePosixPath(path).suffix)
     description = {"description": about} if about else {}
@@ -94,7 +94,7 @@ def is_data(value: dict[str, Any]) -> bool:
 
 
 def entity(key: str, kind: str | list[str], **values: Any) -> dict[str, Any]:
-    """An entity with this id and type."""
+    """An entity with the id `key` and the type `kind`."""
     return {"@id": key, "@type": kind, **values}
 
 

@@ -1,4 +1,4 @@
-"""Identifiers and license names that several formats use."""
+"""Identifiers and license names that several export formats use."""
 
 import json
 import uuid
@@ -8,7 +8,7 @@ from tandem import __version__
 from tandem.core.provenance import RunRecord
 
 TANDEM = f"urn:tandem:{__version__}"
-"""The producer of an export."""
+"""The URN of the producer of an export: this version of Tandem."""
 SPDX = {
     name.lower(): name
     for name in (
@@ -33,7 +33,7 @@ def run_id(record: RunRecord) -> str:
 
 
 def canonical(value: Any) -> str:
-    """JSON on one line; equal values give the same text."""
+    """The value as JSON on one line. Equal values give the same text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

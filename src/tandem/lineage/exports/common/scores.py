@@ -17,7 +17,7 @@ Metric = dict[str, Any]
 def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
     """CycloneDX performance metrics of the model in the folder `path`, with their intervals.
 
-    If a file compares several variants, only the part for this model is used.
+    If a detail file compares several variants, only the part about this model is used.
 
     Raises:
         LineageError: a detail file is missing, or differs from its record.
@@ -37,8 +37,8 @@ def scores(path: str, graph: Graph, root: Path) -> Iterator[Metric]:
 def _metrics(content: Mapping[str, Any], sliced: bool) -> Iterator[Metric]:
     """The scores in a detail file.
 
-    With `sliced`, `accuracy/movie` is the accuracy of a slice. Without it, `win_rate/vader` is the
-    name of a metric.
+    If `sliced` is true, `accuracy/movie` means the metric `accuracy` on the slice `movie`.
+    Otherwise, a name with a slash, such as `win_rate/vader`, is the name of a metric.
     """
     for name, score in sorted(content.items()):
         if not isinstance(score, Mapping) or not isinstance(score.get("value"), int | float):
