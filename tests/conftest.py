@@ -10,7 +10,7 @@ from tandem.core.rows import write_rows
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
-# Hypothesis's deadline of milliseconds per example would be missed on a busy machine.
+# On a busy machine, examples would exceed Hypothesis's deadline of some milliseconds.
 settings.register_profile("tandem", deadline=None)
 settings.load_profile("tandem")
 
@@ -112,7 +112,7 @@ def splits(rated: list[GenerationRow]) -> dict[str, list[GenerationRow]]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, rated: list[GenerationRow]) -> Path:
-    """A folder with `generator` and `encoder`: random weights, and a BPE learned from the rows."""
+    """A folder with random models `generator` and `encoder`, and a BPE tokenizer for `rated`."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import (

@@ -1,4 +1,4 @@
-"""The rules of the architecture hold: the contracts in pyproject.toml, and all others."""
+"""The rules of the architecture hold: the contracts in pyproject.toml, and those tested here."""
 
 import ast
 import subprocess
@@ -72,12 +72,12 @@ def stage_names_in(tree: ast.Module) -> set[str]:
 
 
 SHARED_WORDS = {
-    # Folders of predictions and models, and a split.
+    # These are names of folders of predictions and models, and of a split.
     "core/paths.py": {"baseline", "judge", "reward", "train"},
-    # Sections of params.yaml that list tasks.
+    # These are sections of params.yaml that list tasks.
     "core/params.py": {"augmentation_ablation"},
     "core/params_check.py": {"augmentation_ablation", "seeds"},
-    "core/registry.py": {"baseline"},  # a plug-in of tandem.baselines, in messages
+    "core/registry.py": {"baseline"},  # messages name a plug-in of tandem.baselines
 }
 """Strings in core that happen to be the name of a stage too."""
 
@@ -112,7 +112,7 @@ def is_own(node: ast.Import | ast.ImportFrom) -> bool:
 
 
 def root_name(node: ast.expr) -> str:
-    """The first name of `a.b(c).d[e]`."""
+    """The first name of an expression, such as `a` of `a.b(c).d[e]`."""
     while not isinstance(node, ast.Name):
         children = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
         if not children:
@@ -131,7 +131,7 @@ SETTINGS = {
     "torch.backends.quantized.engine",
     "torch.utils.deterministic.fill_uninitialized_memory",
 }
-"""Attributes that other packages document as settings; to assign one is not a patch."""
+"""Attributes that other packages document as settings; assigning one is not a patch."""
 
 
 def test_other_peoples_code_is_patched_in_one_package() -> None:
@@ -170,7 +170,7 @@ def test_other_assignments_are_no_patches(code: str) -> None:
 
 
 def test_a_clone_has_the_recorded_line_endings(tmp_path: Path) -> None:
-    """Even with core.autocrlf, which converts line endings unless .gitattributes prevents it."""
+    """core.autocrlf would convert line endings in a clone, but .gitattributes prevents it."""
     clone = tmp_path / "clone"
     options = ["--quiet", "--depth=1", "-c", "core.autocrlf=true"]
     subprocess.run(["git", "clone", *options, ROOT.as_uri(), str(clone)], check=True)

@@ -97,7 +97,7 @@ def key(tmp_path: Path) -> Path:
 
 
 def mistake(arguments: list[str], capsys: Output) -> str:
-    """The one line that a user sees."""
+    """The one-line error message that a user sees."""
     assert cli.main(arguments) == 2
     out, error = capsys.readouterr()
     assert not out and error.startswith("tandem: ") and error.count("\n") == 1
@@ -330,7 +330,7 @@ def test_a_command_works_in_the_root_from_any_folder(
     log.parent.mkdir(parents=True)
     log.write_text(json.dumps(run) + "\n")
     monkeypatch.chdir(project / "data/mine")
-    (project / "data/dvc.yaml").touch()  # not a root: it has no params.yaml
+    (project / "data/dvc.yaml").touch()  # `data` is not a root, because it has no params.yaml
     assert cli.main(["cost"]) == 0
     assert "clean intent" in capsys.readouterr().out
     assert Path.cwd() == project / "data/mine"
@@ -526,7 +526,7 @@ def test_the_answers_about_records_follow_their_schemas(
         assert cli.main([*command, "--json"]) == 0
         name = "-".join(command[: 2 if command[0] == "lineage" else 1])
         schemas.valid(name, capsys.readouterr().out)
-    assert cli.main(["audit", "--json"]) == 1  # it has no dvc.lock of its own
+    assert cli.main(["audit", "--json"]) == 1  # this project's dvc.lock contains no stages
     assert schemas.valid("audit", capsys.readouterr().out)["findings"]
 
 
@@ -628,7 +628,7 @@ def seconds(code: str) -> float:
 def slowness() -> float:
     """How many times slower this machine is now than one that imports torch in 1.6 s; at least 1.
 
-    The limit of half a second was set for that machine.
+    The limit of half a second in tests was set on a machine that imports torch in 1.6 s.
     """
     return max(1.0, seconds("import torch; print(False)") / 1.6)
 
@@ -697,7 +697,7 @@ sys.exit(cli.main(["check"]))
 
 
 def start(tmp_path: Path, *code: str) -> "subprocess.Popen[str]":
-    """A process that has reported that it is in the middle of writing."""
+    """Start a process, and wait until it reports that it is in the middle of writing."""
     process = subprocess.Popen(
         [sys.executable, "-c", *code],
         cwd=tmp_path,

@@ -51,7 +51,7 @@ def test_lines_are_cleaned_as_for_training(
     ]
     assert all(
         row["label"].startswith("LABEL_") for row in answers[:2]
-    )  # the tiny model's own names
+    )  # the tiny model's own label names
     assert run_predict(monkeypatch, capsys, "sentiment", "--batch", "2")[1] == answers
 
 

@@ -2,7 +2,7 @@
 
     python tests/trainings.py
 
-The process pins avx2 and MKL's canonical dispatch.
+The process pins its instruction set to AVX2, and MKL to its canonical dispatch.
 
 Widths and lengths are unusual on purpose: MKL's dispatches give different results for such sizes.
 """
@@ -70,7 +70,7 @@ WIDTHS: dict[str, Any] = {"hidden_size": 88, "intermediate_size": 171, "num_hidd
 
 
 def main() -> None:
-    """Train all four models in a temporary folder and print one JSON object."""
+    """Train all four models in a temporary folder, and print their digests as a JSON object."""
     digests = {}
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, initialize) in enumerate(FAMILIES.items()):

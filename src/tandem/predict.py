@@ -54,7 +54,7 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
         how = "Type one text per line; Ctrl-D ends the input."
         print(f"Loading {folder}. {how}", file=sys.stderr)
 
-    # The pins have to be set before torch is imported.
+    # These environment variables have to be set before torch is imported.
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
@@ -62,7 +62,8 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     make_torch_deterministic(runtime)
     model = modeling.load(folder, task_object)
 
-    # Only lines that are not empty go to the model; the others get the same keys without values.
+    # The model predicts only for lines that are not empty. The answer to an empty line has the same
+    # keys, with null or empty values.
     empty: dict[str, Any] = {}
     for texts in lines(sys.stdin.buffer, batch):
         rows = [
@@ -82,8 +83,9 @@ def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -
     """Check, before torch is imported, that a model exists and can make predictions.
 
     Raises:
-        StageError: its folder is missing; the message says which command writes it.
-        TandemError: it makes no predictions.
+        StageError: the model's folder is missing. The message names the command that writes it, or
+            says that no stage writes it.
+        TandemError: the model makes no predictions.
     """
     folder = paths.model(task.name, variant)
     # A pretrained generator can already continue texts; a pretrained encoder has no head for the
@@ -104,7 +106,7 @@ def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -
 
 
 def empty_answer(answer: dict[str, Any]) -> dict[str, Any]:
-    """The prediction for an empty line: the same keys with empty lists or null.
+    """The prediction for an empty line: the keys of `answer`, each with an empty list or None.
 
     >>> empty_answer({"label": "HassTurnOn", "spans": [[12, 19, "area"]]})
     {'label': None, 'spans': []}
@@ -143,7 +145,7 @@ def blank_row(task: BaseTask, text: str) -> Row:
 
 
 def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str, Any]]:
-    """The predictions of `model` for `rows`; for a generator, continuations of their texts."""
+    """The predictions of `model` for `rows`; a generator continues the text of each row."""
     from tandem.modeling.families.causal import Model
     from tandem.preferences import sampling
     from tandem.preferences.params import GenerationParams

@@ -2,8 +2,9 @@
 
 The search is Bayesian optimization with Optuna: seeded tree-structured Parzen estimators (Bergstra
 et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses the current values
-in params.yaml, if they are within the ranges, so that the result is no worse than these. The models
-of trials are not kept: `dvc repro` trains with the values that the search writes into params.yaml.
+in params.yaml if they are within the ranges, so that the best score is at least as good as theirs.
+The models of trials are not kept: `dvc repro` trains with the values that the search writes into
+params.yaml.
 """
 
 import copy
@@ -22,15 +23,15 @@ from tandem.modeling.params import TrainParams, train_params
 
 LOSS = "validation_loss"
 Values = dict[str, Any]
-"""Values of params, by dotted key or nested."""
+"""Values of params: nested mappings, or one mapping with dotted keys."""
 
 
 def tune(task: str, trials: int) -> dict[str, Any]:
     """Run a number of trials, print each, and write the best values into params.yaml.
 
     Returns:
-        `task`, `trials`, `objective`, the best `score`, and the `values` of that trial by
-        key of `TASK.train`.
+        `task`, `trials`, `objective`, the `score` of the best trial, and its `values` by key of
+        `TASK.train`.
 
     Raises:
         ParamsError: params.yaml has no `TASK.tune`, or a range with values that `train` rejects.
@@ -38,7 +39,7 @@ def tune(task: str, trials: int) -> dict[str, Any]:
     """
     params_check.check(params.read(), dvc_stages.sections)
     runtime = params.project().runtime
-    pin_environment(runtime)  # before the trials import torch
+    pin_environment(runtime)  # has to precede the import of torch
     section = params.read()[task]
     if "tune" not in section:
         raise ParamsError(f"params.yaml: {task}.tune is missing; see docs/training.md")
@@ -81,7 +82,7 @@ def direction(task: str, objective: str) -> int:
 def _search(
     task: str, section: Values, search: SearchSpace, sign: int, trials: int, runtime: Runtime
 ) -> tuple[float, Values]:
-    """The best score of all trials, and the values of that trial by key of `TASK.train`."""
+    """The score of the best trial, and its values by key of `TASK.train`."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

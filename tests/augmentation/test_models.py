@@ -113,7 +113,7 @@ def make_context(
 def augment(
     rows: Sequence[Row], params: AugmentationParams, context: AugmentationContext
 ) -> list[Row]:
-    """Apply an operation to rows; `restore` checks that no protected piece is lost."""
+    """Apply an operation to rows; `restore` checks that no protected part is lost."""
     inputs = [to_input(item, context.task, Random(item.id)) for item in rows]
     texts = derive_texts(params, inputs, context)
     return [restore(item, context.task, text) for item, text in zip(rows, texts, strict=True)]

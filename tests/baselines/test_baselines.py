@@ -154,8 +154,8 @@ def test_lexicon_translates_words_and_keeps_placeholders(translation: Any) -> No
 def test_human_compares_each_rater_with_the_others(sentiment: Any) -> None:
     references, predictions = human.judgements(tasks.load("sentiment"), sentiment[:2])
     assert len(references) == 12
-    # Ratings -1 0 -1 0 -1 -1: the others' mean is -4/5 for a rating of 0, and -3/5 for one of -1.
-    # The smallest mean that is not neutral is -4/6, so -3/5 is neutral.
+    # The ratings are -1 0 -1 0 -1 -1. The mean of the other five is -4/5 for a rating of 0, and
+    # -3/5 for one of -1. The threshold is 4/6, the absolute mean of all six, so -3/5 is neutral.
     assert [t.label for t in references[:3]] == ["neutral", "negative", "neutral"]
     assert [a["label"] for a in predictions[:3]] == ["negative", "neutral", "negative"]
     assert [a["label"] for a in predictions[6:]] == ["positive"] * 6

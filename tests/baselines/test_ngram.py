@@ -53,9 +53,9 @@ def test_one_symbol_by_hand() -> None:
     """In ten texts "ab", b always follows a; the discounted mass goes to other symbols."""
     model = ngram.ByteModel(["ab"] * 10)
     b = model.probs(b"ab")[1]
-    # There are too few n-grams to estimate discounts, so each is one half. The count is 10 in the
-    # longest context, 1 in shorter ones (one distinct symbol precedes), and 1 of 3 in the empty
-    # one.
+    # There are too few n-grams to estimate discounts, so each discount is one half. The count of b
+    # is 10 in the longest context. In each shorter context, it is 1, because one distinct symbol
+    # precedes; in the empty context, it is 1 of 3.
     kept, prob = 0.5, (0.5 + 1.5 / 257) / 3
     for _ in range(ngram.ORDER - 1):
         prob = kept + 0.5 * prob

@@ -1,4 +1,4 @@
-"""benchmarks/engines.py: its counts and its table."""
+"""The counts and the table of benchmarks/engines.py."""
 
 from collections.abc import Callable
 from pathlib import Path

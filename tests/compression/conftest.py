@@ -28,7 +28,7 @@ SIZE = 400
 
 
 class Probe(TextModel):
-    """A model of any architecture, trained to predict the first token of a text at its end."""
+    """A model of any architecture that learns to output a text's first token at the last one."""
 
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 

@@ -39,7 +39,7 @@ def test_is_a_plain_smaller_model_that_learns_its_teachers_predictions(
     probe: Any, rows: list[Row], tmp_path: Path
 ) -> None:
     for weight in probe.network.parameters():
-        # predictions that differ between rows, so that there is much to learn
+        # larger weights, so that predictions differ between rows and there is much to learn
         weight.data *= 6 if weight.ndim > 1 else 1
     teacher = copy.deepcopy(probe.network)
     batch = probe.collate()(probe.encode(rows))

@@ -1,4 +1,4 @@
-"""grouped: what is stored and restored, and how similar it is to its base."""
+"""grouped: what is stored and restored, and how close its outputs are to those of its base."""
 
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def test_packing_four_bits_is_reversible(columns: int) -> None:
 def test_quantization_error_is_at_most_half_a_step_of_the_group(bits: int) -> None:
     weight = torch.randn(9, 37, generator=torch.Generator().manual_seed(0))
     weight[3] = 0
-    weight[5, 0] = 50.0  # only affects its own group
+    weight[5, 0] = 50.0  # this outlier affects only its own group
     integers, scale = grouped_layers.quantize(weight, bits, 8)
     assert integers.shape == weight.shape
     assert scale.shape == (9, 5)

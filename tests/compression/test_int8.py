@@ -1,4 +1,4 @@
-"""int8: what is stored and restored; all instruction sets give the same bits."""
+"""int8: what is stored and restored; all instruction sets give the same results."""
 
 import ctypes
 import hashlib
@@ -52,7 +52,7 @@ def test_is_four_times_smaller_and_stores_tied_weights_once(
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
-    assert whole > 3.6 * small  # for width 64; scales take a smaller share in wider networks
+    assert whole > 3.6 * small  # at width 64; in wider networks, scales are a smaller share
     tensors = load_file(tmp_path / "int8" / stored_layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 
@@ -171,7 +171,7 @@ def test_quantization_error_is_at_most_half_a_step() -> None:
 
 
 def test_the_largest_sums_do_not_overflow() -> None:
-    """All products at their maximum: with 8-bit activations, AVX2's 16-bit sums would saturate."""
+    """Products are at their maximum: with 8-bit activations, AVX2's 16-bit sums would saturate."""
     weight = torch.full((16, 512), 127, dtype=torch.int8)
     layer = int8_layers.Int8Linear(weight, torch.ones(16), None)
     x = torch.ones(2, 512)

@@ -1,4 +1,4 @@
-"""onnx: graphs with the network's predictions, and with the same bytes each time."""
+"""onnx: the graphs give the network's predictions, and their bytes are the same each time."""
 
 import copy
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ def test_per_token_ranges_are_closer_to_fp32(tmp_path: Path) -> None:
     stream = torch.Generator().manual_seed(0)
     weight, bias = torch.randn(24, 48, generator=stream), torch.randn(24, generator=stream)
     x = torch.randn(6, 48, generator=stream)
-    x[0] *= 100  # determines the quantization range if all tokens share one
+    x[0] *= 100  # if all tokens share one range, this row determines it
     expected = torch.nn.functional.linear(x, weight, bias)
     errors = []
     for per_token in (False, True):

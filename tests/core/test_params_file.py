@@ -1,8 +1,8 @@
 """params.yaml is in a format that both `dvc exp run -S` and `tandem overlay` preserve.
 
 The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC replaces every
-list and writes with the defaults of ruamel.yaml. DVC therefore preserves comments and layout only
-if the file is formatted to allow it.
+list, and writes the file with the default settings of ruamel.yaml. Comments and layout are
+therefore preserved only if the file has a format that these settings reproduce.
 """
 
 import json
@@ -29,7 +29,7 @@ Keys = tuple[str | int, ...]
 
 
 def leaves(value: Any, keys: Keys = ()) -> Iterator[tuple[Keys, Any]]:
-    """The keys and the value of each scalar in `value`, and of each empty list or mapping."""
+    """Yield the keys and the value of each leaf: a scalar, an empty list or an empty mapping."""
     if not isinstance(value, dict | list) or not value:
         yield keys, value
         return
@@ -41,7 +41,7 @@ SCALARS = {keys: value for keys, value in leaves(CONTENT) if not isinstance(valu
 
 
 def category(keys: Keys, value: Any) -> str:
-    """The position of a scalar, and its type."""
+    """The position and the type of a scalar, in words."""
     if isinstance(keys[-1], int):
         position = "item of a list"
     elif any(isinstance(key, int) for key in keys):
@@ -57,7 +57,7 @@ EXAMPLES = {category(keys, value): keys for keys, value in reversed(SCALARS.item
 
 
 def other_value(value: Any) -> Any:
-    """Another value of the same type; a number instead of None."""
+    """A different value of the same type, or a number if the value is None."""
     match value:
         case None:
             return 7
@@ -82,7 +82,7 @@ def set_value(content: Any, keys: Keys, value: Any) -> None:
 
 
 def comments(text: str) -> list[str]:
-    """The comments of a params.yaml; its values contain no `#`."""
+    """The comments in the text of a params.yaml whose values contain no `#`."""
     return [line[line.index("#") :] for line in text.splitlines() if "#" in line]
 
 
@@ -155,7 +155,7 @@ def test_a_setting_is_emptied_and_filled_again(path: Path) -> None:
 
 
 def block_mappings(value: Any, keys: Keys = ()) -> Iterator[Keys]:
-    """The keys of each mapping in `value` that has one key per line and is not in a list."""
+    """Yield the keys of each mapping that has one key per line and is not inside a list."""
     if isinstance(value, CommentedMap) and value and not value.fa.flow_style():
         yield keys
         for key, part in value.items():
@@ -197,7 +197,7 @@ def overrides(values: Any, keys: Keys = ()) -> Iterator[str]:
 
 
 def test_a_value_merged_in_two_places_is_two_values() -> None:
-    """Otherwise the value would be written as a YAML alias, and `-S` on one key would set both."""
+    """A shared value would be written as a YAML alias, and `-S` on one key would set both keys."""
     repeated = {"bits": 4}
     content: dict[str, Any] = {}
     params_file.deep_merge({"intent": repeated, "sentiment": repeated}, content)

@@ -88,7 +88,7 @@ def test_counting_draws_no_random_number() -> None:
 
 
 def test_counting_a_row_costs_less_than_a_microsecond() -> None:
-    """A row takes more than 100 microseconds in `clean`, the fastest stage per row."""
+    """Even `clean`, the fastest stage, takes more than 100 microseconds per row."""
 
     def seconds(items: Iterable[int]) -> float:
         start = time.perf_counter()

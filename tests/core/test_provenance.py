@@ -121,7 +121,7 @@ WITH_CODE = dataclasses.replace(STAGE, deps=("in", str(CODE)))
 
 
 def write_code(*names: str, **digests: str) -> None:
-    """Write a file of workflow/code with these modules of `tandem.core`."""
+    """Write a file of workflow/code that lists these modules of `tandem.core`."""
     source = Path(provenance.__file__).parents[2]
     files = {f"tandem/core/{name}.py": "" for name in names}
     files = {name: source_digest(source / name) for name in files}
@@ -155,7 +155,7 @@ def test_a_stage_refuses_other_code_than_is_declared(here: Path) -> None:
 
 
 def test_code_of_another_checkout_is_reported(here: Path) -> None:
-    """As in a second clone, or in an experiment's folder, with the first clone's environment."""
+    """A second clone, or an experiment's folder, may use the first clone's Python environment."""
     other = Path("src/tandem/core/paths.py")
     other.parent.mkdir(parents=True)
     other.write_text("")
@@ -176,7 +176,7 @@ def test_a_stage_fails_if_it_imports_a_module_that_is_not_declared(here: Path) -
 def test_the_message_about_an_undeclared_plug_in_says_whether_params_name_it(
     here: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    """As after `tandem overlay` and a stage's command, without `tandem code` between them."""
+    """The user ran `tandem overlay` and a stage's command, without `tandem code` between them."""
     plugin = "tandem.core.registry"
     others = provenance.imported_modules() - {plugin}
     monkeypatch.setattr(provenance, "imported_modules", lambda: {*others, plugin})

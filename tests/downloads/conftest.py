@@ -27,7 +27,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pin(index: Path) -> Pin:
-    """The pin of a wheel on that index."""
+    """The pin of a wheel on the local index."""
     wheel = index / "tinycorpus-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as file:
         file.writestr("tinycorpus/rows.txt", "one\ntwo\n")

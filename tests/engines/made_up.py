@@ -1,4 +1,4 @@
-"""A small user project for both engines, whose stages are short shell commands."""
+"""A small user project, in which both engines run stages that are short shell commands."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def stage(command: str, deps: list[str], outs: list[str]) -> dict[str, object]:
 
 
 def make(path: Path, stages: Mapping[str, object], **files: str) -> Workspace:
-    """Create a project with Tandem's Snakefile, these stages and files, and its own cache."""
+    """Create a project with Tandem's Snakefile, these stages and files, and its own DVC cache."""
     path.mkdir(parents=True, exist_ok=True)
     shutil.copy(ROOT / "Snakefile", path)
     for name in ("workflow", "profiles"):

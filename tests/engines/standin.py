@@ -1,7 +1,7 @@
-"""A replacement for `tandem` in tests of the engines: the same DAG, but each stage is instant.
+"""A replacement for `tandem` in tests of the engines, with the same DAG but instant stages.
 
 The content of each declared output depends on the bytes of the declared inputs and on the values of
-the declared params, so that whatever would change a real artifact changes this one too. Only the
+the declared params, so whatever would change a real output also changes its replacement. Only the
 stage `code` is real, because the others depend on the files that it writes.
 
     standin.py DECLARED.json STAGE [TASK …]

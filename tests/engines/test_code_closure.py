@@ -1,7 +1,7 @@
 """A stage depends on the modules that it imports, and on the packages that these import.
 
-What an edit changes is tested in a small project whose files are all written here. Which modules
-and packages Tandem's own stages depend on is read from the project as it is.
+Edits are tested in a small project, all of whose files are defined in this module. Other tests read
+the modules and packages that Tandem's own stages depend on.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The stages that dvc.yaml declares are the same as those that DVC reads."""
+"""`dvc_stages` reads the same stages from dvc.yaml as DVC."""
 
 import os
 from pathlib import Path

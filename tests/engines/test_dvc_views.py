@@ -1,6 +1,7 @@
 """What users get from `dvc metrics show`, `dvc plots show`, `dvc exp show`, `dvc artifacts get`.
 
-The first two run on the project's own dvc.yaml with made-up outputs, the others on small projects.
+The commands for metrics and plots run on the project's own dvc.yaml with made-up outputs, the other
+commands on small projects.
 """
 
 import json
@@ -50,7 +51,7 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def fill(root: Path, out: Path) -> None:
-    """Write a made-up `out` in the format of the real one."""
+    """Write made-up content to `out`, in the format that the real stage writes."""
     if out.is_relative_to(paths.METRICS):
         task = tasks.load(out.parent.name)
         io.write_json(root / out, dict.fromkeys(task.metrics[:2], 0.71234))
@@ -208,7 +209,7 @@ def test_the_documented_table_of_experiments_is_readable(tmp_path: Path) -> None
 
 @pytest.fixture
 def published(tmp_path: Path) -> Workspace:
-    """A repository that publishes a model with a local DVC remote, and a folder that uses it."""
+    """A repository that publishes a model through a local DVC remote, and a folder for a user."""
     train = "mkdir -p models/sentiment/base && cp words models/sentiment/base/config.json"
     stages = {"train": {"cmd": train, "deps": ["words"], "outs": ["models/sentiment/base"]}}
     files = {"words": "one", ".gitignore": "/models\n/.dvc/site\n"}
@@ -223,7 +224,7 @@ def published(tmp_path: Path) -> Workspace:
 
 
 def release(workspace: Workspace) -> None:
-    """Run, commit and push."""
+    """Run the stages, commit, and push to the DVC remote."""
     workspace.run("dvc", "repro", "--quiet")
     workspace.run("git", "add", "--all")
     workspace.run("git", *GIT, "commit", "--quiet", "--message", "Train")
@@ -231,7 +232,7 @@ def release(workspace: Workspace) -> None:
 
 
 def got(workspace: Workspace, *command: str) -> str | None:
-    """The content of the model that a user gets with `command`; None if it fails."""
+    """The content of the model that a user gets with `command`; None if the command fails."""
     folder = workspace.path.parent / "user"
     shutil.rmtree(folder)
     folder.mkdir()

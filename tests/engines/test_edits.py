@@ -1,4 +1,4 @@
-"""After an edit, both engines name the same stages; after either runs, neither has work to do.
+"""After an edit, both engines plan the same stages; after either has run, both plan none.
 
 The commands of the stages are replaced (see standin.py); the DAG, DVC and Snakemake are real.
 `test_smoke.py` runs the real commands.
@@ -14,14 +14,14 @@ from engines.workspace import Workspace, clone, script
 
 from tandem.core import io
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each runs both engines
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each test runs both engines
 Edges = set[tuple[str, str]]
 executions = script("executions")
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A clone with one more filter, in which Snakemake has run everything once."""
+    """A clone with an additional filter, in which Snakemake has run all stages once."""
     workspace = clone(tmp_path_factory.mktemp("edits"), standin=True)
     add_filter(1)(workspace)
     params = io.parse_yaml((workspace.path / "params.yaml").read_text(encoding="utf-8"))
@@ -55,7 +55,7 @@ def add_filter(edition: int) -> Callable[[Workspace], None]:
 
 
 def overlay(values: Mapping[str, object]) -> Callable[[Workspace], None]:
-    """An edit of params."""
+    """An edit that merges `values` into params.yaml."""
     return lambda workspace: workspace.overlay(values)
 
 
@@ -92,9 +92,9 @@ def with_plain_dvc(workspace: Workspace) -> None:
     with_dvc(workspace, plain=True)
 
 
-# The edit, a stage that it makes stale, the tasks that it does not affect, and the engine that then
-# runs. The engines take turns; DVC runs after the edit of a shared file, because Snakemake has run
-# everything before.
+# Each value is an edit, a stage that it makes stale, the tasks that it does not affect, and the
+# engine that runs afterwards. The engines take turns; DVC runs after the edit of a shared file,
+# because Snakemake has already run all stages once.
 EDITS = {
     "param of one task": (
         overlay({"translation": {"clean": {"mask": {"regions": ["DE"]}}}}),
@@ -155,7 +155,7 @@ def test_engines_agree_after(name: str, done: Workspace, edges: Edges) -> None:
 
 def test_dry_repro_names_the_same_stages(done: Workspace, edges: Edges) -> None:
     add_filter(3)(done)
-    done.repro("code")  # only after this stage does DVC know which code has changed
+    done.repro("code")  # this stage writes the files by which DVC detects changed code
     lines = done.run("dvc", "repro", "--dry").stdout.splitlines()
     stages = {line.split("'")[1] for line in lines if line.startswith("Running stage")}
     assert stages and stages <= done.planned() == below(edges, stages)

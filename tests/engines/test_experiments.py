@@ -11,14 +11,14 @@ import pytest
 from engines.workspace import Workspace, clone
 from ruamel.yaml import YAML
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each runs DVC several times
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]  # each test runs DVC several times
 TARGET = "train@sentiment"
 MODEL = Path("models/sentiment/base/content.json")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A committed clone in which the model has been trained."""
+    """A clone in which the model has been trained and all changes are committed."""
     workspace = clone(tmp_path_factory.mktemp("experiments"), standin=True)
     for key, value in {"user.name": "test", "user.email": "test@example.org"}.items():
         workspace.run("git", "config", key, value)

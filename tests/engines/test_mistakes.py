@@ -1,4 +1,4 @@
-"""The messages for user errors under either engine: one line from Tandem, or DVC's own.
+"""The messages for user errors under either engine: one line from Tandem, or DVC's own message.
 
 The commands are the real ones; only the stage that is interrupted is replaced.
 """
@@ -60,7 +60,7 @@ def test_a_mistake_in_params_is_one_line_of_snakemake(own: Workspace) -> None:
 
 
 def test_an_error_of_dvc_is_shown_too(own: Workspace) -> None:
-    """For example, the error that DVC's cache cannot be written to."""
+    """DVC's error is shown if, for example, its cache cannot be written to."""
     (own.path / "reviews.csv").write_bytes(CSV)
     blocked = own.path / ".dvc" / "cache" / "files"
     blocked.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def test_the_last_line_of_an_interrupted_stage_is_shown(
     (tmp_path / "tandem").write_text(SLOW)
     (tmp_path / "tandem").chmod(0o755)
     env = own.env | {"PATH": os.pathsep.join([str(tmp_path), own.env["PATH"]])}
-    for name in (TARGET, ".dvc/cache"):  # so that DVC restores nothing
+    for name in (TARGET, ".dvc/cache"):  # leaves DVC nothing to restore
         shutil.rmtree(own.path / name, ignore_errors=True)
     started = own.path / "started"
     process = subprocess.Popen(

@@ -22,7 +22,7 @@ SECTIONS = partial(dvc_stages.sections, root=ROOT)
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """The stages of the default params and of a task with several seeds."""
+    """The stages if the default params are extended by several seeds of one task."""
     folder = tmp_path_factory.mktemp("stages")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder)
@@ -35,7 +35,7 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def with_ablation(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """The stages if `augmentation_ablation`, empty by default, names every task."""
+    """The stages if `augmentation_ablation`, which is empty by default, names every task."""
     folder = tmp_path_factory.mktemp("ablation")
     content = params.read(ROOT / paths.PARAMS)
     content["augmentation_ablation"] = content["augmentation_models"]
@@ -90,7 +90,7 @@ def test_every_stage_has_a_description_and_resources(stages: list[Any]) -> None:
 
 
 def test_every_stage_is_saved_in_the_run_cache(stages: list[Any]) -> None:
-    """DVC's run cache skips stages with one of these settings (Stage.run, StageCache)."""
+    """DVC's run cache stores no stage with one of these settings (see Stage.run, StageCache)."""
     for stage in stages:
         assert not stage.always_changed and not stage.is_callback, stage.addressing
         for out in stage.outs:
@@ -105,7 +105,7 @@ def test_a_file_that_another_command_writes_is_named(
         shutil.copy(ROOT / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     Repo.init(no_scm=True).close()
-    monkeypatch.setattr(plan, "CODE", "")  # there is no code here to hash
+    monkeypatch.setattr(plan, "CODE", "")  # this folder contains no code to hash
     assert all(stage.stale for stage in plan.load_stages().stages)
     output = tmp_path / "data/raw/intent"
     writers = {"write": {str(output): {"pid": os.getppid(), "cmd": "dvc repro"}}, "read": {}}

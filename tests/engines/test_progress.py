@@ -1,4 +1,4 @@
-"""What a run shows: logs while stages run, progress on a terminal, nothing extra elsewhere."""
+"""Logs grow while stages run; only on a terminal, progress bars are drawn."""
 
 import fcntl
 import os
@@ -95,7 +95,7 @@ def on_terminal(project: Workspace, command: list[str]) -> str:
         if select.select([terminal], [], [], 0.5)[0]:
             try:
                 content += os.read(terminal, 1 << 16)
-            except OSError:  # how Linux signals the end of the output
+            except OSError:  # Linux reports the end of the output in this way
                 break
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, content.decode()
     os.close(terminal)
@@ -141,7 +141,7 @@ def test_a_failed_stage_ends_its_log_with_what_it_says_last(
     process = start(project, engine)
     out, err = process.communicate(timeout=120)
     assert process.returncode and "a warning\ntandem: one clear line\n" in log(project, "one")
-    failed = {"snakemake": 2, "dvc": 1}  # Snakemake has started both
+    failed = {"snakemake": 2, "dvc": 1}  # Snakemake has started both stages
     assert (out + err).count("tandem: one clear line\n") == failed[engine[0]]
     assert not list((project.path / stage_output.STATES).glob("*"))
 
@@ -213,7 +213,7 @@ def test_a_log_gets_lines_by_percent_and_by_seconds(tmp_path: Path) -> None:
 
     bar = Progress("train", 100, "steps")
     shown([bar])
-    assert lines(9, 5) == []  # less than 10 %
+    assert lines(9, 5) == []  # nothing is logged below 10 %
     assert lines(10, 0.1)[0].startswith("progress: train 10/100 steps, 10 %")
     assert len(lines(20, 0)) == 1  # within a second
     assert len(lines(20, 1)) == 2

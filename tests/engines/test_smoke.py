@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Workspace]]:
-    """One clone per engine, in which it has run everything from an empty cache, in parallel."""
+    """One clone per engine, in which that engine ran all stages from an empty cache."""
     workspaces = {}
     for engine in ENGINES:
         workspaces[engine] = clone(tmp_path_factory.mktemp("smoke"))
@@ -209,7 +209,7 @@ STAGES_OF_INTENT_TRAINING = [
 ]  # fmt: skip
 ALL_CLEAN = [f"clean {task}" for task in ("generation", "intent", "sentiment", "translation")]
 EXECUTED = {
-    "a first run": [],  # the fixture has run everything
+    "a first run": [],  # the fixture `runs` has already run all stages
     "nothing": [],
     "a comment in a filter": ["code"],
     "a comment in params": ["code"],
@@ -222,14 +222,15 @@ EXECUTED = {
     "outputs deleted": [],
     "a fresh clone, pulled": [],
 }
-"""Change → the stages whose command runs; a stage with the same content is skipped or restored."""
+"""Change → the stages whose command runs. Stages whose inputs have the same content are skipped or
+restored."""
 
 
 @pytest.fixture(scope="module")
 def executed(
     runs: dict[str, Workspace], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, list[str]]]:
-    """Engine → change → the stages that it executed; the engines run in parallel."""
+    """Engine → change → the stages that the engine executed; the engines run in parallel."""
 
     def count(engine: str) -> dict[str, list[str]]:
         project = executions.configured(runs[engine].path)

@@ -20,7 +20,7 @@ FILES = [*READ, "folder/b.csv", "unused.csv"]
 
 @pytest.fixture(scope="module", params=ENGINES)
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A project with a stage that reads each kind of tracked data, run once by one engine."""
+    """A project in which one engine has run a stage that reads each kind of tracked data."""
     other = make(tmp_path_factory.mktemp("other") / "project", {})
     (other.path / "imported.csv").write_text("imported\n")
     other.run("dvc", "add", "--quiet", "imported.csv")
@@ -75,7 +75,7 @@ def test_edits_are_kept_and_make_their_readers_run(project: Workspace) -> None:
     run(project)
     assert executed(project) == ["sub/dvc.yaml:made", "use"]
     assert {name: (project.path / name).read_bytes() for name in FILES} == contents
-    # Data that a stage reads is added again, as by `dvc add`; data that no stage reads is not.
+    # A run updates the .dvc files of data that a stage reads, as `dvc add` does, and no others.
     changed = {n for n in TRACKED if digest(project.path / f"{n}.dvc") != pointers[n]}
     assert changed == {*TRACKED} - {"unused.csv"}
     assert project.changed() == {"unused.csv.dvc", "sub/dvc.yaml:other"}
@@ -117,7 +117,7 @@ def test_missing_data_is_one_line_and_nothing_is_removed(name: str, project: Wor
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Workspace]:
-    """A project source.txt → code → one → two; `code` keeps only the first line."""
+    """A project with stages code → one → two; `code` copies only the first line of source.txt."""
     stages = {
         "code": stage("head -1 source.txt > code.txt", ["source.txt"], ["code.txt"]),
         "one": stage("cat code.txt > one.txt", ["code.txt"], ["one.txt"]),

@@ -1,4 +1,4 @@
-"""The stage server executes jobs; without it, jobs continue on their own."""
+"""The stage server executes the stages of jobs; without it, jobs execute them themselves."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ SHOW = "ps -o ppid= -p $PPID >> parents.log"
 
 @pytest.fixture
 def project(tmp_path: Path) -> Workspace:
-    """A project one → two → three; `one` waits for a file `go`."""
+    """A project with stages one → two → three; `one` waits until a file `go` exists."""
     wait = "touch started && while ! test -e go; do sleep 0.05; done && cat in.txt > one.txt"
     stages = {
         "one": stage(f"{SHOW} && {wait}", ["in.txt"], ["one.txt"]),
@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Workspace:
 
 
 def start(project: Workspace) -> "subprocess.Popen[str]":
-    """Start a run and wait until it executes the waiting stage."""
+    """Start a run, and wait until its stage `one` has started."""
     process = subprocess.Popen(
         ["snakemake", "-c2"], cwd=project.path, env=project.env, text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""A stage in a child of the server: the same output, exit codes and bytes as elsewhere."""
+"""A stage in a child of the server prints, writes and exits as it does without the server."""
 
 import hashlib
 import json
@@ -31,19 +31,19 @@ pytestmark = pytest.mark.skipif(not forkserver.available(), reason="there is no 
 
 
 def probe(*statements: str) -> str:
-    """The source of a stage `probe`, made of these statements."""
+    """The source of a stage `probe` whose body consists of these statements."""
     body = "\n".join(f"    {statement}" for statement in statements)
     return f'"""A stage of the test."""\n\n\ndef main(task: str) -> None:\n    """Run."""\n{body}\n'
 
 
 SHOW_PARENT = probe("import os, sys", "print('parent', os.getppid(), file=sys.stderr)")
-"""Prints the process id of the server if a child of it runs the stage."""
+"""A stage that prints its parent's process id: that of the server, if the server forked it."""
 WAIT = probe("import time", "open('begun', 'w').close()", "time.sleep(30)", "open('ended', 'w')")
 KILL_ITSELF = probe("import os", "os.kill(os.getpid(), 9)")
 
 
 class Project:
-    """A project with a copy of the code, a stage `probe` of its own, and a server."""
+    """A project with a copy of Tandem's code, an additional stage `probe`, and a server."""
 
     def __init__(self, root: Path) -> None:
         shutil.copytree(SOURCE, root / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -197,7 +197,7 @@ def test_the_server_ends_with_its_run_while_it_still_imports(project: Project) -
     project.close()
     run = subprocess.Popen([sys.executable, "-c", PARENT], cwd=project.root, env=project.env)
     wait_until(project.socket.exists)
-    client = project.start("probe")  # its request starts the imports
+    client = project.start("probe")  # its request makes the server start to import
     pid = project.root / "pid"
     wait_until(lambda: pid.exists() and pid.read_text())
     server = Path("/proc") / pid.read_text()

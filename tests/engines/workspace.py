@@ -20,7 +20,7 @@ OVERLAY = ".dvc/tmp/overlay.yaml"
 
 @dataclass
 class Workspace:
-    """A folder with a clone and an empty DVC cache, and the environment of its commands."""
+    """A folder with a project, and the environment variables of the commands that run in it."""
 
     path: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Workspace:
         return self.run("snakemake", *options, check=check)
 
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run `dvc repro`: without patches if `plain`, else with them, which is much faster."""
+        """Run `dvc repro`, without patches if `plain`, else with patches, which is much faster."""
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def overlay(self, values: Mapping[str, object]) -> None:
@@ -106,7 +106,7 @@ def clone(path: Path, standin: bool = False) -> Workspace:
 
 
 def _standin(path: Path) -> Path:
-    """A folder with a command `tandem` that runs standin.py with what dvc.yaml declares."""
+    """A folder with a command `tandem` that runs standin.py on the stages of dvc.yaml."""
     from dvc.repo import Repo
 
     (path / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)

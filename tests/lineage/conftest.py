@@ -1,4 +1,4 @@
-"""Two small projects: one that DVC ran up to the split, one with records up to a model."""
+"""Two small projects: DVC ran one up to the stage split; the other has records up to a model."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ PARAMS = (
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A project with fetch, clean and split of intent, run by DVC. Tests must not change it."""
+    """A project in which DVC ran fetch, clean and split of intent. Tests must not change it."""
     workspace = clone(tmp_path_factory.mktemp("chain") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
@@ -37,7 +37,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
             content |= {key: list(values), "preferences": {}}
             content["augmentation_models"] = {"intent": content["augmentation_models"]["intent"]}
         yaml.dump(content, workspace.path / name)
-    for name in UNUSED:  # `project` copies the folder for each test
+    for name in UNUSED:  # the fixture `project` copies all other files for each test
         shutil.rmtree(workspace.path / name, ignore_errors=True)
     workspace.repro()
     for key, value in (("user.name", "test"), ("user.email", "test@example.org")):

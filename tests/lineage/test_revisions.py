@@ -1,4 +1,4 @@
-"""Git's own commands on a small repository."""
+"""Read revisions of a small repository with Git's own commands."""
 
 from pathlib import Path
 

@@ -52,7 +52,7 @@ SAVING = {
 
 
 def called(node: ast.Call) -> tuple[str, str]:
-    """Return what is before the last dot of a called name, and the name."""
+    """Return the parts of a called name before and after its last dot."""
     if isinstance(node.func, ast.Attribute):
         return ast.unparse(node.func.value), node.func.attr
     return "", node.func.id if isinstance(node.func, ast.Name) else ""
@@ -82,7 +82,7 @@ def downloads(tree: ast.AST) -> Iterator[str]:
 
 
 def runs_code(tree: ast.AST) -> Iterator[str]:
-    """Yield what may run code from a file; it is not allowed anywhere, not even in `loading`."""
+    """Yield what may run code from a file, which is not allowed anywhere, not even in `loading`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.split(".")[0] in UNSAFE_MODULES)
@@ -128,7 +128,7 @@ def writes(tree: ast.AST) -> Iterator[str]:
 
 
 def saves(tree: ast.AST) -> Iterator[str]:
-    """Yield calls that save with a library."""
+    """Yield calls that save a file with a library."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node)[1] in SAVES:
             yield ast.unparse(node)

@@ -47,7 +47,7 @@ def params() -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, params: str) -> Path:
-    """A project with one small model in models/sentiment/base and in own."""
+    """A project with the same small model in models/sentiment/base and in the folder own."""
     root = tmp_path / "project"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -62,7 +62,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, params:
 
 
 def list_entries(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return every entry below a folder with size and modification time (0 for folders)."""
+    """Return the size and modification time of each entry below a folder; zeros for folders."""
     entries = {}
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
@@ -80,7 +80,7 @@ def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arg
     out, line = capsys.readouterr()
     assert (code, out) == (2, "") and line.startswith("tandem: ") and line.count("\n") == 1, line
     assert len(line) < 600
-    assert stdin.buffer.tell() == 0  # nothing asked for input
+    assert stdin.buffer.tell() == 0  # the command has not read its input
     after = list_entries(project.parent)
     unchanged = {key: value for key, value in after.items() if "models" not in key}
     assert unchanged == {key: value for key, value in before.items() if "models" not in key}
@@ -91,7 +91,7 @@ def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arg
 
 
 def fetch_command(weights: dict[str, Any]) -> list[str]:
-    """Write the params that fetch `weights`; return the command."""
+    """Write params with the source `weights`; return the command that fetches the model."""
     content = json.loads(Path("params.yaml").read_text())
     content["sentiment"]["fetch_model"] = {"weights": weights}
     Path("params.yaml").write_text(json.dumps(content))
@@ -126,7 +126,7 @@ def combine(*changes: Change) -> Change:
 
 
 def code(name: str) -> Change:
-    """Add a module to the folder, and name it in a config as the code of every class."""
+    """Add a Python module to the folder, and name the module in the `auto_map` of a config."""
 
     def change(folder: Path) -> None:
         canary = folder.resolve().parent / "executed"
@@ -199,7 +199,7 @@ def cut(name: str, keep: float) -> Change:
 
 
 def index(**names: Any) -> Change:
-    """Rename the weights to a shard, and write an index of tensors and their shards."""
+    """Rename the weights as a shard, and write an index that maps tensors to shards."""
 
     def change(folder: Path) -> None:
         (folder / WEIGHTS).rename(folder / "model-00001-of-00001.safetensors")
@@ -215,7 +215,7 @@ def huge(name: str) -> Change:
 ONNX = b'{"method": "onnx"}'
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 DAMAGED: dict[str, tuple[Change, str]] = {
-    # what both predict and fetch-model reject
+    # Both predict and fetch-model reject these.
     "unknown-type": (edit("config.json", model_type="evil"), "model_type is 'evil'"),
     "type-of-its-own": (
         combine(code("config.json"), edit("config.json", model_type="evil")),
@@ -300,7 +300,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "tokenizer-list": (write("tokenizer.json", b"[]"), "is not a JSON object"),
 }
 LOADED: dict[str, tuple[Change, str]] = {
-    # what predict rejects, and fetch-model removes or does not copy
+    # predict rejects these; fetch-model removes them or does not copy them.
     **{f"code-{name}": (code(name), f"{name}: auto_map refers to model code") for name in CONFIGS},
     "pipelines": (edit("config.json", custom_pipelines={"a": {}}), "custom_pipelines"),
     "tokenizer-missing": (remove("tokenizer.json"), "has no tokenizer"),
@@ -542,7 +542,7 @@ def predictions(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> str:
 
 
 def shard(folder: Path) -> None:
-    """Write the weights as several files."""
+    """Write the weights as several shards."""
     from transformers import AutoModelForSequenceClassification
 
     network = AutoModelForSequenceClassification.from_pretrained(folder)

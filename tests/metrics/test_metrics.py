@@ -95,7 +95,7 @@ def test_bleu_counts_characters_where_words_have_no_spaces(translation_rows: Any
 
 
 def test_placeholders_kept_by_hand(translation_rows: Any, translations: Any) -> None:
-    # three sources have placeholders: one is renamed, one is kept, one of a pair is lost
+    # In three translations with placeholders, one is renamed, one is kept, one of a pair is lost.
     assert both_scores("placeholders_kept", translation_rows, translations) == pytest.approx(
         (1 / 3,) * 2
     )
@@ -105,10 +105,10 @@ def test_placeholders_kept_by_hand(translation_rows: Any, translations: Any) -> 
 
 def test_span_f1_equals_seqeval_and_hand(intent_rows: Any) -> None:
     predictions: list[dict[str, Any]] = [
-        {"label": "", "spans": [[26, 31, "area"]]},  # hit
-        {"label": "", "spans": [[4, 11, "name"], [15, 17, "brightness"]]},  # label wrong, hit
-        {"label": "", "spans": [[0, 4, "area"]]},  # nothing there
-        {"label": "", "spans": [[9, 14, "name"]]},  # end wrong
+        {"label": "", "spans": [[26, 31, "area"]]},  # a hit
+        {"label": "", "spans": [[4, 11, "name"], [15, 17, "brightness"]]},  # wrong label; hit
+        {"label": "", "spans": [[0, 4, "area"]]},  # no reference span
+        {"label": "", "spans": [[9, 14, "name"]]},  # a wrong end
     ]
     summed, library = both_scores("span_f1", intent_rows, predictions)
     assert summed == pytest.approx(2 * 2 / (5 + 4))

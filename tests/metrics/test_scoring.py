@@ -1,4 +1,4 @@
-"""Intervals have nominal coverage, and depend on seed and groups; scores are numbers or errors."""
+"""Intervals have nominal coverage, and depend on seed and groups; undefined scores are errors."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 
 
 def simulate_clusters(random: Any, groups: int, size: int, spread: float) -> tuple[Any, list[str]]:
-    """Statistics of rows in clusters, whose accuracies vary by `spread` around 0.7."""
+    """Statistics of clustered rows; the clusters' accuracies have deviation `spread` around 0.7."""
     accuracies = np.clip(random.normal(0.7, spread, groups), 0, 1).repeat(size)
     correct = (random.random(groups * size) < accuracies).astype(float)
     names = [f"g{i}" for i in np.arange(groups).repeat(size)]
@@ -165,7 +165,7 @@ def test_the_library_computes_the_value(
 
 
 def test_domains_share_the_tokenizer_of_the_test_set(translation_rows: Any) -> None:
-    """A Japanese domain is tokenized like the other domains, for both value and interval."""
+    """The value and the interval of a Japanese domain use the tokenizer of the whole test set."""
     rows = [
         *translation_rows,
         *(

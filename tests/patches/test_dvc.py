@@ -24,7 +24,7 @@ LOCK = (ROOT / "dvc.lock").read_text(encoding="utf-8")
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The project's stages with their entries in dvc.lock, in a folder without their files."""
+    """The project's stages and their entries in dvc.lock, in a folder without the stages' files."""
     for name in ("dvc.yaml", "params.yaml", "dvc.lock"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     monkeypatch.chdir(tmp_path)
@@ -36,7 +36,7 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_entries_are_written_as_dvc_writes_them(
     patched: bool, repo: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rewrite some entries of the complete file, then write the first entries into a new file."""
+    """Rewrite some entries of a complete dvc.lock, then write the first entries into a new one."""
     if patched:
         restore_after_test(monkeypatch)
         dvc.patch()

@@ -18,7 +18,7 @@ RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ZEN = json.loads((ROOT / "tests/patches/kernels-zen.json").read_text())
 """Kernels whose digests under the dispatch "zen" differ from those under "intel", measured on an
 AMD EPYC and, with MKL's three functions preloaded, on an Intel Xeon. vector/sqrt and
-optimizer/adamw are left out: they differ between the two vendors even under this dispatch."""
+optimizer/adamw are left out: they differ between the two vendors even under "zen"."""
 TRAINED = json.loads((ROOT / "tests/patches/trainings.json").read_text())
 """The output of tests/trainings.py under the canonical dispatch."""
 
@@ -37,7 +37,7 @@ def run(*arguments: str) -> str:
 
 
 def kernels(dispatch: mkl.Dispatch, imports: str = "") -> dict[str, str]:
-    """Digests of products, vector functions and reductions, in a process after these imports."""
+    """Digests of products, vector functions and reductions, in a process that imports `imports`."""
     program = f"""
 import json
 {imports}

@@ -27,7 +27,7 @@ class Workflow:
 
 
 class Input:
-    """An input of seven bytes, as Snakemake's scheduler sees it."""
+    """An input file of seven bytes, with the methods that Snakemake's scheduler calls."""
 
     async def exists(self) -> bool:
         return True
@@ -46,7 +46,7 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def untested(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Pretend that the installed version is not a tested one."""
+    """Make the installed version of Snakemake count as untested."""
     monkeypatch.setitem(snakemake.TESTED, "snakemake", ("0",))
     yield
 
@@ -68,7 +68,7 @@ def scheduler(selection: str) -> Any:
 
 
 def input_sizes(job_scheduler: Any) -> list[int]:
-    """The sizes that a scheduler reads before it selects jobs."""
+    """The sizes of input files that a scheduler reads before it selects jobs."""
     asyncio.run(job_scheduler.update_input_sizes([SimpleNamespace(input=[Input()])]))
     return list(job_scheduler._input_sizes.values())
 

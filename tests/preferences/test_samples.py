@@ -75,7 +75,7 @@ def test_drawncontinue_the_prompts_and_end_at_eos(
 
 
 def test_log_probability_is_that_of_the_completion(model: Model, samples: list[Sample]) -> None:
-    """The cache, left padding and removed rows do not change the probabilities of a row."""
+    """The KV cache, left padding and removal of other rows do not change a row's probabilities."""
     tensors = dpo.batch(samples)
     with torch.no_grad():
         result = log_likelihood(model.network, tensors, tensors["completion_mask"]).tolist()
@@ -133,7 +133,7 @@ def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) 
 
 
 def test_kl_is_the_mean_log_ratio(model: Model, aligned: Model, rated: list[GenerationRow]) -> None:
-    """Two unbiased estimates of one number agree; the exact values per step are never negative."""
+    """Two unbiased estimates of the KL divergence agree; the one from exact steps is positive."""
     rows = prompts(rated, GENERATION, 99) * 40
     generation = GENERATION.model_copy(update={"batch_size": 500})
     drawn = draw(aligned, generation, rows, 4)
@@ -149,7 +149,7 @@ def test_kl_is_the_mean_log_ratio(model: Model, aligned: Model, rated: list[Gene
 
 
 def test_dpo_loss_by_hand() -> None:
-    """β 0.5; chosen gained ln 9 and rejected lost ln 9: margin 0.5 · 2 ln 9 = ln 9, σ = 9/10."""
+    """β is 0.5, chosen gains ln 9, rejected loses ln 9: the margin is ln 9, and σ(ln 9) = 9/10."""
     tensors = {"reference": torch.tensor([-5.0, -4.0]), "completion_mask": torch.ones(2, 1)}
     policy = torch.tensor([-5.0 + math.log(9), -4.0 - math.log(9)])
     with pytest.MonkeyPatch.context() as patch:

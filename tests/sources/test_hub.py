@@ -9,7 +9,7 @@ from tandem.sources import hub
 
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A local folder in the layout of the hub: splits by file name."""
+    """A local folder in the layout of a Hub dataset, with one file per split."""
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     folder = tmp_path / "reviews"
     folder.mkdir()

@@ -29,7 +29,7 @@ Rows = dict[str, list[Row]]
 
 
 def write_splits(task: str, rows: Sequence[Row]) -> None:
-    """Clean the rows; write seven of ten to train, one to validation, two to test."""
+    """Clean the rows; of every ten, write seven to train, one to validation and two to test."""
     spec, clean_params = tasks.load(task), params.load(clean.Params, task, "clean")
     cleaned = [clean_row(row, spec, clean_params, Counter()) for row in rows]
     paths.split(task).mkdir(parents=True)
@@ -40,7 +40,7 @@ def write_splits(task: str, rows: Sequence[Row]) -> None:
 
 
 def read_outputs(task: str) -> tuple[list[Row], list[Row], Any]:
-    """Return the originals, the derived rows, and the metrics."""
+    """Return the original rows, the derived rows, and the metrics."""
     spec = tasks.load(task)
     rows = list(read_rows(paths.augmented(task) / "train.parquet", spec.row))
     metric = io.read_details(paths.details("augment", task))

@@ -214,7 +214,7 @@ def test_a_new_filter_needs_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(
         package_of_filters, "__path__", [*package_of_filters.__path__, str(tmp_path)]
     )
-    names = registry.names  # the names in the real folder, which lacks the file
+    names = registry.names  # finds only the plug-ins in Tandem's own folder
     monkeypatch.setattr(registry, "names", lambda package: [*names(package), "shouting"])
     content = default_params("sentiment") | {"filters": [{"kind": "shouting"}]}
     clean_params = clean.Params.model_validate(content)

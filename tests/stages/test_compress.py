@@ -1,4 +1,4 @@
-"""compress: the folder of each method is a working model, made from `base` only."""
+"""compress: each method writes a folder with a working model, made from `base` only."""
 
 import shutil
 from pathlib import Path

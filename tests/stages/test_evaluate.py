@@ -92,7 +92,7 @@ def test_baselines_are_scored_on_the_rows_of_variants(scored: Path) -> None:
     baseline.main("generation")
     results = io.read_details(paths.details("baseline", "generation"))
     assert set(results) == {"ngram", "unadapted"}
-    # the same weights, so the same score
+    # both variants have the same weights, and therefore the same score
     assert results["unadapted"] == {
         "bits_per_byte": io.read_details(paths.details("evaluate", "generation-base"))[
             "bits_per_byte"

@@ -1,4 +1,4 @@
-"""reward, judge, align and evaluate-preferences: one chain, on real rated rows and tiny models."""
+"""A chain of reward, judge, align and evaluate-preferences, on rated rows and tiny models."""
 
 import copy
 import shutil

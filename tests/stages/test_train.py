@@ -1,4 +1,4 @@
-"""train and compress: real rated rows, a tiny encoder, the commands of the stages."""
+"""The stages train and compress, run by their commands on rated rows with a tiny encoder."""
 
 import copy
 import csv

@@ -48,7 +48,7 @@ def test_precision_and_recall_on_planted_leaks() -> None:
 
 
 def test_a_dropped_row_is_not_compared_with_later_splits() -> None:
-    """Train keeps a text whose near-duplicate in validation was itself dropped because of test."""
+    """Train keeps the near-duplicate of a validation text that was dropped because of test."""
     keys = {
         "test": [("t", "one two three four five six seven eight nine ten")],
         "validation": [("v", "one two three four five six seven eight nine tenth")],

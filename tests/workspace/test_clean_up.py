@@ -106,7 +106,7 @@ def copy(workspace: Workspace, path: Path) -> Workspace:
 
 
 def tasks(project: Workspace, *names: str) -> None:
-    """Leave only these tasks."""
+    """Remove all tasks except these."""
     (project.path / "own.yaml").write_text(json.dumps({"names": [*names]}))
 
 
@@ -164,7 +164,7 @@ def test_what_a_task_leaves_is_removed_and_only_the_report_runs(project: Workspa
     assert executed(project) == ["report"]
     assert project.changed() == project.planned() == set()
     assert not examine()
-    # Nothing is lost: Git and DVC's cache have it.
+    # Nothing is lost: Git and DVC's cache still contain what was removed.
     project.run("git", "restore", "dvc.lock", "dvc.yaml", "own.yaml", "metrics", ".gitignore")
     project.run("git", "restore", "data/.gitignore", "models/.gitignore")
     project.run("dvc", "checkout")
@@ -296,7 +296,7 @@ def test_an_output_that_became_a_link_is_kept(project: Workspace) -> None:
         "data/b": "data is a symbolic link", "models/b": "is a symbolic link",
     }  # fmt: skip
     assert (elsewhere / "weights.bin").exists() and (project.path / "data/b/rows.txt").exists()
-    assert said["artifacts"] == []  # the path that it names still exists
+    assert said["artifacts"] == []  # the artifact's path still exists
 
 
 def test_links_to_the_cache_are_removed_and_the_cache_stays(project: Workspace) -> None:
@@ -310,7 +310,7 @@ def test_links_to_the_cache_are_removed_and_the_cache_stays(project: Workspace) 
 
 
 def test_what_another_stage_now_makes_is_kept(project: Workspace) -> None:
-    """`train` is renamed, and still writes the same outputs."""
+    """The stage `train` is renamed to `fit`, which writes the same outputs."""
 
     def rename(stages: Any) -> None:
         stages["fit"] = stages.pop("train")
@@ -332,7 +332,7 @@ def test_an_output_inside_the_folder_of_a_removed_stage_is_kept(project: Workspa
 
     edit_stages(project, replace)
     project.repro("shrink")
-    (project.path / "models/b/weights.bin").write_text("row\n1\n")  # as DVC left it
+    (project.path / "models/b/weights.bin").write_text("row\n1\n")  # the content that `train` wrote
     said = cleaned(project, "--yes")
     assert paths_of(said) == ["models/a", "models/b"] and not said["kept"]
     assert not (project.path / "models/b/weights.bin").exists()
@@ -342,7 +342,7 @@ def test_an_output_inside_the_folder_of_a_removed_stage_is_kept(project: Workspa
 
 
 def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> None:
-    """A stage of the user reads the rows of b, and a .dvc file tracks the model of b."""
+    """A stage that the user added reads the rows of b, and a .dvc file tracks the model of b."""
 
     def replace(stages: Any) -> None:
         del stages["train"]
@@ -361,7 +361,7 @@ def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> N
 
 
 def test_params_that_a_stage_reads_are_kept(project: Workspace) -> None:
-    """A removed stage wrote a params file and a file that `vars` lists."""
+    """A removed stage wrote a params file that a stage reads, and a file that `vars` lists."""
     text = (project.path / "own.yaml").read_text()
     (project.path / "best.yaml").write_text("rate: 1\n")
     outs = ["own.yaml", "best.yaml"]
@@ -486,12 +486,12 @@ def test_after_a_crash_the_rest_is_still_found(
 
 
 KEPT = ("code", "fetch", "clean", "split")
-"""The stages of the project with records: so few that an engine needs only seconds."""
+"""The stages that `with_records` keeps: so few that an engine needs only seconds."""
 
 
 @pytest.fixture(scope="module")
 def with_records(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The data stages of two of the project's own tasks, with records, run on smoke params."""
+    """The data stages of two of Tandem's own tasks, with records, after a run with smoke params."""
     workspace = clone(tmp_path_factory.mktemp("records") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
@@ -516,7 +516,7 @@ def recorded(with_records: Workspace, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
-    """The recipe in README: only these tasks, with some sections replaced, and no preferences."""
+    """Follow the recipe in README: keep only these tasks, replace sections, drop preferences."""
     yaml = YAML(typ="safe")
     content = yaml.load(workspace.path / "params.yaml") | sections
     for name in {*content["tasks"]} - {*names}:

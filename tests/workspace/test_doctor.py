@@ -42,7 +42,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of that project, on a machine with the digests `KERNELS`."""
+    """A copy of the project `start`, on a machine with the digests `KERNELS`."""
     shutil.copytree(start, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -63,7 +63,7 @@ def problem(check: str) -> str:
 
 
 def commit(**changes: Any) -> Fingerprint:
-    """Write the fingerprint of this machine, with these changes, as the recorded one."""
+    """Record the fingerprint of this machine, with some values replaced."""
     this = fingerprint.current(params.project().runtime)
     recorded = this.model_copy(update={"recorded": True} | changes)
     fingerprint._write(fingerprint.FOLDER / "known.json", recorded)

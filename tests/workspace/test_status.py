@@ -50,7 +50,7 @@ PARAMS = {"train": {"rate": 0.1, "sizes": [1, 2]}, "seed": 1}
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Five stages that read a file in Git and a .dvc-tracked one; tests must not change them."""
+    """A project of five stages, a file in Git and a DVC-tracked file; tests must not change it."""
     path = tmp_path_factory.mktemp("status") / "project"
     files = {"in.txt": "row\n", "own.csv": "own\n", "own.yaml": json.dumps(PARAMS)}
     project = make(path, STAGES, **files)
@@ -66,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def project(whole: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A copy that a test may change; it is the current folder, and DVC has hashed its files."""
+    """A copy of `whole` that a test may change; it is the current folder, hashed by DVC."""
     copied = copy(whole, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     for key in ("DVC_SITE_CACHE_DIR", "DVC_NO_ANALYTICS"):
@@ -415,7 +415,7 @@ def test_locks_of_processes_that_ended_do_not_count(project: Workspace) -> None:
 
 @pytest.fixture(scope="module")
 def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Some instant stages of two of the project's tasks, and the stage `code`."""
+    """Some stages of two tasks, replaced by instant ones, and the real stage `code`."""
     workspace = clone(tmp_path_factory.mktemp("code") / "project", standin=True)
     groups = ("code", "fetch", "clean", "split")
     yaml = YAML()
@@ -443,7 +443,7 @@ def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def coded(
     with_code: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workspace]:
-    """A copy that a test may change; it is the current folder."""
+    """A copy of `with_code` that a test may change; it is the current folder."""
     copied = copy(with_code, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", copied.env["DVC_SITE_CACHE_DIR"])
@@ -505,7 +505,7 @@ def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
 
 
 def test_it_costs_no_more_than_a_dry_run(with_code: Workspace) -> None:
-    """CPU seconds, compared with `snakemake -n` on the same stages, after one run of each."""
+    """CPU seconds are compared with those of `snakemake -n`, after one run of each command."""
 
     def cost(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -513,7 +513,7 @@ def test_it_costs_no_more_than_a_dry_run(with_code: Workspace) -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    ours = [sys.executable, "-m", "tandem", "status"]  # the stand-in can only run stages
+    ours = [sys.executable, "-m", "tandem", "status"]  # standin.py can only run stages
     commands = [ours, ["snakemake", "-n", "--quiet"]]
     for command in commands:  # the first run hashes files and checks params.yaml
         with_code.run(*command)

@@ -40,7 +40,7 @@ def test_few_stages_have_a_line_each_and_many_share_one() -> None:
 
 
 def test_a_change_of_all_code_takes_one_screen() -> None:
-    """Each stage has other modules, packages and inputs, as after a change to all source files."""
+    """Each stage has different reasons, as after a change to all source files."""
     stages = [
         StageStatus(
             f"{group}@{n}",

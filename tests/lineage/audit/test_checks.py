@@ -1,4 +1,4 @@
-"""The audit reports every single change by name, and nothing in unchanged workspaces."""
+"""The audit names whatever was changed, and reports nothing for an unchanged workspace."""
 
 import json
 import os
@@ -326,7 +326,7 @@ def test_a_signed_revision_agrees_in_a_clean_clone(
 def test_stages_that_ran_after_signing_are_reported(
     stage: str, signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Artifact, record and lock agree with each other; only the signature differs."""
+    """The artifact, its record and dvc.lock agree with each other, but not with the bundle."""
     package = {"fetch": "sources", "clean": "text/filters", "split": "splitting"}[stage]
     Path(f"src/tandem/{package}/values.json").write_text("[]")
     project.repro()
@@ -429,7 +429,7 @@ def test_values_are_compared_with_their_types(
 
 
 def forge(change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the record of clean, and dvc.lock to match."""
+    """Change the record of the stage clean, and update its digest and size in dvc.lock."""
     path = Path("reports/lineage/clean/intent.json")
     old = provenance.file_digest(path)
     content = io.read_details(path)

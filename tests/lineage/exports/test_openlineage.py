@@ -38,7 +38,7 @@ def events(published: Path) -> list[dict[str, Any]]:
 
 
 def facets(raw: dict[str, Any]) -> dict[str, Any]:
-    """Facets as the client's own classes, which accept only the fields of the specification."""
+    """Facets as objects of the client's classes, which accept only fields of the specification."""
     facets = {}
     for name, facet in raw.items():
         kind = CLASSES[facet["_schemaURL"].rpartition("/")[2]]

@@ -266,7 +266,7 @@ def test_viterbi_paths_equal_those_of_exhaustive_search(
 
 
 def test_adjacency_keeps_an_unseen_word_in_one_span() -> None:
-    """Each word on its own looks like the first of a span; together they are one span."""
+    """Scored alone, each word starts a span; with the adjacency penalty, both form one span."""
     scores = torch.tensor([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]]).log()
     assert viterbi_decode(scores, [2], TAGS, 0.0) == [["B-a", "B-b"]]
     assert viterbi_decode(scores, [2], TAGS, -3.0) == [["B-a", "I-a"]]

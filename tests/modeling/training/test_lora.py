@@ -1,4 +1,4 @@
-"""Adapters: only adapters and the head are trained; the best are kept, and all are merged."""
+"""LoRA trains only adapters and the head; the best weights are kept, and adapters are merged."""
 
 from pathlib import Path
 from typing import Any

@@ -28,7 +28,7 @@ from tandem.modeling.training.freezing import freeze, set_dropout
 from tandem.modeling.training.length_sampler import LengthGroupedSampler
 from tandem.modeling.training.trainer import fit
 
-gc.freeze()  # otherwise the Trainer's garbage collection takes half a second per start
+gc.freeze()  # without this, garbage collection takes half a second each time a Trainer starts
 
 RUNTIME = Runtime(seed=7, threads=1, isa="avx2", device="cpu")
 TRAINING: dict[str, Any] = {
@@ -112,7 +112,7 @@ def test_learns_and_evaluates_at_each_multiple_of_eval_steps(
 
 
 def test_training_is_reproducible_bit_by_bit(plain: tuple[Any, list[dict[str, float]]]) -> None:
-    torch.rand(5)  # earlier random numbers must not matter
+    torch.rand(5)  # random numbers drawn before training must not matter
     again, history = train_network()
     assert history == plain[1]
     assert all(
@@ -171,7 +171,7 @@ def test_fp16_without_a_gpu_is_reported() -> None:
 
 @pytest.fixture
 def gradients(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, Tensor]]:
-    """The optimizer's gradients at each step, by the size of their parameter."""
+    """The gradients at each optimizer step, with the size of the parameter as key."""
     seen: list[dict[int, Tensor]] = []
     original = torch.optim.AdamW.step
 
@@ -278,7 +278,7 @@ def test_freezing_a_tied_decoder_keeps_its_embeddings() -> None:
 
 
 class GivenLosses:
-    """A loss with given values on validation rows, which saves the head at each evaluation."""
+    """A loss that takes given values on validation rows, and saves the head at each evaluation."""
 
     def __init__(self, *losses: float) -> None:
         # 32 validation rows are two batches of 16

@@ -1,4 +1,4 @@
-"""A project of four tasks whose stages are shell commands, and branches on which they were run."""
+"""A project with four tasks and shell commands as stages, and branches on which stages ran."""
 
 import subprocess
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 TASKS = ("a", "b", "c", "d")
 LINES = [f"line {number}" for number in range(20)]
-"""An input: each branch edits a different line, so that Git can merge the edits."""
+"""The lines of an input. Each branch edits a different line, so that Git can merge the edits."""
 EDITED = {"ours": 2, "theirs": 17}
 RECORD = (
     "mkdir -p reports/lineage/$(dirname {name}) && "
@@ -28,7 +28,7 @@ def _recorded(command: str, name: str, deps: list[str], outs: list[str]) -> dict
 
 
 def _of_tasks(entry: dict[str, object]) -> dict[str, object]:
-    """A stage for each task, `${item}`."""
+    """A stage for each task; `${item}` is the name of the task."""
     return {"foreach": "${names}", "do": entry}
 
 
@@ -60,7 +60,7 @@ STAGES: dict[str, object] = {
 
 
 def create(path: Path) -> Workspace:
-    """The project, run and committed on the branch `main`; it has not been set up for merging."""
+    """Run and commit the project on the branch `main`; no merge drivers are set up."""
     (path / "in").mkdir(parents=True)
     inputs = {f"in/{task}.txt": "\n".join([f"task {task}", *LINES, ""]) for task in TASKS}
     project = make(path, STAGES, **inputs, **{"own.yaml": '{"names": ["a", "b", "c", "d"]}'})
@@ -100,7 +100,7 @@ def edit(project: Workspace, tasks: Iterable[str], side: str) -> None:
 
 
 def branch(project: Workspace, name: str, tasks: Iterable[str], start: str = "main") -> None:
-    """A branch on which the input of tasks was changed and everything was run."""
+    """Create a branch on which the inputs of these tasks are changed and all stages are run."""
     project.run("git", "checkout", "--quiet", "-B", name, start)
     edit(project, tasks, name)
     project.repro()

@@ -12,7 +12,7 @@ from tandem.sharing.merge import git_setup
 
 @pytest.fixture(scope="session")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Five stages on `main`; do not change it."""
+    """A repository with five stages on `main`; tests must not change it."""
     return create(tmp_path_factory.mktemp("start"), a="1", b="1", c="1", d="1", report="1")
 
 
@@ -29,6 +29,6 @@ def repository(
 
 @pytest.fixture
 def set_up(repository: Repository) -> Repository:
-    """The same copy with drivers."""
+    """The repository of the fixture `repository`, with merge drivers set up."""
     git_setup.set_up()
     return repository

@@ -1,4 +1,4 @@
-"""A Git repository with a dvc.lock and what its stages wrote, made without running a stage."""
+"""A Git repository with a dvc.lock and outputs of stages, made without running a stage."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def entry(stage: str, version: str) -> dict[str, Any]:
 
 
 def outputs(stage: str, version: str) -> dict[str, str]:
-    """The files in Git that a stage writes; the metrics depend on the start of the version."""
+    """The files in Git that a stage writes; the metrics contain the first letter of `version`."""
     record = {"stage": stage, "version": version, "filler": ["-"] * 5}
     return {
         f"reports/lineage/{stage}.json": json.dumps(record, indent=1) + "\n",
@@ -74,7 +74,7 @@ class Repository:
         return done
 
     def write(self, versions: dict[str, str]) -> None:
-        """Write dvc.lock and the outputs of these versions of the stages."""
+        """Write dvc.lock and all outputs, for the given version of each stage."""
         for path in self.project.glob("reports/*/**/*.json"):
             path.unlink()
         for stage, version in versions.items():
@@ -84,14 +84,14 @@ class Repository:
         (self.project / "dvc.lock").write_text(lock_text(versions))
 
     def commit(self, **versions: str) -> None:
-        """Commit these versions of the stages, if any, and all other changes."""
+        """Write the given versions of stages, if any, and commit all changes."""
         if versions:
             self.write(versions)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", "Run")
 
     def branch(self, name: str, start: str = "main", **versions: str) -> None:
-        """Commit these versions of the stages on a new branch."""
+        """Commit the given versions of stages on a new branch."""
         self.git("checkout", "--quiet", "-B", name, start)
         self.commit(**versions)
 
@@ -124,7 +124,7 @@ class Repository:
 
 
 def create(root: Path, folder: str = ".", **versions: str) -> Repository:
-    """A repository with a commit on the branch `main`; it has not been set up for merging."""
+    """A repository with a commit on the branch `main`; no merge drivers are set up."""
     repository = Repository(root, folder)
     repository.project.mkdir(parents=True, exist_ok=True)
     repository.git("init", "--quiet", "--initial-branch", "main", str(root))

@@ -27,7 +27,7 @@ def branches(repository: Repository) -> None:
 
 
 def check(repository: Repository, kept: str = "ours") -> None:
-    """The entries are merged, and each file is the version that its entry names."""
+    """Check that the entries are merged, and that each file is the version that its entry names."""
     assert repository.versions() == MERGED
     assert repository.conflicts() == []
     for stage, version in MERGED.items():
@@ -57,7 +57,7 @@ def test_a_rebase_and_a_cherry_pick(set_up: Repository) -> None:
 
 
 def test_a_rebase_of_several_commits(set_up: Repository) -> None:
-    """A stage that became stale on the way stays stale, whatever the later commits change."""
+    """A stage that became stale during the rebase stays stale, whatever later commits change."""
     set_up.branch("theirs", **THEIRS)
     set_up.commit(**THEIRS | {"c": "later"})
     set_up.commit(**THEIRS | {"c": "later", "d": "later"})
@@ -80,7 +80,7 @@ def test_a_revert_and_a_popped_stash(set_up: Repository) -> None:
 
 
 def test_branches_that_were_merged_both_ways(set_up: Repository) -> None:
-    """Such branches have two common ancestors, which Git first merges with the driver."""
+    """Branches merged both ways have two common ancestors, which the driver merges first."""
     branches(set_up)
     set_up.git("branch", "mine")
     set_up.git("merge", "--no-edit", "theirs")
@@ -149,7 +149,7 @@ def test_a_driver_that_is_gone_is_a_conflict(set_up: Repository) -> None:
 def test_a_path_with_special_characters(
     start: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git runs the command of a driver in a shell, and replaces what follows a percent sign."""
+    """Git runs a driver's command in a shell, after replacing placeholders such as `%O`."""
     python = tmp_path / "100%O 'venv'" / "python"
     python.parent.mkdir()
     python.symlink_to(sys.executable)
@@ -227,7 +227,7 @@ def test_doctor_names_a_driver_that_is_not_set_up(repository: Repository) -> Non
 
 
 def test_the_driver_runs_no_code_of_the_project(set_up: Repository) -> None:
-    """Git runs it in the top folder of the repository, whose files must not shadow modules."""
+    """Git runs the driver in the repository's top folder, whose files must not shadow modules."""
     branches(set_up)
     Path("json.py").write_text("raise SystemExit(3)\n")
     Path("tandem").mkdir()

@@ -18,7 +18,7 @@ STATES = ("none", "ours", "theirs", "both")
 LATIN = [{task: STATES[(i + k) % 4] for k, task in enumerate(TASKS)} for i in range(4)]
 """Each task is in each state once, and each merge includes all states."""
 TIMES_TWO = (0, 2, 3, 1)
-"""Multiplication by two in the field of four elements, in which `^` is addition."""
+"""Multiplication by the element 2 in the finite field GF(4), in which `^` is addition."""
 ORTHOGONAL = [
     {task: STATES[k] for task, k in zip(TASKS, (a, b, a ^ b, a ^ TIMES_TWO[b]), strict=True)}
     for a in range(4)
@@ -43,7 +43,7 @@ def cherry_pick(project: Workspace) -> None:
 
 
 def merge_lock(project: Workspace) -> None:
-    """Merge without the driver, and resolve the conflicts afterwards."""
+    """Merge without the drivers, and resolve the conflicts with `tandem merge-lock`."""
     git(project, "checkout", "-q", "ours")
     git(project, "config", "--remove-section", "merge.tandem-lock")
     git(project, "config", "--remove-section", "merge.tandem-output")
@@ -61,7 +61,7 @@ ENGINES: dict[str, Callable[[Workspace], object]] = {
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The project on `main`."""
+    """The project of four tasks, on the branch `main`."""
     return create(tmp_path_factory.mktemp("merge") / "start")
 
 
@@ -126,14 +126,14 @@ def test_all_pairs_of_tasks_in_all_states(start: Workspace, number: int, tmp_pat
             tried = copy(project, tmp_path / f"{way.__name__}-{engine[:3]}")
             check(tried, ORTHOGONAL[number], way, engine)
             locks.add(tried.lock())
-    assert len(locks) == 1  # apart from the order of the stages
+    assert len(locks) == 1  # `lock` ignores the order of the stages
 
 
 @pytest.mark.slow
 def test_a_teammate_pulls_merges_and_executes_what_both_changed(
     start: Workspace, tmp_path: Path
 ) -> None:
-    """Each side runs in its own clone; a shared remote is all that merging needs."""
+    """Each side runs in its own clone; a shared DVC remote transfers the outputs."""
     (tmp_path / "store").mkdir()
     project = copy(start, tmp_path / "project")
     project.run("dvc", "remote", "add", "--quiet", "--default", "store", str(tmp_path / "store"))

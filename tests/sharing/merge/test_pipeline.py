@@ -1,4 +1,4 @@
-"""Two people change different tasks of the default pipeline, whose stages are stand-ins."""
+"""Two people change different tasks of the default pipeline; its stages are run by standin.py."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Workspace]:
-    """A clone in which `theirs` changed intent and `ours` sentiment; both branches were run."""
+    """A clone in which the branch `theirs` changed intent and `ours` sentiment; both were run."""
     project = clone(tmp_path / "project", standin=True)
     git(project, "config", "user.name", "test")
     git(project, "config", "user.email", "test@example.org")

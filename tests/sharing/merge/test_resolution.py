@@ -1,4 +1,4 @@
-"""`tandem merge-lock` gives what the driver would have given, from conflicts or merge commits."""
+"""`tandem merge-lock` merges conflicts and merge commits with the same result as the driver."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_rebase_continues_and_is_resolved_again(repository: Repository) -> Non
     check(repository)
     assert (
         len(repository.git("log", "--format=%h", "ours..").stdout.split()) == 1
-    )  # the other commit became empty
+    )  # the other commit became empty and was dropped
 
 
 def test_a_revert(repository: Repository) -> None:
@@ -94,7 +94,7 @@ def test_a_revert(repository: Repository) -> None:
 
 
 def test_a_merge_commit_of_a_host_is_merged_again(repository: Repository) -> None:
-    """Someone has resolved the conflicts by hand in a browser, and mixed the sides."""
+    """Someone has resolved the conflicts by hand in a browser, mixing lines of both sides."""
     merge(repository)
     for name in repository.conflicts():
         lines = Path(name).read_text().splitlines(keepends=True)
@@ -189,7 +189,7 @@ def test_a_file_that_git_merged_as_text_becomes_ours(repository: Repository) -> 
 
 
 def test_outputs_elsewhere_are_those_that_dvc_lock_names(repository: Repository) -> None:
-    """A stage of the user writes a file in Git in another folder."""
+    """A stage that the user added writes a file in Git outside the usual folders."""
     for side in ("theirs", "ours"):
         repository.git("checkout", "-q", "-B", side, "main")
         repository.write({"own": side})
@@ -278,7 +278,7 @@ def test_a_damaged_side_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("tandem: their version of dvc.lock is damaged")
     assert repository.conflicts() == before
-    repository.git("checkout", "--ours", "dvc.lock")  # as the message says
+    repository.git("checkout", "--ours", "dvc.lock")  # the command in the message
     repository.git("add", "dvc.lock")
     assert cli.main(["merge-lock"], in_child=True) == 0
     assert repository.versions() == OURS and repository.conflicts() == []

@@ -1,10 +1,11 @@
 """Merge branches on which different stages were run.
 
-    dvc.lock                        by stage: the entry of the side that changed it; if both sides
-                                    did, the stage becomes stale
-    records, details and metrics    the files of the side whose entry is taken
-    reports/summary.json            ours, until the stage `report` has written it again
+    dvc.lock                        each stage's entry from the side that changed it; if both sides
+                                    changed an entry, its stage becomes stale
+    records, details and metrics    the files from the side whose entry is used
+    reports/summary.json            our version, until the stage `report` writes the file again
 
 Git runs the driver (`driver`) that `tandem setup-git` (`git_setup`) installs. Where Git cannot run
-it, as on a hosting service, `tandem merge-lock` (`resolution`) does the same afterwards.
+it, as on a hosting service, `tandem merge-lock` (`resolution`) merges these files in the same way
+afterwards.
 """

@@ -20,7 +20,7 @@ def set_up_git(as_json: bool) -> None:
 
 
 def merge_lock(as_json: bool) -> None:
-    """Merge dvc.lock where Git did not, and print the result."""
+    """Merge dvc.lock if Git did not merge it by stage, and print the result."""
     done = resolution.resolve()
     if as_json:
         print(json.dumps(_as_json(done or Resolution({}, [], [])), indent=2))
@@ -37,7 +37,7 @@ def merge_lock(as_json: bool) -> None:
 
 
 def _as_json(done: Resolution) -> dict[str, object]:
-    """The object that `--json` prints."""
+    """The JSON object that `tandem merge-lock --json` prints."""
     return {
         "locks": {
             path: {"theirs": merged.theirs, "stale": merged.stale}

@@ -25,18 +25,18 @@ class Versions:
 
 @dataclass(frozen=True)
 class Conflict:
-    """What was merged, with paths relative to the project's root."""
+    """The versions of merged files. Paths are relative to the project's root."""
 
     versions: dict[str, Versions]
     """For an unfinished merge, the files in conflict; for a merge commit, all files that differ."""
     ours: dict[str, str]
-    """Path → blob, for all files on our side."""
+    """Path → blob ID, for all files on our side."""
     merged: dict[str, str]
-    """Path → blob, for all files that are not in conflict, as the merge left them."""
+    """Path → blob ID in the result of the merge, for all files that are not in conflict."""
     unfinished: bool
 
     def is_untouched(self, path: str, blob: str) -> bool:
-        """Whether a workspace file whose content is `blob` is as the merge left it."""
+        """Whether a workspace file with the blob ID `blob` was not edited after the merge."""
         if self.unfinished and path in self.versions:
             return blob in astuple(self.versions[path])
         return blob == self.merged.get(path)
@@ -52,13 +52,13 @@ def unfinished() -> Conflict | None:
     versions = {
         path: Versions(*(blobs.get(stage, "") for stage in "123"))
         for path, blobs in stages.items()
-        if not {"120000", "160000"} & {*blobs.values()}  # a link or a submodule
+        if not {"120000", "160000"} & {*blobs.values()}  # skip links and submodules
     }
     return Conflict(versions, ours=_tree("HEAD"), merged=_index(), unfinished=True)
 
 
 def of_head() -> Conflict | None:
-    """The files that differ between the parents of the commit HEAD; None if it is not a merge.
+    """The files that differ between the parents of HEAD; None if HEAD is not a merge commit.
 
     Raises:
         StageError: the commit has more than two parents.
@@ -70,7 +70,7 @@ def of_head() -> Conflict | None:
         raise StageError("HEAD merges more than two branches at once: merge them one by one")
     try:
         ancestor = _tree(git("merge-base", *parents).decode().strip())
-    except LineageError:  # the histories are unrelated
+    except LineageError:  # no common ancestor
         ancestor = {}
     ours, theirs = map(_tree, parents)
     versions = {
@@ -82,17 +82,17 @@ def of_head() -> Conflict | None:
 
 
 def _index() -> dict[str, str]:
-    """Path → blob, for the files in the index that are not in conflict."""
+    """Path → blob ID, for the files in the index that are not in conflict."""
     return {path: blob for _, blob, stage, path in _entries("ls-files", "--stage") if stage == "0"}
 
 
 def blob_content(blob: str) -> bytes:
-    """The content of a blob; empty if there is none."""
+    """The content of a blob; empty if the ID is empty."""
     return git("cat-file", "blob", blob) if blob else b""
 
 
 def _tree(commit: str) -> dict[str, str]:
-    """Path → blob, for the regular files of a commit below the current folder."""
+    """Path → blob ID, for the regular files of a commit below the current folder."""
     entries = _entries("ls-tree", "-r", commit)
     return {path: blob for mode, _, blob, path in entries if mode in REGULAR}
 

@@ -1,9 +1,9 @@
 """Set up Git's merge drivers: `tandem setup-git`.
 
-    .gitattributes    names the driver of each kind of file; committed, so that each clone has it
-    .git/config       defines the command of a driver; each clone needs it, its worktrees share it
+    .gitattributes    names the driver of each kind of file; it is committed, so each clone has it
+    .git/config       defines the drivers' commands; each clone needs it, and its worktrees share it
 
-Git runs a driver only where both are set. Elsewhere it merges the files as text.
+Git runs a driver only if both files set it up. Otherwise, Git merges the files as text.
 """
 
 import shlex

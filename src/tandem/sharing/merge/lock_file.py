@@ -1,12 +1,13 @@
 """Merge three versions of a dvc.lock by stage.
 
-An entry records that a command produced these outputs from these inputs and params. This holds only
-for the whole entry, so an entry that one side changed is taken whole. DVC compares it with the
-merged project by content, as after any change.
+An entry records which outputs a command produced from which inputs and params. This is true of the
+whole entry only, so an entry that one side changed is never split. As after any change, DVC then
+compares the digests and params in the entry with the files and params of the merged project.
 
 If both sides changed an entry in different ways, only the command and the outputs of our entry
-remain. Without inputs in the entry, DVC considers the stage stale, and restores it from the run
-cache or executes it. With the outputs, `dvc checkout` and `dvc pull` work until then.
+remain. Because this entry has no inputs, DVC considers the stage stale, and restores it from the
+run cache or executes it. Because the entry has outputs, `dvc checkout` and `dvc pull` work until
+then.
 """
 
 import re
@@ -23,7 +24,7 @@ from tandem.patches import dvc
 from tandem.sharing.merge.rule import Choice, choose
 
 ANCHOR = re.compile(r"[:-] [&*]\w")
-"""Matches possible YAML anchors and aliases, by which an entry may depend on another one."""
+"""Matches possible YAML anchors and aliases, with which an entry may refer to another one."""
 DATASETS = "datasets"
 """The only top-level key of dvc.lock that DVC knows besides `schema` and `stages`."""
 
@@ -35,7 +36,7 @@ WITHOUT_ENTRIES = "schema: '2.0'\nstages: {}\n"
 
 
 class LockDamaged(StageError):
-    """A dvc.lock that cannot be read; the message is a predicate without a subject."""
+    """A dvc.lock cannot be read. The message has no subject, as in `is empty`."""
 
 
 @dataclass
@@ -110,7 +111,7 @@ def _stages(parsed: Any) -> dict[str, Mapping[str, Any]]:
 
 
 def _is_entry(value: Any) -> bool:
-    """Whether a value has the parts of an entry that are used here."""
+    """Whether a value is an entry: a mapping with `cmd`, and with a path for each output."""
     if not isinstance(value, dict) or "cmd" not in value:
         return False
     outs = value.get("outs", [])
@@ -120,7 +121,8 @@ def _is_entry(value: Any) -> bool:
 def _texts(text: str, values: Mapping[str, Any]) -> dict[str, str]:
     """The text of each entry: from the file if DVC wrote it, else as DVC would write it."""
     starts = [match.start() for match in dvc.ENTRY_START.finditer(text)]
-    is_split = dvc.has_dvc_form(text) and len(starts) == len(values)  # comments match as well
+    # ENTRY_START also matches comments, so the two counts may differ.
+    is_split = dvc.has_dvc_form(text) and len(starts) == len(values)
     if not is_split or ANCHOR.search(text):
         return {name: _text(name, value) for name, value in values.items()}
     texts = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
@@ -140,15 +142,15 @@ class MergedLock:
     theirs: list[str] = field(default_factory=list)
     """Stages whose entry was taken from `theirs`, or was removed in `theirs`."""
     stale: list[str] = field(default_factory=list)
-    """Stages that both sides changed in different ways."""
+    """Stages whose entry both sides changed in different ways."""
     stale_outs: set[str] = field(default_factory=set)
-    """The outputs of these stages on either side."""
+    """The outputs that the entries of the stages in `stale` name on either side."""
 
 
 def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
     """Merge two versions of a dvc.lock that have a common ancestor.
 
-    Stages keep the order of `ours`; stages that only `theirs` has follow, in its order.
+    Stages keep their order in `ours`. Stages that are only in `theirs` follow in their order there.
 
     Raises:
         StageError: both sides changed `datasets`, which belongs to no stage.
@@ -172,7 +174,7 @@ def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
 
 
 def _choose_entry(name: str, *sides: LockFile) -> Choice:
-    """Choose a version by its text, or by its values if the text differs on all sides.
+    """Choose a version of an entry by its text, or by its values if all three texts differ.
 
     Another version of DVC may have written the same values in another form.
     """
@@ -184,7 +186,7 @@ def _choose_entry(name: str, *sides: LockFile) -> Choice:
 
 
 def _merged_datasets(base: LockFile, ours: LockFile, theirs: LockFile) -> Any:
-    """The `datasets` of the side that changed them."""
+    """The value of `datasets` on the side that changed it."""
     choice = choose(*(repr(side.datasets) for side in (base, ours, theirs)))
     if choice is Choice.NEITHER:
         raise StageError("both sides changed datasets in dvc.lock: run `dvc ds update` again")

@@ -1,8 +1,8 @@
-"""Merge dvc.lock and what stages wrote where Git did not run the drivers: `tandem merge-lock`.
+"""Merge dvc.lock and the stages' outputs in Git, if Git did not run the merge drivers.
 
-During a merge, a rebase or a cherry-pick, the files in conflict are resolved. Without a conflict, a
-merge commit that a hosting service has made is merged again from its parents. Both start from the
-versions that Git holds, not from a text with conflict markers.
+`tandem merge-lock` resolves the files in conflict during a merge, a rebase or a cherry-pick. If no
+file is in conflict and HEAD is a merge commit, for example of a hosting service, its parents are
+merged again. The inputs are the versions that Git stores, never files with conflict markers.
 """
 
 import hashlib
@@ -22,12 +22,12 @@ from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, Merged
 from tandem.sharing.merge.rule import Choice, choose
 
 WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
-"""The Git-tracked folders in which only stages write JSON files, and one such file."""
+"""Folders in Git whose JSON files are written only by stages, and one file that a stage writes."""
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What was merged, with paths relative to the project's root."""
+    """The result of a merge. Paths are relative to the project's root."""
 
     locks: Mapping[str, MergedLock]
     files: list[str]
@@ -37,7 +37,7 @@ class Resolution:
 
 
 def resolve() -> Resolution | None:
-    """Merge, and add the result to Git's index; None if there is nothing to merge.
+    """Merge, and add the merged files to Git's index; return None if there is nothing to merge.
 
     Raises:
         StageError: a version of dvc.lock cannot be read, or a file has been edited since the merge.
@@ -69,16 +69,16 @@ def resolve() -> Resolution | None:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the stages write, according to merged entries of dvc.lock."""
+    """The outputs of all stages, according to the merged entries of dvc.lock."""
 
     digests: Mapping[str, str]
-    """Path → MD5 in the entry of its stage."""
+    """Path of an output → MD5 of the output in its stage's entry."""
     stale: frozenset[str]
     """Outputs of stages that both sides changed."""
 
     @classmethod
     def of(cls, merged: Mapping[str, MergedLock]) -> "Outputs":
-        """The outputs in merged entries; those of the project's dvc.lock if none was merged.
+        """The outputs in all merged entries, or in dvc.lock itself if no entries were merged.
 
         Raises:
             StageError: dvc.lock cannot be read.
@@ -99,10 +99,10 @@ class Outputs:
         return any(f"{path}/".startswith(f"{out}/") for out in known)
 
     def choose(self, path: str, version: Versions) -> str:
-        """The blob of a file that a stage writes: it follows the entry of its stage.
+        """Choose the blob of a file that a stage writes, to agree with the entry of that stage.
 
-        This is the version that the entry names by its MD5; ours if both sides changed the stage.
-        A file that one side has removed stays removed.
+        This is the version with the MD5 in the entry, or ours if both sides changed the stage.
+        If one side removed the file, it stays removed.
         """
         digest = self.digests.get(path)
         for blob in (version.ours, version.theirs) if digest else ():
@@ -115,10 +115,10 @@ class Outputs:
 
 
 def _read_lock() -> LockFile:
-    """The project's dvc.lock; empty if there is none.
+    """The content of the project's dvc.lock; no entries if the file does not exist.
 
     Raises:
-        StageError: it cannot be read.
+        StageError: dvc.lock cannot be read.
     """
     try:
         return LockFile.parse(paths.LOCK.read_bytes()) if paths.LOCK.exists() else LockFile()
@@ -135,7 +135,7 @@ def _md5(blob: str) -> str:
 
 
 def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]:
-    """Files that stages write, each with the blob that is taken; empty if the file is removed.
+    """Yield each file that a stage writes, and its blob ID; empty if the file is to be removed.
 
     Git may have merged a file of a stale stage as text without a conflict. In that case our version
     is taken, too.
@@ -186,7 +186,7 @@ def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
     content = _content(path)
     if content is None or content == wanted:
         return
-    if conflict.unfinished and MARKER.encode() in content:  # still has conflict markers
+    if conflict.unfinished and MARKER.encode() in content:  # the file still has conflict markers
         return
     if conflict.is_untouched(path, git("hash-object", "--", path).decode().strip()):
         return

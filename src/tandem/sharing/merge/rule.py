@@ -1,4 +1,4 @@
-"""The rule for three versions: of a stage's entry in dvc.lock, or of a file that a stage wrote."""
+"""Choose among three versions of a stage's entry in dvc.lock, or of a file that a stage wrote."""
 
 from enum import Enum
 
@@ -9,11 +9,11 @@ class Choice(Enum):
     OURS = "ours"
     THEIRS = "theirs"
     NEITHER = "neither"
-    """Both sides changed it in different ways: no version describes the merged project."""
+    """Both sides made changes, and they differ: no version describes the merged project."""
 
 
 def choose(base: str, ours: str, theirs: str) -> Choice:
-    """Take the version of the side that changed it since the common ancestor.
+    """Choose the version of the side that has changed since the common ancestor.
 
     Args:
         base: The version of the common ancestor. An empty string means that there is none.

@@ -14,9 +14,9 @@ def merge_contents(path: str, base: bytes, ours: bytes, theirs: bytes) -> Merged
 
     Args:
         path: The path of the file, for messages.
-        base: The content in the common ancestor; empty if the file is not there.
-        ours: The content on the current branch; empty if the file is not there.
-        theirs: The content on the branch that is merged; empty if the file is not there.
+        base: The content in the common ancestor; empty if it has no such file.
+        ours: The content on the current branch; empty if it has no such file.
+        theirs: The content on the branch that is merged; empty if it has no such file.
 
     Raises:
         StageError: the version of one side cannot be read.
@@ -38,7 +38,7 @@ def merge_contents(path: str, base: bytes, ours: bytes, theirs: bytes) -> Merged
 
 
 def summary(path: str, merged: MergedLock) -> str:
-    """What was merged, in one line."""
+    """A summary of the merge in one line."""
     parts = [f"{path} is merged by stage: {counted(len(merged.theirs), 'stage')} from their side"]
     if merged.stale:
         parts.append(f"stale because both sides changed them: {listed(merged.stale)}")
@@ -46,6 +46,6 @@ def summary(path: str, merged: MergedLock) -> str:
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
-    """The first names, and how many others there are."""
+    """The first `limit` names as text, and the number of other names."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{', '.join(names[:limit])}{rest}"
