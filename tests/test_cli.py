@@ -319,7 +319,7 @@ def test_outside_of_any_project(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     error = mistake(arguments, capsys)
-    assert f"there is no project here: neither {tmp_path} nor a folder above it has" in error
+    assert f"no project found: neither {tmp_path} nor a folder above it contains" in error
 
 
 def test_a_command_works_in_the_root_from_any_folder(
@@ -566,7 +566,9 @@ def test_what_was_signed_and_exported_is_said(published: Path, capsys: Output, k
     assert cli.main(["lineage", "export", "prov"]) == 0
     assert capsys.readouterr().out == "1 file written: exports/prov/lineage.json\n"
     assert cli.main(["cost"]) == 0
-    assert capsys.readouterr().out.startswith("no stage has run here yet")
+    assert capsys.readouterr().out.startswith(
+        "no stage of this project has run on this machine yet"
+    )
 
 
 # Startup and exit

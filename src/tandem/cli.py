@@ -274,7 +274,7 @@ class Command(click.Command):
         """
         if self.in_project and ctx.obj.root is None:
             raise TandemError(
-                f"there is no project here: neither {ctx.obj.folder} nor a folder above it has "
+                f"no project found: neither {ctx.obj.folder} nor a folder above it contains "
                 f"{paths.DAG} and {paths.PARAMS}; change to the folder of a project"
             )
         return super().invoke(ctx)
@@ -648,7 +648,9 @@ def lineage_diff(first: str, last: str, name: str | None, json: bool) -> None:
 
 @lineage.command("export", cls=Command)
 @click.argument("form", metavar="FORMAT", type=FORMAT, help=f"One of {', '.join(formats(None))}.")
-@click.option("--to", type=File(), metavar="FOLDER", help="Output folder, instead of the default.")
+@click.option(
+    "--to", type=File(), metavar="FOLDER", help="Output folder; each format has a default."
+)
 @json_option("lineage-export")
 def lineage_export(form: str, to: str | None, json: bool) -> None:
     """Write the lineage in a format that other tools read.
@@ -737,7 +739,7 @@ def merge_lock(json: bool) -> None:
     "--to",
     type=File(),
     metavar="FILE",
-    help="Output file, instead of attestation.jsonl in the root.",
+    help="Output file; the default is attestation.jsonl in the project's root.",
 )
 @json_option("attest")
 def attest(key: str, to: str | None, json: bool) -> None:
@@ -778,7 +780,7 @@ def check(json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("top", type=File(), help="The file with the values.")
+@click.argument("top", type=File(), help="The params file whose values are merged.")
 @click.argument("base", type=File(), help="The file that is changed; its comments are kept.")
 @json_option("overlay")
 def overlay(top: str, base: str, json: bool) -> None:

@@ -280,7 +280,7 @@ def test_scores_are_drawn_against_size_and_latency(project: Path) -> None:
     assert page.count("<figure") == 3
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
     assert sum("On the front: int8, base" in caption for caption in captions) == 2
-    assert "milliseconds per text, one at a time" in page
+    assert "milliseconds per text, without batching" in page
     assert "weights, MB" in page
 
 

@@ -463,7 +463,7 @@ def test_while_a_stage_runs_nothing_is_removed(project: Workspace) -> None:
     done = project.run("tandem", "clean-up", "--yes", check=False)
     assert (
         done.returncode == 2
-        and "another command is running here; wait for it to end" in done.stderr
+        and "another command is running in this project; wait for it to end" in done.stderr
     )
     assert (project.path / "models/b/weights.bin").exists()
 

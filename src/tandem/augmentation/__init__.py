@@ -86,9 +86,8 @@ class AugmentationParams(PluginParams):
 class WordAugmentationParams(AugmentationParams):
     """Base class of the params of an augmentation that edits words."""
 
-    rate: float = Field(
-        default=0.1, gt=0, le=1, description="fraction of a text's words that are changed"
-    )
+    rate: float = Field(default=0.1, gt=0, le=1)
+    """Fraction of the words of a text that are changed."""
 
 
 AnyAugmentation = Annotated[AugmentationParams, plugin_field("augmentation")]

@@ -7,7 +7,7 @@ from typing import Any
 from tandem.baselines import BaselineContext
 from tandem.core.task import BaseTask
 
-LABEL = "lexicon and rules"
+LABEL = "VADER, a lexicon with rules"
 
 THRESHOLD = 0.05  # the threshold of VADER's authors for neutral texts; scores are from -1 to 1
 

@@ -11,7 +11,7 @@ from typing import Any
 from tandem.baselines import BaselineContext
 from tandem.core.task import PLACEHOLDER, BaseTask
 
-LABEL = "word by word"
+LABEL = "word-by-word translation"
 
 
 def predict(

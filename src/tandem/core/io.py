@@ -54,7 +54,9 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
             if problem is None:
                 raise
             names = " and ".join(map(str, finals))
-            raise StageError(f"cannot write {names}: {problem}, then run again") from error
+            raise StageError(
+                f"cannot write {names}: {problem}, then run the command again"
+            ) from error
 
 
 def _write_problem(error: Exception) -> str | None:

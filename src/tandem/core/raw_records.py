@@ -29,8 +29,10 @@ class DatasetInfo(StrictModel):
     """Title of the data card."""
     description: str
     """What the rows are and how they were collected."""
-    license: str = Field(description="a license identifier from the Hugging Face Hub, or `other`")
-    languages: list[str] = Field(description="ISO 639 codes")
+    license: str
+    """License of the rows, as a license identifier of the Hugging Face Hub, or `other`."""
+    languages: list[str]
+    """Languages of the texts, as ISO 639 codes."""
     citation: str = ""
     """How to cite the dataset."""
     limits: list[str] = Field(default=[])

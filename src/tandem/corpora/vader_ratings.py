@@ -30,9 +30,8 @@ class Params(CorpusParams):
 
     domains: list[Domain] = Field(min_length=1)
     """Domains to read."""
-    threshold: float = Field(
-        default=0.5, gt=0, lt=4, description="minimum mean rating of a positive text"
-    )
+    threshold: float = Field(default=0.5, gt=0, lt=4)
+    """Minimum mean rating of a positive text."""
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:

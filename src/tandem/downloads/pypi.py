@@ -37,7 +37,8 @@ class Pin(StrictModel):
     """Exact version."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """SHA-256 of the file that is downloaded."""
-    sdist: bool = Field(default=False, description="use the source distribution, not the wheel")
+    sdist: bool = False
+    """Whether to use the source distribution instead of the wheel."""
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"

@@ -62,7 +62,7 @@ def last_runs() -> list[dict[str, Any]]:
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """The lines of a table: seconds, CPU seconds and peak MB of each run, then of all runs."""
     if not rows:
-        return [f"no stage has run here yet; {LOG} is empty or missing"]
+        return [f"no stage of this project has run on this machine yet; {LOG} is empty or missing"]
     total = sum(row["cpu_seconds"] for row in rows)
     return [
         f"{'seconds':>8} {'CPU s':>8} {'peak MB':>8}  stage",

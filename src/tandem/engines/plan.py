@@ -198,7 +198,7 @@ def load_stages() -> Plan:
         return plan
     except LockError as error:
         raise StageError(
-            f"another command is running here; wait for it to end: {_one_line(error)}"
+            f"another command is running in this project; wait for it to end: {_one_line(error)}"
         ) from error
     except DvcException as error:
         raise StageError(f"DVC cannot read the pipeline: {_one_line(error)}") from error
@@ -422,8 +422,8 @@ def refuse_config(config: Mapping[str, object]) -> None:
     if config:
         keys = ", ".join(sorted(config))
         raise StageError(
-            f"Snakemake's config is not read ({keys}): remove --config and --configfile, and set "
-            "values in params.yaml or with `dvc exp run -S KEY=VALUE`"
+            f"the pipeline does not read Snakemake's config ({keys}): remove --config and "
+            "--configfile, and set values in params.yaml or with `dvc exp run -S KEY=VALUE`"
         )
 
 

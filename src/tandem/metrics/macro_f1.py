@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 TITLE = "Macro F1"
-HINT = "mean over classes"
+HINT = "mean F1 of the classes"
 DECIMALS = 3
 LOWER_IS_BETTER = False
 

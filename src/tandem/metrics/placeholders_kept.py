@@ -15,7 +15,7 @@ from tandem.core.task import PLACEHOLDER
 from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Placeholders kept"
-HINT = "fraction of texts with placeholders"
+HINT = "fraction of texts with placeholders that keep them all"
 DECIMALS = 3
 LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "sources": "string"}

@@ -15,7 +15,7 @@ from tandem.metrics.common.statistics import Array, safe_divide
 from tandem.modeling.bio_tags import OUTSIDE, tags_of
 
 TITLE = "Span F1"
-HINT = "start, end and label correct"
+HINT = "F1 of spans; a correct span has the right start, end and label"
 DECIMALS = 3
 LOWER_IS_BETTER = False
 INPUTS = {"predictions": ["string"], "references": ["string"]}

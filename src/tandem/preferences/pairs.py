@@ -90,7 +90,7 @@ def form_pairs(
         pairs += _match(in_domain, pair_filter)
     if not pairs:
         raise DataError(
-            "no preference pairs: no two rows of a domain have ratings that differ by "
+            "no preference pairs: no two rows of a domain have mean ratings that differ by "
             f"{pair_filter.min_margin} at z ≥ {pair_filter.min_z}. Rows need `ratings` from "
             "several people"
         )

@@ -60,7 +60,9 @@ class AlignmentParams(TrainingParams):
         if self.samples_per_prompt < 2 * self.pairs_per_prompt:
             raise ValueError("samples_per_prompt must be at least twice pairs_per_prompt")
         if self.max_length <= self.generation.max_new_tokens:
-            raise ValueError("max_length must leave room for a prompt besides max_new_tokens")
+            raise ValueError(
+                "max_length must be greater than max_new_tokens, because it includes the prompt"
+            )
         return self
 
 

@@ -20,9 +20,8 @@ class Params(WeightsParams):
 
     path: str
     """Path relative to the project's root."""
-    sha256: str | None = Field(
-        default=None, pattern=r"^[0-9a-f]{64}$", description="of model.safetensors"
-    )
+    sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of model.safetensors."""
     license: str = "unknown"
     """License of the weights, as a license identifier of the Hugging Face Hub."""
 

@@ -16,17 +16,18 @@ from tandem.pretrained.common.model_files import sanitize_configs
 class Params(WeightsParams):
     """The dimensions of the network."""
 
-    d_model: int = Field(ge=8, description="hidden size; a multiple of attention_heads")
-    ffn_dim: int = Field(ge=8, description="inner size of the feed-forward blocks")
+    d_model: int = Field(ge=8)
+    """Hidden size; a multiple of `attention_heads`."""
+    ffn_dim: int = Field(ge=8)
+    """Inner size of the feed-forward blocks."""
     attention_heads: int = Field(ge=1)
     """Number of attention heads per layer."""
     encoder_layers: int = Field(ge=1)
     """Number of layers in the encoder."""
     decoder_layers: int = Field(ge=1)
     """Number of layers in the decoder."""
-    max_position_embeddings: int = Field(
-        ge=8, description="maximum number of tokens in an input or output"
-    )
+    max_position_embeddings: int = Field(ge=8)
+    """Maximum number of tokens in an input or output."""
 
 
 def write(params: Params, folder: Path, runtime: Runtime) -> None:

@@ -14,7 +14,7 @@ ROLES = {
     "aligned": "trained model, aligned with the reward model",
     "reward": "reward model",
     "judge": "judge, trained on other raters and texts",
-    "human": "each rater against the mean of the others",
+    "human": "each rater, compared with the mean of the other raters",
 }
 """Labels of variants that no plug-in provides."""
 

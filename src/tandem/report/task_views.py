@@ -9,7 +9,7 @@ from tandem.report.scores import Metrics, Score
 from tandem.report.views import View
 
 PLOTS = Path("reports/plots")
-COSTS = {"size": "weights, MB", "latency": "milliseconds per text, one at a time"}
+COSTS = {"size": "weights, MB", "latency": "milliseconds per text, without batching"}
 
 
 def view(

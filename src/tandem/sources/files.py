@@ -56,10 +56,12 @@ class Params(SourceParams):
     """Format of all files. `text` means one row per line."""
     files: list[File] = Field(min_length=1)
     """The files, in the order in which their rows are read."""
-    columns: dict[str, str] = Field(default={}, description="field name: column name in the file")
+    columns: dict[str, str] = Field(default={})
+    """Field name → name of its column in the file."""
     encoding: str = "utf-8"
     """Python's name for the encoding of the files."""
-    delimiter: str = Field(default=",", min_length=1, max_length=1, description="CSV only")
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """Delimiter of CSV files; other formats have none."""
     about: DatasetInfo = UNKNOWN
 
     @field_validator("encoding")

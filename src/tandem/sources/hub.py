@@ -29,13 +29,12 @@ class Params(SourceParams):
     """Name of the dataset on the Hugging Face Hub, or a local folder in Hub layout."""
     split: str
     """Split of the dataset, such as `train`."""
-    name: str | None = Field(
-        default=None, description="the configuration, if the dataset has several"
-    )
-    revision: str | None = Field(default=None, description="a commit; not used for a local folder")
-    columns: dict[str, str] = Field(
-        default={}, description="field name: column name in the dataset"
-    )
+    name: str | None = None
+    """Name of the configuration, if the dataset has several configurations."""
+    revision: str | None = None
+    """Commit of the dataset; not used for a local folder."""
+    columns: dict[str, str] = Field(default={})
+    """Field name → name of its column in the dataset."""
     about: DatasetInfo = UNKNOWN
 
     @model_validator(mode="after")

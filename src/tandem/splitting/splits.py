@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import Field
-
 from tandem.core.errors import DataError
 from tandem.core.paths import JUDGE, SPLITS
 from tandem.core.rows import Dropped, Row
@@ -23,14 +21,13 @@ class SplitParams(StrictModel):
     """How rows are divided into splits; tasks with the same source need the same values."""
 
     ratios: SplitRatios = SplitRatios()
-    salt: str = Field(default="tandem", description="a different salt gives a different split")
+    salt: str = "tandem"
+    """Text that is hashed with each group; a different salt gives a different split."""
     near_duplicates: NearDuplicates = NearDuplicates()
-    judge_holdout: JudgeHoldout | None = Field(
-        default=None, description="groups and ratings that are held out for an independent judge"
-    )
-    on_leak: Literal["drop_train", "drop_held_out"] = Field(
-        default="drop_train", description="which row is dropped if a text is in two splits"
-    )
+    judge_holdout: JudgeHoldout | None = None
+    """Groups and ratings that are held out for an independent judge; null holds out none."""
+    on_leak: Literal["drop_train", "drop_held_out"] = "drop_train"
+    """Which of two rows is dropped if the same text is in two splits."""
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,10 @@ class Params(StrictModel):
 
     source: AnySource
     """Where the rows come from."""
-    on_unreadable: Literal["keep", "raise"] = Field(
-        default="keep",
-        description="whether to keep records that cannot be parsed, or to stop with an error",
-    )
-    max_rows: int | None = Field(
-        default=None,
-        ge=1,
-        description="approximate number of rows, in whole groups; null uses all rows",
-    )
+    on_unreadable: Literal["keep", "raise"] = "keep"
+    """Whether to keep records that cannot be parsed, or to stop with an error."""
+    max_rows: int | None = Field(default=None, ge=1)
+    """Approximate number of rows to keep; groups are kept whole. null keeps all rows."""
 
 
 def main(task: str) -> str:

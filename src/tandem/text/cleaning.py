@@ -19,13 +19,10 @@ from tandem.text.repair import REPAIRS
 class MaskParams(StrictModel):
     """The personal data to mask."""
 
-    kinds: list[mask.Kind] = Field(
-        default=["email", "card", "phone"],
-        description="kinds of personal data to mask, in any order",
-    )
-    regions: list[str] = Field(
-        default=[], description="regions (ISO 3166-1) whose national phone numbers are masked"
-    )
+    kinds: list[mask.Kind] = Field(default=["email", "card", "phone"])
+    """Kinds of personal data to mask, in any order."""
+    regions: list[str] = Field(default=[])
+    """Regions (ISO 3166-1) whose national phone numbers are masked."""
 
     @field_validator("regions")
     @classmethod
@@ -43,11 +40,12 @@ class CleanParams(StrictModel):
     """The `clean` section of a task."""
 
     repair: list[Literal["entities", "markup", "characters", "spaces"]] = Field(
-        default=["entities", "markup", "characters", "spaces"],
-        description="repairs, applied in the order of tandem.text.repair",
+        default=["entities", "markup", "characters", "spaces"]
     )
+    """Repairs to apply; their order is fixed by `tandem.text.repair`."""
     mask: MaskParams = MaskParams()
-    filters: list[AnyFilter] = Field(description="filters, applied in this order")
+    filters: list[AnyFilter]
+    """Filters, applied in this order."""
 
 
 def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str]) -> Row:

@@ -17,11 +17,12 @@ SEED = 13  # for MinHash; a different seed changes the candidates, not the near-
 class NearDuplicates(StrictModel):
     """Defines when two texts are near-duplicates."""
 
-    threshold: float = Field(
-        default=0.8, gt=0, lt=1, description="minimum Jaccard similarity of near-duplicates"
-    )
-    ngram_size: int = Field(default=5, ge=1, description="characters per n-gram")
-    num_perm: int = Field(default=128, ge=16, description="MinHash values per text")
+    threshold: float = Field(default=0.8, gt=0, lt=1)
+    """Minimum Jaccard similarity of near-duplicates."""
+    ngram_size: int = Field(default=5, ge=1)
+    """Number of characters per n-gram."""
+    num_perm: int = Field(default=128, ge=16)
+    """Number of MinHash values per text."""
 
 
 def shingles(text: str, size: int) -> set[str]:

@@ -259,7 +259,7 @@ def test_a_revision_is_audited_without_its_data(
     shutil.rmtree(".dvc/cache")
     capsys.readouterr()
     assert cli.main(["audit", "--rev", "HEAD"]) == 0
-    assert "6 outputs missing locally" in capsys.readouterr().out
+    assert "6 outputs are missing locally" in capsys.readouterr().out
 
 
 def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace) -> None:

@@ -53,7 +53,7 @@ def test_targets_and_trainable_layers_choose_the_layers() -> None:
 
 
 def test_an_unknown_target_module_is_reported() -> None:
-    with pytest.raises(StageError, match="available: dense, key, query, value"):
+    with pytest.raises(StageError, match="available names: dense, key, query, value"):
         train_network(lora=LORA | {"target_modules": ["q_proj"]})
 
 

@@ -40,7 +40,7 @@ def test_a_merge(set_up: Repository) -> None:
     done = set_up.git("merge", "--no-edit", "theirs")
     check(set_up)
     assert done.stderr.splitlines() == [
-        "tandem: dvc.lock is merged by stage: 1 stage from their side; "
+        "tandem: dvc.lock is merged by stage: 1 entry from their side; "
         "stale because both sides changed them: c, report"
     ]
     assert set_up.git("status", "--porcelain").stdout == ""

@@ -141,9 +141,9 @@ def test_the_answers(repository: Repository, capsys: pytest.CaptureFixture[str])
     repository.git("merge", "--no-edit", "ours", check=False)
     assert cli.main(["merge-lock"], in_child=True) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "dvc.lock is merged by stage: 1 stage from their side; "
+        "dvc.lock is merged by stage: 1 entry from their side; "
         "stale because both sides changed them: c, report",
-        "resolved 4 files written by stages, each like its stage",
+        "resolved 4 files that stages write, to agree with dvc.lock",
         "still in conflict, because no stage writes them: params.yaml",
     ]
     assert repository.conflicts() == ["params.yaml"]
@@ -243,7 +243,7 @@ def test_an_edited_file_is_kept(repository: Repository) -> None:
         resolve()
     assert str(error.value) == (
         "dvc.lock has been edited since the merge: `git add dvc.lock` keeps it, "
-        "`git checkout --merge -- dvc.lock` discards the edit; then run again"
+        "`git checkout --merge -- dvc.lock` discards the edit; then run `tandem merge-lock` again"
     )
     assert repository.conflicts() == [*before]
     repository.git("checkout", "--merge", "--", "dvc.lock")

@@ -32,14 +32,10 @@ from tandem.text.words import vocabulary
 class AugmentParams(StrictModel):
     """The `augment` section of a task."""
 
-    operations: list[AnyAugmentation] = Field(
-        default=[],
-        validate_default=True,
-        description="augmentations to use; each derived row is made by a random one of them",
-    )
-    fraction: float = Field(
-        default=0.0, ge=0, le=1, description="fraction of training rows that get a derived row"
-    )
+    operations: list[AnyAugmentation] = Field(default=[], validate_default=True)
+    """Augmentations to use; each derived row is made by one of them, which is chosen at random."""
+    fraction: float = Field(default=0.0, ge=0, le=1)
+    """Fraction of the training rows from which a derived row is made."""
 
 
 class AblationParams(metrics.EvaluationParams):
@@ -47,9 +43,8 @@ class AblationParams(metrics.EvaluationParams):
 
     operations: list[AnyAugmentation]
     """The augmentations to measure, each on its own."""
-    fraction: float = Field(
-        gt=0, le=1, description="fraction of training rows that get a derived row"
-    )
+    fraction: float = Field(gt=0, le=1)
+    """Fraction of the training rows from which a derived row is made."""
 
     @field_validator("operations")
     @classmethod

@@ -59,7 +59,7 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise LineageError(f"{where}, is not an in-toto statement but {envelope.payload_type!r}")
     if {*envelope.signatures} != {key.keyid}:
-        raise LineageError(f"{where}, is not signed with the given key, or not with that key only")
+        raise LineageError(f"{where}, is not signed with exactly the given key")
     try:
         envelope.verify([key], 1)
     except VerificationError:

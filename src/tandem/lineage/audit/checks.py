@@ -147,7 +147,7 @@ def _declared(stage: StageSpec, record: RunRecord) -> Iterator[Finding]:
     """Findings for differences between a record and what dvc.yaml declares."""
     outs = {*stage.outs} - {stage.record}
     for what, expected, recorded in (
-        ("command", {stage.command}, {record.command}),
+        ("commands", {stage.command}, {record.command}),
         ("deps", {*stage.deps}, {*record.inputs}),
         ("params", {*stage.params}, {*record.params}),
         ("outs", outs, {*record.outputs}),
@@ -225,7 +225,9 @@ def _inputs(record: RunRecord, graph: Graph, digests: DigestReader) -> Iterator[
         if written is not None:
             if _without_files(written) != _without_files(recorded):
                 producers = ", ".join(graph.producers_of(path))
-                yield Finding(where, f"the {path} that it read differs from what {producers} wrote")
+                yield Finding(
+                    where, f"{path}, as the stage read it, differs from what {producers} wrote"
+                )
             if path not in graph.producers and path in graph.inside:
                 yield from _unexpected_files(path, written, record.stage, digests)
             continue

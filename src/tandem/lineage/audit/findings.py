@@ -38,7 +38,7 @@ class Audit:
 def to_text(audit: Audit) -> list[str]:
     """The result of an audit as lines of text."""
     absent = (
-        f", {len(audit.absent)} outputs missing locally (`dvc pull` fetches them)"
+        f", {len(audit.absent)} outputs are missing locally (`dvc pull` fetches them)"
         if audit.absent
         else ""
     )

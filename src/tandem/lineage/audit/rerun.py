@@ -128,7 +128,9 @@ def _outside(where: str, recorded: Any, rewritten: Any) -> Iterator[Finding]:
     if recorded.get("low") is not None and isinstance(rewritten, dict):
         low, high, value = recorded["low"], recorded["high"], rewritten.get("value")
         if value is None or not low <= value <= high:
-            yield Finding(where, f"is {value} when run again, outside its interval {low} to {high}")
+            yield Finding(
+                where, f"is {value} when run again, outside its interval of {low} to {high}"
+            )
         return
     for key in sorted(recorded):
         below = rewritten.get(key) if isinstance(rewritten, dict) else None

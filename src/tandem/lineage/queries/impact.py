@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from tandem.core import params, paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import read_code, value_of_key
+from tandem.core.wording import counted
 from tandem.lineage.graph import Graph, read
 from tandem.lineage.queries.targets import nearest
 
@@ -148,7 +149,7 @@ def _counts(table: Path, name: str) -> dict[str, int]:
 def to_text(result: dict[str, Any]) -> list[str]:
     """The result of `query` as lines of text."""
     name, kind, stages = result["name"], result["kind"], result["stages"]
-    lines = [f"{name} is a {kind}; {len(stages)} stages depend on it"]
+    lines = [f"{name} ({kind}): {counted(len(stages), 'dependent stage')}"]
     for table in result.get("places", ()):
         counts = [f"{table[k]} {k}" for k in ("rows", "derived", "pairs") if table[k]]
         lines.append(f"  in       {table['path']}: {', '.join(counts)}")

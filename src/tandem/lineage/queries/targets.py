@@ -102,7 +102,7 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
             producers = graph.producers_of(str(source(score, graph)))
             return Target(name, producers, rows[names.index(key)], graph.producers_of(SUMMARY))
     raise LineageError(
-        f"{SUMMARY} has the row {key!r}, but no metrics file has it: run `dvc repro`"
+        f"{SUMMARY} has the row {key!r}, but no metrics file contains its score: run `dvc repro`"
     )
 
 

@@ -38,7 +38,7 @@ def adapt(network: Any, lora: LoraParams) -> Any:
         available = sorted({name.split(".")[-1] for name in layers})
         raise StageError(
             "lora.target_modules matches no trainable linear layer; "
-            f"available: {', '.join(available)}"
+            f"available names: {', '.join(available)}"
         )
     outside_blocks = [
         parameter

@@ -30,7 +30,7 @@ def merge_lock(as_json: bool) -> None:
         return
     for path, merged in done.locks.items():
         print(versions.summary(path, merged))
-    print(f"resolved {counted(len(done.files), 'file')} written by stages, each like its stage")
+    print(f"resolved {counted(len(done.files), 'file')} that stages write, to agree with dvc.lock")
     if done.left:
         names = versions.listed(done.left)
         print(f"still in conflict, because no stage writes them: {names}")

@@ -82,7 +82,8 @@ def _unnamed() -> dict[str, str]:
             missing[pattern] = driver
         elif current != driver:
             raise StageError(
-                f"{ATTRIBUTES} sets merge={current} for {pattern}: remove that, then run again"
+                f"{ATTRIBUTES} sets merge={current} for {pattern}: remove that attribute, then run "
+                "`tandem setup-git` again"
             )
     return missing
 

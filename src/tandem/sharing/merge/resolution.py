@@ -125,7 +125,7 @@ def _read_lock() -> LockFile:
     except LockDamaged as error:
         raise StageError(
             f"{paths.LOCK} {error}, and Git reports no conflict in it: take one side's version "
-            f"with `git checkout COMMIT -- {paths.LOCK}`, then run again"
+            f"with `git checkout COMMIT -- {paths.LOCK}`, then run `tandem merge-lock` again"
         ) from None
 
 
@@ -193,4 +193,6 @@ def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
     cure = "commit or stash it"
     if conflict.unfinished:
         cure = f"`git add {path}` keeps it, `git checkout --merge -- {path}` discards the edit"
-    raise StageError(f"{path} has been edited since the merge: {cure}; then run again")
+    raise StageError(
+        f"{path} has been edited since the merge: {cure}; then run `tandem merge-lock` again"
+    )

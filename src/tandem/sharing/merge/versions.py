@@ -32,14 +32,15 @@ def merge_contents(path: str, base: bytes, ours: bytes, theirs: bytes) -> Merged
         except LockDamaged as error:
             raise StageError(
                 f"{side} version of {path} {error}: "
-                f"keep the other one with `git checkout --{other} {path}`, and run the pipeline"
+                f"keep the other version with `git checkout --{other} {path}`, and run the pipeline"
             ) from None
     return merge(ancestor, *sides)
 
 
 def summary(path: str, merged: MergedLock) -> str:
     """A summary of the merge in one line."""
-    parts = [f"{path} is merged by stage: {counted(len(merged.theirs), 'stage')} from their side"]
+    theirs = counted(len(merged.theirs), "entry", "entries")
+    parts = [f"{path} is merged by stage: {theirs} from their side"]
     if merged.stale:
         parts.append(f"stale because both sides changed them: {listed(merged.stale)}")
     return "; ".join(parts)

@@ -15,9 +15,9 @@ from tandem.text.normalize import dedup_key
 class Params(FilterParams):
     """The fields that form the answer to a text, such as `[label]` or `[label, spans]`."""
 
-    answer: list[str] = Field(
-        default=[], description="fields in which rows with the same text must not differ"
-    )
+    answer: list[str] = Field(default=[])
+    """Fields that form the answer to a text. Rows with the same text but different answers are all
+    dropped."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

@@ -14,15 +14,14 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected
 class Params(FilterParams):
     """The expected language of each field, and the texts that are checked."""
 
-    expected: dict[str, str] = Field(min_length=1, description="text field: ISO 639-1 code")
-    among: list[str] = Field(
-        default=["de", "en", "es", "fr"],
-        description="languages to distinguish (ISO 639-1); fewer are faster and more accurate",
-    )
-    min_chars: int = Field(default=40, ge=0, description="shorter texts are not checked")
-    min_confidence: float = Field(
-        default=0.15, ge=0, le=1, description="minimum probability of the expected language"
-    )
+    expected: dict[str, str] = Field(min_length=1)
+    """Text field → the ISO 639-1 code of its expected language."""
+    among: list[str] = Field(default=["de", "en", "es", "fr"])
+    """Languages to distinguish (ISO 639-1); fewer are faster and more accurate."""
+    min_chars: int = Field(default=40, ge=0)
+    """Texts with fewer characters are not checked."""
+    min_confidence: float = Field(default=0.15, ge=0, le=1)
+    """Minimum probability of the expected language."""
 
     @model_validator(mode="after")
     def _check_languages(self) -> "Params":

@@ -15,10 +15,10 @@ class Params(FilterParams):
     The length ratios of short texts vary widely: `OK` may be translated as `In Ordnung`.
     """
 
-    max_ratio: float = Field(
-        gt=1, description="maximum ratio of the longer to the shorter side, in characters"
-    )
-    min_chars: int = Field(ge=0, description="pairs are kept if both sides have fewer characters")
+    max_ratio: float = Field(gt=1)
+    """Maximum ratio of the longer to the shorter side, in characters."""
+    min_chars: int = Field(ge=0)
+    """Pairs in which both sides have fewer characters are kept."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

@@ -86,7 +86,8 @@ def without_artifacts(text: str, names: Sequence[str]) -> str:
                 if io.parse_yaml(candidate) == io.parse_yaml(longer):
                     return candidate
     raise StageError(
-        f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand, then run again"
+        f"{paths.DAG}: remove {', '.join(names)} from artifacts by hand, then run "
+        "`tandem clean-up` again"
     )
 
 

@@ -69,7 +69,7 @@ def _exclusive(written: Sequence[str]) -> Iterator[None]:
     except DvcException as error:
         problem = " ".join(str(error).split())
         raise StageError(
-            f"another command is running here; wait for it to end: {problem}"
+            f"another command is running in this project; wait for it to end: {problem}"
         ) from error
 
 
