@@ -9,13 +9,15 @@ SNAKEMAKE := snakemake --cores all
 
 setup: .venv/installed
 
-# requirements.lock contains all dependencies, so pip does not have to resolve them. Python compiles
-# each module when it is first imported.
+# requirements.lock contains all dependencies, so pip does not have to resolve them. compileall uses
+# all cores; pip compiles on one. Without compiled modules, and with PYTHONDONTWRITEBYTECODE set, each
+# process would compile torch again. Some modules of torch contain syntax of newer Pythons.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-deps --no-compile --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/pip check
+	$(BIN)/python -m compileall -qq --workers 0 -x 'py31[2-9]' .venv/lib
 	touch $@
 
 repro: setup
