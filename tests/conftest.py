@@ -1,5 +1,6 @@
 """Rated rows from VADER, and models small enough to train on them in a second."""
 
+import os
 from pathlib import Path
 
 import pytest
