@@ -11,6 +11,10 @@ from tandem.core.rows import write_rows
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
+# Processes that tests start write the modules that they compile, so that later processes do not
+# compile them again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # On a busy machine, examples would exceed Hypothesis's deadline of some milliseconds.
 settings.register_profile("tandem", deadline=None)
 settings.load_profile("tandem")
