@@ -1,6 +1,6 @@
 # make repro   the whole pipeline on all cores           make test       all fast tests
 # make smoke   the pipeline with tiny params, in .smoke  make test-all   all but test-merges
-# make lint    ruff, mypy, import-linter, snakefmt                      make docs       the documentation site
+# make lint    ruff, mypy, import-linter, snakefmt       make docs       the documentation site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 SNAKEMAKE := snakemake --cores all
@@ -49,7 +49,7 @@ lint: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
 
-# Builds the site offline in docs/_build/html. A warning, such as a broken link, is an error.
+# Builds the site offline in docs/_build/html. Warnings, for example of a broken link, are errors.
 docs: setup
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
 
@@ -63,7 +63,7 @@ bench-engines: setup
 	$(BIN)/python benchmarks/executions.py
 	$(BIN)/python benchmarks/engines.py
 
-# Writes the newest versions that pyproject.toml allows to requirements.lock; run all tests afterwards.
+# Upgrades requirements.lock to the newest versions that pyproject.toml allows; run all tests afterwards.
 lock:
 	rm -rf .venv && $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet torch==2.13.0 --editable '.[dev,docs]'

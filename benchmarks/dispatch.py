@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Benchmark MKL's Intel and Zen dispatches on this CPU; the results are in decision 0007.
+"""Benchmark MKL's code paths for Intel and Zen CPUs on this CPU; decision 0007 has the results.
 
     python benchmarks/dispatch.py
 
-Each repetition with each dispatch runs in its own process, because MKL selects its dispatch once
-per process. The shortest time of all repetitions is used, because background load only adds time.
-The speed of matrix products is reported in GFLOP/s. The duration of training steps (forward and
-backward through two blocks of each default architecture) is reported in milliseconds of CPU time.
+Each repetition with each code path (dispatch) runs in its own process, because MKL selects its code
+path once per process. The shortest time of all repetitions is used, because background load only
+adds time. The speed of matrix products is reported in GFLOP/s. The duration of training steps
+(forward and backward through two blocks of each default architecture) is reported in milliseconds
+of CPU time.
 """
 
 import json
@@ -35,7 +36,7 @@ SHAPES = {
 
 
 def main() -> None:
-    """Measure both dispatches alternately and print a table."""
+    """Measure both dispatches alternately, and print the results as a table."""
     runs_of: dict[str, list[dict[str, float]]] = {dispatch: [] for dispatch in mkl.ANSWERS}
     for _ in range(REPEATS):
         for dispatch in runs_of:
@@ -78,7 +79,7 @@ def measure(dispatch: mkl.Dispatch) -> dict[str, float]:
 
 
 def networks() -> dict[str, Any]:
-    """Each default architecture, with its real width and two blocks, and a batch of inputs."""
+    """Each default architecture, with its full width but only two blocks, and a batch of inputs."""
     import torch
     from transformers import (
         BertConfig,
@@ -109,7 +110,7 @@ def networks() -> dict[str, Any]:
 
 
 def best(work: Callable[[], object]) -> float:
-    """The minimum CPU seconds per call, over `SECONDS` of repeated calls."""
+    """The minimum CPU seconds per call; calls are repeated for `SECONDS` seconds."""
     work()
     minimum, end = float("inf"), time.process_time() + SECONDS
     while time.process_time() < end:

@@ -6,8 +6,8 @@
 Each project is one dvc.yaml whose stages are short shell commands, with the Snakefile of this
 checkout. Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with
 the same DAG written by hand. CPU seconds are user and system time of all processes that the command
-starts, including servers. Each command appends a line to a file, so executed stages are counted,
-not inferred from outputs. A scenario is a function in `SCENARIOS`.
+starts, including servers. The command of each stage appends a line to a file, so executed stages
+are counted, not inferred from outputs. A scenario is a function in `SCENARIOS`.
 
 A full `dvc repro` is measured only for projects of up to `--full-repro` stages, because its time
 grows quadratically with the number of stages.
@@ -117,7 +117,7 @@ class Project:
 
 
 def make(folder: Path, size: int, tandem: Path) -> Project:
-    """A project of `size` stages that uses the Snakefile of the checkout at `tandem`."""
+    """A project of `size` stages that uses the Snakefile of the checkout in the folder `tandem`."""
     project = Project(folder, dag(size))
     (folder / "out").mkdir(parents=True)
     (folder / "source.txt").write_text("a row\n")
@@ -154,7 +154,7 @@ def make(folder: Path, size: int, tandem: Path) -> Project:
 
 
 def by_hand(stages: list[Stage]) -> str:
-    """A plain Snakefile for these stages, as if written by hand, with one rule per stage."""
+    """A plain Snakefile for `stages`, as if written by hand, with one rule per stage."""
     ends = {stage.output for stage in stages} - {p for stage in stages for p in stage.inputs}
     rules = [f"rule all:\n    input: {sorted(ends)}\n"]
     for stage in stages:
@@ -258,7 +258,7 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
                 engine = Engine(name, full_command, project)
                 for scenario, function in SCENARIOS:
                     if function is all_stages and name == "dvc repro" and size > full_repro:
-                        project.measure(*SNAKEMAKE)  # writes the same outputs in less time
+                        project.measure(*SNAKEMAKE)  # Snakemake writes the same outputs faster
                         continue
                     measured = function(engine)
                     if measured:
@@ -269,7 +269,7 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
 
 
 def table(rows: list[Row]) -> str:
-    """A table of CPU seconds (and executed stages) by scenario, with the ratio to `dvc repro`."""
+    """A table of CPU seconds (and executed stages) and the ratio of `snakemake` to `dvc repro`."""
     engines = list(dict.fromkeys(row.engine for row in rows))
     by_key = {(row.stages, row.scenario, row.engine): row for row in rows}
     lines = [f"{'stages':>6}  {'scenario':18}" + "".join(f"{name:>16}" for name in engines)]
@@ -288,7 +288,7 @@ def table(rows: list[Row]) -> str:
 
 
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
-    """CPU seconds per job: the cost of all stages minus the cost of none, divided by `size`."""
+    """CPU seconds per job: those for all `size` stages minus those for none, divided by `size`."""
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
     if not {"all stages", "nothing to do"} <= cost.keys():
         return None
@@ -296,7 +296,7 @@ def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
 
 
 def main() -> None:
-    """Print the table, and write the rows as JSON on request."""
+    """Run the benchmark; print a table of the results and, with `--json`, write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[*SIZES])
     parser.add_argument("--engines", nargs="+", choices=COMMANDS, default=[*COMMANDS])

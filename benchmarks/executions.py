@@ -3,10 +3,10 @@
     python benchmarks/executions.py                 all scenarios on the smoke DAG, both engines
     python benchmarks/executions.py --json FILE     also write the counts to FILE as JSON
 
-A stage is executed if its command runs; a stage that the engine skips, or restores from DVC's run
-cache, is not. Commands are counted in the run log (`tandem.engines.cost`); CPU seconds are summed
-over all processes of the engine. Comparing outputs would not reveal a stage that was executed
-needlessly.
+A stage counts as executed if its command runs, and not if the engine skips the stage or restores
+its outputs from DVC's run cache. Commands are counted in the run log (`tandem.engines.cost`); CPU
+seconds are summed over all processes of the engine. Comparing outputs would not reveal a stage that
+was executed needlessly.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Params(FilterParams):
 def drop_reasons(rows, task, params):
     yield from (None for _ in rows)
 '''
-"""A filter that is not part of the repository; edits of its code do not change any results."""
+"""A filter that is not part of the repository; edits to its code do not change any results."""
 
 
 @dataclass
@@ -114,7 +114,7 @@ def configured(path: Path) -> Project:
 
 
 def write_filter(root: Path, kind: str, end: str = "") -> str:
-    """Write the file of an added filter.
+    """Write the source file of a filter that is added to the project.
 
     Args:
         root: The project's folder.
@@ -130,7 +130,11 @@ def write_filter(root: Path, kind: str, end: str = "") -> str:
 
 
 def shrink(project: Project) -> None:
-    """Add a filter and the params of the smoke run to a clone; `set_param` formats params.yaml."""
+    """Add a filter and the params of the smoke run to a clone.
+
+    `set_param` also reformats params.yaml, so that changing a param and setting it back later
+    restores the same bytes of the file.
+    """
     project.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     project.set_param("intent", "train", "max_steps", value=STEPS)
     write_filter(project.path, "added")
@@ -211,7 +215,7 @@ def checkout(name: str) -> Change:
 
 
 def delete(project: Project) -> Project:
-    """Remove a table, a model and a metric."""
+    """Remove cleaned rows, a model and a details file."""
     shutil.rmtree(project.path / "data/clean/sentiment")
     shutil.rmtree(project.path / "models/intent/base")
     (project.path / "reports/details/split/intent.json").unlink()
@@ -246,7 +250,7 @@ def _children_cpu() -> float:
 
 
 def main() -> None:
-    """Run all scenarios under both engines; print and write the counts."""
+    """Run all scenarios under both engines; print the counts and, with `--json`, write them."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the counts to this file")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Measure the inference speed of each task's variants and their fp32 base, on one thread.
+"""Measure the inference speed of each task's fp32 base model and its variants, on one thread.
 
 Reads   data/split/TASK/test.parquet, models/TASK/{base,METHOD}, params.yaml
 Writes  benchmarks/latency.json, which is committed; the report shows it, but no stage writes it
@@ -13,10 +13,11 @@ time is measured; on one thread it equals the elapsed time on an idle machine. `
 median, over the rounds, of the base model's time divided by the variant's time in the same round;
 `low` and `high` are the minimum and the maximum of this ratio.
 
-ONNX Runtime chooses its kernels depending on the CPU, so its predictions cannot be an artifact of
-the pipeline. If a network can be exported, this script makes the variant `onnx` from the base
-model, with the params of int8. The script also scores this variant on the test rows of the evaluate
-stage, one row at a time, which is the intended use of the variant.
+ONNX Runtime chooses its kernels depending on the CPU, so its predictions can differ between CPUs
+and cannot be an artifact of the pipeline. If a network can be exported, this script makes the
+variant `onnx` from the base model, with the params of the method `int8`. The script also scores
+`onnx` on the test rows of the evaluate stage, one row at a time, as this variant is meant to be
+used.
 """
 
 import argparse
@@ -42,14 +43,14 @@ SHA = "weights_sha256"
 
 
 def main() -> None:
-    """Measure all tasks of params.yaml and write the file."""
+    """Measure all tasks in params.yaml; print the results and write them to `OUT`."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=64, help="test rows per task (default 64)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds per scenario (default 5)")
     options = parser.parse_args()
     project = params.project()
     runtime = project.runtime.model_copy(update={"threads": 1})
-    determinism.pin_environment(runtime)  # has to precede the import of torch
+    determinism.pin_environment(runtime)  # has to run before torch is imported
     results: dict[str, Any] = {"machine": machine(runtime)}
     for task in project.tasks:
         results[task] = measure(
@@ -93,10 +94,10 @@ def measure(
 
     Args:
         task_name: The task.
-        variants: The variants whose models exist.
+        variants: The variants to measure; their models have to exist.
         runtime: Seed and threads.
-        count: Rows that are predicted in each round.
-        rounds: Rounds per scenario.
+        count: Number of rows that are predicted in each round.
+        rounds: Number of rounds per scenario.
     """
     from tandem import metrics, modeling
     from tandem.modeling.seeding import make_torch_deterministic
@@ -155,7 +156,7 @@ def timed(
     """Model → CPU seconds per round for all `rows`, in batches of `size`."""
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     for model in models.values():
-        model.predict(batches[0], size)  # not measured: it includes one-time initialization
+        model.predict(batches[0], size)  # not measured: the first call includes initialization
     seconds: dict[str, list[float]] = {variant: [] for variant in models}
     order = list(models)
     for turn in range(rounds):
@@ -169,7 +170,7 @@ def timed(
 
 
 def summarize(times: list[float], base: list[float], rows: int) -> dict[str, float]:
-    """Median milliseconds per row, and the speed-up over the base with its range."""
+    """Median milliseconds per row, and the speed-up over the base model: median and range."""
     ratios = [theirs / mine for mine, theirs in zip(times, base, strict=True)]
     return {
         "milliseconds_per_row": round(1000 * statistics.median(times) / rows, 3),

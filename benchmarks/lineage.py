@@ -32,7 +32,7 @@ ROUNDS = 3
 
 
 def make(root: Path, stages: int) -> None:
-    """Write a project with this number of stages into `root`, and make it the current folder."""
+    """Write a project of `stages` generated stages into `root`, and make it the current folder."""
     os.chdir(root)
     Path("src").mkdir()
     Path(CODE).write_text("pass\n")

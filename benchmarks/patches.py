@@ -1,12 +1,13 @@
-"""Measure what each patch of DVC saves (`tandem.patches.dvc`).
+"""Measure the time that each patch of DVC in `tandem.patches.dvc` saves.
 
     python benchmarks/patches.py                 # a generated project of 300 stages
     python benchmarks/patches.py --size 1000 --without compare_ignored_paths
 
 In each measurement, two stale stages run either in one `dvc repro`, or in two concurrent
 `dvc --wait-for-lock repro --single-item` commands, as in Snakemake jobs without a stage server. The
-script measures CPU seconds and, for the two concurrent commands, elapsed time, with all patches,
-with each patch left out in turn, and without any patch. Each value is the minimum of three runs.
+script measures CPU seconds and, for the two concurrent commands, also elapsed time. It measures
+with all patches, with each patch left out in turn, and without any patch. Each value is the minimum
+of three runs.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def measure(
     """CPU seconds and elapsed seconds of concurrent commands.
 
     Args:
-        project: The project.
+        project: The project in which the commands run.
         value: A new value for the params of the two stale stages.
         left_out: Names of patches that are not applied.
         commands: Arguments of `dvc`, one list per command.
@@ -59,11 +60,11 @@ def measure(
 
 
 def main() -> None:
-    """Print one line of costs for each setting: all patches, without one of them, no patch."""
+    """Print a line with the costs for each setting: all patches, all but one, or no patch."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=300, help="stages of the project")
     names = [patch.__name__ for patch in dvc.PATCHES]
-    parser.add_argument("--without", nargs="+", choices=names, help="only these; default: all")
+    parser.add_argument("--without", nargs="+", choices=names, help="patches to test; default: all")
     options = parser.parse_args()
     settings = {"all patches": []} | {f"without {n}": [n] for n in options.without or names}
     settings |= {} if options.without else {"no patch": names}

@@ -3,9 +3,9 @@
     python benchmarks/readme.py
 
 Rerun this script whenever the summary changes; tests/test_docs.py fails if the table is out of
-date. For each task, the table has one row for each metric that the base model and the baselines
-share, one row for the size of the weights and, if the task has preferences, rows for the judges and
-for the effect of alignment.
+date. For each task, the table contains one row for each metric that the base model and the
+baselines share, one row for the size of the weights and, if the task has preferences, rows for the
+reward model, for the judge and for the effect of alignment.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
 def _scores(
     task: str, metrics: Mapping[str, Scores], methods: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Rows for metrics over all domains that both the base model and the baselines have."""
+    """Rows for overall metrics (not by domain) on which base model and baselines are scored."""
     order = labels.metric_order(task)
     shared = [
         metric
@@ -91,7 +91,7 @@ def _size(scores: Scores, methods: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Iterator[list[str]]:
-    """Rows for the pair accuracy of the judges, and for the effect of alignment."""
+    """Rows for the pair accuracy of reward model and judge, and for the effect of alignment."""
     empty = [""] * len(methods)
     pairs = metrics.get("pair_accuracy", {})
     for judge in (judge for judge in JUDGES if judge in pairs):
@@ -99,7 +99,7 @@ def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Itera
         yield [f"{title}, {judge}", *rest, *empty, _best_baseline("pair_accuracy", pairs)]
     for metric, scores in metrics.items():
         name, _, judge = metric.partition("/")
-        if name == "win_rate" and judge != "reward":  # alignment optimized this reward
+        if name == "win_rate" and judge != "reward":  # alignment optimizes the reward itself
             title, *rest = _scored(metric, scores["aligned"])
             yield [f"{title} of the aligned model, by {judge}", *rest, *empty, "chance 0.5"]
     for metric in (name for name in ("kl_per_text", "length") if name in metrics):

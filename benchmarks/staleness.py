@@ -2,13 +2,13 @@
 
     python benchmarks/staleness.py --commits 60
 
-folders   the bytes of the code and of the locked versions that dvc.yaml listed as
-          dependencies at that commit (the rule until decision 0008)
-closure   the digests of each stage's import closure, without comments and docstrings
+folders   the bytes of the files with code and with locked package versions that dvc.yaml
+          listed as dependencies at the time of a commit (the rule until decision 0008)
+closure   the digests of each stage's import closure, ignoring comments and docstrings
 
 Only changes in a stage's own code count, because downstream stages are skipped if their inputs turn
-out unchanged. The code that checks params is left out of the closures, because until decision 0008
-it was in a module that every stage imports.
+out to be unchanged. The code that checks params is left out of the closures, because until decision
+0008 it was in a module that every stage imports.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def git(*arguments: str) -> str:
 
 
 def unpack(commit: str, folder: Path) -> None:
-    """Write the files of `commit` from which closures are computed into a folder."""
+    """Into `folder`, write the files of `commit` from which import closures are computed."""
     for path in NEEDED:
         if git("ls-tree", "--name-only", commit, path):
             archive = subprocess.run(
