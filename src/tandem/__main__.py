@@ -17,7 +17,7 @@ def main() -> int:
         from tandem import cli
 
         return cli.main()
-    except KeyboardInterrupt:  # during imports; `cli.main` handles later ones
+    except KeyboardInterrupt:  # raised by an import; `cli.main` handles later interrupts
         from tandem.core.errors import INTERRUPTED
 
         print(INTERRUPTED, file=sys.stderr)
@@ -32,7 +32,7 @@ def serve() -> None:
 
 
 def run_as_child(arguments: list[str]) -> int:
-    """Run the command line in a child of the server, which imports the current code."""
+    """Run the command line in a child of the server; the child imports the current code."""
     from tandem import cli
 
     return cli.main(arguments, in_child=True)

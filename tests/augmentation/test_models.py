@@ -222,7 +222,7 @@ def test_a_model_of_another_architecture_is_an_error(
 ) -> None:
     context = make_context("generation", tiny / "encoder")
     with pytest.raises(
-        ParamsError, match=r"the forward model of generation, .* is a Bert"
+        ParamsError, match=r"the forward model of generation, .* has the architecture Bert"
     ) as caught:
         augment([GenerationRow(id="x", group="x", domain="d", text="a film")], params, context)
     assert "\n" not in str(caught.value)

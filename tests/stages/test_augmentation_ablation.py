@@ -116,7 +116,7 @@ def test_none_equals_training_without_augmentation(project: Path) -> None:
     ("keys", "value", "message"),
     [
         (("augmentation_ablation",), {}, "augmentation_ablation.sentiment is missing"),
-        (FORWARD, "models/sentiment/pretrained", "needs a …ForMaskedLM"),
+        (FORWARD, "models/sentiment/pretrained", "ends with ForMaskedLM"),
         (FORWARD, "models/other", "config.json is missing"),
         (("sentiment", "augmentation_ablation", "fraction"), 0.0, "augmentation_ablation.fraction"),
     ],

@@ -1,7 +1,7 @@
 """Augmentations derive new training rows; each is a module that params.yaml selects by name.
 
 A module defines `Params(AugmentationParams)` and one function: `apply` (see `TextAugmentation`) if
-it changes each text on its own, or `apply_all` (see `BatchAugmentation`) if a model changes many
+it changes each text separately, or `apply_all` (see `BatchAugmentation`) if a model changes many
 texts at once.
 
 `deletion`, `insertion`, `replacement` and `swap` are the operations of EDA (Wei & Zou 2019, "EDA:
@@ -25,7 +25,7 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected, unmask_piece
 
 @dataclass(frozen=True, slots=True)
 class AugmentationInput:
-    """A row from which an augmentation derives another row, with a random number generator.
+    """A row from which an augmentation derives another row, and its random number generator.
 
     `text` is the row's text with a sentinel in place of each of the protected `pieces`.
     """
@@ -53,7 +53,7 @@ class AugmentationContext:
 
 
 class TextAugmentation(Protocol):
-    """The function that a module defines if it changes each text on its own."""
+    """The interface of a module that changes each text separately."""
 
     def apply(
         self, words: Sequence[str], rng: Random, vocabulary: Sequence[str], params: Any
@@ -66,7 +66,7 @@ class TextAugmentation(Protocol):
 
 
 class BatchAugmentation(Protocol):
-    """The function that a module defines if it changes all texts at once."""
+    """The interface of a module that changes all texts at once."""
 
     def apply_all(
         self, inputs: Sequence[AugmentationInput], context: AugmentationContext, params: Any
@@ -105,7 +105,7 @@ def to_input(row: Row, task: BaseTask, rng: Random) -> AugmentationInput:
 def derive_texts(
     params: AugmentationParams, inputs: Sequence[AugmentationInput], context: AugmentationContext
 ) -> list[str]:
-    """Return the text that an augmentation derives from each input; it contains the sentinels."""
+    """Return the text that an augmentation derives from each input, including the sentinels."""
     plugin: Any = params.plugin
     if hasattr(plugin, "apply_all"):
         return list(plugin.apply_all(inputs, context, params))

@@ -1,11 +1,11 @@
 """Paraphrase a text by translating it with the pipeline's own translation models.
 
-For a translation task, the source side is generated from the target by a model for the opposite
-direction, `augmentation_models.TASK.forward` (Sennrich et al. 2016, "Improving Neural Machine
-Translation Models with Monolingual Data", section 3). For any other task, the text is translated by
-the `forward` model and back by the `backward` model. The models copy placeholders to their output,
-so each span is also replaced with a placeholder in their input. If the output lacks or repeats a
-placeholder, the text is left unchanged. The augmentation is deterministic.
+For a translation task, the source text is generated from the target by a model that translates in
+the opposite direction, `augmentation_models.TASK.forward` (Sennrich et al. 2016, "Improving Neural
+Machine Translation Models with Monolingual Data", section 3). For any other task, the text is
+translated by the `forward` model and back by the `backward` model. The models copy placeholders to
+their output, so each span in their input is replaced with a placeholder. If the output lacks or
+repeats a placeholder, the text is left unchanged. The augmentation is deterministic.
 """
 
 from collections.abc import Sequence

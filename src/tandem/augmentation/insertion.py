@@ -8,7 +8,7 @@ from tandem.text.words import sample_positions
 
 
 class Params(WordAugmentationParams):
-    """A word is inserted before a fraction `rate` of the words."""
+    """For a fraction `rate` of the words, a random word is inserted before each of them."""
 
 
 def apply(

@@ -1,12 +1,12 @@
 """Replace random words with words that a language model predicts in their place.
 
 The method follows Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models",
-section 3. One of the `candidates` most likely words is drawn, with the probability that the model
-assigns to it given the rest of the text. An encoder with a masked-LM head predicts this probability
-directly. A causal model reads from left to right, so the candidates are predicted from the
-preceding words, and their probabilities are computed from the likelihood of the whole text. If
-several words of a text are replaced, each replacement is drawn with the other words unchanged. The
-model is loaded from the folder `augmentation_models.TASK.forward`.
+section 3. One of the `candidates` most likely words is drawn, in proportion to the probabilities
+that the model assigns to these words given the rest of the text. An encoder with a masked-LM head
+predicts the probabilities directly. A causal model reads from left to right, so the candidates are
+predicted from the preceding words, and their probabilities are computed from the likelihood of the
+whole text. If several words of a text are replaced, each replacement is drawn with the other words
+unchanged. The model is loaded from the folder `augmentation_models.TASK.forward`.
 """
 
 import math

@@ -1,7 +1,7 @@
-"""Baselines for the models, scored on the same test rows; each is a module with its name.
+"""Baselines, scored on the same test rows as the models; each is a module of this package.
 
-A baseline module implements the interface `Baseline`. Importing the module is fast, because only
-`predict` imports slow libraries.
+A baseline module implements the interface `Baseline`. Importing such a module is fast, because
+only `predict` imports slow libraries.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Baseline(Protocol):
     def predict(
         self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
     ) -> list[dict[str, Any]]:
-        """Return one prediction per test row, in order, with the keys that the task's models use.
+        """Return one prediction per test row, in order, with the keys of the models' predictions.
 
         A baseline learns from the training rows only.
         """

@@ -3,7 +3,7 @@
 A byte model with interpolated modified Kneser–Ney smoothing (Chen & Goodman 1999, §3). After any
 context, the probabilities of the 256 possible next bytes and of the end of the text sum to 1. The
 model is a distribution over all byte strings, so its bits per byte are comparable with those of
-any model that scores the end of a text, such as those of the causal family.
+any model that scores the end of a text, such as the causal language models.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,10 @@ class ByteModel:
         return float(-np.log2(self.probs(text)).sum())
 
     def probs(self, text: bytes) -> NDArray[np.float64]:
-        """The probability of each byte and of the end, given the bytes before, (bytes + 1,)."""
+        """The probability of each byte and of the end, given the preceding bytes.
+
+        The array has the shape (bytes + 1,).
+        """
         probs = np.full(len(text) + 1, 1 / (EDGE + 1))
         for order, level in enumerate(self.levels):
             probs = level.interpolate(_grams(text, order), probs)
@@ -74,7 +77,7 @@ class _Level:
         """Interpolate the probabilities of n-grams of this length with those of shorter ones.
 
         The discounted probability mass is distributed in proportion to `shorter`, the probabilities
-        with one symbol of context less. After a context that does not occur in the training texts,
+        given one context symbol fewer. After a context that does not occur in the training texts,
         the probabilities are those in `shorter`.
         """
         kept = self.kept[_find(self.grams, grams)]

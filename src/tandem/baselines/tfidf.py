@@ -1,6 +1,6 @@
 """Tf-idf: a linear SVM on the tf-idf weights of words, word pairs and character n-grams.
 
-If the rows have spans, a second SVM tags each word, given the word and its neighbours.
+If the rows have spans, a second SVM tags each word, given the word and its neighbors.
 """
 
 from collections.abc import Sequence

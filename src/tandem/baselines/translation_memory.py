@@ -12,7 +12,10 @@ LABEL = "translation of the most similar training text"
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Predict the target of the source with the highest edit similarity, the first one if tied."""
+    """Predict the target of the training row whose source has the highest edit similarity.
+
+    Of equally similar rows, the first is used.
+    """
     from rapidfuzz import fuzz, process
 
     sources = [row.text for row in train]

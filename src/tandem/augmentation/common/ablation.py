@@ -1,4 +1,4 @@
-"""Train a model without derived rows, and one model with the rows of each augmentation."""
+"""Train one model without derived rows, and one for each augmentation with its derived rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

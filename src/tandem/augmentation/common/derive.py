@@ -1,4 +1,4 @@
-"""Derive new training rows from training rows."""
+"""Derive new training rows from the existing training rows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ class AblationParams(metrics.EvaluationParams):
     def _unique(cls, operations: Sequence[Any]) -> Sequence[Any]:
         kinds = [operation.kind for operation in operations]
         if len(set(kinds)) < len(kinds):
-            raise ValueError("an operation is listed twice: remove one")
+            raise ValueError("an operation is listed twice: list it only once")
         return operations
 
 
@@ -79,8 +79,8 @@ def derive(
 ) -> tuple[list[Row], Counter[str]]:
     """Derive rows, and return them in the order of their parents, with counts by operation.
 
-    A derived row whose text occurs in validation or test is dropped. Each row has its own random
-    number generator, so the row derived from it does not depend on other rows.
+    A derived row whose text occurs in the validation or test split is dropped. Each row has its own
+    random number generator, so the random numbers drawn for it do not depend on other rows.
 
     Args:
         train: Rows to derive from.

@@ -47,8 +47,8 @@ def predict_words(
         batch_size: Number of texts per batch.
 
     Returns:
-        For each gap, the predicted words with their scores, without the original word. There are
-        none if the gap is beyond the maximum input length of a masked language model.
+        For each gap, the predicted words with their scores, without the original word. No words
+        are predicted for a gap beyond the maximum input length of a masked language model.
 
     Raises:
         ParamsError: the model has no language-model head.

@@ -34,8 +34,8 @@ def resolve_model_folder(
     for suffix in suffixes:
         if architecture.endswith(suffix):
             return folder, suffix
-    supported = " or ".join(f"…{suffix}" for suffix in suffixes)
+    supported = " or ".join(suffixes)
     raise ParamsError(
-        f"{paths.PARAMS}: the {key} model of {context.task.name}, {folder}, is a {architecture}; "
-        f"the augmentation needs a {supported}"
+        f"{paths.PARAMS}: the {key} model of {context.task.name}, {folder}, has the architecture "
+        f"{architecture}; the augmentation needs one whose name ends with {supported}"
     )

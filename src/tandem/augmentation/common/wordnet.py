@@ -16,8 +16,8 @@ from tandem.downloads.pypi import Pin, open_package
 
 MARKER = re.compile(r"\((?:p|a|ip)\)$")  # marker of an adjective's syntactic position
 
-PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")  # a sense key numbers these from 1 to 4
-SATELLITES = {5: 3}  # satellite adjectives are in the adjective file
+PARTS_OF_SPEECH = ("noun", "verb", "adj", "adv")  # numbered from 1 to 4 in sense keys
+SATELLITES = {5: 3}  # satellite adjectives (5) are in the adjective file (3)
 
 Synonyms = dict[str, list[str]]
 
@@ -80,7 +80,7 @@ def _synsets(archive: Archive, path: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _senses(archive: Archive, path: str) -> Iterator[tuple[str, int, int, str]]:
-    """Yield lemma, count, part of speech and offset of each sense that the tagged texts contain.
+    """Yield lemma, count, part of speech and offset of each sense in the sense-tagged texts.
 
     Each line has the form LEMMA%PART_OF_SPEECH:… OFFSET SENSE_NUMBER COUNT.
     """

@@ -1,8 +1,8 @@
-"""Human: compare each rater with the mean of the other raters.
+"""Human: compare each rating with the mean of the row's other ratings.
 
-The resulting score is an upper bound for rating models. Unlike a baseline, this module has no
-`predict`: each rating has its own reference, the mean of the row's other ratings, so that no rater
-is compared with a mean that contains their own rating.
+The resulting score shows how well a single rater agrees with the others, for comparison with the
+models. Unlike a baseline, this module has no `predict`: each rating has its own reference, the mean
+of the row's other ratings, so that no rater is compared with a mean that contains their own rating.
 """
 
 import dataclasses
