@@ -1,8 +1,9 @@
 """The command line: `tandem COMMAND …`; a command is a stage of the pipeline or a tool.
 
 A stage is a module of `tandem.stages`: the parameters of its `main` function are the command's
-arguments, and its docstring is the command's help text. Both are read from the source code, so that
-showing help or completing a command does not import the stage. A tool is a function of this module.
+arguments, and its docstring is the command's help text. The parameters and the docstring are read
+from the source code, so that showing help or completing a command does not import the stage. A tool
+is a function of this module.
 
 Commands run in the root of the project that contains the current folder. Paths on the command line
 are relative to the current folder. This module turns errors into exit codes: 2 for a user error,
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
     """Run one command and return its exit code; `in_child` is true in a child of a fork server."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        if not in_child:  # a shell's background job starts with SIGINT ignored
+        if not in_child:  # shells start background jobs with SIGINT ignored
             from tandem.engines.job import die_with_parent
 
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
         print(INTERRUPTED, file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of the pipe, such as `head`, has exited. Python flushes stdout again at exit.
+        # The reader of the pipe, such as `head`, has exited. Redirect stdout, because Python
+        # flushes it again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except click.UsageError as error:
@@ -67,7 +69,7 @@ def main(argv: Sequence[str] | None = None, in_child: bool = False) -> int:
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command in the project's root with converted arguments; return its exit code."""
+    """Parse the arguments, run the command in the project's root, and return its exit code."""
     call = Call.of(arguments)
     with chdir(call.root or call.folder):
         if instruction := os.environ.get(COMPLETE):
@@ -107,19 +109,19 @@ class Call:
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Call":
-        """The invocation with these arguments in the current folder.
+        """An invocation with the arguments `words` in the current folder.
 
         Raises:
-            TandemError: the folder has been removed.
+            TandemError: the current folder has been removed.
         """
         try:
             folder = Path.cwd()
         except FileNotFoundError:
-            raise TandemError("the current folder was removed: change to another one") from None
+            raise TandemError("the current folder was removed: change to another folder") from None
         return cls(tuple(words), folder, project_root(folder))
 
     def from_root(self, path: str) -> str:
-        """A path that the user gave, relative to the root; absolute if it is outside the root."""
+        """Make a user's path relative to the root, or absolute if it is outside the root."""
         if self.root is None or (self.folder == self.root and not Path(path).is_absolute()):
             return path
         whole = Path(os.path.normpath(self.folder / path))
@@ -141,8 +143,8 @@ class Name(click.ParamType[str]):
     """A name from a known set: the shell completes it, and an unknown name gets a suggestion.
 
     Args:
-        kind: What the name stands for, used in messages.
-        known: Returns the known names, given the context of a command line.
+        kind: The kind of thing that is named, such as `task`; used in messages.
+        known: Returns the known names, given the Click context of the command line.
     """
 
     def __init__(self, kind: str, known: Callable[[click.Context | None], Iterable[str]]) -> None:
@@ -150,7 +152,7 @@ class Name(click.ParamType[str]):
         self.known = known
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The matching known name; `-` and `_` are interchangeable.
+        """The known name that matches `value`; `-` and `_` are interchangeable.
 
         Raises:
             UnknownName: there is no such name.
@@ -171,7 +173,7 @@ class Name(click.ParamType[str]):
 
 
 class File(click.Path):
-    """A path relative to the current folder, passed to the command relative to the root."""
+    """A path relative to the current folder; the command receives it relative to the root."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The path relative to the root."""
@@ -179,7 +181,7 @@ class File(click.Path):
 
 
 class Artifact(File):
-    """A name in the lineage; a file can also be given as a path relative to the current folder."""
+    """The name of an item in the lineage; a file can be given relative to the current folder."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, or the path relative to the root; the part after `#` is kept."""
@@ -196,7 +198,7 @@ class Number(click.IntRange):
 
 
 def variants(context: click.Context | None) -> list[str]:
-    """The names of variants: the model folders that a task can have, and those that exist."""
+    """The names of the known variants and of the model folders that exist."""
     task = (context.params.get("task") if context else None) or "*"
     models = (path for path in Path().glob(str(paths.model(task, "*"))) if path.is_dir())
     return sorted({*paths.VARIANTS, *registry.names("compression"), *(m.name for m in models)})
@@ -216,7 +218,7 @@ SHELL = Name("shell", lambda _: SHELLS)
 ARGUMENTS: dict[str, tuple[Name, str]] = {
     "task": (TASK, f"One of {', '.join(registry.names('tasks'))}."),
     "method": (METHOD, f"One of {', '.join(registry.names('compression'))}."),
-    "variant": (VARIANT, "A folder in models/TASK: base, aligned, or named after a method."),
+    "variant": (VARIANT, "A folder in models/TASK: base, aligned, or the name of a method."),
 }
 """Argument that several commands share → its type and help text."""
 
@@ -245,14 +247,14 @@ class Command(click.Command):
         return pieces + options
 
     def get_short_help_str(self, limit: int = 45) -> str:
-        """The first line of the help; the part after a colon is dropped if the line is too long."""
+        """The first line of the help, cut before a colon or semicolon if it is too long."""
         whole = self.summary.removesuffix(".")
         start = re.split("[:;] ", whole, maxsplit=1)[0]
         short = (text for text in (whole, start) if len(text) <= limit)
         return next(short, super().get_short_help_str(limit))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Convert the arguments; a usage error without a context gets that of this command."""
+        """Parse the arguments; a usage error without a context gets the context of this command."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -299,12 +301,12 @@ def documentation(docstring: str) -> tuple[str, list[str], list[str]]:
 
 
 class Group(Command, click.Group):
-    """A group of subcommands; for an unknown name, the closest known one is suggested."""
+    """A group of subcommands; the error for an unknown name suggests the closest known name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The name and the command at the start of `args`, and the remaining arguments.
+        """The name at the start of `args`, its command, and the remaining arguments.
 
         Raises:
             UnknownName: there is no such command.
@@ -319,7 +321,7 @@ class Group(Command, click.Group):
         return [*super().collect_usage_pieces(ctx), self.subcommand_metavar]
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
-        """The sections of the help text: each heading with its commands and their names."""
+        """The sections of the help text: each heading with the names and commands below it."""
         yield "Commands", list(self.members(ctx))
 
     def members(self, ctx: click.Context) -> Iterator[tuple[str, Command]]:
@@ -348,7 +350,7 @@ class Commands(Group):
         return [*stages(), *(str(tool.name) for tools in TOOLS.values() for tool in tools)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command of this name, if there is one."""
+        """The command called `name`, or None if there is none."""
         for tool in (tool for tools in TOOLS.values() for tool in tools):
             if tool.name == name:
                 return tool
@@ -357,7 +359,7 @@ class Commands(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Resolve like `Group`; for a subcommand without its group, suggest the full command.
+        """Resolve as `Group` does; for a subcommand without its group, suggest the full command.
 
         Raises:
             TandemError: there is no such command.
@@ -370,8 +372,8 @@ class Commands(Group):
         return super().resolve_command(ctx, args)
 
     def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, Command]]]]:
-        """The sections of the help text: the stages in data-flow order, then tools by purpose."""
-        yield "Stages of the pipeline, in data-flow order", [(n, stage(n)) for n in stages()]
+        """The sections of the help text: stages in the order of dvc.yaml, then tools by purpose."""
+        yield "Stages of the pipeline, in the order of dvc.yaml", [(n, stage(n)) for n in stages()]
         for heading, tools in TOOLS.items():
             listed: list[tuple[str, Command]] = []
             for tool in tools:
@@ -381,7 +383,7 @@ class Commands(Group):
 
 
 def stages() -> list[str]:
-    """The commands of all stages, in the order of dvc.yaml; stages that it lacks come last."""
+    """The commands of all stages, in the order of dvc.yaml; stages missing from it come last."""
     text = paths.DAG.read_text(encoding="utf-8") if paths.DAG.is_file() else ""
     used = list(dict.fromkeys(re.findall(r"^\s*cmd: tandem ([\w-]+)", text, re.MULTILINE)))
     names = [name.replace("_", "-") for name in registry.names("stages")]
@@ -482,8 +484,8 @@ def predict(task: str, variant: str, batch: int) -> None:
 
     Each prediction is one JSON object on one line, as described by docs/schemas/predict.json.
     Texts are read from standard input, one per line, in UTF-8; on a terminal, Ctrl-D ends the
-    input. Texts are cleaned as in training, and `text` in a prediction is the cleaned text. The
-    prediction for an empty line has null or empty values.
+    input. Texts are cleaned as in training, and `text` in a prediction is the cleaned text. In
+    the prediction for an empty line, all values are null or empty.
 
         echo "turn on the kitchen light" | tandem predict intent
         echo "The device could not be found" | tandem predict translation --variant int8
@@ -517,8 +519,9 @@ def clean_up(yes: bool, json: bool) -> int:
     """Remove the files of stages that no longer exist.
 
     After a task, method or stage has been removed from params.yaml or dvc.yaml, its entries in
-    dvc.lock, its records and its outputs remain. They are listed before they are removed. Files
-    that a person added or edited are kept, and so is DVC's cache.
+    dvc.lock, its records and its outputs remain. The command lists everything that it would remove,
+    and asks before it removes anything. Files that a person added or edited are kept, and so is
+    DVC's cache.
 
         tandem clean-up
         tandem clean-up --yes
@@ -566,7 +569,7 @@ def doctor(add: str | None, json: bool) -> int:
 def lineage() -> None:
     """Trace artifacts, numbers, params and sources.
 
-    Each stage writes a record of its run: inputs, outputs, params, code, packages. These commands
+    Each stage writes a record of its run: inputs, outputs, params, code, packages. The subcommands
     read the records in reports/lineage.
 
         tandem lineage show models/intent/base
@@ -590,7 +593,7 @@ def lineage_show(name: str, json: bool) -> None:
     reports/metrics/TASK/VARIANT.json#METRIC  a value in a metrics file
     reports/details/STAGE/NAME.json#KEY       a value in a detail file; KEY is a dotted path
     reports/summary.json#TASK/VARIANT/METRIC  a row of the summary
-    reports/summary.json#N                    the same row by its index, from 0
+    reports/summary.json#N                    a row of the summary, by its zero-based index
 
         tandem lineage show models/intent/base
         tandem lineage show reports/summary.json#sentiment/base/accuracy
@@ -684,10 +687,10 @@ def audit(
 ) -> int:
     """Check that records, artifacts and code agree.
 
-    Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages and pins. Each
-    mismatch is reported on one line with its location. The exit code is 1 if there is a mismatch,
-    else 0. --bundle and --key must be given together; --rev cannot be combined with them or with
-    --rerun.
+    Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages, pinned sources
+    and pinned environment variables. Each mismatch is reported on one line with its location. The
+    exit code is 1 if there is a mismatch, else 0. --bundle and --key must be given together; --rev
+    cannot be combined with them or with --rerun.
 
         tandem audit
         tandem audit --rev HEAD
@@ -704,9 +707,9 @@ def audit(
 def setup_git(json: bool) -> None:
     """Let Git merge dvc.lock by stage.
 
-    Run this command once in each clone. The command sets Git's merge drivers in .git/config and, if
-    necessary, names them in .gitattributes. Branches on which different stages were run then merge
-    without a conflict in dvc.lock, records, details and metrics.
+    Run this command once in each clone. The command defines merge drivers in .git/config and, if
+    necessary, assigns files to them in .gitattributes. Git can then merge branches on which
+    different stages were run, without conflicts in dvc.lock, records, detail files and metrics.
 
         tandem setup-git
     """
@@ -720,11 +723,11 @@ def setup_git(json: bool) -> None:
 def merge_lock(json: bool) -> None:
     """Merge dvc.lock by stage after a line-based merge.
 
-    Use this command where Git or a hosting service has merged dvc.lock without the merge driver.
-    During a merge, a rebase or a cherry-pick, the command resolves the conflicts in dvc.lock and in
-    the files that stages write. Otherwise, if HEAD is a merge commit, the command merges these
-    files again from the parents of the commit. The result is added to Git's index but not
-    committed.
+    Use this command if Git or a hosting service has merged dvc.lock without the merge driver.
+    During a merge, rebase, cherry-pick or revert, the command resolves the conflicts in dvc.lock
+    and in the files that stages write. If no file is in conflict and HEAD is a merge commit, the
+    command repeats the merge of dvc.lock and of the files that stages write, from the parents of
+    HEAD. The result is added to Git's index but not committed.
 
         tandem merge-lock
     """
@@ -835,7 +838,7 @@ def next_words(
 
 
 def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
-    """The context of the subcommand that `words` name, relative to the command of `context`.
+    """Follow the command names `words` from `context`; return the context of the last command.
 
     Raises:
         UnknownName: there is no such command.

@@ -1,4 +1,4 @@
-"""VADER: a lexicon of rated words and five rules (Hutto & Gilbert 2014); it is not trained."""
+"""VADER: a sentiment lexicon and five rules (Hutto & Gilbert 2014); it is not trained."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,7 +9,7 @@ from tandem.core.task import BaseTask
 
 LABEL = "VADER, a lexicon with rules"
 
-THRESHOLD = 0.05  # the threshold of VADER's authors for neutral texts; scores are from -1 to 1
+THRESHOLD = 0.05  # VADER's authors define compound scores between -0.05 and 0.05 as neutral
 
 
 def predict(

@@ -31,7 +31,7 @@ class CompressionContext:
 
     model: TextModel
     rows: Sequence[Row]
-    """The training rows, including those that augmentation derived."""
+    """The training rows, including the augmented ones."""
     validation: Sequence[Row]
     runtime: Runtime
     folder: Path

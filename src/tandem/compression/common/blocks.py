@@ -1,7 +1,7 @@
 """Find and prune the blocks, feed-forward layers and attention modules of a network.
 
-The names of these parts differ between architectures, so this module lists them. The compression
-methods choose which parts are removed.
+The names of these submodules differ between architectures, so this module lists the supported
+names. The compression methods choose which submodules are removed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class Attention(NamedTuple):
 
     @property
     def groups(self) -> int:
-        """The number of key–value heads, each of which belongs to one group."""
+        """The number of groups, which is the number of key–value heads."""
         return self.key.out_features // self.width
 
 

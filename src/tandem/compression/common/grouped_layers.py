@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix to int8, both (rows, columns), with fp16 scales (rows, groups)."""
+    """Quantize a matrix, (rows, columns), to int8 with fp16 scales, (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape
     grouped = functional.pad(weight, (0, -columns % group_size)).view(rows, -1, group_size)
@@ -18,9 +18,9 @@ def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor
 
 
 def pack(integers: Tensor) -> Tensor:
-    """Pack 4-bit integers, (rows, columns), two per byte, (rows, ⌈columns / 2⌉).
+    """Pack 4-bit integers, (rows, columns), into bytes, (rows, ⌈columns / 2⌉).
 
-    The integers are in the range -8…7. The low bits of a byte hold the first integer.
+    The integers are in the range -8…7. The four low bits of a byte hold the first of two integers.
     """
     shifted = functional.pad(integers, (0, integers.shape[1] % 2)).add(8).to(torch.uint8)
     return shifted[:, 0::2] | (shifted[:, 1::2] << 4)
@@ -75,7 +75,7 @@ class GroupedLinear(nn.Module):
 
 
 class GroupedEmbedding(nn.Module):
-    """A `Grouped` embedding (tokens, width); only the rows that are looked up become fp32."""
+    """A `Grouped` embedding (tokens, width); only looked-up rows are converted to fp32."""
 
     def __init__(self, weight: Grouped) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
-EPSILON = 1e-8  # lower bound of a token's divisor, because all values of a token may be zero
+EPSILON = 1e-8  # lower bound of the divisor of a token's values, which may all be zero
 
 
 def store(weight: Tensor) -> StoredTensors:
@@ -18,7 +18,7 @@ def store(weight: Tensor) -> StoredTensors:
 
 
 def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix to int8, both (rows, columns), with fp32 scales (rows,).
+    """Quantize a matrix, (rows, columns), to int8 with fp32 scales, (rows,).
 
     The integers are in the range -limit…limit. The scales can be represented exactly in fp16.
     """
@@ -60,7 +60,7 @@ class Int8Linear(nn.Module):
 
 
 class Int8Embedding(nn.Module):
-    """An int8 embedding (tokens, width) with a scale per row; looked-up rows become fp32."""
+    """An int8 embedding (tokens, width) with a scale per row; converts looked-up rows to fp32."""
 
     weight: Tensor
     scale: Tensor
