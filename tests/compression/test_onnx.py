@@ -116,6 +116,6 @@ def test_an_encoder_decoder_is_rejected(probe: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["embed_tokens", "lm_head"])
 def test_a_tied_table_cannot_be_skipped(tiny: Path, tmp_path: Path, name: str) -> None:
     model = causal.Model.load(tiny / "generator", tasks.load("generation"))
-    with pytest.raises(StageError, match="remove it from skip_modules"):
+    with pytest.raises(StageError, match="remove them from skip_modules"):
         compress_and_load(model, tmp_path / "onnx", skip_modules=[name])
     assert not list((tmp_path / "onnx").iterdir())

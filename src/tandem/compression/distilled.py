@@ -2,9 +2,9 @@
 
 Knowledge distillation (Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural
 Network"): the loss is (1 - w) · L + w · T² · KL(teacher ‖ student). The weight w is
-`distillation_weight`, both distributions are computed at the temperature T, and L is the family's
-own loss. For families that generate text, this is word-level distillation (Kim & Rush 2016,
-"Sequence-Level Knowledge Distillation").
+`distillation_weight`, L is the loss of the model family, and the distributions of teacher and
+student are computed at the temperature T. For model families that generate text, this is word-level
+distillation (Kim & Rush 2016, "Sequence-Level Knowledge Distillation").
 
 The student is initialized with evenly spaced blocks of the teacher, including the first and the
 last (Sanh et al. 2019, "DistilBERT"; Shleifer & Rush 2020, "Pre-trained Summarization
@@ -64,7 +64,7 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def evenly_spaced(count: int, total: int) -> list[int]:
-    """`count` indices below `total`, evenly spaced, including the first and the last.
+    """`count` evenly spaced indices from 0 to `total` - 1, both included; only 0 if `count` is 1.
 
     >>> evenly_spaced(3, 6)
     [0, 2, 5]

@@ -8,8 +8,8 @@ Inference Scaling Laws"; round-to-nearest in groups is also the baseline of Fran
 "GPTQ"). No calibration rows are needed.
 
 A layer's matrix is converted to fp32 each time it is used, so activations are not quantized. The
-integers of all layers are in memory, but the fp32 matrix of only one layer at a time. The method
-saves space, not time; `int8` is faster.
+integer weights of all layers stay in memory, but only one layer's fp32 matrix exists at a time. The
+method saves space, not time; `int8` is faster.
 
 In model.safetensors, the integers of the weight NAME are stored under NAME, two per byte if they
 have 4 bits, and its fp16 scales under NAME_scale.

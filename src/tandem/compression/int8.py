@@ -1,22 +1,23 @@
-"""8-bit integer weights: a quarter of the size, and integer arithmetic in linear layers.
+"""8-bit integer weights: a quarter of the fp32 size, and integer arithmetic in linear layers.
 
 Each row of a weight matrix (an output channel of a linear layer, a token of an embedding) is
 stored as w ≈ scale · q with q in -127…127 and scale = max|w| / 127, symmetric and per channel as
 in Jacob et al. 2018 ("Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference"). Activations are quantized to 7 bits at run time (dynamic
-quantization). The sum of two products of 8 by 8 bits can overflow the 16-bit accumulators of CPUs
-without VNNI, whereas the sum of two products of 8 by 7 bits cannot. The results are therefore
+quantization). The sum of two 8-bit by 8-bit products can overflow the 16-bit accumulators of CPUs
+without VNNI, whereas the sum of two 8-bit by 7-bit products cannot. The results are therefore
 bit-identical on all instruction sets.
 
 By default, all tokens of a batch share one activation range. In decoders such as Llama, the values
 of some tokens are hundreds of times larger than those of other tokens (Sun et al. 2024, "Massive
-Activations in Large Language Models"), which would be rounded to zero. `per_token` first divides
-each token's values by their largest absolute value.
+Activations in Large Language Models"), so the smaller values would be rounded to zero. `per_token`
+first divides each token's values by their largest absolute value.
 
 In model.safetensors, the integers of the weight NAME are stored under NAME, and its fp16 scales
-under NAME_scale; tied weights are stored once. Biases and all other parameters are stored in fp16
-and converted to fp32 when they are loaded. The integers are flattened, so that `from_pretrained`
-rejects their shape instead of loading them as weights.
+under NAME_scale; tied weights are stored once. Biases and all other parameters, except those of
+layers in `skip_modules`, are stored in fp16 and converted to fp32 when they are loaded. The
+integers are flattened, so that `from_pretrained` rejects their shape instead of loading them as
+weights.
 """
 
 from __future__ import annotations
@@ -48,14 +49,14 @@ class Params(StrictModel):
 
     per_token: bool = False
     """Use a separate quantization range for each token's activations. Results are closer to those
-    in fp32, and predictions take slightly longer."""
+    of the fp32 model, and predictions take slightly longer."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
     """Smoothing of activation outliers before quantization; null turns it off."""
     num_beams: int | None = Field(default=None, ge=1)
-    """Number of beams of the compressed model's beam search; with fewer beams, it is faster. 1 is
-    greedy search; null keeps the trained model's number."""
+    """Number of beams in the compressed model's beam search; fewer beams make the search faster. 1
+    means greedy search; null keeps the number of the trained model."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
@@ -90,7 +91,8 @@ def restore(folder: Path, auto: Any) -> Any:
 
     from tandem.compression.common import int8_layers, stored_layers
 
-    torch.backends.quantized.engine = "fbgemm"  # PyTorch's default engine depends on the machine
+    # PyTorch's default engine for quantized operators depends on the machine
+    torch.backends.quantized.engine = "fbgemm"
     per_token: bool = io.read_json(folder / paths.METHOD)["per_token"]
 
     def rebuild(layer: Any, parts: StoredTensors, bias: Tensor | None) -> nn.Module | Tensor:
@@ -100,7 +102,8 @@ def restore(folder: Path, auto: Any) -> Any:
             return int8_layers.Int8Linear(weight, scale, offset, per_token)
         if type(layer) is nn.Embedding:
             return int8_layers.Int8Embedding(weight, scale)
-        # subclasses, such as position embeddings, are small and have their own forward method
+        # subclasses of `nn.Embedding`, such as position embeddings, are small and have their own
+        # forward method
         return weight.float() * scale[:, None]
 
     return stored_layers.restore(folder, auto, ("", int8_layers.SCALE), rebuild)

@@ -1,13 +1,13 @@
-"""Unstructured pruning: set the smallest weights to zero, and store only the others.
+"""Unstructured pruning: set the smallest weights to zero, and store only the nonzero weights.
 
 The method is magnitude pruning (Han et al. 2015, "Learning both Weights and Connections for
 Efficient Neural Networks"). Recovery fine-tuning trains only the remaining weights: gradients of
 pruned weights are masked at every step, so neither gradients nor momentum nor weight decay change a
 pruned weight.
 
-The method saves space, not time: the network is loaded as a dense one. In model.safetensors, the
-remaining values of the weight NAME are stored under NAME, row by row, and a mask with one bit per
-value is stored under NAME_mask.
+The method saves space, not time: the network is loaded with dense weights. In model.safetensors,
+the remaining values of the weight NAME are stored under NAME, row by row, and a mask with one bit
+per value is stored under NAME_mask.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def compress(context: CompressionContext, params: Params) -> None:
 
 
 def restore(folder: Path, auto: Any) -> Any:
-    """Load the network in `folder` as a dense one, with the transformers class `auto`."""
+    """Load the network in `folder` with the transformers class `auto`; its weights are dense."""
     from tandem.compression.common import stored_layers
     from tandem.compression.common.sparse_weights import MASK, dense
 

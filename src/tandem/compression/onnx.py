@@ -1,4 +1,4 @@
-"""The network as an ONNX graph with 8-bit integer weights, which ONNX Runtime runs.
+"""The network as an ONNX graph with 8-bit integer weights, run by ONNX Runtime.
 
 An ONNX graph runs without torch and transformers, and ONNX Runtime fuses its operators: predictions
 for single texts take a third of the time that they take in torch. Weights and activations are
@@ -6,12 +6,12 @@ integers (dynamic quantization, as in `int8`); `common.onnx_graphs` builds the g
 
 An encoder is exported as one graph, model.onnx. A decoder, which only scores texts, is exported as
 two graphs: model.onnx ends before the output layer, and head.onnx is the output layer, so that the
-family controls for how many tokens logits are computed at once. A tensor that both graphs share is
-stored once, in model.data. Encoder–decoders are not supported, because they generate token by token
-and need a key–value cache, which these graphs do not have.
+model family controls the number of tokens whose logits are computed at once. A tensor that both
+graphs share is stored once, in model.data. Encoder–decoders are not supported, because they
+generate token by token and need a key–value cache, which these graphs do not have.
 
-The files are byte-identical in every run. Unlike the predictions of `int8`, those of `onnx` may
-differ in their last bits between CPUs, because ONNX Runtime chooses its kernels for the CPU.
+The ONNX files are byte-identical in every run. Unlike the predictions of `int8`, those of `onnx`
+may differ in their last bits between CPUs, because ONNX Runtime chooses its kernels for the CPU.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Params(StrictModel):
 
     per_token: bool = False
     """Use a separate quantization range for each token's activations. Results are closer to those
-    in fp32, and predictions take slightly longer."""
+    of the fp32 model, and predictions take slightly longer."""
     skip_modules: list[str] = Field(default=[])
     """Linear layers and embeddings that are kept in fp32, given by their name suffixes."""
     smoothing: SmoothingParams | None = None
@@ -58,8 +58,8 @@ def compress(context: CompressionContext, params: Params) -> None:
         )
     if network.can_generate() and _skips_tied_table(network, params.skip_modules):
         raise StageError(
-            "onnx.skip_modules: the embedding is also the output layer, and both graphs share its "
-            "integers; remove it from skip_modules"
+            "onnx.skip_modules: the embedding and the output layer are tied and cannot be kept in "
+            "fp32; remove them from skip_modules"
         )
     from tandem.compression.common import onnx_graphs, stored_layers
     from tandem.compression.common.smoothquant import smooth

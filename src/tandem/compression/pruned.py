@@ -1,12 +1,12 @@
 """Remove the least important blocks, attention heads and units of a network; fine-tune the rest.
 
-This is structured pruning: the result is an ordinary, smaller network, which is faster with any
-kernel. `common.pruning` chooses what is removed.
+This is structured pruning: the result is an ordinary, smaller network, which is faster without
+special kernels. `common.pruning` chooses what is removed.
 
-`from_pretrained` reads the folder, with one exception: the configs of BERT and Marian cannot
-express a number of heads that differs from the width divided by the head size. If the
-config cannot express the number of heads, the folder contains a file tandem.json, and `restore`
-takes the shapes from the weights.
+`from_pretrained` can read the folder, unless the config cannot express the new number of heads. For
+example, configs of BERT and Marian have no separate head size: the head size is always the width
+divided by the number of heads. If the config cannot express the number of heads, the folder
+contains a file tandem.json, and `restore` takes the shapes of linear layers from their weights.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What all stages share: paths, params, rows, files, errors and pins.
+"""Modules that all stages share: paths, params, rows, files, errors and determinism.
 
 This package does not import torch.
 """

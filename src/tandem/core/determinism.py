@@ -1,13 +1,14 @@
-"""Pin what determines a result bit for bit: threads, instruction set, seeds.
+"""Pin what determines a result bit for bit: number of threads, instruction set, seeds.
 
-`modeling.seeding` pins torch. Measured with torch 2.13.0: results with one and with two threads
-differ bitwise, so the number of threads is a param and does not depend on the machine. AVX2 and
-AVX-512 differ bitwise too; pinning AVX2 costs no time in fp32. These variables pin:
+`modeling.seeding` pins torch. Measurements with torch 2.13.0 show that one and two threads do not
+give bit-identical results, so the number of threads is a param and does not depend on the machine.
+AVX2 and AVX-512 do not give bit-identical results either; pinning AVX2 does not slow down fp32
+computations. Each of these environment variables pins the instruction set of a library:
 
     ATEN_CPU_CAPABILITY         torch's own kernels: softmax, attention, losses
     ONEDNN_MAX_CPU_ISA          oneDNN: GELU, bf16 matrix products
     MKL_CBWR                    MKL: matrix products (STRICT: also small ones), exp, log
-    OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, thus scikit-learn's linear models
+    OPENBLAS_CORETYPE           OpenBLAS of numpy and scipy, used by scikit-learn's linear models
     NPY_DISABLE_CPU_FEATURES    numpy's own loops
 
 MKL's results also depend on the CPU vendor, which no environment variable can override:
@@ -54,22 +55,25 @@ def environment(runtime: Runtime) -> dict[str, str]:
 
 
 def pins(runtime: Runtime, dispatch: str = mkl.CANONICAL) -> dict[str, str]:
-    """The pins that a run records: environment variables and MKL's dispatch.
+    """The pinned settings that a run records: environment variables and MKL's dispatch.
 
-    If `isa` is `default`, MKL's dispatch is not among them.
+    If `isa` is `default`, MKL's dispatch is not pinned and not recorded.
     """
     return environment(runtime) | ({"MKL_DISPATCH": dispatch} if ISA[runtime.isa] else {})
 
 
 def pin_environment(runtime: Runtime) -> None:
-    """Pin threads and instruction set of this process, before numpy or torch is imported."""
+    """Pin threads and instruction set of this process.
+
+    This function must be called before numpy or torch is imported.
+    """
     os.environ.update(environment(runtime))
 
 
 def generator(runtime: Runtime, *names: str) -> random.Random:
-    """A random generator for the purpose that `names` identifies.
+    """A random number generator for the purpose that `names` identifies.
 
-    The generator is independent of those for all other purposes.
+    The generator is independent of the generators for all other purposes.
 
     >>> runtime = Runtime(seed=1, threads=1, isa="avx2", device="cpu")
     >>> generator(runtime, "split").random() == generator(runtime, "augment").random()

@@ -4,10 +4,10 @@
     ├── ParamsError             params.yaml has an unknown, missing or invalid key
     ├── UnknownName             no such task, stage, method, source, …
     ├── SourceError             data or weights could not be fetched
-    │   └── HashMismatch        the fetched bytes are not the pinned ones
+    │   └── HashMismatch        the fetched bytes do not have the pinned digest
     ├── DataError               the rows cannot be used; the stage stops
     │   └── BadRow              one row cannot be read; the stage sets it aside, or stops
-    ├── StageError              a stage's input is missing or its output cannot be written
+    ├── StageError              a stage cannot run, for example because an input is missing
     └── LineageError            records or a bundle cannot be read, or a name is not in them
 
 An OSError that names a file is also reported in one line. Any other exception is a bug in Tandem
@@ -28,7 +28,7 @@ def format_error(error: TandemError | OSError) -> str:
     """The line that reports an error to the user.
 
     Raises:
-        OSError: `error` does not name a file; it is raised again.
+        OSError: `error` is an OSError that does not name a file; this function raises it again.
     """
     if isinstance(error, TandemError):
         return f"tandem: {error}"
@@ -38,7 +38,7 @@ def format_error(error: TandemError | OSError) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `name`: the closest known name, if one is similar.
+    """The end of a message about an unknown `name`: the closest known name, or '' if none is close.
 
     >>> suggest("claen", ["clean", "split"]), suggest("x", ["clean", "split"])
     (" Did you mean 'clean'?", '')
@@ -54,7 +54,7 @@ class ParamsError(TandemError):
 
 
 class UnknownName(TandemError):
-    """An unknown name; the message suggests the closest known name and lists all names."""
+    """An unknown name; the message suggests the closest known name and lists all known names."""
 
     def __init__(self, kind: str, name: str, available: Iterable[str], where: str = "") -> None:
         names = sorted(available)
@@ -72,7 +72,7 @@ class HashMismatch(SourceError):
 
 
 class DataError(TandemError):
-    """Rows that cannot be used."""
+    """Data that cannot be used, such as rows or an input file."""
 
 
 class BadRow(DataError):
@@ -85,7 +85,7 @@ class BadRow(DataError):
 
 
 class StageError(TandemError):
-    """A stage's input is missing, or its output cannot be written."""
+    """A stage cannot run, for example because an input is missing or cannot be read."""
 
 
 class LineageError(TandemError):

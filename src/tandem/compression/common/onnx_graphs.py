@@ -3,11 +3,12 @@
 torch exports a network as a graph of standard operators (ONNX, https://onnx.ai). Linear layers
 become `DynamicQuantizeLinear` and `MatMulInteger`, which ONNX Runtime fuses. Activations have 8
 bits and weights have 7 bits, so that the sum of two products does not overflow the 16-bit
-accumulators of CPUs without VNNI. A decoder becomes two graphs, of which the second is the output
-layer. If this layer is tied to the embedding, both graphs read the shared integers from one file.
+accumulators of CPUs without VNNI. A decoder becomes two graphs; the second is the output layer. If
+the embedding and the output layer are tied, both graphs read the integers of the tied weight from
+one file.
 
-The files are byte-identical in every run: metadata of the exporter that depends on the machine,
-such as paths of source files, is removed.
+The ONNX files are byte-identical in every run: machine-dependent metadata that the exporter adds,
+such as the paths of source files, is removed.
 """
 
 import contextlib
@@ -33,13 +34,15 @@ from tandem.loading import pretrained
 BODY, HEAD, SHARED = "model.onnx", "head.onnx", "model.data"
 OPSET = 20
 SHAPE = (2, 8)
-"""Number of texts, and of tokens per text, in the traced batch; the graph accepts any numbers."""
+"""Number of texts, and of tokens per text, in the batch that is traced; the graph accepts batches
+of any size."""
 MAX_WEIGHT = 64
-"""The largest absolute value of a weight: the sum of two products, 2 · 255 · 64, is below 2¹⁵."""
+"""The largest absolute value of an integer weight; with this limit, the sum of two products is
+at most 2 · 255 · 64, which is below 2¹⁵."""
 
 
 def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> int:
-    """Write `network` as graphs into `folder`; this modifies `network` in place.
+    """Write `network` as ONNX graphs into `folder`; this modifies `network` in place.
 
     Args:
         network: the network.
@@ -49,9 +52,9 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
             one range per batch.
 
     Returns:
-        The number of values that the graphs contain.
+        The number of values in the constants of the graphs; a shared constant is counted once.
     """
-    # Replace linear layers and embeddings by layers with integer weights.
+    # Replace linear layers and embeddings with layers that have integer weights.
     head = network.get_output_embeddings() if network.can_generate() else None
     tied = head is not None and head.weight is network.get_input_embeddings().weight
     layers: list[tuple[str, Any]] = list(stored_layers.layers(network, skip))
@@ -59,7 +62,8 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
         integers = quantize(layer.weight.detach(), MAX_WEIGHT)
         if isinstance(layer, nn.Linear):
             network.set_submodule(name, _Linear(*integers, layer.bias, per_token))
-        elif type(layer) is nn.Embedding:  # subclasses (position embeddings) are small: keep fp32
+        # subclasses of `nn.Embedding`, such as position embeddings, are small and stay in fp32
+        elif type(layer) is nn.Embedding:
             network.set_submodule(name, Int8Embedding(*integers))
 
     # Trace one graph for an encoder, or two for a decoder.
@@ -112,7 +116,10 @@ class Graph(nn.Module):
 
 
 class GraphNetwork(nn.Module):
-    """A network that runs graphs; it has the parts of transformers' interface that families use."""
+    """A network that runs ONNX graphs.
+
+    It implements the parts of transformers' model interface that Tandem's model families use.
+    """
 
     device = torch.device("cpu")
 
@@ -128,11 +135,11 @@ class GraphNetwork(nn.Module):
         return (self.body(input_ids, mask),)
 
     def get_output_embeddings(self) -> nn.Module:
-        """The output layer; the identity for an encoder, because its graph includes the layer."""
+        """The output layer, or the identity for an encoder, whose graph includes that layer."""
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
-        """An output with `logits`; single texts have only one token type, so types are ignored."""
+        """An output with `logits`; token types are ignored: a single text has only one type."""
         (states,) = self.base_model(input_ids, attention_mask)
         logits = self.head(states.flatten(0, -2))
         return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))
@@ -197,7 +204,7 @@ class _First(nn.Module):
 
 
 class _Head(nn.Module):
-    """A wrapper of the output layer, which takes hidden states (tokens, width)."""
+    """A wrapper that takes hidden states (tokens, width), and returns the output layer's logits."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -223,7 +230,8 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            optimize=False,  # ONNX Runtime optimizes on loading; the exporter would need minutes
+            # ONNX Runtime optimizes the graph when loading it; the exporter would take minutes
+            optimize=False,
         )
     model: onnx.ModelProto = program.model_proto
     for graph in (model.graph, *model.functions):

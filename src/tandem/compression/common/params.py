@@ -1,4 +1,4 @@
-"""Params that several methods share, validated without importing torch."""
+"""Params that several compression methods share, validated without importing torch."""
 
 from pydantic import Field
 

@@ -4,10 +4,10 @@ Importance is measured on training rows of the task.
 
 - Blocks: how much they change their input, 1 - cos(in, out), which is the Block Influence of
   Men et al. 2024 ("ShortGPT: Layers in Large Language Models are More Redundant Than You Expect").
-- Units: the first-order estimate of the change in loss if they are removed, (Σ w · ∂L/∂w)² over a
-  unit's outgoing weights, summed over batches (Molchanov et al. 2019, "Importance Estimation for
-  Neural Network Pruning"). All blocks of a stack keep the same number of units, because a config
-  stores a single number for the whole stack.
+- Units: the first-order estimate of the squared change in loss if a unit is removed,
+  (Σ w · ∂L/∂w)² over the unit's outgoing weights, summed over batches (Molchanov et al. 2019,
+  "Importance Estimation for Neural Network Pruning"). All blocks of a stack keep the same number of
+  units, because a config stores a single number for the whole stack.
 - Attention heads: (Σ w · ∂L/∂w)² over a head's outgoing weights, where the sum is the derivative of
   the loss with respect to a mask on the head (Michel et al. 2019, "Are Sixteen Heads Really Better
   than One?"). Heads that share keys and values are kept or removed together.
@@ -197,7 +197,7 @@ def _importance(
     outs: Sequence[tuple[nn.Linear, int]],
     batch_size: int,
 ) -> list[Tensor]:
-    """For each layer, (Σ w · ∂L/∂w)² of its groups of inputs, (groups,), summed over batches.
+    """For each layer, (Σ w · ∂L/∂w)² of each group of inputs, (groups,), summed over batches.
 
     `outs` contains pairs of a layer and its number of inputs per group.
     """

@@ -27,7 +27,7 @@ def recover(
     training: TrainingParams,
     loss: Callable[[Any, dict[str, Tensor], float], Tensor] | None = None,
 ) -> None:
-    """Fine-tune the model on `examples` with `loss`, or with its own loss if `loss` is None.
+    """Fine-tune the model on `examples` with `loss`, or with the model's loss if `loss` is None.
 
     Raises:
         StageError: there are no rows, or the loss is not a number.
@@ -50,7 +50,10 @@ def recover(
 def distillation_loss(
     model: TextModel, teacher: Any, distillation_weight: float, temperature: float = 1.0
 ) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """Return the distillation loss; student and `teacher` have the architecture of `model`."""
+    """Return a loss function for distillation from `teacher`.
+
+    The teacher and the student belong to the same family as `model`, which computes their logits.
+    """
 
     def loss(student: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         with torch.no_grad():
@@ -67,9 +70,9 @@ def distillation_loss(
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """The mean of T² · KL(teacher ‖ student) over predictions, in nats; 0 without predictions.
+    """The mean of T² · KL(teacher ‖ student) over predictions, in nats; 0 if there are none.
 
-    The factor T² makes the size of gradients independent of the temperature.
+    The factor T² keeps the size of gradients roughly independent of the temperature.
 
     Args:
         student: logits, (predictions, classes).

@@ -9,7 +9,7 @@ network computes the same function, but with different quantization ranges. A ch
 
 where x are the channel's activations on training rows, and w are its weights. The preceding layer
 must feed only linear layers that are rescaled, as in pre-norm architectures (Llama and similar
-ones); BERT's norms also feed the residual connection.
+ones). BERT is not supported, because its norms also feed the residual connection.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ from tandem.core.errors import StageError
 from tandem.core.rows import Row, hash_sample
 from tandem.modeling.base import TextModel
 
-# Names in a block: the layer whose outputs are divided, and the linear layers that take these
-# outputs as inputs.
+# Names of modules in a block: the layer whose outputs are divided, and the linear layers that take
+# these outputs as inputs.
 FOLDS = (
     ("input_layernorm", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
     ("post_attention_layernorm", ("mlp.gate_proj", "mlp.up_proj")),
@@ -31,13 +31,14 @@ FOLDS = (
 )
 BATCH = 16
 EPSILON = 1e-5
-"""Lower bound of a channel's range, because a channel's values may all be zero."""
+"""Lower bound of a channel's range, which avoids a division by zero if all values of the channel
+are zero."""
 
 
 def smooth(model: TextModel, rows: Sequence[Row], limit: int, alpha: float) -> None:
     """Rescale `model` in place, with activation ranges measured on at most `limit` rows.
 
-    The ranges are measured on the first rows in the order of hashed ids.
+    The ranges are measured on the first rows in the order of the hashes of their ids.
 
     Raises:
         StageError: the network is not of a supported architecture.

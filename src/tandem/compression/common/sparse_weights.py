@@ -1,4 +1,4 @@
-"""Prune the smallest weights of a network, and store the others with a bit mask."""
+"""Prune the smallest weights of a network, and store the remaining weights with a bit mask."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
     Args:
         network: the network.
         fraction: the fraction of weights to keep.
-        scope: `network` applies the fraction to all weights together, `layer` to each layer.
+        scope: `network` applies the fraction to all weights together; `layer` applies it to each
+            layer separately.
         skip: name suffixes of layers that are not pruned.
 
     Returns:
@@ -41,13 +42,13 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
 
 
 def store(weight: Tensor) -> stored_layers.StoredTensors:
-    """The nonzero weights of a matrix, (nonzero,), and a bit mask of them, (⌈weights / 8⌉,)."""
+    """The nonzero weights, (nonzero,), and a bit mask of their positions, (⌈weights / 8⌉,)."""
     nonzero = weight != 0
     return {"": weight[nonzero], MASK: torch.from_numpy(np.packbits(nonzero.numpy()))}
 
 
 def dense(parts: stored_layers.StoredTensors, shape: Sequence[int]) -> Tensor:
-    """The inverse of `store`: a matrix of `shape`."""
+    """The inverse of `store`: the dense matrix, with the given `shape`."""
     bits = np.unpackbits(parts[MASK].numpy(), count=math.prod(shape)).view(bool)
     matrix = torch.zeros(shape)
     matrix[torch.from_numpy(bits).view(*shape)] = parts[""]

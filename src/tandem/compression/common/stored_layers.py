@@ -3,9 +3,9 @@
 Compression methods that differ only in the stored form of weights share this module, which finds
 the layers and tied weights, writes the folder and rebuilds the network.
 
-A stored form consists of one or more tensors, named by the weight's name plus a suffix. The
-tensor with the empty suffix is flattened, so that `from_pretrained` rejects its shape instead of
-loading it as a weight. Tied weights are stored once.
+The stored form of a weight consists of one or more tensors; the name of each tensor is the weight's
+name plus a suffix. The tensor with the empty suffix is flattened, so that `from_pretrained` rejects
+its shape instead of loading it as a weight. Tied weights are stored once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -26,10 +26,10 @@ WEIGHTS = "model.safetensors"
 NUMBERS = "numbers"
 """Key in tandem.json for the number of values in the tensors, if their shapes do not determine it.
 The number is not stored in the metadata of the safetensors file, because the order of metadata
-entries is not fixed."""
+entries, and therefore the bytes of the file, may differ between runs."""
 
 StoredTensors = Mapping[str, Tensor]
-"""The stored form of a weight: tensors by name suffix."""
+"""The stored form of a weight: a map from name suffixes to tensors."""
 
 
 def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, nn.Module]]:
@@ -41,7 +41,7 @@ def layers(network: nn.Module, skip: Sequence[str] = ()) -> Iterator[tuple[str, 
 
 
 def first_names(network: nn.Module) -> dict[str, str]:
-    """A map from each parameter name to the first name of its tensor; tied tensors have several."""
+    """Map each parameter name to the first name of its tensor; a tied tensor has several names."""
     first: dict[int, str] = {}
     named = network.named_parameters(remove_duplicate=False)
     return {name: first.setdefault(id(parameter), name) for name, parameter in named}
@@ -62,8 +62,8 @@ def write_model(
         skip: name suffixes of layers that are written unchanged.
         store: returns the stored form of a weight (out, in).
         marker: the content of tandem.json.
-        count: returns the number of values that are stored for a weight, for stored forms in which
-            the shapes of the tensors do not determine it.
+        count: returns the number of values that are stored for a weight; needed if the shapes of
+            the stored tensors do not determine this number.
         other_dtype: the type of all other parameters, such as biases and norms, except those of
             skipped layers; None leaves them unchanged.
     """
@@ -98,8 +98,8 @@ def restore(
         folder: the folder that `write_model` wrote.
         auto: the transformers class that builds the network.
         endings: the name suffixes of the tensors of a stored form.
-        rebuild: `rebuild(layer, parts, bias)` returns the module that replaces a layer, or the
-            weight that the layer gets.
+        rebuild: `rebuild(layer, parts, bias)` returns the module that replaces `layer`, or
+            the new weight of `layer`, built from its stored tensors `parts`.
     """
     tensors = stored_tensors.load(folder / WEIGHTS)
     network = skeleton(folder, auto)
@@ -125,7 +125,8 @@ def restore(
 def skeleton(folder: Path, auto: Any) -> Any:
     """The network that the config in `folder` describes, with uninitialized weights."""
     config = pretrained.config(folder)
-    with no_init_weights():  # the OS does not allocate the memory of unwritten weights
+    # without initialization, the OS allocates no memory for the weights until they are written
+    with no_init_weights():
         network = pretrained.blank(auto, config)
     network.tie_weights()
     if network.can_generate():
