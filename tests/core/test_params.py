@@ -46,7 +46,7 @@ def test_fp16_on_a_cpu_and_seeds_of_an_unknown_task_are_reported(content: dict[s
     with pytest.raises(ParamsError, match=r"seeds\.sentimnt\. Did you mean 'sentiment"):
         params_check.check(content, SECTIONS)
     content["runtime"]["precision"] = "fp16"
-    with pytest.raises(ParamsError, match="fp16 needs device: auto and a GPU"):
+    with pytest.raises(ParamsError, match="fp16 needs a GPU and the setting device: auto"):
         params_check.check(content, SECTIONS)
 
 

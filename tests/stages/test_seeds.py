@@ -54,7 +54,7 @@ def test_spread_is_that_of_models_trained_with_each_seed(
     [
         ({}, "seeds.sentiment is missing"),
         ({"sentiment": {"runs": [3]}}, "seeds.sentiment.runs"),
-        ({"sentiment": {"runs": [3, 3]}}, "runs must be different seeds"),
+        ({"sentiment": {"runs": [3, 3]}}, "the seeds must be different"),
     ],
 )
 def test_user_errors_are_reported_in_one_line(

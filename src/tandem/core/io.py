@@ -1,4 +1,8 @@
-"""Read and write artifacts. Writes are atomic, and the same content gives the same bytes."""
+"""Read and write artifacts.
+
+`atomic_outputs` moves the outputs of a stage into place only when all of them are complete, and
+equal values are always written as the same bytes.
+"""
 
 import errno
 import gc
@@ -20,15 +24,15 @@ PARTIAL = ".partial"
 
 @contextmanager
 def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
-    """Write outputs under temporary names, and move all of them into place if the body succeeds.
+    """Write outputs under temporary names; move all into place if the `with` block succeeds.
 
     On any error, including Ctrl-C, the temporary outputs are removed and the old outputs stay as
     they were. The temporary names are fixed, so the next run removes what a killed run has left
     behind.
 
     Args:
-        finals: The outputs. A path with a suffix is a file; a path without one is a folder, which
-            is created empty under its temporary name.
+        finals: The paths of the outputs. A path with a suffix denotes a file; a path without a
+            suffix denotes a folder, which is created empty under its temporary name.
 
     Yields:
         The temporary paths, in the order of `finals`.
@@ -54,27 +58,25 @@ def atomic_outputs(*finals: Path) -> Iterator[tuple[Path, ...]]:
             if problem is None:
                 raise
             names = " and ".join(map(str, finals))
-            raise StageError(
-                f"cannot write {names}: {problem}, then run the command again"
-            ) from error
+            raise StageError(f"cannot write {names}: {problem}") from error
 
 
 def _write_problem(error: Exception) -> str | None:
-    """Why a write failed and what the user can do; None if the error has another cause.
+    """Why a write failed, and the remedy; None unless the disk is full or permission is missing.
 
     Arrow and safetensors wrap the system's error in their own exception types, so the text of
     `error` is searched too.
     """
     code = getattr(error, "errno", None)
     if code in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(error):
-        return "the disk is full; free up space"
+        return "the disk is full; free up space, then run the command again"
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "no permission; make the folder writable"
+        return "permission denied; make the folder writable, then run the command again"
     return None
 
 
 def path_inside(folder: Path, name: str) -> Path:
-    """The path of the file `name` in `folder` or its subfolders; its parent folders are created.
+    """Return the path `folder / name`, which must be inside `folder`; create its parent folders.
 
     All untrusted names, such as those in an archive, must be converted to paths by this function.
 
@@ -87,13 +89,15 @@ def path_inside(folder: Path, name: str) -> Path:
     path = folder / name
     inside = path.parent.resolve().is_relative_to(folder.resolve())
     if not inside or path.is_symlink() or path.is_dir():
-        raise StageError(f"{path} is a link or a folder: refusing to write to it")
+        raise StageError(
+            f"{path} is a link or a folder, or is reached through a link: refusing to write to it"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def why_outside(name: str) -> str | None:
-    """Why a name in an archive does not denote a file inside the target folder; else None.
+    """Why a name in an archive does not denote a file inside the target folder; None if it does.
 
     >>> why_outside("model/vocab.txt"), why_outside("model/../../vocab.txt")
     (None, 'has a `..` part')
@@ -104,7 +108,7 @@ def why_outside(name: str) -> str | None:
     if not name or not all(parts):
         return "is absolute or has an empty part"
     if re.search(r"[\\\x00]|^[A-Za-z]:", name):
-        return "is not a valid file name on every system"
+        return "is an invalid file name on some systems"
     return None
 
 
@@ -115,7 +119,7 @@ def copy_into(folder: Path, name: str, source: BinaryIO) -> None:
 
 
 def copy_tree(source: Path, folder: Path, name: str) -> None:
-    """Copy a file, or a folder without compiled code, to `name` in `folder`; see `path_inside`."""
+    """Copy a file or a folder, except `__pycache__`, to `name` in `folder`; see `path_inside`."""
     target = path_inside(folder, name)
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
@@ -143,7 +147,7 @@ def remove(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as JSON, in the form of `json_bytes`."""
+    """Write `value` to a file, serialized with `json_bytes`."""
     path.write_bytes(json_bytes(value))
 
 
@@ -157,7 +161,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file that a stage wrote.
 
     Raises:
-        StageError: the file is missing, because its stage has not run, or it is not JSON.
+        StageError: the file is missing because its stage has not run, or is not valid JSON.
     """
     require_exists(path)
     try:
@@ -168,7 +172,7 @@ def read_json(path: Path) -> Any:
 
 
 def details_bytes(value: Any) -> bytes:
-    """`value` as the JSON `[[value]]`, the form of detail files and run records.
+    """`value` serialized as the JSON `[[value]]`, the format of detail files and run records.
 
     Detail files and run records are tracked by Git. DVC saves a stage in its run cache only
     if each output that Git tracks is a metric or a plot, so dvc.yaml declares these files as plots.
@@ -182,7 +186,7 @@ def details_bytes(value: Any) -> bytes:
 
 
 def write_details(path: Path, value: Any) -> None:
-    """Write `value` in the form of `details_bytes`."""
+    """Write `value` to a file, serialized with `details_bytes`."""
     path.write_bytes(details_bytes(value))
 
 
@@ -194,12 +198,15 @@ def read_details(path: Path) -> Any:
     """
     value = unwrap_details(read_json(path))
     if value is None:
-        raise StageError(f"{path} does not have the form [[…]]: restore it, or run its stage again")
+        raise StageError(
+            f"{path} is damaged: its JSON does not have the form `[[value]]`; "
+            "restore it or run its stage"
+        )
     return value
 
 
 def unwrap_details(content: Any) -> Any:
-    """The value in the parsed JSON of a detail file; None if its form is not `[[value]]`."""
+    """The value in the parsed JSON of a detail file; None if it is not `[[value]]`."""
     match content:
         case [[value]]:
             return value
@@ -235,7 +242,7 @@ def gc_paused() -> Iterator[None]:
 
 
 class _Resolver(VersionedResolver):
-    """Resolves all scalars as YAML 1.2; ruamel.yaml would look up the version for each scalar."""
+    """Resolves all scalars as YAML 1.2, without looking up the YAML version for each scalar."""
 
     processing_version = (1, 2)
 

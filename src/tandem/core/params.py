@@ -1,7 +1,7 @@
-"""Read and check params.yaml: each section has a strict model, and all mistakes are reported.
+"""Read params.yaml, check each section with a strict Pydantic model, and report all mistakes.
 
-The top level of params.yaml holds the keys of `ProjectParams` and one section per task. A task's
-section has one section per stage, described by the class `Params` in the stage's module:
+The top level of params.yaml contains the keys of `ProjectParams` and one section per task. A task's
+section contains one section per stage, described by the class `Params` in the stage's module:
 
     sentiment:
       clean: {...}      →  tandem.stages.clean.Params
@@ -25,48 +25,57 @@ from tandem.core.schema import StrictModel, plugin_field
 
 
 class Runtime(StrictModel):
-    """Settings that determine every artifact bit for bit; see `tandem.core.determinism`."""
+    """Settings on which the exact bytes of artifacts depend; see `tandem.core.determinism`."""
 
     seed: int = Field(ge=0)
     """Seed of all random numbers."""
     threads: int = Field(ge=1)
-    """Number of threads per process. Results with different numbers of threads differ bitwise."""
+    """Number of threads per process. Results with different numbers of threads are not identical
+    bit for bit."""
     isa: Literal["avx2", "avx512", "default"]
     """Instruction set that numeric libraries may use. `default` sets no restriction, so
     exact results depend on the CPU."""
     device: Literal["cpu", "auto"]
-    """`cpu`, or `auto` for the first GPU if there is one, else the CPU."""
+    """`cpu`, or `auto`: the first GPU if there is one, otherwise the CPU."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Precision of matrix products in training; weights, scores and all other stages use fp32."""
     processes: int = Field(default=1, ge=1)
-    """Number of data-parallel processes of `train`. Each process uses `threads` threads and its own
-    batches of `batch_size` rows."""
+    """Number of data-parallel processes of the stage `train`. Each process uses `threads` threads
+    and its own batches of `batch_size` rows."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.precision == "fp16" and self.device == "cpu":
-            raise ValueError("precision fp16 needs device: auto and a GPU; use bf16 on a CPU")
+            raise ValueError(
+                "precision fp16 needs a GPU and the setting device: auto; use bf16 on a CPU"
+            )
         return self
 
 
 class Preference(StrictModel):
-    """The rated task and the models from which an aligned task learns preferences."""
+    """What a task's alignment uses: the task whose rows have ratings, and two models.
+
+    The reward model and the judge are initialized from these models.
+    """
 
     ratings: str
-    """The task whose rated rows provide the pairs; it uses the same source as the aligned task."""
+    """The task whose rated rows provide the pairs; it must have the same source as the task that is
+    aligned."""
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
-    """The folder of a model, not trained on ratings, that initializes the independent judge."""
+    """The folder of the model that the independent judge is initialized from; this model must not
+    have been trained on the ratings."""
 
 
 class AugmentationModels(StrictModel):
     """The two model folders that a task's augmentations may use; DVC tracks both of them."""
 
     forward: str
-    """The model for `masked_lm`, or the first of the two models for `back_translation`."""
+    """The model for `masked_lm`, or the model with which `back_translation` translates into another
+    language."""
     backward: str
-    """The model with which `back_translation` translates back."""
+    """The model with which `back_translation` translates back into the original language."""
 
 
 class Seeds(StrictModel):
@@ -78,7 +87,7 @@ class Seeds(StrictModel):
     @model_validator(mode="after")
     def _differ(self) -> Self:
         if len(set(self.runs)) < len(self.runs):
-            raise ValueError("runs must be different seeds: identical seeds give identical models")
+            raise ValueError("the seeds must be different: identical seeds give identical models")
         return self
 
 
@@ -86,17 +95,21 @@ class PipelineParams(StrictModel):
     """The keys of params.yaml that decide which stages exist."""
 
     tasks: list[str]
-    """Tasks of the pipeline. Each task is a file in `tandem/tasks` and a section of params.yaml."""
+    """Tasks of the pipeline. Each task is defined by a file in `tandem/tasks` and a section of
+    params.yaml."""
     methods: list[str]
-    """Compression methods, applied to every task. Each method is a file in `tandem/compression`."""
+    """Compression methods, applied to every task. Each method is implemented by a file in
+    `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
-    """Task → the task and models for its alignment. Tasks without an entry are not aligned."""
+    """Task → the task with the ratings, and the models, that its alignment uses. Tasks without an
+    entry are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
     """Task → the seeds that it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})
     """Task → model folders that its augmentations may use."""
     augmentation_ablation: dict[str, AugmentationModels] = Field(default={})
-    """Task → model folders for the stage that measures each augmentation separately."""
+    """Task → model folders for the stage that measures the effect of each augmentation on its
+    own."""
 
 
 class ProjectParams(PipelineParams):
@@ -174,12 +187,13 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
     """Read a params file as YAML 1.2, as DVC does.
 
     Raises:
-        ParamsError: the file is missing, or is not a mapping in YAML.
+        ParamsError: the file is missing or does not contain a YAML mapping.
     """
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        where = ": run from the project's root" if path == paths.PARAMS else ""
+        is_project = path == paths.PARAMS
+        where = ": run the command in the root of the project" if is_project else ""
         raise ParamsError(f"{path} is missing{where}") from None
     except (YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
@@ -230,7 +244,7 @@ def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, An
 
 
 def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
-    """Check the section at `keys` of params.yaml; yield one message per mistake.
+    """Check `section`, to which `keys` lead in params.yaml; yield one message per mistake.
 
     If a key is present under its earlier name, its new name is not also reported as missing.
     """
@@ -258,8 +272,8 @@ def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -
 def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys allowed at `location` in a section that `model` describes.
 
-    Empty if any key is allowed. The values of the section determine which plug-in, or which member
-    of a union, describes a nested mapping.
+    The result is empty if any key is allowed. The values of the section determine which plug-in, or
+    which member of a union, describes a nested mapping.
     """
     field = None
     for part in location:
@@ -268,14 +282,14 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
             section = section[part]
         elif part in fields:
             field, section = fields[part], section.get(part)
-        # A part that is not a field is a key of a mapping or a member of a union.
+        # A part of `location` that names no field is a key of a mapping or a member of a union.
         if field is not None:
             model = _model_of(field.annotation, field.metadata, section)
     return list(getattr(model, "model_fields", {}))
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model for the mapping `section`, given its field's type; None if there is no model."""
+    """The model for the mapping `section` in a field of type `annotation`; None without a model."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:
@@ -283,7 +297,7 @@ def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
         with suppress(ValueError):
             return plugin.params(section)
         return None
-    # The type is a union, a list or annotated; `kind` selects one of the models of its members.
+    # The type is a union or a container; `kind` selects one of the models in its type arguments.
     parts = [
         _model_of(getattr(part, "__origin__", part), getattr(part, "__metadata__", ()), section)
         if hasattr(part, "__metadata__")
@@ -302,7 +316,7 @@ def _literals(model: type[BaseModel]) -> tuple[Any, ...]:
 
 
 def new_name(key: str, known: Collection[str]) -> str | None:
-    """The present name of a key that was once called `key`; None if that is not in `known`."""
+    """The name in `known` of a key that was formerly called `key`; None if there is none."""
     return next((new for old, new in RENAMED if old == key and new in known), None)
 
 
@@ -320,5 +334,5 @@ def unknown_key(location: str, known: Collection[str]) -> str:
 
 
 def _hint(name: str, known: Collection[str]) -> str:
-    """The end of a message about an unknown key: the closest known key, or all of them."""
+    """The end of a message about an unknown name: the closest known name, or all known names."""
     return suggest(name, known) or (f" Known: {', '.join(known)}" if known else "")

@@ -13,12 +13,12 @@ from tandem.core.schema import StrictModel
 from tandem.core.search_space import SearchSpace
 
 Sections = Mapping[str, Collection[str]]
-"""Task → the sections that stages of dvc.yaml read."""
+"""Task → its sections in params.yaml that stages in dvc.yaml read."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
 """A function that returns the sections for a given content of params.yaml, such as
 `tandem.engines.dvc_stages.sections`."""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Optional sections of a task, which a tool reads but no stage."""
+"""Optional sections of a task that no stage reads; `tandem tune` reads `tune`."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
@@ -61,7 +61,7 @@ def _name_problems(pipeline: params.PipelineParams) -> Iterator[str]:
 
 
 def _reference_problems(pipeline: params.PipelineParams) -> Iterator[str]:
-    """Messages about references to tasks that are not listed, and about missing entries."""
+    """Messages about references to unlisted tasks and missing entries of `augmentation_models`."""
     for key in ("augmentation_models", "augmentation_ablation", "preferences", "seeds"):
         for task in sorted(getattr(pipeline, key).keys() - {*pipeline.tasks}):
             yield params.unknown_key(f"{key}.{task}", pipeline.tasks)
@@ -123,7 +123,7 @@ def _task_problems(
     unused = {*registry.names("stages"), *registry.names("compression")} - {*known}
     for key in section:
         if key in unused and not has_problems:
-            yield f"{paths.PARAMS}: {task}.{key} is read by no stage of {paths.DAG}: remove it"
+            yield f"{paths.PARAMS}: {task}.{key} is not read by any stage in {paths.DAG}: remove it"
         elif key not in known and key not in unused:
             names = [*known, *unused] if params.new_name(key, unused) else known
             yield params.unknown_key(f"{task}.{key}", names)
@@ -136,7 +136,7 @@ def _task_problems(
 
 
 def section_model(name: str) -> type[StrictModel] | None:
-    """The model of a section: `Params` of the stage or the compression method of this name.
+    """The model of a section: `Params` of the stage or compression method that is called `name`.
 
     None if there is no such stage or method in Tandem, as for a user-defined stage.
     """

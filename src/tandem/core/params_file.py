@@ -1,7 +1,8 @@
 """Change params.yaml in place, keeping comments and layout.
 
-`dvc exp run -S` also changes the file, with DVC's writer. This module's writer has the same
-settings, so both write the same bytes. CONTRIBUTING.md describes the formatting that they keep.
+`dvc exp run -S` also changes the file, using DVC's YAML writer. This module's YAML writer has the
+same settings, so both writers produce the same bytes. CONTRIBUTING.md describes the formatting that
+both writers keep.
 """
 
 import copy
@@ -53,7 +54,8 @@ def update_file(
     Raises:
         ParamsError: the result is not valid; `base` is not changed.
     """
-    # DVC's writer uses the defaults of ruamel.yaml too. `read` reports a missing or invalid file.
+    # These are the defaults of ruamel.yaml, which DVC's writer also uses. `read` reports a missing
+    # or invalid file.
     yaml = YAML()
     params.read(base)
     content = yaml.load(base.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Paths of all artifacts, relative to the project's root, in the order in which data flows.
+"""Paths of all artifacts, relative to the project's root, in topological order.
 
 raw → clean → split → augmented → models → reports. dvc.yaml uses the same paths;
 tests/engines/test_plan.py checks this.
@@ -12,73 +12,74 @@ LOCK = Path("dvc.lock")
 REQUIREMENTS = Path("requirements.lock")
 SOURCE = Path("src")
 CODE = Path("workflow/code")
-"""STAGE/TASK….json: digests of the code that a stage runs; written by the stage `code`."""
+"""STAGE.json, STAGE/TASK.json or STAGE/TASK-METHOD.json: digests of the code that a stage runs. The
+stage `code` writes these files."""
 RECORDS = Path("reports/lineage")
-"""STAGE.json or STAGE/TASK….json: the record of a stage's run."""
+"""STAGE.json, STAGE/TASK.json or STAGE/TASK-METHOD.json: the record of a stage's run."""
 DETAILS = Path("reports/details")
-"""STAGE/TASK….json: what each stage measured, with intervals, domains and counts."""
+"""STAGE/TASK.json or STAGE/TASK-VARIANT.json: everything that a stage measured."""
 METRICS = Path("reports/metrics")
 """TASK/VARIANT.json: main scores, keyed by metric name."""
 SPLITS = ("train", "validation", "test")
 JUDGE = "judge"
-"""The part of a split that an independent judge is trained on, if params.yaml reserves one."""
+"""The part of a split that `judge_holdout` holds out for training an independent judge."""
 
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
 CARD = "README.md"
 VARIANTS = ("pretrained", "base", "reward", "judge", "aligned")
-"""The model folders of a task, except those that compression methods write."""
+"""Names of the model folders of a task, except those that compression methods write."""
 METHOD = "tandem.json"
 """File in a compressed model's folder that names the method whose `restore` loads the model."""
 
 
 def raw(task: str) -> Path:
-    """The fetched rows: rows.parquet, unreadable.parquet and the data card README.md."""
+    """The folder with rows.parquet, unreadable.parquet and the data card README.md."""
     return Path("data/raw") / task
 
 
 def clean(task: str) -> Path:
-    """rows.parquet (kept rows) and dropped.parquet (dropped rows with their reasons)."""
+    """The folder with rows.parquet (kept rows) and dropped.parquet (dropped rows with reasons)."""
     return Path("data/clean") / task
 
 
 def split(task: str) -> Path:
-    """train.parquet, validation.parquet, test.parquet, dropped.parquet; possibly judge.parquet."""
+    """The folder with one Parquet file per split, dropped.parquet and possibly judge.parquet."""
     return Path("data/split") / task
 
 
 def augmented(task: str) -> Path:
-    """train.parquet: the training rows and the rows derived from them."""
+    """The folder with train.parquet: the training rows and the rows derived from them."""
     return Path("data/augmented") / task
 
 
 def preferences(task: str, judge: str) -> Path:
-    """The pairs of texts that a scorer, `reward` or `judge`, was trained on."""
+    """The file with the pairs of texts that a scorer, `reward` or `judge`, is trained on."""
     return Path("data/preferences") / task / f"{judge}.parquet"
 
 
 def model(task: str, variant: str) -> Path:
-    """A model folder: one of `VARIANTS`, or named after a compression method."""
+    """A model folder; `variant` is one of `VARIANTS` or the name of a compression method."""
     return Path("models") / task / variant
 
 
 def details(stage: str, name: str) -> Path:
-    """The file with all that one run of a stage measured; `name` is TASK or TASK-VARIANT."""
+    """The file with everything that a run of a stage measured; `name` is TASK or TASK-VARIANT."""
     return DETAILS / stage / f"{name}.json"
 
 
 def metrics(task: str, variant: str) -> Path:
-    """The main scores of one variant of a task's model: what `dvc metrics show` prints."""
+    """The file with the main scores of a variant of a task's model, for `dvc metrics show`."""
     return METRICS / task / f"{variant}.json"
 
 
 def plots(stage: str, name: str) -> Path:
-    """The table behind a DVC plot."""
+    """The CSV file with the data of a DVC plot."""
     return Path("reports/plots") / stage / f"{name}.csv"
 
 
 def predictions(task: str, variant: str) -> Path:
-    """The predictions of a variant on the test rows, with statistics per row."""
+    """The file with a model variant's predictions for the test rows, and statistics per row."""
     return Path("reports/predictions") / task / f"{variant}.parquet"
 
 
@@ -93,7 +94,7 @@ def preference_predictions(task: str) -> Path:
 
 
 def is_code(path: str) -> bool:
-    """Whether a stage's input is code, or describes code or packages; otherwise it is data."""
+    """Whether a stage's input is code or describes code or packages; all other inputs are data."""
     return path.startswith((f"{SOURCE}/", f"{CODE}/")) or path in map(str, (REQUIREMENTS, DAG))
 
 

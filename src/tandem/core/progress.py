@@ -5,9 +5,9 @@
     for row in track(rows, "clean"):
         ...
 
-This module only counts. A listener, set by `listen`, shows the bars; `tandem.engines.stage_output`
-contains such a listener. Without a listener, nothing is shown. Counting draws no random numbers and
-writes no artifact.
+This module counts items but displays nothing. A listener, set by `listen`, shows the progress bars;
+`tandem.engines.stage_output` contains such a listener. Without a listener, nothing is shown.
+Counting draws no random numbers and writes no files, so it cannot change any artifact.
 """
 
 import time
@@ -19,10 +19,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 INTERVAL = 0.25
-"""Minimum number of seconds between two calls of the listener."""
+"""Minimum number of seconds between two calls of the listener, except at the end of a bar."""
 FAST = 0.02
 MAX_STEP = 64
-"""Maximum number of items that `track` reports at once, if they took less than `FAST` seconds."""
+"""Maximum number of items that `track` reports at once. As long as reported items took less than
+`FAST` seconds, `track` reports twice as many the next time; otherwise it reports a single item."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +38,7 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     shown: bool = False
-    """Whether the bar has been passed to a listener."""
+    """Whether this progress bar has been passed to a listener."""
 
     def update(self, count: int = 1, /, **figures: float) -> None:
         """Report that `count` more items are done, with figures such as `loss`.
@@ -52,7 +53,8 @@ class Progress:
 
 
 Listener = Callable[[Sequence[Progress]], None]
-"""A function to call with the open bars, outermost first, or with none if all are closed."""
+"""A function that is called with the active progress bars, outermost first, or with an empty
+sequence if no bar is active."""
 
 _listener: Listener | None = None
 _due = 0.0
@@ -60,22 +62,22 @@ _open: list[Progress] = []
 
 
 def listen(listener: Listener | None) -> None:
-    """Set the function that shows the bars of this process; with None, nothing is shown."""
+    """Set the function that shows the progress bars of this process; with None, none are shown."""
     global _listener, _due
     _listener, _due = listener, 0.0
 
 
 def listener() -> Listener | None:
-    """The function that shows the bars of this process."""
+    """The function that shows the progress bars of this process; None if none are shown."""
     return _listener
 
 
 @contextmanager
 def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterator[Progress]:
-    """A bar that is open while the body runs.
+    """A context manager that yields a progress bar, which is active until the `with` block ends.
 
     Args:
-        name: What is done, in one or two words, such as `train` or `leak check`.
+        name: What is being done, in one or two words, such as `train` or `leak check`.
         total: The number of items; None if it is not known.
         unit: What is counted, in the plural.
     """
@@ -96,7 +98,7 @@ def progress(name: str, total: int | None = None, unit: str = "rows") -> Iterato
 def track(
     items: Iterable[T], name: str, total: int | None = None, unit: str = "rows"
 ) -> Iterator[T]:
-    """Yield the items and count each when the next one is requested; see `progress`."""
+    """Yield the items, and count each item when the next item is requested; see `progress`."""
     if total is None and isinstance(items, Sized):
         total = len(items)
     with progress(name, total, unit) as bar:

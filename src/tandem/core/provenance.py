@@ -9,16 +9,17 @@
       pins                 environment variables for threads and instruction set; MKL's dispatch
 
 A record is an output like any other: the same inputs give the same bytes. So a record contains
-neither the time nor the host, which `tandem.engines.cost` logs. DVC hashes the inputs of a stage
-after its command. This module also hashes them before the command, and the stage fails if an input
-changes while it runs.
+neither the duration of the run nor a fingerprint of the machine; `tandem.engines.cost` logs these.
+DVC records the hashes of a stage's inputs after the stage's command has run. This module also
+hashes the inputs before the stage runs, and the stage fails if an input changes during the run.
 
 A record's file has the form `[[record]]` (`tandem.core.io.details_bytes`), and dvc.yaml declares
 it as a plot. DVC saves a stage in its run cache only if each output that Git tracks is a metric or
 a plot. DVC draws nothing for a file of the form `[[record]]`.
 
-The code that a stage runs is an input too, through its digests in workflow/code (`tandem code`).
-Before and after the stage, these digests are compared with the files that Python imports.
+The code that a stage runs is also an input, in the form of digests in workflow/code, which
+`tandem code` writes. Before the stage runs, these digests are compared with the files that Python
+would import. After the stage has run, all `tandem` modules that it imported must be listed there.
 """
 
 import fnmatch
@@ -42,12 +43,12 @@ from tandem.patches import installed_version, mkl
 BLOCK = 1 << 20
 """Number of bytes read at a time for hashing."""
 PINNING = ("sha256", "revision")
-"""Keys that pin a source in params: the digest of a file, the commit of a repository on a hub."""
+"""Keys that pin a source in params: the SHA-256 of a file, or the commit of a hub repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSpec:
-    """One stage of dvc.yaml; paths are relative to the root, as they are in dvc.yaml."""
+    """One stage of dvc.yaml; paths are relative to the project's root, as in dvc.yaml."""
 
     name: str
     command: str
@@ -57,24 +58,25 @@ class StageSpec:
     outs: tuple[str, ...]
     """All outputs, including metrics, plots and the stage's record."""
     in_git: tuple[str, ...]
-    """The outputs in `outs` that are in Git and not in DVC's cache."""
+    """The outputs in `outs` that are stored in Git, not in DVC's cache."""
 
     @property
     def record(self) -> str:
-        """The path of the stage's record, reports/lineage/STAGE/….json; empty if it has none."""
+        """The path of the stage's record in reports/lineage; empty if the stage has no record."""
         return next((out for out in self.outs if out.startswith(f"{paths.RECORDS}/")), "")
 
     @property
     def code(self) -> str:
-        """The file with digests of the code that the stage runs; empty if it depends on none."""
+        """The path of the stage's input in workflow/code; empty if there is no such input."""
         return next((dep for dep in self.deps if dep.startswith(f"{paths.CODE}/")), "")
 
 
 class StageCode(StrictModel):
-    """The code that a stage runs: the content of a file of workflow/code."""
+    """The code that a stage runs: the content of a file in workflow/code."""
 
     files: dict[str, str]
-    """Path relative to src → SHA-256; for a Python file, without its comments and docstrings."""
+    """Path of a file relative to src → its SHA-256, which ignores comments and docstrings in Python
+    files."""
     packages: dict[str, str]
     """Package that the files import → its version in requirements.lock."""
 
@@ -88,11 +90,11 @@ class Digest(StrictModel):
     size: int
     nfiles: int | None = None
     files: dict[str, "Digest"] | None = None
-    """Path relative to the folder → its digests; only for outputs."""
+    """Path of a file relative to the folder → its digests; only for output folders."""
 
 
 class RunRecord(StrictModel):
-    """The content of a record."""
+    """The content of a run record."""
 
     stage: str
     command: str
@@ -107,15 +109,15 @@ class RunRecord(StrictModel):
 
 @contextmanager
 def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Run the body as the stage, and write its record.
+    """Run the body of the `with` statement as the stage, and write the stage's record.
 
     Args:
         stage: The stage, as dvc.yaml declares it.
-        runner: Modules of `tandem` that were imported before the stage's own module. They run the
-            command and are not part of the stage.
+        runner: Modules of `tandem` that were imported before the stage's own module. These modules
+            run the command and are not part of the stage.
 
     Raises:
-        StageError: an input is missing or changed while the body ran; the imported code is not the
+        StageError: an input is missing or changed during the run; the imported code is not the
             code that workflow/code describes; or a package is not installed in its locked version.
     """
     # Before the stage: check code and packages, hash the inputs.
@@ -134,9 +136,9 @@ def record_run(stage: StageSpec, runner: frozenset[str] = frozenset()) -> Iterat
         require_covered(code, stage, runner)
     for path, before in inputs.items():
         if _stat_fingerprint(Path(path)) != fingerprints[path] and digest(Path(path)) != before:
-            raise StageError(f"{path} changed while {stage.name} ran: run again")
+            raise StageError(f"{path} changed while {stage.name} ran: run the command again")
     if _values(stage.params) != values:
-        raise StageError(f"{paths.PARAMS} changed while {stage.name} ran: run again")
+        raise StageError(f"{paths.PARAMS} changed while {stage.name} ran: run the command again")
 
     runtime = params.project().runtime
     record = RunRecord(
@@ -163,7 +165,7 @@ def digest(path: Path, files: bool = False) -> Digest:
         files: Whether the digest of a folder includes the digests of its files.
 
     Raises:
-        StageError: there is nothing at `path`.
+        StageError: `path` does not exist.
     """
     io.require_exists(path)
     if path.is_file():
@@ -184,7 +186,7 @@ def file_digest(path: Path) -> Digest:
 
 
 def bytes_digest(content: bytes) -> Digest:
-    """The digest of a file with this content."""
+    """The digest of a file that contains `content`."""
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return Digest(md5=md5, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
@@ -192,7 +194,7 @@ def bytes_digest(content: bytes) -> Digest:
 def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest:
     """The digest of a folder.
 
-    The list of files is hashed in the same form as for DVC's MD5 (`Tree` of dvc_data).
+    The list of files is serialized as in DVC (`Tree` of dvc_data) and then hashed.
 
     Args:
         contents: Path relative to the folder → digest of the file.
@@ -216,7 +218,7 @@ def folder_digest(contents: Mapping[str, Digest], files: bool = False) -> Digest
 
 
 def _stat_fingerprint(path: Path) -> list[tuple[str, int, int, int]]:
-    """A fingerprint from `stat` alone: every write changes ctime, and no program can set it."""
+    """A fingerprint from `stat` alone: every write changes the ctime, which no program can set."""
     files = [path] if path.is_file() else list_files(path)
     stats = [(str(file), file.stat()) for file in files]
     return [(name, stat.st_ino, stat.st_size, stat.st_ctime_ns) for name, stat in stats]
@@ -276,7 +278,7 @@ def all_strings(value: Any) -> Iterator[str]:
 
 
 def find_pins(value: Any) -> Iterator[dict[str, Any]]:
-    """The pinned sources in params: mappings with a digest or a revision, without nested values."""
+    """The pinned sources in params: mappings with a key of `PINNING`, without nested values."""
     if isinstance(value, Mapping):
         if any(isinstance(value.get(key), str) for key in PINNING):
             yield {k: v for k, v in sorted(value.items()) if not isinstance(v, Mapping | list)}
@@ -288,7 +290,7 @@ def find_pins(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def read_code(path: Path) -> StageCode:
-    """Read a file of workflow/code.
+    """Read a file in workflow/code.
 
     Raises:
         StageError: the file is missing or damaged.
@@ -307,12 +309,12 @@ def require_code(code: StageCode, stage: StageSpec) -> None:
         path = folder / name
         if not path.is_file() or source_digest(path) != digest:
             expected = Path(paths.SOURCE, name)
-            problem = f"{expected} is not the code that {stage.code} describes"
+            problem = f"{expected} is missing or does not match its digest in {stage.code}"
             if expected.exists() and not (path.exists() and expected.samefile(path)):
                 problem = f"Python imports {path}, not {expected}"
             raise StageError(
-                f"{problem}: run `dvc repro` or `snakemake`, which update {paths.CODE}, in the "
-                "environment of this folder"
+                f"{problem}: activate this clone's Python environment, then run `dvc repro` or "
+                f"`snakemake`, which update {paths.CODE}"
             )
 
 
@@ -326,18 +328,19 @@ def require_covered(code: StageCode, stage: StageSpec, runner: frozenset[str]) -
     missing = [name for name, path in paths_of.items() if path not in code.files]
     if not missing:
         return
-    # If `code` lacks a plug-in that the params name, they were edited after `tandem code` ran.
+    # If the params name an unlisted plug-in, they were edited after `tandem code` ran.
     named = {*stage.command.split(), *all_strings(_values(stage.params))}
     plugin = next((name for name in missing if name.rpartition(".")[2] in named), None)
     if plugin:
         raise StageError(
-            f"{stage.name} imported {plugin}, which {stage.code} lacks, because {paths.PARAMS} "
-            f"changed after it was written: run `dvc repro` or `snakemake`, which update "
-            f"{paths.CODE}, or first run `tandem code`"
+            f"{stage.name} imported {plugin}, which {stage.code} does not list, because "
+            f"{paths.PARAMS} was changed after {stage.code} was written: run `dvc repro` or "
+            f"`snakemake`, which update {paths.CODE}, or run `tandem code` before the stage"
         )
     raise StageError(
-        f"{stage.name} imported {missing[0]}, which {stage.code} lacks: name the plug-in in "
-        f"{paths.PARAMS}, or import it in a module that the stage imports"
+        f"{stage.name} imported {missing[0]}, which {stage.code} does not list: if it is a "
+        f"plug-in, add its name to {paths.PARAMS}; otherwise import it in a module that the stage "
+        "imports"
     )
 
 
