@@ -11,7 +11,7 @@ from tandem.core.schema import StrictModel
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An unreadable record: its content, and a short reason under which it is counted."""
+    """An unreadable record: its content, and a short reason; such records are counted by reason."""
 
     reason: str
     text: str
@@ -49,7 +49,7 @@ UNKNOWN = DatasetInfo(
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """Where rows came from: a description, and the pins that identify the exact bytes."""
+    """The origin of rows: a description of the dataset, and pins such as its version and hash."""
 
     about: DatasetInfo
     pins: dict[str, str] = field(default_factory=dict)

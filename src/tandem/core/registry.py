@@ -1,8 +1,8 @@
-"""Find a plug-in by name: each module `tandem.<package>.<name>` is one and needs no registration.
+"""Find a plug-in by name: it is the module `tandem.<package>.<name>` and needs no registration.
 
 A task, source, corpus, filter, augmentation, compression method, metric, baseline or stage is one
 file in the folder of its kind. The file's name is the plug-in's name in params.yaml and on the
-command line. Subfolders, such as `common`, contain what plug-ins share.
+command line. Subfolders, such as `common`, contain code and data that several plug-ins use.
 """
 
 import ast
@@ -36,7 +36,7 @@ KINDS = {
 
 
 def names(package: str) -> list[str]:
-    """The plug-ins of `tandem.<package>`, sorted. The package itself is not imported."""
+    """The sorted names of the plug-ins of `tandem.<package>`, which itself is not imported."""
     modules = pkgutil.iter_modules(_folders(package))
     return sorted(m.name for m in modules if not m.ispkg and not m.name.startswith("_"))
 
@@ -62,8 +62,8 @@ def source_file(package: str, name: str) -> Path:
 def constants(package: str, name: str) -> Mapping[str, Any]:
     """The literal constants of a plug-in's module, read from its source without importing it.
 
-    With this function, a stage that only shows a plug-in's label depends on the plug-in's file, but
-    not on what that file imports. The result is empty if there is no such plug-in.
+    A stage that needs only the label of a plug-in therefore depends on the plug-in's file, but not
+    on the modules that the file imports. The result is empty if there is no such plug-in.
     """
     if name not in names(package):
         return {}

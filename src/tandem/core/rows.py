@@ -1,8 +1,9 @@
 """The rows that all stages exchange, and their storage as Parquet.
 
-A task's row is a frozen dataclass derived from `Row`. Its Parquet schema follows from its fields,
-so a new task declares its row once. A row keeps its `id` in all stages. A derived row has its own
-id; its `parent` is the id of the row that it was derived from.
+The type of a task's rows is a frozen dataclass derived from `Row`. The Parquet schema is derived
+from the fields of this class, so a new task declares its fields only once. A row keeps its `id`
+in all stages. A derived row has its own id; its `parent` is the id of the row that it was derived
+from.
 """
 
 import dataclasses
@@ -31,7 +32,7 @@ class Span:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The fields that every task's row has."""
+    """The fields that the rows of all tasks have."""
 
     id: str
     group: str
@@ -67,7 +68,8 @@ SCALARS: dict[Any, pa.DataType] = {
 def schema(row: type[Any]) -> pa.Schema:
     """The Parquet schema of a dataclass.
 
-    Fields may be str, int, float, bool, another dataclass, `tuple[…, ...]`, or optional.
+    A field may be a str, int, float, bool, another dataclass, or a tuple of any length whose
+    elements have one of these types. Any field may be optional (`| None`).
     """
     hints = typing.get_type_hints(row)
     return pa.schema([_field(f.name, hints[f.name]) for f in dataclasses.fields(row)])
@@ -97,7 +99,7 @@ def write_rows(path: Path, rows: Iterable[Any], row: type[Any]) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The value as dicts and lists; unlike `dataclasses.asdict`, this does not copy leaves."""
+    """`value` as dicts and lists; unlike `dataclasses.asdict`, this does not copy leaf values."""
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         return {name: _plain(getattr(value, name)) for name in names}
@@ -122,7 +124,7 @@ def read_rows(path: Path, row: type[T]) -> list[T]:
 
 
 def _value(value: Any, hint: Any) -> Any:
-    """A value read from Parquet, converted to the type of its field: a tuple or a dataclass."""
+    """A value from Parquet: a list becomes a tuple, and its dicts become dataclass instances."""
     if typing.get_origin(hint) is tuple:
         inner = typing.get_args(hint)[0]
         nested = dataclasses.is_dataclass(inner)
@@ -131,7 +133,7 @@ def _value(value: Any, hint: Any) -> Any:
 
 
 def hash_sample(rows: Sequence[R], limit: int | None) -> list[R]:
-    """The first `limit` rows in the order of hashed ids; with None, all rows in that order.
+    """The first `limit` rows in the order of their hashed ids, or all rows if `limit` is None.
 
     The sample depends neither on the order of rows nor on a seed, and larger samples contain
     smaller ones.

@@ -13,14 +13,14 @@ from tandem.core.errors import UnknownName
 
 
 class StrictModel(BaseModel):
-    """A frozen section of params.yaml; unknown keys and values of the wrong type are errors."""
+    """An immutable section of params.yaml; unknown keys and wrong types are errors."""
 
     # Validators are built at first use, so a stage does not build validators of other stages.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class PluginParams(StrictModel):
-    """Base class of `Params` in a plug-in's file; `kind` is the name of that file."""
+    """Base class of each plug-in's `Params`; `kind` is the name of the plug-in."""
 
     kind: str
 
@@ -42,10 +42,10 @@ class plugin_field:  # noqa: N801 - it is used like a function
         self.package = package
 
     def params(self, value: Any) -> type[PluginParams]:
-        """The class that checks `value`.
+        """The `Params` class that validates `value`.
 
         Raises:
-            ValueError: `value` is not a mapping, or there is no plug-in of its `kind`.
+            ValueError: `value` is not a mapping with a `kind`, or no plug-in has this name.
         """
         if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
             names = ", ".join(registry.names(self.package))

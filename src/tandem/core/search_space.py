@@ -19,7 +19,7 @@ from tandem.core.schema import StrictModel
 
 
 class ParamRange(StrictModel):
-    """The values of one key: from `low` to `high`, or one of `choices`."""
+    """The values that a key can take: from `low` to `high`, or one of `choices`."""
 
     low: int | float | None = None
     """Smallest value."""
@@ -44,7 +44,7 @@ class ParamRange(StrictModel):
 
     @property
     def bounds(self) -> list[Any]:
-        """The choices or the ends of the range; a stage that accepts them accepts all values."""
+        """The choices, or both ends of the range; if these are valid, so are all values between."""
         return [self.low, self.high] if self.choices is None else list(self.choices)
 
     def __contains__(self, value: Any) -> bool:
@@ -54,9 +54,9 @@ class ParamRange(StrictModel):
 
 
 class SearchSpace(StrictModel):
-    """The keys to search, and the objective."""
+    """The keys of `TASK.train` to tune, and the objective."""
 
     objective: str = "validation_loss"
-    """`validation_loss`, which is minimized, or one of the task's metrics on validation rows."""
+    """The score to optimize on validation rows: `validation_loss` or one of the task's metrics."""
     ranges: dict[str, ParamRange] = Field(min_length=1)
-    """Key of `TASK.train`, such as `model.span_weight` → its values."""
+    """Key of `TASK.train` (for example `model.span_weight`) → its values."""

@@ -1,8 +1,8 @@
-"""A digest of a source file that changes only if its code changes.
+"""A digest that changes only if the code of a source file changes.
 
-Comments, docstrings and layout of Python code do not change the digest: it is computed from the
-syntax tree, in a text form that does not depend on the Python version. The digest of any other file
-depends on every byte.
+Changes to the comments, docstrings and layout of Python code do not change the digest: it is
+computed from the syntax tree, in a text form that does not depend on the Python version. The digest
+of a file in another language depends on every byte.
 """
 
 import ast
@@ -40,7 +40,7 @@ def _write(node: Any, parts: list[str]) -> None:
         for name, value in ast.iter_fields(node):
             if isinstance(value, list):
                 value = [item for item in value if not is_docstring(item)]
-            # New versions of Python add optional fields, which are empty for code in older syntax.
+            # New Python versions add optional fields to nodes, empty for code in older syntax.
             if value is not None and value != [] and name not in ("kind", "type_comment"):
                 parts += (name, "=")
                 _write(value, parts)

@@ -1,8 +1,9 @@
 """The interface of a task: its row, the parser of raw records, its model, metrics and baselines.
 
 A task is one file in `tandem/tasks` with a class named `Task`. Data stages import the class, so its
-file does not import torch. The class refers to slow modules by name: `family` is a module of
-`tandem.modeling.families`; `metrics` and `baselines` are modules of those packages.
+file must not import torch, which loads slowly. For the same reason, the class contains only the
+names of some modules: `family` names a module in `tandem.modeling.families`; `metrics` and
+`baselines` list names of modules in `tandem.metrics` and `tandem.baselines`.
 """
 
 import dataclasses
@@ -50,7 +51,7 @@ class BaseTask(ABC):
         return row.domain
 
     def protected(self, row: Row) -> list[tuple[int, int]]:
-        """Spans of `row.text` that cleaning and augmentation must not change; sorted, disjoint."""
+        """Sorted, disjoint spans of `row.text` that cleaning and augmentation must not change."""
         return [match.span() for match in PLACEHOLDER.finditer(row.text)]
 
 
@@ -66,8 +67,8 @@ def load(name: str, where: str = "") -> BaseTask:
 def rating_polarity(ratings: Sequence[int]) -> str:
     """`positive` if the mean rating is at least 0.5, `negative` if at most -0.5, else `neutral`.
 
-    A row without ratings is `unrated`. Tasks with the same rated source stratify by this polarity,
-    so their splits are the same although their rows have different fields.
+    A row without ratings is `unrated`. Tasks that share a source with ratings are stratified by
+    this polarity, so their splits are the same although their rows have different fields.
     """
     if not ratings:
         return "unrated"
@@ -76,10 +77,10 @@ def rating_polarity(ratings: Sequence[int]) -> str:
 
 
 def parse_row(row: type[R], raw: Mapping[str, Any]) -> R:
-    """Convert a raw record to a row of type `row`; each column must fit its field.
+    """Convert a raw record to a row of type `row`; columns are matched with fields by name.
 
-    Columns without a field are ignored. A field with a default may be missing or empty. For a tuple
-    field, a string is parsed as JSON, because a CSV cell cannot contain a list.
+    Columns that match no field are ignored. The column of a field with a default may be missing or
+    empty. For a tuple field, a string is parsed as JSON, because a CSV cell cannot contain a list.
 
     Raises:
         BadRow: a column is missing, empty or of the wrong type; its reason is missing_NAME,

@@ -48,7 +48,7 @@ class TrainingParams(StrictModel):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Maximum norm to which gradients are clipped."""
     l1: float = Field(default=0.0, ge=0)
-    """Weight of the L1 norm of the trainable weights, added to the loss."""
+    """Coefficient of the L1 penalty on the trainable weights, which is added to the loss."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Weight decay, decoupled from the gradient except with sgd (Loshchilov & Hutter 2019)."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -58,10 +58,10 @@ class TrainingParams(StrictModel):
     trainable_layers: int | None = Field(default=None, ge=1)
     """Train only the last N blocks and the head; null trains all blocks."""
     lora: LoraParams | None = None
-    """Train adapters on the linear layers of the trainable blocks; layers after the blocks are
-    fully trained."""
+    """Train adapters on the linear layers of the trainable blocks; the head and any other layers
+    after the blocks are trained without adapters."""
     max_length: int = Field(ge=4)
-    """Maximum number of tokens of an example; longer ones are truncated."""
+    """Maximum number of tokens per example; longer examples are truncated."""
     max_rows: int | None = Field(default=None, ge=1)
     """Maximum number of training rows, taken in the order of hashed ids; null uses all of them."""
     max_validation_rows: int = Field(default=500, ge=1)

@@ -40,7 +40,7 @@ def percentages(counts: Mapping[str, int]) -> str:
 
 
 def score(name: str, values: Mapping[str, Any]) -> str:
-    """A score and, if there is one, its interval.
+    """A score with its confidence interval, if it has one.
 
     >>> score("pair_accuracy", {"value": 0.8423, "low": 0.83, "high": 0.8561})
     'pair accuracy 0.842 (0.830 to 0.856)'
@@ -51,7 +51,7 @@ def score(name: str, values: Mapping[str, Any]) -> str:
 
 
 def scores(values: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> str:
-    """The scores that `names` lists, each with its interval if it has one."""
+    """The scores listed in `names`, each with its confidence interval if it has one."""
     return ", ".join(score(name, values[name]) for name in names)
 
 

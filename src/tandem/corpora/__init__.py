@@ -1,4 +1,4 @@
-"""Readers of corpora that ship in packages; each is a module that params.yaml selects by name.
+"""Readers of corpora in Python packages; each reader is a module, chosen by name in params.yaml.
 
 A corpus module defines `Params(CorpusParams)` and the functions of `Corpus`.
 """
@@ -17,7 +17,7 @@ class Corpus(Protocol):
         """Yield the raw records of the corpus, each with an id, a group and a domain."""
 
     def about(self, params: Any) -> DatasetInfo:
-        """Return title, license, citation and known limits, for the data card."""
+        """Return the title, license, citation and known limitations, for the data card."""
 
 
 class CorpusParams(PluginParams):

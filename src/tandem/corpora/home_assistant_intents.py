@@ -1,4 +1,4 @@
-"""Smart-home requests with intents and slots, from the package of Home Assistant's grammars.
+"""Smart-home requests with intents and slots, sampled from Home Assistant's grammars.
 
 An example record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the template), domain
 "homeassistant", text "switch the wine cellar lights on", label "HassTurnOn", spans
@@ -130,9 +130,10 @@ def about(params: Params) -> DatasetInfo:
         title=f"Home Assistant intents, {params.language}",
         description=(
             "Smart-home requests with their intent and slots, sampled from the grammars that Home "
-            "Assistant uses to parse requests. The grammars do not list names, areas, floors and "
-            "free texts; their values were written for this dataset. Each of these values, and "
-            "each number, belongs to one split."
+            "Assistant uses to parse requests. The grammars contain no values for names, areas, "
+            "floors or free text; such values were written for this dataset. Each written value "
+            "belongs to only one split, and the numbers in a long range are divided among the "
+            "splits."
         ),
         license="apache-2.0",
         languages=[params.language],
@@ -141,11 +142,12 @@ def about(params: Params) -> DatasetInfo:
             "https://github.com/OHF-Voice/intents"
         ),
         limits=[
-            "Sampled from a human-written grammar, not collected from speech: requests that the "
-            "grammar does not cover are missing, and some that it allows are unnatural.",
+            "The requests are sampled from a human-written grammar, not collected from speech: "
+            "requests that the grammar does not cover are missing, and some that it allows are "
+            "unnatural.",
             "Rows sampled from one template differ only in optional words and slot values; "
             "compute metrics per template, not per row.",
             "Slots with few values (colors, states) have the same values in every split.",
-            "Some intents have one or two templates, so they may be missing from a split.",
+            "Some intents have only one or two templates, so they may be missing from a split.",
         ],
     )

@@ -18,12 +18,12 @@ FOLDER = "homeassistant/components"
 
 
 class Params(CorpusParams):
-    """Source and target language, as language codes of the package (`de`, `zh-Hans`)."""
+    """Source and target language, as the language codes in the package's file names."""
 
     source: str = Field(pattern=r"^[A-Za-z-]+$")
-    """Source language (ISO 639-1)."""
+    """Source language, such as `en` or `zh-Hans`."""
     target: str = Field(pattern=r"^[A-Za-z-]+$")
-    """Target language (ISO 639-1)."""
+    """Target language, such as `de` or `zh-Hans`."""
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
@@ -69,14 +69,15 @@ def about(params: Params) -> DatasetInfo:
         title=f"Home Assistant interface texts, {params.source} to {params.target}",
         description=(
             "User-interface texts of Home Assistant's components, written in English and "
-            f"translated by its community: unique pairs of a {params.source} and a "
-            f"{params.target} text that differ."
+            "translated by its community: unique pairs of a text and its "
+            f"translation ({params.source} to {params.target}); pairs of equal texts are left out."
         ),
         license="apache-2.0",
         languages=[params.source, params.target],
         citation="The Home Assistant Authors. Home Assistant. https://www.home-assistant.io",
         limits=[
-            "Labels and short sentences from one kind of software, six words long on average.",
+            "The texts are labels and short sentences, six words long on average, from one kind "
+            "of software.",
             "Many components share their wording, so not all texts of an unseen component are new.",
             "Translations are made by volunteers and reviewed unevenly.",
         ],

@@ -1,4 +1,4 @@
-"""Texts of four domains, each with 15 to 99 ratings, from the sdist of vaderSentiment (VADER).
+"""Texts from four domains, read from the sdist of vaderSentiment; each text has 15 to 99 ratings.
 
 An example record: id "movie/3", group "movie/3", domain "movie", text "Effective but too tepid
 biopic", ratings [-1, 0, -1, …] from -4 to 4, label "negative". Several tasks use this corpus with
@@ -35,7 +35,7 @@ class Params(CorpusParams):
 
 
 def rows(params: Params, archive: Archive) -> RawRecords:
-    """Yield the records of the domains, in the order of their files."""
+    """Yield the records of each domain, in the order in which its file lists the texts."""
     (inner,) = [name for name in archive.names if name.endswith("/hutto_ICWSM_2014.tar.gz")]
     tables = open_archive(archive.read(inner), inner)
     for domain in params.domains:
@@ -51,7 +51,7 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
             yield Unreadable("no_ratings", text)
             continue
         values = json.loads(ratings[key])
-        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; elsewhere, each text is a group.
+        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; elsewhere, a text is its own group.
         yield {
             "id": f"{domain}/{key}",
             "group": f"{domain}/{key.partition('_')[0]}",
@@ -85,8 +85,8 @@ def about(params: Params) -> DatasetInfo:
     return DatasetInfo(
         title="VADER ratings",
         description=(
-            "Sentences of film reviews, product reviews, newspaper editorials and tweets, each "
-            "with 15 to 99 individual human ratings of its sentiment, from -4 to 4. Classes are "
+            "Tweets, and sentences from film reviews, product reviews and newspaper editorials, "
+            "each with 15 to 99 human ratings of its sentiment, from -4 to 4. Classes are "
             f"derived from the mean rating: positive if it is at least {params.threshold}, "
             f"negative if it is at most -{params.threshold}, otherwise neutral. Domains used: "
             f"{', '.join(params.domains)}."
@@ -99,7 +99,7 @@ def about(params: Params) -> DatasetInfo:
             "and Social Media (ICWSM-14). Ann Arbor, MI."
         ),
         limits=[
-            "Collected before 2014, in English, rated by crowd workers.",
+            "The texts are in English and were collected before 2014; crowd workers rated them.",
             "Film reviews are single sentences from unknown reviews, so sentences of one review "
             "may be in different splits.",
             "The tweets were used to build the VADER lexicon, so its scores on them are inflated.",

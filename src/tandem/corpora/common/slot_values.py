@@ -1,8 +1,9 @@
 """Values for the slots of Home Assistant's grammars, with different values for each split.
 
-The grammars contain no values for names, areas and free text; `values/LANGUAGE.json` lists values
-for them. If a list has enough values, each value belongs to one split, so that the values in a test
-text do not occur in any training text. Short lists (colors, states) are shared by all splits.
+The grammars contain no values for names, areas or free text; such values are in
+`values/LANGUAGE.json`. Each value in this file belongs to only one split, so that these values in a
+test text do not occur in any training text. The numbers in a long range are divided among the
+splits, too. Short lists (colors, states) are shared by all splits.
 """
 
 import functools
@@ -30,7 +31,9 @@ SPELLED_OUT = 1 / 3
 
 
 def authored(language: str) -> dict[tuple[str, str], list[str]]:
-    """Return the values in `values/LANGUAGE.json`: (list, domain or "") → values.
+    """Return the values in `values/LANGUAGE.json`: (list, domain) → values.
+
+    The domain is "" if the values of a list are not grouped by domain.
 
     Raises:
         UnknownName: there is no file for `language`.
@@ -48,7 +51,7 @@ def authored(language: str) -> dict[tuple[str, str], list[str]]:
 
 
 def reserve(values: Sequence[str]) -> dict[str, list[str]]:
-    """Divide values among the splits in the order of their hashes."""
+    """Divide values among the splits, in the order of the values' hashes."""
     ranked = sorted(values, key=lambda value: hashlib.sha256(value.encode()).digest())
     end = round(len(ranked) * FRACTIONS[0])
     next_end = round(len(ranked) * (FRACTIONS[0] + FRACTIONS[1]))
@@ -57,7 +60,7 @@ def reserve(values: Sequence[str]) -> dict[str, list[str]]:
 
 @functools.cache
 def reserved(language: str) -> dict[tuple[str, str], dict[str, list[str]]]:
-    """Return (list, domain or "") → split → the values that are reserved for that split."""
+    """Return (list, domain) → split → the values reserved for it; the keys are as in `authored`."""
     return {key: reserve(values) for key, values in authored(language).items()}
 
 
