@@ -1,10 +1,12 @@
-"""Write the lineage in a format that other tools read. Each module in `exports` writes one.
+"""Write the lineage in a format that other tools read.
+
+Each module in `exports` writes one format.
 
     tandem lineage export prov            →  exports/prov/
     tandem lineage export croissant --to shared
 
 An export contains no random ids, and no time other than that of the last commit that changed the
-records. The same commit therefore gives the same bytes.
+records. Exports of the same commit are therefore identical.
 """
 
 from pathlib import Path
@@ -27,7 +29,7 @@ def export(form: str, to: str = "") -> list[str]:
             exports/FORMAT.
 
     Returns:
-        The paths of the files.
+        The paths of the files that were written.
 
     Raises:
         UnknownName: there is no such format; the message suggests the closest name.

@@ -13,7 +13,7 @@ The statement of a stage has these fields:
 subject               the files that the stage wrote, and its record
 externalParameters    stage, command, params
 internalParameters    seed, pinned thread count and instruction set, packages
-resolvedDependencies  inputs (a folder has the digest of its list of files, and `nfiles`),
+resolvedDependencies  inputs (for a folder, the digest of its list of files, and `nfiles`),
                       pinned sources, the Git commit
 """
 
@@ -178,7 +178,12 @@ def _sha256(content: bytes) -> str:
 
 
 def _committed(root: Path, graph: Graph, ignore: str) -> str:
-    """The current commit, if no file that Git tracks or that the records name differs from it."""
+    """The hash of the current commit.
+
+    Raises:
+        LineageError: there is no commit, or a file other than `ignore` that Git tracks or that a
+            record names has uncommitted changes.
+    """
     commit = external_refs.last_commit(root).commit
     if not commit:
         raise LineageError("there is no commit to attest: commit the records first")
@@ -187,5 +192,7 @@ def _committed(root: Path, graph: Graph, ignore: str) -> str:
     for state, path in external_refs.changes(root):
         matters = state != "??" or any(paths.overlap(path, name) for name in named)
         if matters and path != str(Path(ignore)):
-            raise LineageError(f"{path} has uncommitted changes: commit them, then attest")
+            raise LineageError(
+                f"{path} has uncommitted changes: commit them, then run `tandem attest` again"
+            )
     return commit

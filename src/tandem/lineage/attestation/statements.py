@@ -15,9 +15,9 @@ from tandem.core.schema import StrictModel
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STAGE: Final = "urn:tandem:build:stage:v1"
-"""The buildType of a stage's statement, which describes a command that DVC or Snakemake ran."""
+"""The buildType of a statement about a stage, whose command DVC or Snakemake ran."""
 REVISION: Final = "urn:tandem:build:revision:v1"
-"""The buildType of the last statement, which covers all records and files such as dvc.yaml."""
+"""The buildType of the statement about the revision, which is the last one in a bundle."""
 BUILDER: Final = "urn:tandem:builder:v1"
 BuildType = Literal["urn:tandem:build:stage:v1", "urn:tandem:build:revision:v1"]
 
@@ -43,7 +43,7 @@ class Resource(_Camel):
 
 
 class BuildDefinition(_Camel):
-    """The command, its params and its inputs."""
+    """The buildDefinition of SLSA provenance: a command, its params and its inputs."""
 
     build_type: BuildType
     external_parameters: dict[str, Any]
@@ -52,13 +52,13 @@ class BuildDefinition(_Camel):
 
 
 class Builder(_Camel):
-    """The builder. No host is named, because the same revision must give the same bytes."""
+    """The builder. The host is not named, so that statements do not depend on it."""
 
     id: Literal["urn:tandem:builder:v1"] = BUILDER
 
 
 class RunDetails(_Camel):
-    """The builder. The optional start and end times are left out: records contain no times."""
+    """The builder. The optional start and end times are left out, as records contain no times."""
 
     builder: Builder
 
@@ -88,12 +88,15 @@ class Statement(_Camel):
             if not isinstance(self.external.get("stages"), list):
                 raise ValueError("the stages of the revision are missing")
         elif not isinstance(self.external.get("stage"), str) or len(self.records) != 1:
-            raise ValueError("it must have one stage and one record")
+            raise ValueError("a statement about a stage must name one stage and one record")
         return self
 
     @property
     def external(self) -> Mapping[str, Any]:
-        """The externalParameters: `stage`, `command` and `params`, or `stages` for the revision."""
+        """The externalParameters of the statement.
+
+        They are `stage`, `command` and `params` for a stage, and `stages` for the revision.
+        """
         return self.predicate.build_definition.external_parameters
 
     @property
@@ -103,7 +106,7 @@ class Statement(_Camel):
 
     @property
     def stage(self) -> str:
-        """The name of the stage; `the revision` for a statement about the revision."""
+        """The name of the stage, or "the revision" if the statement is about the whole revision."""
         return "the revision" if self.is_revision else str(self.external["stage"])
 
     @property

@@ -7,10 +7,10 @@
             params, packages, code, artifacts on disk, inputs as other stages wrote them
 
 A record contains everything in the stage's dvc.lock entry, plus SHA-256 digests. The audit
-therefore rebuilds the entry from the record, and compares it with dvc.lock. It hashes the artifacts
-on disk. An artifact that DVC tracks may be absent, for example after a partial pull or `dvc gc`;
-absent artifacts are only counted. A file that Git tracks must exist. Every finding names a location
-and a problem.
+therefore rebuilds the entry from the record, and compares it with dvc.lock. The audit also hashes
+the artifacts on disk, and compares the digests with the record. An artifact that DVC tracks may be
+absent, for example after a partial pull or `dvc gc`; absent artifacts are only counted. A file that
+Git tracks must exist. Every finding names a location and a problem.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -135,8 +135,8 @@ def _stages(
     """Findings for stages that are missing from dvc.yaml or dvc.lock, or that have no record."""
     for name in sorted({*declared, *lock, *graph.records}):
         if name not in declared:
-            problem = "dvc.yaml has no such stage: remove its entry and files"
-            yield Finding(f"dvc.lock: {name}", problem)
+            fix = "run `tandem clean-up` to remove its entry and files"
+            yield Finding(f"dvc.lock: {name}", f"dvc.yaml has no such stage: {fix}")
         elif name not in lock:
             yield Finding(f"dvc.lock: {name}", "the stage has no entry: it has not been run")
         if name in declared and declared[name].record and name not in graph.records:
@@ -158,7 +158,7 @@ def _declared(stage: StageSpec, record: RunRecord) -> Iterator[Finding]:
 
 
 def _codes(root: Path, declared: Mapping[str, StageSpec], audit: Audit) -> dict[str, StageCode]:
-    """Path in workflow/code → the code that the stage that depends on it would run now."""
+    """Path of a file in workflow/code → the current code of the stage that depends on the file."""
     try:
         return code_closure.of_stages(declared.values(), root)
     except (TandemError, OSError, ValueError) as error:
@@ -172,7 +172,7 @@ def _code(
     """Findings if a stage ran code other than the current code.
 
     The findings name the source files that differ, unless the stage's file in workflow/code is
-    missing or has changed since.
+    missing or has changed since the run.
     """
     recorded, code = record.inputs.get(stage.code), codes.get(stage.code)
     if recorded is None or code is None:
@@ -194,8 +194,8 @@ def _code(
 def _code_files(record: RunRecord, codes: Mapping[str, StageCode]) -> Iterator[Finding]:
     """Findings for recorded files in workflow/code that differ from the files computed now.
 
-    The files are recomputed. The inputs of the stage are not compared, because a change to a
-    comment in a source file changes these inputs, but not the files in workflow/code.
+    The inputs of the stage that writes these files are not compared, because a change to a comment
+    in a source file changes the inputs, but not the files in workflow/code.
     """
     for path, recorded in record.outputs.items():
         files = {
@@ -245,7 +245,8 @@ def _unexpected_files(
     folder = digests(path)
     files = folder.files if folder and folder.files else {}
     for name in sorted({*files} - {*graphs.files_of(written)}):
-        yield Finding(f"{path}/{name}", f"no stage wrote it, but {stage} reads it: remove it")
+        problem = f"was not written by any stage, but {stage} reads it: remove it"
+        yield Finding(f"{path}/{name}", problem)
 
 
 def _outputs(
@@ -256,7 +257,8 @@ def _outputs(
         if digest.files is not None and _without_files(
             provenance.folder_digest(digest.files)
         ) != _without_files(digest):
-            yield Finding(record_of(record.stage), f"the digest of {path} does not match its files")
+            problem = f"the digest of {path} does not match the digests of its files"
+            yield Finding(record_of(record.stage), problem)
         current = digests(path)
         if current is None:
             if stage and path in stage.in_git:
@@ -321,7 +323,7 @@ def _packages(record: RunRecord, versions: Mapping[str, str]) -> Iterator[Findin
         if locked != version:
             yield Finding(
                 record_of(record.stage),
-                f"it ran with {package} {version}; {paths.REQUIREMENTS} has {locked}",
+                f"{record.stage} ran with {package} {version}; {paths.REQUIREMENTS} lists {locked}",
             )
 
 
@@ -357,5 +359,5 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
             key = "/".join(str(row.get(name)) for name in ("task", "variant", "metric"))
             yield Finding(f"{SUMMARY}#{number}", f"{key} differs from the metrics")
     if rows != expected:
-        problem = f"its {len(rows)} rows differ from the {len(expected)} built from the metrics"
-        yield Finding(SUMMARY, problem)
+        built = f"the {len(expected)} rows built from the metrics"
+        yield Finding(SUMMARY, f"its {len(rows)} rows differ from {built}")

@@ -28,17 +28,17 @@ def main(rev: str, bundle: str, key: str, rerun: int, json: bool) -> int:
     """Run an audit and print its result.
 
     Args:
-        rev: The Git revision to check; the workspace if empty.
-        bundle: A file of signed statements to compare with; none if empty.
-        key: The public key for `bundle`.
-        rerun: The number of stages to run again; none if 0.
+        rev: The Git revision to check; if empty, the workspace is checked.
+        bundle: The path of a signed bundle to compare the workspace with, or an empty string.
+        key: The path of the public key for `bundle`, or an empty string.
+        rerun: The number of stages to run again.
         json: Print JSON.
 
     Returns:
         The exit code: 0 if there are no findings, else 1.
 
     Raises:
-        TandemError: the options are mutually exclusive, or a file cannot be read.
+        TandemError: an option is missing, options are mutually exclusive, or a file cannot be read.
     """
     if bool(bundle) != bool(key):
         raise TandemError("--bundle FILE and --key PUBLIC_KEY must be given together")

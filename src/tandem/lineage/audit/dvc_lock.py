@@ -46,7 +46,8 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
         record: The record of the stage.
         entry: The stage's entry in dvc.lock. If it is None, there are no findings:
             `tandem.lineage.audit.checks` reports a missing entry.
-        root: The project's folder. It contains the record file, whose digest the entry lists.
+        root: The project's folder. The record file in this folder is hashed, because the entry
+            contains its digest.
     """
     if entry is None:
         return
@@ -73,7 +74,7 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
         if key in ("deps", "outs") and isinstance(locked, dict) and isinstance(recorded, dict):
             for path in sorted({*recorded, *locked}, key=str):
                 if not same(recorded.get(path), locked.get(path)):
-                    yield Finding(where, f"{key} {path} differs from the record")
+                    yield Finding(where, f"{path} in {key} differs from the record")
         else:
             yield Finding(where, f"{key} differs from the record")
 
@@ -88,7 +89,7 @@ def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two YAML or JSON values are equal, and so are the types of all their parts.
+    """Whether two YAML or JSON values are equal, including the types of all their parts.
 
     >>> same({"a": [1]}, {"a": [1]}), same(1, 1.0), same(1, True)
     (True, False, False)

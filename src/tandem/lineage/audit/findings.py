@@ -26,11 +26,11 @@ class Audit:
     hashed: int = 0
     """The number of files that were hashed."""
     absent: list[str] = field(default_factory=list)
-    """Recorded outputs that are not in the workspace and therefore could not be checked."""
+    """Recorded outputs that are missing locally and therefore could not be checked."""
     changed: list[str] = field(default_factory=list)
     """Outputs whose bytes differ from those recorded."""
     rerun: list[str] = field(default_factory=list)
-    """One line for each stage that was run again."""
+    """Lines of text about the stages that were run again."""
     machine: list[str] = field(default_factory=list)
     """Reasons why this machine may write bytes that differ from those recorded."""
 
@@ -43,7 +43,7 @@ def to_text(audit: Audit) -> list[str]:
         else ""
     )
     unrecorded = (
-        f"; {len(audit.unrecorded)} not checked, because they declare no record: "
+        f"; {len(audit.unrecorded)} stages not checked, because they declare no record: "
         f"{', '.join(audit.unrecorded)}"
         if audit.unrecorded
         else ""

@@ -1,10 +1,10 @@
-"""`tandem audit --rerun N`: run a sample of stages again, and compare the bytes of their outputs.
+"""`tandem audit --rerun N`: run N random stages again, and compare their outputs with the records.
 
 Each stage runs in a scratch folder that contains only its recorded inputs, the code and
-params.yaml, so that undeclared inputs are detected. The settings in `core.determinism` make the
-bytes the same on any machine that supports the pinned instruction set. If this machine does not
-support it, or if params do not pin an instruction set, scores are compared instead of bytes: each
-score must be within its recorded interval.
+params.yaml, so that undeclared inputs are detected. The settings in `core.determinism` make outputs
+identical on all machines that support the pinned instruction set. If params pin no instruction set,
+or one that this machine does not support, scores are compared instead of bytes: each score must be
+within its recorded interval.
 """
 
 import os
@@ -27,7 +27,7 @@ CPUINFO = Path("/proc/cpuinfo")
 COPIED = ("src", str(paths.PARAMS), str(paths.DAG), ".dvcignore")
 """Paths that are copied for every stage: the code, and files that commands read at startup."""
 LAST_LINES = 3
-"""The number of lines that are shown of a failed stage's stderr."""
+"""The number of lines of a failed stage's stderr that are shown."""
 
 
 def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
@@ -47,7 +47,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     if len(drawn) < min(count, len(records)):
         yield (
             f"only {wording.counted(len(drawn), 'stage')} could be rerun: the command or the "
-            "inputs of the others have changed",
+            "inputs of every other stage are missing or have changed",
             [],
         )
 
@@ -74,16 +74,19 @@ def run_again(record: RunRecord, root: Path) -> tuple[str, list[Finding]]:
         )
         if process.returncode:
             message = " ".join(process.stderr.strip().splitlines()[-LAST_LINES:])
-            finding = Finding(record.stage, f"failed when run again: {message}")
+            finding = Finding(record.stage, f"failed when it was run again: {message}")
             return f"{record.stage}: failed", [finding]
 
         reason = missing_isa(record)
         if reason:
             findings = list(score_differences(record, root, scratch))
-            return f"{record.stage}: scores compared instead of bytes: {reason}", findings
+            line = f"{record.stage}: scores were compared instead of bytes, because {reason}"
+            return line, findings
         findings = list(differences(record, scratch))
         result = (
-            "different bytes" if findings else f"the same bytes in {len(record.outputs)} outputs"
+            "wrote different bytes"
+            if findings
+            else f"wrote the recorded bytes in {len(record.outputs)} outputs"
         )
         return f"{record.stage}: {result}", findings
 
@@ -94,7 +97,7 @@ def _copy(root: Path, path: str | Path, scratch: Path) -> None:
 
 
 def missing_isa(record: RunRecord) -> str:
-    """The reason why outputs may differ on this machine; empty if they must be the same."""
+    """The reason why outputs may differ from the record here; empty if they must be identical."""
     isa = record.pins.get("ATEN_CPU_CAPABILITY")
     if isa is None:
         return "params do not pin an instruction set"
@@ -110,7 +113,7 @@ def differences(record: RunRecord, scratch: Path) -> Iterator[Finding]:
         for name in sorted({*recorded, *rewritten}):
             if recorded.get(name) != rewritten.get(name):
                 where = f"{path}/{name}" if name else path
-                yield Finding(where, f"{record.stage} wrote different bytes when run again")
+                yield Finding(where, f"{record.stage} wrote different bytes when it was run again")
 
 
 def score_differences(record: RunRecord, root: Path, scratch: Path) -> Iterator[Finding]:
@@ -128,9 +131,8 @@ def _outside(where: str, recorded: Any, rewritten: Any) -> Iterator[Finding]:
     if recorded.get("low") is not None and isinstance(rewritten, dict):
         low, high, value = recorded["low"], recorded["high"], rewritten.get("value")
         if value is None or not low <= value <= high:
-            yield Finding(
-                where, f"is {value} when run again, outside its interval of {low} to {high}"
-            )
+            interval = f"the recorded interval of {low} to {high}"
+            yield Finding(where, f"is {value} after the rerun, outside {interval}")
         return
     for key in sorted(recorded):
         below = rewritten.get(key) if isinstance(rewritten, dict) else None

@@ -99,5 +99,5 @@ def entity(key: str, kind: str | list[str], **values: Any) -> dict[str, Any]:
 
 
 def refs(names: Iterable[str]) -> list[dict[str, str]]:
-    """References to the distinct ids, sorted."""
+    """JSON-LD references to the ids in `names`, sorted and without duplicates."""
     return [{"@id": name} for name in sorted({*names})]
