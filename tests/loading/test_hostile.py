@@ -428,7 +428,7 @@ def test_a_member_that_is_not_a_file_is_rejected(
     info.type, info.linkname = kind, target
     write_tar(valid_members(), project, info)
     line = error_line(project, monkeypatch, capsys, *fetch_package_command(sdist=True))
-    assert "m/x.model is a link or a device" in line
+    assert "m/x.model is a link, a device or a pipe" in line
 
 
 def linked_zip(project: Path) -> None:
@@ -504,7 +504,7 @@ def with_adapter(project: Path) -> None:
 @pytest.mark.parametrize(
     ("make_package", "message"),
     [
-        (linked_zip, "m/x.model is a link or a device"),
+        (linked_zip, "m/x.model is a link, a device or a pipe"),
         (duplicate_member, "m/config.json more than once"),
         (bomb, "expands to"),
         (zip_bomb, "expands to"),

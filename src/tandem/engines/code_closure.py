@@ -1,15 +1,17 @@
-"""The code that a stage can run: the import closure of its module, and the packages it imports.
+"""The code that a stage can run: the import closure of its module, and all imported packages.
 
-The closure is computed from syntax trees, without importing anything. It starts at the stage's
-module and follows imports anywhere in a file. A plug-in is imported by a name that is known only at
-run time. So the closure contains the plug-ins that are named by the stage's command, by the values
-of its params, or by a string in code that is already part of the closure:
+The closure is computed from syntax trees, without importing anything. The imports of the
+stage's module are followed recursively, including those inside functions. A plug-in is imported by
+a name that is known only at run time. So the closure contains the plug-ins that are named by the
+stage's command, by the values of its params, or by a string in code that is already part of the
+closure:
 
     tandem train intent ── stages.train ── registry.load("tasks", …) ── tasks.intent
                                                family = "tagging"
                            registry.load("modeling.families", …) ── modeling.families.tagging
 
-When a stage ends, `tandem.core.provenance` compares the closure with the imported modules.
+When a stage ends, `tandem.core.provenance` compares the closure with the modules that the
+stage has imported.
 """
 
 import ast
@@ -33,13 +35,13 @@ ALWAYS = (f"{PACKAGE}.core.determinism",)
 PLUGIN_CALLS = {"registry.load", "plugin_field"}
 """Functions whose first argument is a package of plug-ins that are chosen by name."""
 READ_CALLS = {"registry.constants"}
-"""Functions that read a plug-in's file without importing it. The closure then contains this file,
-but not the files that it imports."""
+"""Functions that read a plug-in's file without importing it. If a plug-in is only read in this way,
+the closure contains its file, but not the files that it imports."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """What one source file imports and mentions."""
+    """The imports, plug-in packages, string constants and digests found in one source file."""
 
     path: str
     """Relative to src."""
@@ -56,7 +58,7 @@ class Module:
 
 
 class Closures:
-    """Computes the closures of a project's stages; each file is parsed once."""
+    """Computes the import closures of a project's stages; each file is parsed only once."""
 
     def __init__(self, root: Path = Path()) -> None:
         self.root = root
@@ -66,7 +68,7 @@ class Closures:
 
     @cached_property
     def locked(self) -> dict[str, str]:
-        """Package → version in requirements.lock, by normalized name (PEP 503)."""
+        """Normalized package name (PEP 503) → version in requirements.lock."""
         return locked_versions(self.root)
 
     def code(self, stage: StageSpec, content: Mapping[str, Any]) -> StageCode:
@@ -109,14 +111,14 @@ class Closures:
     def _read_plugins(
         self, closure: Mapping[str, Module], strings: Container[str]
     ) -> dict[str, Module]:
-        """The plug-ins from whose files the closure reads constants, without their own imports."""
+        """The plug-ins from whose files the closure reads constants, as modules without imports."""
         packages = {package for module in closure.values() for package in module.read_packages}
         names = [(f"{PACKAGE}.{p}.{name}", name) for p in packages for name in self.plugins(p)]
         plugins = {path: self.module(path) for path, name in names if name in strings}
         return {name: replace(m, imports=frozenset()) for name, m in plugins.items() if m}
 
     def _module(self, name: str) -> Module | None:
-        """The module of Tandem with this dotted name; None if there is none."""
+        """The module of Tandem with this dotted name; None if there is no such module."""
         path = self._file(name)
         return self._parsed(path, name) if path else None
 
@@ -197,7 +199,7 @@ def installed_modules() -> Mapping[str, list[str]]:
 
 
 def locked_versions(root: Path = Path()) -> dict[str, str]:
-    """Package → version in requirements.lock, by normalized name (PEP 503)."""
+    """Normalized package name (PEP 503) → version in requirements.lock."""
     lines = (root / paths.REQUIREMENTS).read_text(encoding="utf-8").splitlines()
     pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
     return {normalized(name): version for name, version in pairs}
@@ -232,7 +234,7 @@ def _imports(node: ast.AST, package: str) -> Iterator[str]:
 def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
     """The strings in a node that never select a plug-in: a docstring, or the values of a `Literal`.
 
-    A `Literal` lists the values that a param may have; its actual value is read from params.yaml.
+    A `Literal` lists the values that a param may have; the actual value is read from params.yaml.
     """
     if isinstance(node, ast.Expr):
         yield node.value
@@ -241,7 +243,7 @@ def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
-    """The package of plug-ins that `node` names, if it calls one of the functions `calls`."""
+    """The package of plug-ins that `node` names, if it is a call of a function in `calls`."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]
@@ -250,6 +252,6 @@ def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
 
 
 def of_stages(stages: Iterable[StageSpec], root: Path = Path()) -> dict[str, StageCode]:
-    """Path of a code record, relative to the root → its content, for stages that depend on one."""
+    """Path (relative to the root) → content, for each code record that `stages` depend on."""
     closures, content = Closures(root), params.read(root / paths.PARAMS)
     return {stage.code: closures.code(stage, content) for stage in stages if stage.code}

@@ -1,8 +1,9 @@
-"""The cost of each run of a stage in time and memory, which `tandem cost` prints.
+"""The time and memory that each run of a stage takes, as printed by `tandem cost`.
 
-Each run appends its wall-clock seconds, CPU seconds and peak memory to a log, as one line. The log
-describes this machine, so it is not an artifact: it is in .dvc/tmp, with DVC's own temporary files.
-A stage that an engine skips or restores adds no line.
+Each run appends its wall-clock seconds, CPU seconds and peak memory to a log, as one line. Costs
+depend on the machine, so the log is not an artifact of the project; it is kept in .dvc/tmp, with
+DVC's own temporary files. If an engine skips a stage or restores its outputs, no line is added to
+the log.
 """
 
 import json
@@ -22,7 +23,11 @@ KILOBYTES_PER_MEGABYTE = 1024
 
 @contextmanager
 def log_cost(*arguments: str) -> Iterator[None]:
-    """Log the cost of the `with` block, in which `tandem` runs with `arguments`, if it succeeds."""
+    """Log the time and memory that the `with` block takes, if the block succeeds.
+
+    Args:
+        arguments: The arguments of the `tandem` command that runs in the block.
+    """
     start, cpu_start = time.monotonic(), time.process_time()
     yield
     if not LOG.parents[2].is_dir():  # the stage was run by hand, outside of a DVC repository
@@ -60,7 +65,10 @@ def last_runs() -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
-    """The lines of a table: seconds, CPU seconds and peak MB of each run, then of all runs."""
+    """The lines of a table: wall-clock seconds, CPU seconds and peak memory in MB of each run.
+
+    The last line contains the total CPU seconds and the highest peak of all runs.
+    """
     if not rows:
         return [f"no stage of this project has run on this machine yet; {LOG} is empty or missing"]
     total = sum(row["cpu_seconds"] for row in rows)

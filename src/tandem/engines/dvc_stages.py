@@ -1,7 +1,7 @@
 """The stages that dvc.yaml declares, with matrices and params resolved by DVC's own parser.
 
 Only the parser is used, without DVC's repository, cache and graph: every stage looks up its own
-files when it starts, so parsing has to be fast.
+entry in dvc.yaml when it starts, so parsing has to be fast.
 """
 
 import json
@@ -26,11 +26,11 @@ OUTPUT_KEYS = ("outs", "metrics", "plots")
 
 
 def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Iterator[StageSpec]:
-    """Read the stages of `root`/dvc.yaml, in its order.
+    """Read the stages of `root`/dvc.yaml, in the order in which the file lists them.
 
     Args:
         root: The project's root.
-        content: The content of params.yaml; None reads the file.
+        content: The content of params.yaml; if None, the file is read.
 
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
@@ -41,11 +41,12 @@ def stages(root: Path = Path(), content: Mapping[str, Any] | None = None) -> Ite
 
 
 def find_stage(command: str, name: str | None = None) -> StageSpec | None:
-    """Find the stage of the current folder that runs `command`; None if there is none.
+    """Find the stage in ./dvc.yaml that runs `command`; return None if there is no such stage.
 
     Args:
         command: The whole command, as in dvc.yaml.
-        name: The stage's name, if known, as DVC passes it to its children; this saves a search.
+        name: The stage's name if it is known, which saves a search; DVC passes the name to the
+            processes that it starts.
     """
     if not DAG.exists():
         return None
@@ -59,7 +60,7 @@ def find_stage(command: str, name: str | None = None) -> StageSpec | None:
 def place(name: str) -> str:
     """The position of a stage in dvc.yaml, such as `13/55`; empty if it is not in dvc.yaml.
 
-    `dvc repro` runs stages in the order of dvc.yaml if each comes after those that it depends on.
+    `dvc repro` runs stages in the order of dvc.yaml if each stage is listed after its dependencies.
     """
     names = list(_resolver(Path()).get_keys()) if DAG.exists() else []
     return f"{names.index(name) + 1}/{len(names)}" if name in names else ""
@@ -84,7 +85,7 @@ def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[s
 
 
 def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
-    """DVC's parser of dvc.yaml, with params.yaml or with the params `content`."""
+    """DVC's parser of dvc.yaml; params come from `content` or, if it is None, from params.yaml."""
     if content is not None:
         return _new_resolver(root, content)
     files = [root.resolve() / name for name in (DAG, PARAMS)]
@@ -94,7 +95,10 @@ def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
 
 @lru_cache(maxsize=1)
 def _cached_resolver(root: Path, *_state: Any) -> Any:
-    """The parser for files with these times and sizes; creating it takes a tenth of a second."""
+    """A parser, created again only if `_state` (paths, times and sizes of its files) has changed.
+
+    Creating a parser takes a tenth of a second.
+    """
     return _new_resolver(root)
 
 
@@ -141,12 +145,12 @@ def _to_spec(name: str, entry: Mapping[str, Any]) -> StageSpec:
 
 
 def _in_root(folder: str, path: str) -> str:
-    """A path of a stage that runs in `folder`, relative to the root. A URL stays as it is."""
+    """Convert a path relative to `folder` to a path relative to the root; leave a URL unchanged."""
     return path if "://" in path else posixpath.normpath(posixpath.join(folder, path))
 
 
 def _keys(item: Any, folder: str) -> Iterable[str]:
-    """The keys of params.yaml in an item of `params`, which is a key or maps files to their keys.
+    """The keys of params.yaml in `item`, which is one key or a mapping of files to their keys.
 
     A key given without a file is looked up in params.yaml in the stage's folder.
     """
@@ -157,7 +161,7 @@ def _keys(item: Any, folder: str) -> Iterable[str]:
 
 
 def _output(out: Any) -> tuple[str, dict[str, Any]]:
-    """The path and the options of an output, which is a path or maps one path to options."""
+    """The path and options of `out`, which is a path or a mapping of one path to its options."""
     if isinstance(out, str):
         return out, {"cache": True}
     ((path, options),) = out.items()
@@ -175,13 +179,16 @@ def _as_stage_error(root: Path, read: Callable[[], Any]) -> Any:
         ValueError,
     ) as error:  # fmt: skip
         problem = " ".join(str(error).split())
-        raise StageError(f"{root / DAG} cannot be read: {problem}; fix it and run again") from None
+        raise StageError(
+            f"{root / DAG} cannot be read: {problem}; fix the file, then run the command again"
+        ) from None
 
 
 class _FileSystem:
-    """A stand-in for fsspec, which is slow to import: the methods that DVC's parser calls.
+    """A stand-in for DVC's file system, with only the methods that DVC's parser calls.
 
-    The methods handle local files. If `content` is given, it is read in place of params.yaml.
+    DVC's file system is based on fsspec, which is slow to import. The methods of this class handle
+    local files. If `content` is given, it is read in place of params.yaml.
     """
 
     join = staticmethod(os.path.join)

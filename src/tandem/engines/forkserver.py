@@ -3,8 +3,9 @@
     client (`job.ask`) ── arguments, working directory, environment, standard streams
         └ child: sends STARTED, does the work, sends its exit code
 
-A child does not depend on its server: only its client, or the end of the run, interrupts it. If
-the server is killed, its children continue, and clients without a server do the work themselves.
+A child does not depend on the server: it is interrupted only by its client or at the end of the
+run. If the server is killed, its children continue, and clients without a server do the work
+themselves.
 """
 
 import contextlib
@@ -22,11 +23,12 @@ from typing import Any
 from tandem.engines.job import MAX_REQUEST, STARTED, read_request
 
 Work = Callable[[list[str]], Callable[[], int] | None]
-"""Given a request's arguments, returns the work of a child; None lets the client do the work."""
+"""A function that, given a request's arguments, returns the function that the child runs, or None
+to let the client do the work itself."""
 
 
 def available() -> bool:
-    """Whether the system has what a server needs. Linux does; macOS lacks SOCK_SEQPACKET."""
+    """Whether this system supports fork servers: Linux does; macOS lacks SOCK_SEQPACKET."""
     return hasattr(socket, "send_fds") and sys.platform == "linux"
 
 
@@ -48,9 +50,9 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
     Args:
         listener: The socket that clients connect to.
         end_of_run: A file descriptor that becomes readable when the run ends, such as the read
-            end of a pipe that is closed then. Children watch it too.
-        work: Returns the work that a child does for a request.
-        load: Called once, at the first request; requests wait for it.
+            end of a pipe whose write end is closed then. Children watch the descriptor too.
+        work: Given a request's arguments, returns the function that the child runs.
+        load: Called once, at the first request; requests wait until it has returned.
     """
     address = Path(listener.getsockname())
     inode = address.stat().st_ino
@@ -100,7 +102,7 @@ def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> N
         run = work(words)
         if run is None:
             return
-        # Ctrl-C comes through the connection, once, for this child and all processes it starts.
+        # The client reports Ctrl-C, once for this child and all processes that the child starts.
         os.setpgid(0, 0)
         signal.signal(signal.SIGINT, _interrupt)
         connection.send(STARTED)

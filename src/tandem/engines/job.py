@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(stage: str) -> int:
-    """Run one stage in the server of this run; without a server, this process becomes `dvc`."""
+    """Run a stage in the stage server; if there is none, replace this process with `dvc repro`."""
     code = ask(STAGES, stage)
     if code is None:
         command = ["-m", "tandem.patches.dvc", "--wait-for-lock", "repro", "--single-item", stage]
@@ -94,8 +94,8 @@ def read_request(message: bytes) -> tuple[list[str], str, dict[str, str]]:
 def die_with_parent(by: int = signal.SIGINT) -> None:
     """Make Linux send this process a signal when its parent, an engine, dies.
 
-    Otherwise a killed engine would leave an orphan that continues to write. See prctl(2),
-    PR_SET_PDEATHSIG.
+    Otherwise a killed engine would leave behind an orphan process that continues to write files.
+    See prctl(2), PR_SET_PDEATHSIG.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)

@@ -4,7 +4,8 @@
     .snakemake/tandem/dvc.lock      a copy of the last complete dvc.lock
     .snakemake/incomplete           Snakemake's markers of outputs that a job was writing
 
-Planning restores dvc.lock and removes Snakemake's markers, so a killed run needs no manual repair.
+When a run is planned, an incomplete dvc.lock is restored and Snakemake's markers are removed, so a
+run that was killed needs no manual repair.
 """
 
 import fcntl
@@ -41,15 +42,17 @@ def acquire_run_lock() -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise StageError("another snakemake is running in this folder: wait for it") from None
+        raise StageError(
+            "another snakemake is running in this folder: wait for it to end"
+        ) from None
     return file
 
 
 def clear_incomplete_marks() -> None:
-    """Remove Snakemake's markers of incomplete outputs, unless Snakemake runs in this folder.
+    """Remove Snakemake's markers of incomplete outputs, unless Snakemake is running in this folder.
 
-    A marker makes Snakemake refuse to continue or execute the job again, which is never necessary:
-    a stage writes all of its outputs or none, and DVC knows which outputs are valid.
+    If Snakemake finds a marker, it stops with an error or executes the job again. Neither is
+    necessary: a stage writes all of its outputs or none, and DVC knows which outputs are valid.
     """
     with suppress(StageError), acquire_run_lock():
         for mark in INCOMPLETE.glob("**/*"):
@@ -93,7 +96,7 @@ def restore_dvc_lock() -> None:
 
 
 def is_complete(text: str) -> bool:
-    """Whether the text of a dvc.lock is complete, judging by its end."""
+    """Whether the text of dvc.lock is complete: YAML with the key `stages` and a final newline."""
     try:
         content = io.parse_yaml(text)
     except YAMLError:
