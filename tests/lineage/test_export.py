@@ -70,7 +70,7 @@ def test_an_unknown_format_suggests_the_closest(published: Path) -> None:
 
 def test_without_records_there_is_nothing_to_export(published: Path) -> None:
     shutil.rmtree("reports/lineage")
-    with pytest.raises(LineageError, match="has no records"):
+    with pytest.raises(LineageError, match="contains no records"):
         export("prov")
 
 

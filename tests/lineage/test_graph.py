@@ -65,7 +65,7 @@ def test_every_stage_comes_after_what_it_needs(length: int, step: int) -> None:
     [
         (
             [record("a", [], ["x"]), record("b", [], ["x"])],
-            "the records of a and b both have the output x",
+            "the records of a and b both list the output x",
         ),
         ([record("a", [], ["x"]), record("a", [], ["y"])], "two records belong to the stage a"),
         ([record("a", ["y"], ["x"]), record("b", ["x"], ["y"])], "the records form a cycle"),
@@ -105,5 +105,5 @@ def test_a_record_with_an_unknown_key_is_rejected(project: Workspace) -> None:
 
 
 def test_without_records(tmp_path: Path) -> None:
-    with pytest.raises(LineageError, match="reports/lineage has no records: run"):
+    with pytest.raises(LineageError, match="reports/lineage contains no records: run"):
         graph.read(tmp_path)

@@ -71,7 +71,7 @@ def test_a_card_that_names_files_outside_is_an_error(dataset: Path, files: str) 
     (dataset.parent / "secret.csv").write_text("sentence,n\nsecret,1\n")
     write_card(dataset, "train", files)
     params = hub.Params(kind="hub", path=str(dataset), split="train")
-    with pytest.raises(DataError, match="which is not in the folder") as caught:
+    with pytest.raises(DataError, match="which is outside the folder") as caught:
         list(hub.rows(params))
     assert "\n" not in str(caught.value)
 

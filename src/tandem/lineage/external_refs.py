@@ -25,7 +25,10 @@ COMMIT_HASH = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True)
 class CommitInfo:
-    """A commit and its time. Exports use no other time, so that they are reproducible."""
+    """A commit and its time.
+
+    Exports contain only the times of commits, not the current time, so that they are reproducible.
+    """
 
     commit: str
     """The hash of the commit; empty if there is no commit."""
@@ -55,7 +58,7 @@ class Source:
 
 
 def last_commit(root: Path, *paths: Path) -> CommitInfo:
-    """The last commit; NO_COMMIT if there is none.
+    """The last commit; `NO_COMMIT` if there is none.
 
     If `paths` are given, only the commits that changed them are considered.
     """
@@ -77,7 +80,7 @@ def changes(root: Path) -> list[tuple[str, str]]:
 
 
 def purl(name: str, version: str) -> str:
-    """The package URL of a package on the Python index (package-url specification, type pypi).
+    """The package URL of a package on PyPI (package-url specification, type `pypi`).
 
     >>> purl("ruamel.yaml", "0.19.1")
     'pkg:pypi/ruamel-yaml@0.19.1'
@@ -86,7 +89,7 @@ def purl(name: str, version: str) -> str:
 
 
 def sources(records: Iterable[RunRecord]) -> list[Source]:
-    """The pinned sources of `records`, each once, sorted by id."""
+    """The distinct pinned sources of `records`, sorted by id."""
     by_id = {source.id: source for record in records for source in map(_source, record.sources)}
     return [by_id[key] for key in sorted(by_id)]
 
@@ -133,6 +136,6 @@ def about(record: RunRecord) -> DatasetInfo | None:
     except (ValidationError, UnknownName) as error:
         problem = " ".join(str(error).split())[:120]
         raise LineageError(
-            f"the record of {record.stage} has a source that this version of Tandem cannot read: "
-            f"{problem}"
+            f"the record of {record.stage} contains a source that this version of Tandem cannot "
+            f"read: {problem}"
         ) from None

@@ -2,8 +2,8 @@
 
     fetch@intent ── data/raw/intent ── clean@intent ── data/clean/intent ── …
 
-All queries and exports use this graph. The graph is built from reports/lineage only. It can
-therefore be built for any revision that has records, without DVC and without the data.
+All queries and exports use this graph. The graph is built from reports/lineage only, and can
+therefore be built for any revision that contains records, without DVC and without the data.
 """
 
 import json
@@ -32,7 +32,7 @@ class Graph:
     consumers: Mapping[str, Sequence[str]]
     """Stage → the stages that read any of its outputs, sorted."""
     inside: Mapping[str, Sequence[str]]
-    """Path of an output, or of a folder that contains outputs → that output, or those outputs."""
+    """Path → the outputs that have this path or are inside it."""
 
     @classmethod
     def of(cls, records: Iterable[RunRecord]) -> "Graph":
@@ -52,7 +52,7 @@ class Graph:
             for path in record.outputs:
                 if path in producers:
                     raise LineageError(
-                        f"the records of {producers[path]} and {record.stage} both have the output "
+                        f"the records of {producers[path]} and {record.stage} both list the output "
                         f"{path}: restore {RECORDS} from Git"
                     )
                 producers[path] = record.stage
@@ -97,12 +97,12 @@ class Graph:
         return [name for name in self.records if name in seen]
 
     def producers_of(self, path: str) -> list[str]:
-        """The stages that wrote `path`, part of it, or a folder around it, in topological order."""
+        """The stages that wrote `path`, part of it, or a parent folder, in topological order."""
         names = {self.producers[out] for out in _outs(path, self.inside)}
         return [name for name in self.records if name in names]
 
     def consumers_of(self, path: str) -> list[str]:
-        """The stages that read `path`, part of it, or a folder around it, in topological order."""
+        """The stages that read `path`, part of it, or a parent folder, in topological order."""
         return [
             name
             for name, record in self.records.items()
@@ -137,14 +137,14 @@ def read(root: Path = Path()) -> Graph:
 
 
 def contents(root: Path = Path()) -> dict[str, bytes]:
-    """Path → bytes of every record in `root`/reports/lineage.
+    """Path → content of each record file in `root`/reports/lineage.
 
     Raises:
         LineageError: there are no records.
     """
     records = files(root)
     if not records:
-        raise LineageError(f"{RECORDS} has no records: run `dvc repro` or `snakemake` first")
+        raise LineageError(f"{RECORDS} contains no records: run `dvc repro` or `snakemake` first")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in records}
 
 
@@ -180,7 +180,7 @@ def parse(content: bytes, where: Path) -> RunRecord:
 
 
 def files_of(digest: Digest) -> Mapping[str, Digest]:
-    """Relative path → digest of each file in an output; the path of a single file is empty."""
+    """Relative path → digest of each file in an output; empty path if the output is a file."""
     return {"": digest} if digest.files is None else digest.files
 
 
@@ -196,7 +196,7 @@ def is_own_file(pin: Mapping[str, Any]) -> bool:
 
 
 def describes_code(record: RunRecord) -> bool:
-    """Whether a stage only writes the digests of the code that other stages run."""
+    """Whether a stage writes nothing but the digests of the code that other stages run."""
     return all(path.startswith(f"{CODE}/") for path in record.outputs)
 
 
@@ -215,7 +215,7 @@ def _part(folder: Digest, name: str) -> Digest | None:
 
 
 def _inside(outs: Iterable[str]) -> dict[str, list[str]]:
-    """Path of an output, or of a folder that contains outputs → that output, or those outputs."""
+    """Path → the outputs that have this path or are inside it."""
     inside: dict[str, list[str]] = {}
     for out in outs:
         for above in (out, *map(str, PurePosixPath(out).parents)):

@@ -17,7 +17,7 @@ from tandem.core.paths import RECORDS
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, as queries show it."""
+    """A commit, as shown in the results of queries."""
 
     digest: str
     date: str
@@ -54,7 +54,7 @@ def git(*arguments: str, root: Path = Path()) -> bytes:
 def files_of(revision: str) -> Iterator[Path]:
     """A temporary folder with the files that Git tracks in a revision.
 
-    The tracked files are code, params, locks, records and metrics. A symbolic link becomes a
+    The tracked files are code, params, lock files, records and metrics. A symbolic link becomes a
     regular file that contains the path of its target, so that no file outside the folder is read
     through a link.
 

@@ -53,7 +53,7 @@ def _check_card(folder: Path) -> None:
     configs = content.get("configs") if isinstance(content, dict) else None
     for pattern in _strings(configs):
         if "://" in pattern or "::" in pattern or io.why_outside(pattern.removesuffix("/")):
-            raise DataError(f"{card}: `configs` refers to {pattern!r}, which is not in the folder")
+            raise DataError(f"{card}: `configs` refers to {pattern!r}, which is outside the folder")
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -43,7 +43,7 @@ def test_changes_and_the_first_commit_that_reached_the_metric(
     assert cli.main(["lineage", "diff", history[0], history[2], METRIC]) == 0
     output = capsys.readouterr().out
     assert f"→ {result['values'][1]}" in output.splitlines()[0]
-    assert "follows from clean@intent" in output and "shorter texts" in output
+    assert "because the outputs of clean@intent changed" in output and "shorter texts" in output
 
 
 def test_nothing_changed(project: Workspace, capsys: pytest.CaptureFixture[str]) -> None:

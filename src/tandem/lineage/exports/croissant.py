@@ -1,9 +1,9 @@
-"""MLCommons Croissant 1.0: TASK.json describes the rows of a task that the stage `split` wrote.
+"""MLCommons Croissant 1.0: TASK.json describes the rows that the stage `split` wrote for a task.
 
 TASK.json lists the files with their SHA-256 digests, the fields of the task's rows with their
 types, and the license, citation, languages and limitations that are also in the data card. The
-version ends with the first 12 digits of the dataset's digest. The publication date is the time of
-the last commit that changed reports/lineage. URLs of files are relative to the folder that
+dataset's version ends with the first 12 digits of its SHA-256 digest. The publication date is the
+time of the last commit that changed reports/lineage. URLs of files are relative to the folder that
 TASK.json is written to, so that `mlcroissant` finds the data.
 """
 

@@ -1,11 +1,11 @@
 """CycloneDX 1.6 ML-BOM: NAME.cdx.json for each model that dvc.yaml publishes under `artifacts`.
 
-The model is a component of the type machine-learning-model. It has the digests of its files, the
-licenses of its data and of all pretrained weights upstream, and a model card with the names of its
-datasets and its scores on the test rows. Its pedigree lists the pinned weights upstream as
-ancestors, including those of models that were used only for scoring. The other components are the
-datasets, and the locked packages that any upstream stage imports. The digest of a folder is the
-digest of its list of files (`tandem.core.provenance`).
+The model is a component of type `machine-learning-model`. This component contains the digests of
+the model's files, the licenses of its data and of all upstream pretrained weights, and a model card
+with the names of its datasets and its scores on the test rows. The model's pedigree lists the
+pinned upstream weights as ancestors, including those of models that were used only for scoring. The
+other components are the datasets, and the packages that upstream stages import, in their locked
+versions. The digest of a folder is the digest of its list of files (`tandem.core.provenance`).
 """
 
 import json
@@ -46,7 +46,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
 
 
 def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The name and the entry in dvc.yaml of each published model."""
+    """The name of each published model, and its entry in dvc.yaml."""
     try:
         content = io.parse_yaml(dag.read_text(encoding="utf-8"))
         artifacts = content.get("artifacts") or {}
@@ -54,7 +54,7 @@ def _published(dag: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from ((name, {**a, "path": str(a["path"])}) for name, a in models.items())
     except (OSError, YAMLError, AttributeError, KeyError) as error:
         problem = " ".join(str(error).split())[:120]
-        raise LineageError(f"{dag} has no readable `artifacts`: {problem}") from None
+        raise LineageError(f"cannot read `artifacts` in {dag}: {problem}") from None
 
 
 def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _weights(upstream: Iterable[RunRecord]) -> Iterator[Component]:
 
 
 def _libraries(upstream: Iterable[RunRecord]) -> Iterator[Component]:
-    """The packages that any stage upstream of a model imports, each once."""
+    """The packages that the stages upstream of a model import, without duplicates."""
     packages = {pair for record in upstream for pair in record.packages.items()}
     for name, version in sorted(packages):
         purl = external_refs.purl(name, version)

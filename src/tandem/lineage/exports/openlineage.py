@@ -1,9 +1,9 @@
 """OpenLineage 2-0-2: events.jsonl, one COMPLETE event per stage, in topological order.
 
-The specification requires a time, but records contain no times. All events therefore have the time
-of the last commit that changed reports/lineage, or 1970-01-01 if there is no such commit. The UUID
-(version 5) of a run is computed from its record. Datasets are in the namespace `tandem`; their
-names are paths, and their versions are SHA-256 digests.
+The specification requires a time for each event, but the records of stages contain no times. All
+events therefore have the time of the last commit that changed reports/lineage, or 1970-01-01 if
+there is no such commit. The UUID (version 5) of a run is computed from its record. Datasets are in
+the namespace `tandem`; their names are paths, and their versions are SHA-256 digests.
 """
 
 from collections.abc import Mapping

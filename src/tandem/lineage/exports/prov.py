@@ -3,10 +3,10 @@
 entities    artifacts (paths with SHA-256 digests), and pinned sources
 activities  one run per stage
 agents      Tandem, and each package that a stage's code imports
-relations   used, wasGeneratedBy, wasAssociatedWith, hadMember (a folder and what is in it),
-            wasDerivedFrom (an output and the stage's data and sources, but not its code)
+relations   used, wasGeneratedBy, wasAssociatedWith, hadMember (a folder and an artifact in it),
+            wasDerivedFrom (an output and the stage's input data and sources, but not its code)
 
-The document contains no times: PROV does not require them, and records contain none.
+The document contains no times: PROV does not require them, and the records of stages contain none.
 """
 
 from collections import defaultdict
@@ -92,7 +92,7 @@ def _stage(record: RunRecord, statements: Statements) -> None:
 
 
 def _relate(statements: Statements, kind: str, **ends: str) -> None:
-    """Add a relation. Its id ends with its index among the relations of this kind."""
+    """Add a relation; its id ends with its index among the relations of the same kind."""
     statements[kind][f"_:{kind}{len(statements[kind])}"] = {
         f"prov:{end}": name for end, name in ends.items()
     }

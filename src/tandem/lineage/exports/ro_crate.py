@@ -1,13 +1,13 @@
 """RO-Crate 1.1 with the profile Workflow Run Crate 0.5: ro-crate-metadata.json.
 
-A crate is the folder that contains its metadata, so the project's folder becomes the crate.
-dvc.yaml is the workflow. One CreateAction describes the run of the workflow. One more for each
-stage describes its inputs (`object`), its outputs (`result`) and its command (`instrument`). Files
-have SHA-256 digests. A folder that a stage wrote is listed with its files; any other folder is
-listed without them.
+A crate is a folder that contains the metadata file, so the project's folder becomes the crate.
+dvc.yaml is the workflow. One CreateAction describes the run of the workflow. For each stage,
+another CreateAction describes the stage's inputs (`object`), outputs (`result`) and command
+(`instrument`). The files that stages read or wrote are listed with their SHA-256 digests. A folder
+that a stage wrote is listed with its files; any other folder is listed without them.
 
 The date of publication is that of the last commit that changed reports/lineage. Actions have no
-start and end times, because records contain no times.
+start and end times, because the records of stages contain no times.
 """
 
 from pathlib import Path, PurePosixPath
@@ -132,7 +132,7 @@ def _is_output(path: str, graph: Graph) -> bool:
 
 
 def _action(record: RunRecord, entities: Entities) -> dict[str, Any]:
-    """The CreateAction of one stage. The entities that it refers to are added to `entities`."""
+    """The CreateAction of one stage; the entities that it refers to are added to `entities`."""
     inputs = [put(path, digest, entities) for path, digest in record.inputs.items()]
     inputs += [source_of(source, entities) for source in external_refs.sources([record])]
     for key, value in {**record.params, "seed": record.seed}.items():

@@ -1,1 +1,1 @@
-"""Questions about lineage: what an artifact is made of, what uses an input, what changed."""
+"""Queries of the lineage: what an artifact was made from, what uses an input, and what changed."""

@@ -1,8 +1,8 @@
 """`tandem lineage diff`: what changed between two revisions, and why.
 
 A stage's record changes because the stage itself changed (its params, code, packages, sources or
-command), or because an upstream stage wrote a different input. The result lists the changes of the
-stage itself as `own`, and the upstream stages as `follows`.
+command), or because an upstream stage wrote a different input. In the result, `own` lists the
+changes of the stage itself, and `follows` lists the upstream stages whose outputs changed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,13 +29,14 @@ def query(first: str, last: str, name: str | None = None) -> dict[str, Any]:
     Args:
         first: The older revision.
         last: The newer revision.
-        name: A target. If given, only stages upstream of it are compared. The result then also
-            contains the target's value in both revisions. In addition, it contains the first commit
-            that changed the record of a stage that produced the target, and the changes of the
-            compared stages between the older revision and this commit.
+        name: A target; None compares all stages. For a target, only the stages that produced it and
+            their upstream stages are compared. The result for a target also contains the target's
+            value in both revisions, the first commit that changed the record of a stage that
+            produced the target, and the changes of the compared stages between the older revision
+            and this commit.
 
     Raises:
-        LineageError: a revision does not exist, has no records, or has no record of `name`.
+        LineageError: a revision does not exist, or contains no records or no record of `name`.
     """
     with revisions.files_of(first) as old, revisions.files_of(last) as new:
         before, after = read(old), read(new)
@@ -65,14 +66,15 @@ def changes(
 ) -> Iterator[dict[str, Any]]:
     """The changes of those `stages` whose records differ, in topological order.
 
-    In each change, `own` contains what changed in the stage itself, and `follows` names the stages
-    whose changed outputs it reads. Outputs that changed for no known reason are reported, too.
+    In each change, `own` contains what changed in the stage itself, and `follows` names the
+    upstream stages whose changed outputs the stage reads. Outputs that changed for no known reason
+    are also reported.
 
     Args:
         before: The graph of the older revision.
         after: The graph of the newer revision.
         stages: The stages to compare.
-        codes: The code of the stages in both revisions, to name the source files that changed.
+        codes: The code of the stages in both revisions, used to name the changed source files.
     """
     # A code change is reported for the stages that run the code, not for the stage `code`.
     records = {**before.records, **after.records}
@@ -112,12 +114,12 @@ def _codes(root: Path) -> Codes:
     """Path in workflow/code → the code of a stage in a revision; empty if the code is unknown."""
     try:
         return code_closure.of_stages(dvc_stages.stages(root), root)
-    except (TandemError, OSError):  # an old format of the project, or missing packages
+    except (TandemError, OSError):  # the project's format is old, or packages are missing
         return {}
 
 
 def _source_files(path: str, digest: Digest, codes: Codes) -> dict[str, str]:
-    """The source files that a file in workflow/code lists; that file itself if they are unknown."""
+    """The source files listed in a workflow/code file; that file itself if the list is unknown."""
     code = codes.get(path)
     if code is None or bytes_digest(json_bytes(code.model_dump())) != digest:
         return {path: digest.sha256}
@@ -143,7 +145,7 @@ def _facts(record: RunRecord, codes: Codes) -> dict[str, Mapping[str, Any]]:
 
 
 def flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Nested params by dotted keys, such as `sentiment.train.max_steps` → 340."""
+    """Dotted key → value of nested params, such as `sentiment.train.max_steps` → 340."""
     if isinstance(value, Mapping) and value:
         for key in value:
             yield from flat(f"{prefix}.{key}" if prefix else key, value[key])
@@ -160,7 +162,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple
 def _reached(
     first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """The first commit that changed a record of `producers`, and how `stages` differ by then."""
+    """The first commit that changed a record of `producers`; the changes of `stages` up to it."""
     records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):
@@ -199,8 +201,9 @@ def _change_lines(change: dict[str, Any]) -> Iterator[str]:
     if "stage" in own:
         yield f"{change['stage']} was {own['stage']}"
         return
-    follows = f"follows from {', '.join(change['follows'])}" if change["follows"] else ""
-    yield f"{change['stage']}{': ' + follows if follows else ''}"
+    follows = ", ".join(change["follows"])
+    reason = f": because the outputs of {follows} changed" if follows else ""
+    yield f"{change['stage']}{reason}"
     for kind, keys in own.items():
         for key, (old, new) in keys.items():
             shown = "changed" if kind == "code" else f"{old} → {new}"

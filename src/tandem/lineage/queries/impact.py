@@ -1,6 +1,7 @@
 """`tandem lineage impact`: everything that depends on a path, a param, a source or a row.
 
-It answers questions such as: if this dataset is withdrawn, which models and reports are affected?
+This command answers questions such as: if this dataset is withdrawn, which models and reports are
+affected?
 """
 
 from collections.abc import Iterator

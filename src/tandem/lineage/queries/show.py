@@ -10,7 +10,7 @@ from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
 
 SHORT = 12
-"""The number of digits that text output shows of a digest; `--json` prints all digits."""
+"""The number of digits of each digest that the text output shows; `--json` prints all digits."""
 
 
 def query(name: str, root: Path = Path()) -> dict[str, Any]:
@@ -21,8 +21,8 @@ def query(name: str, root: Path = Path()) -> dict[str, Any]:
     """
     graph = read(root)
     target = targets.find(name, graph, root)
-    # The stage `code` is upstream of all others. It is left out, because the record of each stage
-    # already lists the stage's code among its inputs.
+    # The stage `code`, which is upstream of all other stages, is left out, because the record of
+    # each stage already lists the stage's code among its inputs.
     upstream = graph.upstream(*target.stages)
     stages = [s for s in upstream if s in target.stages or not describes_code(graph.records[s])]
     commits = revisions.commits_of_records(root)
@@ -60,7 +60,7 @@ def to_text(result: dict[str, Any]) -> list[str]:
 
 
 def headline(result: dict[str, Any]) -> str:
-    """The target's name, its value (with the interval, if any) and the number of its stages."""
+    """The target's name, value, confidence interval (if it has one) and number of stages."""
     value = result["value"]
     shown = ""
     if isinstance(value, dict) and isinstance(value.get("value"), int | float):

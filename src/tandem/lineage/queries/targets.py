@@ -35,7 +35,7 @@ class Target:
 
 
 def find(name: str, graph: Graph, root: Path = Path()) -> Target:
-    """The target with this name.
+    """The target called `name`.
 
     Raises:
         LineageError: the records do not contain `name`; the message suggests the closest name.
@@ -62,7 +62,7 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 
 def _value(path: Path, key: str) -> Any:
-    """The value in a JSON file at a dotted key, whose parts may also contain dots and slashes."""
+    """The value in a JSON file at a dotted key, whose parts may themselves contain dots."""
     content: Any = _read(path)
     content = io.unwrap_details(content) or content
     rest = key
@@ -81,11 +81,11 @@ def _read(path: Path) -> Any:
     try:
         return io.read_json(path)
     except (OSError, ValueError):
-        raise LineageError(f"{path} is not JSON, so it has no keys") from None
+        raise LineageError(f"{path} is not a readable JSON file, so it has no keys") from None
 
 
 def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
-    """The target for a row of the summary. Its stages are those that wrote the detail file."""
+    """The target for a row of the summary, with the stages that wrote the score's detail file."""
     rows = _read(root / SUMMARY)
     try:
         names = [f"{row['task']}/{row['variant']}/{row['metric']}" for row in rows]
@@ -94,7 +94,7 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
     if key.isdecimal() and int(key) < len(rows):
         key = names[int(key)]
     if key not in names:
-        raise LineageError(f"{SUMMARY} has no row {key!r}.{nearest(key, names)}")
+        raise LineageError(f"{SUMMARY} contains no row {key!r}.{nearest(key, names)}")
     project = params.project(params.read(root / paths.PARAMS))
     for score in scores.gather(scores.load(root / paths.DETAILS, project), project):
         (row,) = scores.summary([score])
@@ -102,7 +102,7 @@ def _row(name: str, key: str, graph: Graph, root: Path) -> Target:
             producers = graph.producers_of(str(source(score, graph)))
             return Target(name, producers, rows[names.index(key)], graph.producers_of(SUMMARY))
     raise LineageError(
-        f"{SUMMARY} has the row {key!r}, but no metrics file contains its score: run `dvc repro`"
+        f"{SUMMARY} contains the row {key!r}, but its score is in no detail file: run `dvc repro`"
     )
 
 
