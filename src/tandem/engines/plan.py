@@ -1,14 +1,14 @@
-"""The stages of the pipeline and which of them are stale, for the Snakefile.
+"""Plan a run for the Snakefile: list the stages of the pipeline and find the stale ones.
 
-The main process of Snakemake plans once, through DVC's internal API. DVC decides by content which
-stages have changed. All stages downstream of a changed one are stale too, because their inputs may
-change:
+Snakemake's main process plans the run once, through DVC's internal API. DVC decides by the content
+of files which stages have changed. All stages downstream of a changed stage are stale too, because
+their inputs may change:
 
     fetch ── clean ── split ── train          a param of `clean` was edited:
       │                 └───── baseline       clean, split, train and baseline are stale
       └── (up to date)
 
-Jobs read the Snakefile again in processes of their own; they read the plan from a file.
+Each job runs in its own process, which reads the Snakefile again but loads the plan from a file.
 """
 
 import gc
@@ -31,20 +31,20 @@ from tandem.engines.locks import STATE
 from tandem.patches import dvc as dvc_patches
 
 CODE = "code"
-"""The stage that writes digests of the code of all other stages; planning runs it."""
+"""The stage that writes digests of the code of all other stages; it is run during planning."""
 PLAN = STATE / "plan.json"
 CHECKED = STATE / "checked"
-"""Holds a digest of params.yaml and the code for which params.yaml was last found valid."""
+"""A file with a digest of params.yaml and the code, as of the last check without mistakes."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of dvc.yaml as a Snakemake rule needs it; paths are relative to the root."""
+    """A DVC stage with the fields that its Snakemake rule needs; paths are relative to the root."""
 
     name: str
     desc: str
     inputs: list[str]
-    """Files of the project, and outputs of other stages."""
+    """The files of the project, and the outputs of other stages, that this stage reads."""
     outputs: list[str]
     results: list[str]
     """The subset of `outputs` that `snakemake --report` shows."""
@@ -56,16 +56,16 @@ class Stage:
     """Stages with a higher priority start first."""
     stale: bool
     default: bool
-    """Whether `dvc repro` and `snakemake` without a target run the stage if it is stale."""
+    """Whether `dvc repro` and `snakemake`, called without targets, run the stage if it is stale."""
 
     @property
     def target(self) -> str:
-        """The name by which DVC finds the stage in the root; it cannot be mistaken for a file."""
+        """The name by which DVC finds the stage in the root; DVC cannot take it for a file name."""
         return self.name if ":" in self.name else f"{paths.DAG}:{self.name}"
 
     @property
     def group(self) -> str:
-        """The stage's name without its matrix: `train` of `train@sentiment`."""
+        """The stage's name without its matrix key: `train` for `train@sentiment`."""
         return self.name.partition("@")[0]
 
     @property
@@ -75,7 +75,7 @@ class Stage:
 
     @property
     def log_file(self) -> Path:
-        """The file with the output of the stage's last job."""
+        """The log file of the stage's last job."""
         return stage_output.log_of(self.name)
 
 
@@ -84,18 +84,18 @@ class Plan:
     """All stages of a run, and the objects that the main process needs to execute them."""
 
     stages: list[Stage]
-    """The stages, in the order in which data flows."""
+    """The stages, in topological order."""
     pipeline: stage_server.Pipeline | None = None
     """The pipeline as DVC read it for planning; the stage server uses it."""
     edited_sources: list[str] = field(default_factory=list)
-    """The .dvc files whose data was edited and that a stage of the plan reads."""
+    """The .dvc files whose data was edited and is read by a stage that is run by default."""
     run_lock: IO[str] | None = None
     """The lock of the run, which is held until this process ends."""
     servers: tuple[object, ...] = ()
     """Open pipes to the servers; a server ends when its pipe closes."""
 
     def start(self) -> None:
-        """Lock the folder and update the .dvc files of edited data, before the first job.
+        """Before the first job, lock the folder and update the .dvc files whose data was edited.
 
         Raises:
             StageError: another Snakemake process runs in this folder, or DVC cannot store the data.
@@ -121,18 +121,18 @@ def make_plan() -> Plan:
         ParamsError: params.yaml is not valid; the message names all mistakes.
         StageError: dvc.yaml or dvc.lock cannot be read, or another command has locked the project.
     """
-    with io.gc_paused():  # planning and its imports create many objects
+    with io.gc_paused():  # planning creates many objects, which stay in use
         check_params()
         locks.restore_dvc_lock()
         locks.clear_incomplete_marks()
         plan = load_stages()
         locks.back_up_dvc_lock()
-        gc.freeze()  # later collections skip these objects, which live until the process ends
+        gc.freeze()  # later garbage collections skip these objects, which are kept until exit
     shutil.rmtree(STATE / "stale", ignore_errors=True)
     for stage in plan.stages:
         if stage.stale:
             stage.trigger_file.parent.mkdir(parents=True, exist_ok=True)
-            # Snakemake also compares small inputs by checksum, so the content has to change.
+            # Snakemake also compares small inputs by checksum, so the content must change too.
             stage.trigger_file.write_text(f"{stage.name} {os.getpid()} {os.urandom(8).hex()}\n")
     PLAN.parent.mkdir(parents=True, exist_ok=True)
     PLAN.write_text(json.dumps([asdict(stage) for stage in plan.stages]), encoding="utf-8")
@@ -163,7 +163,7 @@ def remember_check() -> None:
 
 
 def _params_digest() -> str:
-    """A digest of params.yaml and of all code that may check it."""
+    """A digest of params.yaml and of all code of this package, since any of it may check params."""
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     digest = hashlib.sha256()
     for path in [*sources, paths.PARAMS]:
@@ -184,7 +184,9 @@ def load_stages() -> Plan:
     from tqdm import tqdm  # type: ignore[import-untyped]
 
     if not paths.DAG.exists():
-        raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
+        raise StageError(
+            f"there is no {paths.DAG} here: run the command in the root of the project"
+        )
     dvc_patches.patch_planning()
     tqdm.monitor_interval = 0  # without tqdm's monitor thread, it is safe to fork the stage server
     try:
@@ -205,11 +207,11 @@ def load_stages() -> Plan:
 
 
 def refresh(pipeline: stage_server.Pipeline, name: str) -> None:
-    """Bring a cheap stage up to date now, so that planning sees what it changes.
+    """Run the fast stage `name` now if it is stale, so that planning sees its new outputs.
 
-    A stage whose outputs turn out unchanged makes no other stage stale. Nothing happens if there is
-    no stage `name`, or if it is up to date. Call this function under DVC's lock, before anything
-    reads what the stage writes.
+    If the run does not change the outputs, the stages that depend on them do not become stale.
+    Nothing happens if there is no stage `name`, or if it is up to date. Call this function while
+    DVC's lock is held, before anything reads the outputs of the stage.
 
     Raises:
         StageError: the stage failed; the stage has printed the reason.
@@ -231,7 +233,7 @@ def refresh(pipeline: stage_server.Pipeline, name: str) -> None:
 
 
 def add_sources(pipeline: stage_server.Pipeline, sources: Iterable[str]) -> None:
-    """Update the .dvc files `sources` whose data was edited, as `dvc repro` does.
+    """Update the .dvc files `sources`, whose data was edited, as `dvc repro` does.
 
     DVC copies the data into its cache; the data itself is not changed.
 
@@ -272,7 +274,7 @@ def quiet_dvc() -> Iterator[None]:
 
 
 def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
-    """The stages that run commands, and the .dvc files whose data was edited."""
+    """The plan: the stages that run commands, and the .dvc files whose data was edited."""
     import networkx as nx
     from dvc.repo.reproduce import get_active_graph
 
@@ -306,7 +308,7 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
 
 
 def _check_sources(sources: Iterable[Any]) -> None:
-    """Raise StageError if data that a .dvc file tracks is missing, since no stage can write it."""
+    """Raise StageError if data that a .dvc file tracks is missing; no stage can produce it."""
     for source in sorted(sources, key=lambda source: str(source.addressing)):
         for out in source.outs:
             if not out.exists:
@@ -317,22 +319,22 @@ def _check_sources(sources: Iterable[Any]) -> None:
 
 
 def is_editable(source: Any) -> bool:
-    """Whether DVC accepts edited data of a .dvc file.
+    """Whether DVC accepts edits of the data that a .dvc file tracks.
 
-    DVC does not accept the edited data of an import that is not frozen: it would fetch the data
-    again and overwrite the edit.
+    DVC does not accept edits of an import that is not frozen: it would fetch the data again and
+    overwrite the edits.
     """
     return not source.cmd and (source.frozen or not source.is_import)
 
 
 def priorities(graph: Any) -> dict[Any, int]:
-    """The priorities of stages: by their longest chain of dependents, then by number of dependents.
+    """The priorities of stages: by longest chain of dependents, then by number of dependents.
 
-    Ties go to the stage with the most dependencies. Otherwise such a stage might start last and, if
-    it takes long, run alone at the end of the run.
+    Ties go to the stage with the most dependencies, which might otherwise start last and, if it
+    takes long, run alone at the end.
 
     Args:
-        graph: An edge runs from a stage to what it depends on.
+        graph: The stages; edges run from each stage to its dependencies.
     """
     import networkx as nx
 
@@ -348,12 +350,12 @@ def priorities(graph: Any) -> dict[Any, int]:
 
 
 def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, default: bool) -> Stage:
-    """A DVC stage in the form that a rule needs, with the outputs of other stages as inputs."""
+    """Convert a DVC stage to a `Stage`, whose inputs are files and outputs of other stages."""
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
     upstream_outputs = [path_of(out, root) for other in upstream for out in other.outs]
     outputs = {path_of(out, root): out for out in stage.outs}
 
-    # A dependency on a folder may cover outputs of several stages, or be part of an output.
+    # A folder that a stage reads may contain outputs of several stages, or be part of an output.
     inputs: list[str] = []
     for dep in [] if stage.frozen else [path_of(d, root) for d in stage.deps if is_file(d)]:
         covered = [path for path in upstream_outputs if paths.overlap(path, dep)]
@@ -379,8 +381,8 @@ def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, defaul
 def _is_result(path: str, out: Any) -> bool:
     """Whether an output is a metrics file or a plot.
 
-    Run records are excluded: they are declared as plots only so that DVC's run cache saves the
-    stage.
+    Run records are excluded: they are declared as plots only so that DVC saves the stage in its
+    run cache.
     """
     return bool(out.metric or out.plot) and not paths.overlap(path, str(paths.RECORDS))
 
@@ -392,22 +394,22 @@ def path_of(item: Any, root: str) -> str:
 
 
 def is_file(dep: Any) -> bool:
-    """Whether a dependency is a local file or folder, not params, a dataset or a remote file."""
+    """Whether a dependency is a local file or folder, and no params, dataset or remote file."""
     from dvc.dependency import DatasetDependency, ParamsDependency
 
     return dep.protocol == "local" and not isinstance(dep, DatasetDependency | ParamsDependency)
 
 
 def is_folder(path: str) -> bool:
-    """Whether an output is a folder: by convention, files have a suffix."""
+    """Whether an output is a folder: by convention, only files have a suffix."""
     return not Path(path).suffix
 
 
 def use_this_environment() -> None:
-    """Let jobs find the `dvc` and `tandem` that belong to the Python that runs Snakemake.
+    """Let jobs find the `dvc` and `tandem` commands of the environment that Snakemake runs in.
 
-    Also set the environment variables that tell stages that they run under Snakemake and that make
-    Python print unbuffered.
+    Also set the environment variables that tell stages that they run under Snakemake, and that make
+    the output of Python unbuffered.
     """
     os.environ[stage_output.ENGINE] = "snakemake"
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
@@ -429,7 +431,7 @@ def refuse_config(config: Mapping[str, object]) -> None:
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """Exit like `tandem` on a user error: one line, exit code 2.
+    """On a user error, exit as `tandem` does: with a message of one line and exit code 2.
 
     By itself, Snakemake would print a traceback.
     """

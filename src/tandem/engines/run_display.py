@@ -1,7 +1,7 @@
-"""What `snakemake` displays about its jobs: their output, and a status line with their progress.
+"""Display the jobs of a `snakemake` run: their output, and a status line with their progress.
 
-Jobs write into log files, and the main process prints each new line of these files. If stderr is a
-terminal, the main process also draws a status line from the state files that running stages write
+Jobs write their output to log files, from which the main process prints each new line. If stderr is
+a terminal, the main process also draws a status line from the state files that running stages write
 (`tandem.engines.stage_output`):
 
     12/55 stages · train@intent 20 %, 2 min left · clean@sentiment 70 %, 3 s left
@@ -33,10 +33,10 @@ def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
 
     total = sum(job.rule.name in names for job in workflow.dag.needrun_jobs())
     quiet = is_quiet_about(workflow.output_settings.quiet or (), "progress")
-    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # state files of a killed run
+    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # left by a killed run
     display = RunDisplay(names, total, drawn=not quiet and stage_output.is_terminal(sys.stderr))
     logger.addHandler(display)
-    logger.handlers.insert(0, logger.handlers.pop())  # this handler clears the status line first
+    logger.handlers.insert(0, logger.handlers.pop())  # run it first, to clear the status line
     threading.Thread(target=display.watch, daemon=True).start()
     atexit.register(display.close)
     return display
@@ -53,7 +53,7 @@ class Job:
     """How many bytes of the log have been printed."""
 
     def new_lines(self, ended: bool) -> list[str]:
-        """The new lines of the log, with an unfinished last line only if the job has `ended`."""
+        """New lines of the log; an unfinished last line is included only if the job has `ended`."""
         try:
             with self.log.open("rb") as file:
                 file.seek(self.read)
@@ -67,10 +67,10 @@ class Job:
 
 
 class RunDisplay(logging.Handler):
-    """Follows the jobs through Snakemake's log events.
+    """Handles Snakemake's log events, and displays the jobs that are running.
 
     Args:
-        names: The stages; other rules are not shown.
+        names: The names of the stages; jobs of other rules are not displayed.
         total: The number of stages that the run executes.
         drawn: Whether a status line is drawn on stderr.
     """
@@ -84,7 +84,7 @@ class RunDisplay(logging.Handler):
         self.ended = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note which job starts or ends; print its output before Snakemake's message."""
+        """Track job starts and ends; print a job's last output before Snakemake reports its end."""
         self.clear()
         event = getattr(getattr(record, "event", None), "name", "")
         if event == "JOB_INFO":
@@ -135,7 +135,7 @@ class RunDisplay(logging.Handler):
             sys.stderr.flush()
 
     def describe(self, width: int) -> str:
-        """The status line: stages done, running stages and their progress; empty if none runs.
+        """The status line: stages done, running stages with progress; empty if no stage is running.
 
         If only one stage is running, it is described in full; otherwise, each is described by name,
         percentage and time.
@@ -159,7 +159,7 @@ class RunDisplay(logging.Handler):
 
 
 def describe(job: Job, full: bool) -> str:
-    """A job's name and its progress, or how long it has been running."""
+    """A job's name and its progress or, if that is unknown, how long the job has been running."""
     try:
         state = json.loads(stage_output.state_of(job.name).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,12 +1,12 @@
 """The output of a stage's process: what it prints, its log file and its progress.
 
-    run by       stdout and stderr are            progress
-    snakemake    the log file                     in a state file, which `snakemake` draws
-    dvc repro    the caller's, copied to the log  drawn on stderr, if that is a terminal
-    the user     the caller's                     drawn on stderr, if that is a terminal
+    run by       stdout and stderr             progress
+    snakemake    redirected to the log         in a state file, which `snakemake` displays
+    dvc repro    inherited, copied to the log  drawn on stderr, if stderr is a terminal
+    the user     inherited                     drawn on stderr, if stderr is a terminal
 
-Under an engine, a progress line is also written to the log file every 10 % or 30 seconds. Where
-stderr is not a terminal, nothing is drawn.
+Under `snakemake` and `dvc repro`, a progress line is also written to the log file every 10 % or 30
+seconds.
 """
 
 import io
@@ -33,17 +33,17 @@ MARK = "progress: "
 """Prefix of a progress line in a log."""
 CLEAR = "\r\033[K"
 LINE_SECONDS, LINE_PERCENT, LINES_APART = 30, 10, 1
-"""The seconds or percentage points after which a log gets another progress line, and the minimum of
-seconds between two lines."""
+"""A log gets another progress line after `LINE_SECONDS` seconds or `LINE_PERCENT` percentage
+points, but two lines are at least `LINES_APART` seconds apart."""
 
 
 def log_of(stage: str) -> Path:
-    """The log file of a stage's last run, relative to the root."""
+    """The log file of a stage's last run, relative to the root of the project."""
     return LOGS / f"{stage}.log"
 
 
 def state_of(stage: str) -> Path:
-    """The file with the progress of a running stage, relative to the root."""
+    """The file with the progress of a running stage, relative to the root of the project."""
     return STATES / f"{quote(stage, safe='@')}.json"
 
 
@@ -87,11 +87,11 @@ class StageProgress:
     line: str = ""
     """The text that is drawn on the terminal's last line."""
     logged: tuple[str, float, int, float] = ("", 0.0, 0, 0.0)
-    """The name and start time of a bar, and the percentage and time of its last line in the log; 0
-    and the start time if it has none."""
+    """The name and start time of the last bar, and the percentage and time of its last line in the
+    log; before its first line, 0 and its start time."""
 
     def __call__(self, bars: Sequence[progress.Progress]) -> None:
-        """Show the open `bars`; see `tandem.core.progress.Listener`."""
+        """Show the active `bars`; see `tandem.core.progress.Listener`."""
         with suppress(OSError):  # the stage itself reports a full disk
             if self.log and bars:
                 self._log(bars[-1])
@@ -162,7 +162,7 @@ class StageProgress:
 
 
 def describe(bar: progress.Progress) -> str:
-    """The text of a progress bar, without percentage and time.
+    """The text of a progress bar, without the percentage and the time left.
 
     >>> describe(progress.Progress("train", 600, "steps", 120, {"loss": 0.53219}))
     'train 120/600 steps, loss 0.532'
@@ -173,7 +173,7 @@ def describe(bar: progress.Progress) -> str:
 
 
 def percent_of(bar: progress.Progress) -> int | None:
-    """The percentage that is done; None if the total is not known."""
+    """The percentage of the work that is done; None if the total is not known."""
     return None if not bar.total else 100 * bar.done // bar.total
 
 
@@ -237,7 +237,7 @@ def _by_lines() -> Iterator[None]:
 
 @contextmanager
 def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
-    """Copy the output of the `with` block, and the error if it fails, to the new file `path`."""
+    """Copy the output of the `with` block, and the error if it fails, to a new file at `path`."""
     log = None if path is None else _new_log(path)
     if log is None and not shown.drawn:
         yield
@@ -257,7 +257,7 @@ def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
 
 
 def _new_log(path: Path) -> TextIO | None:
-    """An empty log; None if it cannot be written, which does not stop the stage."""
+    """Create an empty log; return None if that fails, because the stage can run without a log."""
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
@@ -266,7 +266,7 @@ def _new_log(path: Path) -> TextIO | None:
 
 
 def _last_words(error: BaseException) -> str:
-    """What the command prints if it fails with `error`."""
+    """The message or traceback that the command prints if it fails with `error`."""
     if isinstance(error, KeyboardInterrupt):
         return f"{INTERRUPTED}\n"
     if isinstance(error, TandemError | OSError):
@@ -276,13 +276,13 @@ def _last_words(error: BaseException) -> str:
 
 
 class _Copy:
-    """A stream that is also copied to a log, if any; writing clears the drawn line first."""
+    """Writes to a stream and to a log, if there is one, after clearing the progress line."""
 
     def __init__(self, stream: TextIO, log: TextIO | None, shown: StageProgress) -> None:
         self._stream, self._log, self._shown = stream, log, shown
 
     def write(self, text: str) -> int:
-        """Write to both."""
+        """Write to the stream and to the log."""
         self._shown.clear()
         with suppress(OSError, ValueError):  # the disk is full, or the log is closed
             if self._log:

@@ -1,10 +1,10 @@
 """Stage server: executes the stages of one Snakemake run without reading the pipeline again.
 
-The main process of Snakemake reads dvc.yaml and dvc.lock to plan, and then forks this server, which
-keeps the loaded stages in memory. So a job neither imports DVC nor parses files that grow with the
-number of stages. `Repo.reproduce` executes and records a stage, under DVC's locks, as the command
-`dvc --wait-for-lock repro --single-item STAGE` does. DVC reads a stage again if its definition or
-its entry in dvc.lock has changed since planning.
+The main process of Snakemake reads dvc.yaml and dvc.lock to plan the run, and then forks this
+server, which keeps the loaded stages in memory. Jobs therefore neither import DVC nor parse files
+whose size grows with the number of stages. `Repo.reproduce` executes and records a stage, under
+DVC's locks, as the command `dvc --wait-for-lock repro --single-item STAGE` does. DVC reads a stage
+again if its definition or its entry in dvc.lock has changed since planning.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ REPRO_OPTIONS = {
     "run_cache": True,
     "no_commit": False,
 }
-"""What `dvc repro` without options passes to `Repo.reproduce`."""
+"""The arguments that `dvc repro`, called without options, passes to `Repo.reproduce`."""
 
 LAZY_IMPORTS = (
     "dulwich.index",
@@ -47,7 +47,7 @@ LAZY_IMPORTS = (
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What DVC read for planning: the repository, the stages, and the texts that define stages."""
+    """The pipeline as read for planning: repository, stages, and the text of the stages' files."""
 
     repo: Any
     stages: Mapping[str, Any]
@@ -56,7 +56,7 @@ class Pipeline:
     """Absolute path → content of each file that defines stages, and of each dvc.lock."""
 
     def is_unchanged(self, stage: Any) -> bool:
-        """Whether DVC would still read the same stage from dvc.yaml, its vars and dvc.lock."""
+        """Whether DVC would still read the same stage from dvc.yaml, vars files and dvc.lock."""
         lock = lock_of(stage)
         definitions = [path for path in defining_files(stage) if path != lock]
         if any(_read(path) != self.texts.get(path) for path in definitions):
@@ -64,7 +64,7 @@ class Pipeline:
         old, new = self.texts.get(lock, ""), _read(lock)
         if old == new:
             return True
-        # Other stages have finished since planning, so compare only the entry of this stage.
+        # Other stages may have finished since planning, so compare only the entry of this stage.
         title = dvc_patches.entry_title(stage.name)
         old_entry = dvc_patches.lock_entry(old, title)
         return old_entry is not None and old_entry == dvc_patches.lock_entry(new, title)
@@ -92,7 +92,7 @@ class Pipeline:
 
 
 def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
-    """Collect the loaded stages and the texts of their files; call this under DVC's lock."""
+    """Collect the loaded stages and the texts of their files; DVC's lock must be held."""
     paths = {path for stage in stages if stage.cmd for path in defining_files(stage)}
     return Pipeline(
         repo=repo,
@@ -102,7 +102,7 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
-    """Names that `dvc repro` accepts for a stage; in the root, with and without the file name."""
+    """Names that `dvc repro` accepts for a stage; in the root, `NAME` and `dvc.yaml:NAME`."""
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 
@@ -116,13 +116,13 @@ def defining_files(stage: Any) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _vars_files(text: str) -> list[str]:
-    """The files that the `vars` of a dvc.yaml name; each version of its text is parsed once."""
+    """The files listed under `vars` in the `text` of a dvc.yaml; the result is cached per text."""
     entries = io.parse_yaml(text).get("vars") or [] if "vars" in text else []
     return [entry.partition(":")[0] for entry in entries if isinstance(entry, str)]
 
 
 def lock_of(stage: Any) -> str:
-    """The dvc.lock of a stage's dvc.yaml."""
+    """The path of the dvc.lock that belongs to a stage's dvc.yaml."""
     return str(Path(stage.path).with_suffix(".lock"))
 
 
@@ -142,9 +142,9 @@ def start(pipeline: Pipeline, *close: int) -> int | None:
         close: File descriptors that the server must not keep open.
 
     Returns:
-        The file descriptor of the pipe; None if no server can be started: the system has no
-        suitable sockets, this process has threads, which makes forking unsafe, or Tandem is not
-        tested with this version of DVC.
+        The file descriptor of the pipe; None if no server can be started because the system
+        has no suitable sockets, because this process has other threads, which make forking unsafe,
+        or because Tandem has not been tested with this version of DVC.
     """
     if not forkserver.available() or not dvc_patches.tested() or threading.active_count() > 1:
         return None
@@ -166,7 +166,7 @@ def start(pipeline: Pipeline, *close: int) -> int | None:
 
 
 def _load(pipeline: Pipeline) -> None:
-    """Load what children need: modules that DVC imports late, and params files of the stages."""
+    """Load, for all children, modules that DVC imports late and the params files of the stages."""
     dvc_patches.patch()
     dependencies = [dep for stage in pipeline.stages.values() for dep in stage.deps]
     by_path = {dep.fs_path: dep for dep in dependencies if hasattr(dep, "read_params")}
@@ -183,7 +183,7 @@ def _work(pipeline: Pipeline, words: list[str]) -> Callable[[], int]:
 
 
 def run(pipeline: Pipeline, name: str) -> int:
-    """Bring one stage up to date; errors and the exit code are those of `dvc repro`.
+    """Bring one stage up to date, with the errors and the exit code of `dvc repro`.
 
     DVC's messages about its own steps are suppressed, so that the log contains only the stage's
     output.
@@ -193,10 +193,10 @@ def run(pipeline: Pipeline, name: str) -> int:
     from dvc.exceptions import DvcException
     from dvc.logger import set_loggers_level
 
-    # DVC writes sys.argv into its locks, as the command that holds them.
+    # DVC writes sys.argv into its lock files, as the command that holds the locks.
     sys.argv = ["dvc", "--wait-for-lock", "repro", "--single-item", name]
     try:
-        # Collecting garbage would be useless: what DVC reads is needed until the process exits.
+        # Garbage collection would be useless: DVC's objects are needed until the process exits.
         with io.gc_paused(), set_loggers_level(logging.WARNING):
             pipeline.reproduce(name)
     except ConfigError:

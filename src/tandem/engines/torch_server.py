@@ -1,17 +1,19 @@
-"""Server with torch: imports torch and transformers once, and forks a child per stage.
+"""Torch server: imports torch and transformers once, and forks a child for each stage.
 
-The imports take three seconds of CPU time, more than most stages that need the libraries take with
-tiny params. The Snakefile starts the server when a run begins, and the server ends with the run.
-The server imports the libraries at the first request:
+The imports take three seconds of CPU time; with tiny params, the work of most stages that need the
+libraries takes less time than that. The Snakefile starts the server when a run begins, and the
+server ends with the run. The server imports the libraries at the first request:
 
     job ── DVC ── tandem train sentiment
                      └ (socket) ── child: runs the stage, sends its exit code
 
-A command that finds no server runs on its own, as under `dvc repro` and on a cluster.
+A command that finds no server, for example under `dvc repro` or on a cluster, runs in its own
+process.
 
 The server imports only third-party code in advance. Every child imports Tandem's code again, so a
-stage runs the code that DVC has hashed. If the params require different environment variables from
-those that the libraries were imported with, the child refuses and the command runs on its own.
+stage runs the code that DVC has hashed. If the params require environment variables other
+than those with which the libraries were imported, the child refuses the request, and the command
+runs in its own process.
 """
 
 import gc
@@ -30,15 +32,15 @@ PRELOAD = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
 PACKAGE_ENTRY = '"torch"'
 """A stage whose file in workflow/code contains this text imports torch."""
 MIN_STAGES = 4
-"""The server costs as much as one import of torch; it saves little for fewer stages than this."""
+"""With fewer stages that need torch, the server saves little: it also has to import torch once."""
 
 
 def run_in_child(arguments: Sequence[str]) -> int | None:
     """Run the command `tandem` with these arguments in a child of the server.
 
     Returns:
-        The exit code of the command; None if the stage that DVC runs does not need torch, or there
-        is no server.
+        The exit code of the command; None if the stage that DVC runs does not need torch, or if
+        no server handles the request.
     """
     if not needs_torch(os.environ.get("DVC_STAGE", "")):
         return None
@@ -55,7 +57,7 @@ def needs_torch(stage: str) -> bool:
 
 
 def start_server(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
-    """Start the server for the stale `stages` of a run; it ends when its stdin closes.
+    """Start the server for the stale `stages` of a run; the server ends when its stdin is closed.
 
     Returns None if fewer than `MIN_STAGES` of the stages import torch, or if the system has no
     suitable sockets.
@@ -99,7 +101,7 @@ def serve(command: Callable[[list[str]], int], preload: Sequence[str] = PRELOAD)
 def _work(
     command: Callable[[list[str]], int], words: list[str], pins: dict[str, str]
 ) -> Callable[[], int] | None:
-    """The work of a child: the command `tandem`, with the current code.
+    """The work of a child: a function that runs the command `tandem`, with the current code.
 
     Returns None if the params require environment variables other than `pins`.
     """
@@ -111,7 +113,7 @@ def _work(
 
 
 def _pins_match(pins: dict[str, str]) -> bool:
-    """Whether the params require the environment variables with which libraries were imported."""
+    """Whether the params require the environment with which the libraries were imported."""
     from tandem.core import determinism, params
     from tandem.core.errors import TandemError
 

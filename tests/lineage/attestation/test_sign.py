@@ -173,7 +173,7 @@ def test_the_line_that_does_not_verify_is_named(signed: Lines, key: tuple[str, P
     changed = json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     stage = [*read_bundle(BUNDLE, key[1]).stages][2]
     message = rejection(key, [*signed[:2], changed, *signed[3:]])
-    assert f"line 3 ({stage}), does not verify" in message
+    assert f"line 3 ({stage}), has an invalid signature" in message
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_the_line_that_does_not_verify_is_named(signed: Lines, key: tuple[str, P
         (lambda lines: [*lines[:2], *lines[3:]], "is missing"),
         (lambda lines: [lines[1], lines[0], *lines[2:]], "not in the order"),
         (lambda lines: [*lines[:-1], lines[-1][:-1]], "is cut off"),
-        (lambda lines: [*lines[:-1], lines[-1][:900] + b"\n"], "line 8, is not an envelope"),
-        (lambda lines: [*lines, b"\n"], "line 9, is not an envelope"),
+        (lambda lines: [*lines[:-1], lines[-1][:900] + b"\n"], "line 8, is not a DSSE envelope"),
+        (lambda lines: [*lines, b"\n"], "line 9, is not a DSSE envelope"),
         (lambda lines: [], "is cut off"),
         (lambda lines: [b" " + lines[0], *lines[1:]], "is not in canonical form"),
         (
@@ -244,7 +244,7 @@ def test_a_statement_that_was_added_is_rejected(signed: Lines, key: tuple[str, P
 
 def test_another_key_is_rejected(signed: Lines, key: tuple[str, Path], tmp_path: Path) -> None:
     other_key = write_key_pair(tmp_path, "other", ed25519.Ed25519PrivateKey.generate())
-    assert "not signed with exactly the given key" in rejection(other_key, signed)
+    assert "must be signed with the given key" in rejection(other_key, signed)
 
 
 def test_unusable_keys_end_in_one_line(published: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def read_bundle(path: Path, public_key: Path) -> Bundle:
 
     Raises:
         LineageError: a line is cut off, changed, signed with another key, or not a Tandem
-            statement; or a statement of the revision is missing, extra or out of order.
+            statement; or statements are missing, superfluous or out of order.
     """
     key = keys.public(public_key)
     try:
@@ -52,19 +52,19 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
         envelope = Envelope.from_dict(json.loads(line))
         unchanged = to_line(envelope) == line + b"\n"
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, Error):
-        raise LineageError(f"{where}, is not an envelope: it was changed or cut off") from None
+        raise LineageError(f"{where}, is not a DSSE envelope: it was changed or cut off") from None
     where = f"{where} ({_claimed(envelope)})"
     if not unchanged:
         raise LineageError(f"{where}, is not in canonical form: it was changed after signing")
     if envelope.payload_type != PAYLOAD_TYPE:
         raise LineageError(f"{where}, is not an in-toto statement but {envelope.payload_type!r}")
     if {*envelope.signatures} != {key.keyid}:
-        raise LineageError(f"{where}, is not signed with exactly the given key")
+        raise LineageError(f"{where}, must be signed with the given key, and with no other")
     try:
         envelope.verify([key], 1)
     except VerificationError:
         raise LineageError(
-            f"{where}, does not verify: it or its signature was changed after signing"
+            f"{where}, has an invalid signature: the statement or signature was changed"
         ) from None
     try:
         return Statement.model_validate_json(envelope.payload, by_alias=True, by_name=False)
@@ -75,7 +75,7 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
 
 
 def _claimed(envelope: Envelope) -> str:
-    """The stage that an envelope claims to be about. It is unverified: use it only in messages."""
+    """The stage that an envelope claims to be about; for messages only, since it is unverified."""
     try:
         payload = json.loads(envelope.payload)
         external = payload["predicate"]["buildDefinition"]["externalParameters"]
@@ -85,14 +85,14 @@ def _claimed(envelope: Envelope) -> str:
 
 
 def _complete(statements: list[Statement], path: Path) -> Bundle:
-    """The bundle, if it has exactly one statement per stage that the last statement lists."""
+    """Check that each stage in the last statement has exactly one statement; return the bundle."""
     *stages, revision = statements
     if not revision.is_revision or any(statement.is_revision for statement in stages):
         raise LineageError(
             f"{path}: the last statement, and only the last, must be about the revision"
         )
 
-    # Check that each stage of the revision has one statement, and that they are in order.
+    # Check that each stage of the revision has one statement, and that the statements are in order.
     names = [statement.stage for statement in stages]
     expected: list[str] = revision.external["stages"]
     for name, times in Counter(names).items():
@@ -102,9 +102,9 @@ def _complete(statements: list[Statement], path: Path) -> Bundle:
         problem = "is missing" if name in {*expected} else "is not part of this revision"
         raise LineageError(f"{path}: the statement of {name} {problem}")
     if names != expected:
-        raise LineageError(f"{path}: the statements are not in the order they were signed in")
+        raise LineageError(f"{path}: the statements are not in the order in which they were signed")
 
-    # Check that each record of the revision has one statement, which names the same commit.
+    # Check that each record of the revision has one statement, with the commit of the revision.
     records = revision.records
     for statement in stages:
         ((record, sha256),) = statement.records.items()

@@ -1,4 +1,4 @@
-"""Load Ed25519 keys that OpenSSL (PEM) or OpenSSH wrote."""
+"""Load Ed25519 keys in the formats of OpenSSL (PEM) and OpenSSH."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ __all__ = ["Key", "Signer", "public", "signer"]
 
 
 def signer(path: Path) -> Signer:
-    """The private key in a file, which has the format PKCS#8 (PEM) or that of OpenSSH.
+    """The private key in a file, in PKCS#8 (PEM) or OpenSSH format.
 
     Raises:
         LineageError: the key cannot be read, is encrypted, or is not an Ed25519 key.
@@ -36,7 +36,7 @@ def signer(path: Path) -> Signer:
 
 
 def public(path: Path) -> Key:
-    """The public key in a file, which is a PEM file or an OpenSSH line `ssh-ed25519 AAAA…`.
+    """The public key in a file, in PEM format or as an OpenSSH line `ssh-ed25519 AAAA…`.
 
     Raises:
         LineageError: the key cannot be read, or is not an Ed25519 key.
@@ -48,7 +48,7 @@ def public(path: Path) -> Key:
         key = load(content)
     except (ValueError, UnsupportedAlgorithm):
         raise LineageError(
-            f"{path} is not a public key: use a PEM file or a line `ssh-ed25519 AAAA…`"
+            f"{path} is not a public key: use a PEM file or a file with a line `ssh-ed25519 AAAA…`"
         ) from None
     if not isinstance(key, Ed25519PublicKey):
         raise LineageError(f"{path} is not an Ed25519 key")
