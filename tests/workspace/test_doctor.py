@@ -91,7 +91,9 @@ def test_a_kernel_of_other_bits_is_named(project: Path, capsys: pytest.CaptureFi
     assert cli.main(["doctor"], in_child=True) == 1
     assert "problem kernels: " in capsys.readouterr().out
     (line,) = fingerprint.explanation()
-    assert line == "this CPU's results differ bitwise: vector/exp"
+    assert line == (
+        "this CPU's results differ bit for bit from the recorded ones in these kernels: vector/exp"
+    )
 
 
 def test_another_kind_with_the_same_bits_is_named(project: Path) -> None:

@@ -36,7 +36,7 @@ CONFIGS = (
 )
 """The JSON files that transformers reads, except vocabularies and indexes."""
 VOCABULARIES = (TOKENIZER, "vocab.txt", "vocab.json", "*.model", "*.spm")
-"""Vocabulary files. If a folder has none of these, transformers creates an empty tokenizer."""
+"""Vocabulary files. If a folder has no vocabulary, transformers creates an empty tokenizer."""
 PICKLES = {".bin", ".ckpt", ".h5", ".joblib", ".msgpack", ".pickle", ".pkl", ".pt", ".pth"}
 
 MAX_CONFIG = 16 << 20
@@ -69,9 +69,10 @@ REJECTED = {
     "fast_tokenizer_files": OTHER_FILES,
     "transformers_weights": OTHER_FILES,
 }
-"""Key that must be absent, null or false at any depth of a config → the reason."""
+"""Key that must be absent, null or false at any depth of a config → the reason for this rule."""
 ATTENTION = frozenset({"eager", "sdpa"})
-"""Allowed implementations; any other may be a kernel that transformers downloads from a hub."""
+"""Allowed implementations of attention and of expert layers; any other may be a kernel that
+transformers downloads from a hub."""
 DTYPES = frozenset({"float32", "float16", "bfloat16", "float64"})
 ALLOWED: dict[str, frozenset[str] | frozenset[int]] = {
     "attn_implementation": ATTENTION,
@@ -93,7 +94,7 @@ STORES = re.compile(r"/(blobs/[0-9a-f]{40,64}|files/md5/[0-9a-f]{2}/[0-9a-f]{30}
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model folder to be checked; `name` is what error messages call the folder."""
+    """A model folder to be checked; error messages refer to it by its `name`."""
 
     path: Path
     name: str
@@ -129,8 +130,8 @@ class ModelFolder:
         """Check that the folder contains only regular files and folders, and no adapter config.
 
         Raises:
-            DataError: an entry is an adapter config, a broken link, a link out of the folder, or
-                neither a file nor a folder.
+            DataError: an entry is an adapter config, a broken link, a disallowed link out of the
+                folder, or neither a file nor a folder.
         """
         root = self.path.resolve()
         for entry in sorted(os.scandir(self.path), key=lambda entry: entry.name):
@@ -179,10 +180,10 @@ class ModelFolder:
                 self.read(name, MAX_TABLE)
 
     def read(self, name: str, max_bytes: int = MAX_CONFIG) -> dict[str, Any]:
-        """Return the object in a JSON file of at most `max_bytes`.
+        """Return the object in the JSON file `name`, which may have at most `max_bytes` bytes.
 
         Raises:
-            DataError: the file is missing, too large, not JSON (RFC 8259), or not an object.
+            DataError: the file is missing, too large, not JSON (RFC 8259), or not a JSON object.
         """
         path = self.path / name
         if not path.is_file():
@@ -234,10 +235,10 @@ class ModelFolder:
 
 
 def open_folder(folder: Path) -> ModelFolder:
-    """Return `folder` as a ModelFolder; error messages call it by its path.
+    """Return `folder` as a ModelFolder; error messages refer to it by its path.
 
     Raises:
-        DataError: `folder` does not exist.
+        DataError: `folder` is not an existing folder.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder")
@@ -253,7 +254,7 @@ def adapter_error(name: str) -> DataError:
 
 
 def no_weights_error(where: str, names: Iterable[str]) -> DataError:
-    """Return the error for a folder or package that has no safetensors among its files `names`."""
+    """Return the error for a folder or package with the files `names`, but no safetensors file."""
     pickles = sorted(name for name in names if Path(name).suffix in PICKLES)
     if pickles:
         return DataError(
@@ -265,7 +266,7 @@ def no_weights_error(where: str, names: Iterable[str]) -> DataError:
 
 @contextmanager
 def as_data_error(name: object) -> Iterator[None]:
-    """Convert any error of a library that loads `name` to a one-line DataError."""
+    """Convert any exception that a library raises while loading `name` to a one-line DataError."""
     try:
         yield
     except TandemError:
@@ -293,7 +294,7 @@ def _is_allowed(value: Any, values: frozenset[str] | frozenset[int]) -> bool:
 
 
 def _entries(value: Any, depth: int = 1) -> Iterator[tuple[int, str, Any]]:
-    """Yield depth, key and value of every entry of every JSON object in `value`."""
+    """Yield the depth, key and value of every entry of every JSON object in `value`."""
     if depth > MAX_DEPTH:
         yield depth + 1, "", None
         return

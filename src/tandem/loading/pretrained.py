@@ -37,7 +37,11 @@ def config(folder: Path, auto: Any = AutoConfig) -> Any:
 
 
 def generation_config(folder: Path) -> Any:
-    """Load the generation config in `folder`; it raises the same errors as `config`."""
+    """Load the generation config in `folder`.
+
+    Raises:
+        DataError: the folder is damaged, or breaks a rule of `tandem.loading.folders`.
+    """
     folders.open_folder(folder).check()
     with _offline(folder):
         return GenerationConfig.from_pretrained(folder, local_files_only=True)
@@ -103,10 +107,10 @@ def tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
 
 
 def gguf(file: Path, dtype: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal language model with weights of type `dtype`, and its tokenizer, from GGUF.
+    """Load a causal language model, with weights of type `dtype`, and its tokenizer from `file`.
 
     Raises:
-        DataError: the file is damaged, or transformers does not support its architecture.
+        DataError: the GGUF file is damaged, or transformers does not support its architecture.
     """
     arguments = {"gguf_file": file.name, **LOCAL}
     with _offline(file.name):

@@ -1,4 +1,4 @@
-"""Read safetensors files (github.com/huggingface/safetensors), but check their headers first."""
+"""Read safetensors files (github.com/huggingface/safetensors) after checking their headers."""
 
 import json
 import math
@@ -30,10 +30,10 @@ def header(path: Path, name: str | None = None) -> Shapes:
 
     Args:
         path: The file.
-        name: What error messages call the file; None for its path.
+        name: The name of the file in error messages; None means its path.
 
     Raises:
-        DataError: the file is damaged, or its length is not the one that its header declares.
+        DataError: the file is damaged, or its length does not match its header.
     """
     try:
         return _read_shapes(path)
@@ -100,5 +100,5 @@ def _byte_range(name: str, entry: Any) -> tuple[int, int, str]:
     except (KeyError, TypeError, ValueError):
         raise ValueError(f"its header has no valid entry for {ascii(name)[:80]}") from None
     if not is_valid or 8 * (stop - start) != math.prod(shape) * bits:
-        raise ValueError(f"type, shape and bytes of {ascii(name)[:80]} do not match")
+        raise ValueError(f"type, shape and byte range of {ascii(name)[:80]} do not match")
     return start, stop, name

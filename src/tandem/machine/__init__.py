@@ -1,1 +1,1 @@
-"""Properties of a machine: digests of its numeric kernels, and a check of its environment."""
+"""Properties of a machine: its CPU, package versions, and digests of its kernels' results."""

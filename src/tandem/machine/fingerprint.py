@@ -1,7 +1,7 @@
-"""Fingerprints: digests of what a machine's numeric kernels compute, to compare CPUs bitwise.
+"""Fingerprints: digests that show whether CPUs compute the same results bit for bit.
 
-A fingerprint contains a digest of the results of each kernel in `machine.kernels`. The kernels run
-with the pins of params.yaml.
+A fingerprint contains a digest of the results of each numeric kernel in `machine.kernels`. The
+kernels run with the number of threads and the instruction set that params.yaml pins.
 
     workflow/fingerprints/CPU.json       one file per kind of CPU, in Git
     ~/.cache/tandem/kernels-KEY.json     the fingerprint of this machine and environment
@@ -33,7 +33,7 @@ INSTRUCTION_SETS = (
 )  # fmt: skip
 TIMEOUT = 120
 """Timeout in seconds for computing the kernels' digests."""
-# Pins and MKL's dispatch have to be set before numpy and torch are imported.
+# MKL's dispatch and environment variables must be set before numpy and torch are imported.
 PROGRAM = """
 from tandem.patches import mkl
 if {pinned}:
@@ -54,12 +54,15 @@ class Machine(StrictModel):
     pins: dict[str, str]
 
     def is_comparable(self, other: "Machine") -> bool:
-        """Whether both machines have the same versions and pins, so that only CPUs can differ."""
+        """Whether both machines have the same package versions and pinned settings.
+
+        The results of comparable machines can differ only because of their CPUs.
+        """
         return self.versions == other.versions and self.pins == other.pins
 
 
 class Fingerprint(Machine):
-    """The digests of the kernels on one kind of CPU."""
+    """The digests of the kernels' results on one kind of CPU."""
 
     note: str = ""
     """Where and how the digests were computed, if not by `tandem doctor --add`."""
@@ -80,7 +83,7 @@ class Fingerprint(Machine):
 
 
 def machine(runtime: Runtime) -> Machine:
-    """The properties of this machine, with the pins of `runtime`."""
+    """The properties of this machine, including the settings that `runtime` pins."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     fields = (line.partition(":") for line in lines)
     cpu = {key.strip(): value.strip() for key, _, value in fields}
@@ -110,7 +113,7 @@ def current(runtime: Runtime) -> Fingerprint:
 
 
 def cached(runtime: Runtime) -> Fingerprint | None:
-    """The fingerprint of this machine in the cache; None if it has not been computed."""
+    """The cached fingerprint of this machine; None if it has not been computed."""
     try:
         return Fingerprint.model_validate_json(_cache_file(machine(runtime)).read_bytes())
     except (OSError, ValueError):
@@ -118,7 +121,7 @@ def cached(runtime: Runtime) -> Fingerprint | None:
 
 
 def _cache_file(this: Machine) -> Path:
-    """The cache file of a fingerprint; its name depends on the machine, pins and kernels."""
+    """The cache file of a fingerprint; its name depends on the machine and the kernels' code."""
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     code = Path(__file__).with_name("kernels.py").read_bytes()
     key = hashlib.sha256(this.model_dump_json().encode() + code).hexdigest()[:16]
@@ -131,7 +134,7 @@ def _write(path: Path, fingerprint: Fingerprint) -> None:
 
 
 def _compute(runtime: Runtime) -> dict[str, str]:
-    """Compute the kernels' digests in a separate process, with the pins of `runtime`."""
+    """Compute the kernels' digests in a separate process, with the settings of `runtime`."""
     python_path = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | determinism.environment(runtime)
     environment |= {"PYTHONPATH": os.pathsep.join(filter(None, python_path))}
@@ -154,7 +157,7 @@ def committed(root: Path = Path()) -> dict[str, Fingerprint]:
     """Kind of CPU → its fingerprint, for all files in workflow/fingerprints.
 
     Raises:
-        StageError: a file cannot be read; the message names it.
+        StageError: a file is not a valid fingerprint; the message names the file.
     """
     fingerprints = {}
     for path in sorted((root / FOLDER).glob("*.json")):
@@ -168,8 +171,8 @@ def committed(root: Path = Path()) -> dict[str, Fingerprint]:
 def add(name: str, fingerprint: Fingerprint) -> Path:
     """Write the fingerprint of a new kind of CPU to a file; return its path.
 
-    If no kind with the same versions and pins is marked as `recorded`, the new kind is assumed to
-    be the one that the artifacts were written on.
+    If no kind of CPU with the same package versions and pinned settings is marked as `recorded`,
+    the artifacts in dvc.lock are assumed to have been written on the new kind.
     """
     comparable = [other for other in committed().values() if other.is_comparable(fingerprint)]
     path = FOLDER / f"{name}.json"
@@ -179,23 +182,33 @@ def add(name: str, fingerprint: Fingerprint) -> Path:
 
 
 def explanation() -> list[str]:
-    """Why this machine's results differ from the records, in one line; empty if they agree."""
+    """Why this machine's results differ from the recorded ones: one line, or none if they agree."""
     try:
         recorded = [other for other in committed().values() if other.recorded]
         this = current(params.project().runtime) if recorded else None
     except TandemError as error:
-        return [f"cannot tell whether this CPU reproduces the recorded bits: {error}"]
+        return [
+            f"cannot tell whether this CPU reproduces the recorded results bit for bit: {error}"
+        ]
     if this is None:
         return []
     comparable = [other for other in recorded if other.is_comparable(this)]
     if not comparable:
-        return ["versions or pins differ from the recorded ones; run `tandem doctor` to list them"]
+        return [
+            "package versions or pinned settings differ from the recorded ones; "
+            "run `tandem doctor` to list the differences"
+        ]
     names = min((this.differing_kernels(other) for other in comparable), key=len)
-    return [f"this CPU's results differ bitwise: {shorten(names)}"] if names else []
+    if not names:
+        return []
+    return [
+        "this CPU's results differ bit for bit from the recorded ones in these kernels: "
+        f"{shorten(names)}"
+    ]
 
 
 def shorten(names: list[str], limit: int = 4) -> str:
-    """The first `limit` names, and the number of the others."""
+    """The first `limit` names, and the number of remaining names."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{', '.join(names[:limit])}{rest}"
 
@@ -203,8 +216,8 @@ def shorten(names: list[str], limit: int = 4) -> str:
 def for_log() -> str | None:
     """The digest of this machine's fingerprint for the log of runs; None if it is unknown.
 
-    On a new machine or environment, the first stage that uses torch computes the fingerprint. Data
-    stages never compute it.
+    On a new machine or in a new environment, the first stage that uses torch computes the
+    fingerprint. Data stages never compute a fingerprint.
     """
     runtime = params.project().runtime
     has_torch = "tandem.modeling.seeding" in sys.modules

@@ -1,12 +1,12 @@
 """Digests of what the numeric kernels of the default run compute on this machine.
 
-    python -m tandem.machine.kernels        one JSON object: kernel → first digits of its SHA-256
+    python -m tandem.machine.kernels    JSON: kernel → first digits of the SHA-256 of its results
 
-Inputs are integers scaled by a power of two, which are exact on every machine, so a different
-digest means that the kernel itself computes different bits. Products, attention, norms and losses
-run forward and backward, AdamW updates a weight, and one block of each default architecture is
-trained for two steps. `machine.fingerprint` runs this module in a separate process, with the pins
-of params.yaml.
+Inputs are integers scaled by a power of two, which are exact on every machine, so different
+digests mean that the kernels themselves compute different results. Matrix products, attention,
+norms and losses run forward and backward, AdamW updates a weight, and one block of each default
+architecture is trained for two steps. `machine.fingerprint` runs this module in a separate process,
+with the number of threads and the instruction set that params.yaml pins.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ SHAPES = {
     "head": (33, 384, 3),
     "odd": (7, 129, 65),
 }
-"""Name → rows, inner size and columns of a matrix product."""
+"""Name → rows, inner dimension and columns of a matrix product."""
 
 
 def kernels() -> dict[str, str]:
@@ -91,7 +91,7 @@ def products() -> dict[str, str]:
 
 
 def attentions() -> dict[str, str]:
-    """Attention by torch's fused kernel, with each kind of mask, and by two matrix products."""
+    """Attention, computed by torch's fused kernel with each kind of mask and by matrix products."""
     q, k, v = (exact(8, 12, 41, 32, seed=seed) for seed in (1, 2, 3))
     seen = (torch.arange(41) < 33)[None, None, None, :].expand(8, 1, 41, 41)
     masks: dict[str, dict[str, Any]] = {

@@ -1,10 +1,10 @@
-"""Metrics; each is a module with the metric's name, and uses the library that defines the metric.
+"""Metrics: one module per metric, with the name of the metric.
 
-A metric module implements the interface `Metric`. The library `evaluate` computes the reported
-score (see `evaluation`); `statistics` and `value` compute the same score from sums of sufficient
-statistics, so that the bootstrap can resample without the library. A test checks that both
-ways of computing a score agree. At the top level, a metric module
-imports no large library except numpy.
+A metric module implements the interface `Metric`; if a library defines the metric, the module uses
+that library. The reported score is computed through the library `evaluate` (see `evaluation`);
+`statistics` and `value` compute the same score from sums of sufficient statistics, so that the
+bootstrap can resample without `evaluate`. A test checks that both ways of computing a score agree.
+At the top level, a metric module imports no large library except numpy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,9 +55,9 @@ __all__ = [
 class Metric(Protocol):
     """The interface of a metric module.
 
-    Two functions are optional. `options(rows)` returns extra arguments for `compute`, such as
-    the tokenizer of BLEU. `signature(rows)` returns the signature that sacrebleu recommends
-    reporting with a score.
+    A metric module may also define two functions: `options(rows)` returns extra arguments for
+    `compute`, such as the tokenizer of BLEU; `signature(rows)` returns the signature that sacrebleu
+    recommends reporting with a score.
     """
 
     TITLE: str
@@ -68,19 +68,19 @@ class Metric(Protocol):
     """Number of decimals of a score in reports."""
     LOWER_IS_BETTER: bool
     INPUTS: Mapping[str, str | list[str]]
-    """The columns that `compute` takes, and their types in `datasets`."""
+    """The columns that `compute` takes, and their types in the library `datasets`."""
 
     def columns(self, rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[Any]]:
         """The values of the columns in `INPUTS`, one per row."""
 
     def compute(self, **columns: Any) -> float:
-        """The score, computed by the library that defines it."""
+        """The score, computed by the library that defines the metric, if there is one."""
 
     def statistics(self, rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-        """The sufficient statistics of each row, float64 (rows, k)."""
+        """The sufficient statistics of each row, as a float64 array of shape (rows, k)."""
 
     def value(self, sums: Array) -> Array:
-        """Compute scores (…) from sums of statistics (…, k)."""
+        """Compute scores, of shape (…), from sums of statistics, of shape (…, k)."""
 
 
 def load(name: str) -> Metric:

@@ -30,7 +30,10 @@ def compute(predictions: list[str], references: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """Two numbers per row, (rows, 2): 1 if the label is correct, else 0; and the constant 1."""
+    """Two numbers per row, as an array of shape (rows, 2).
+
+    The first number is 1 if the predicted label is correct, else 0; the second number is always 1.
+    """
     correct = [
         prediction["label"] == row.label for row, prediction in zip(rows, predictions, strict=True)
     ]

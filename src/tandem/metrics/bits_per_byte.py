@@ -32,7 +32,7 @@ def compute(predictions: list[float], references: list[int]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """The numbers of bits and of bytes of each text, (rows, 2)."""
+    """The numbers of bits and of bytes of each text, as an array of shape (rows, 2)."""
     return np.column_stack(
         [np.array(column, float) for column in columns(rows, predictions).values()]
     )

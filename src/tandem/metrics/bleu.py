@@ -15,8 +15,8 @@ LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "references": "string"}
 ORDERS = 4
 
-# Han, kana, Thai, Lao, Khmer and Burmese are written without spaces between words. In these
-# scripts, BLEU counts characters, as WMT does for languages without a word segmenter.
+# Han, kana, Thai, Lao, Khmer and Burmese are written without spaces between words. For
+# these scripts, BLEU uses n-grams of characters, as in WMT for languages without a word segmenter.
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -51,10 +51,10 @@ def signature(rows: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """The lengths and n-gram counts of each row, (rows, 10).
+    """The lengths and n-gram counts of each row, as an array of shape (rows, 10).
 
-    The ten numbers are the lengths of translation and reference, then, for n = 1…4, the numbers of
-    matched n-grams, then the numbers of all n-grams of the translation.
+    The ten numbers are the length of the translation, the length of the reference, the numbers of
+    matched n-grams for n = 1…4, and the numbers of all n-grams in the translation for n = 1…4.
     """
     from sacrebleu.metrics import BLEU
 
@@ -84,7 +84,7 @@ def value(sums: Array) -> Array:
 
 
 def _tokenizer(references: Sequence[str]) -> str:
-    """`char` if most letters are of a script without spaces, else sacrebleu's default, `13a`."""
+    """`char` if most letters are of a script without spaces; else `13a`, sacrebleu's default."""
     text = "".join(references)
     letters = sum(map(str.isalpha, text))
     return "char" if 2 * len(UNSPACED.findall(text)) > letters else "13a"

@@ -46,9 +46,10 @@ def signature(_: Sequence[Any]) -> str:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """The character n-gram counts of each row, (rows, 18).
+    """The character n-gram counts of each row, as an array of shape (rows, 18).
 
-    For n = 1…6, they are the numbers of n-grams in the translation, in the reference and in both.
+    For each n = 1…6, there are three counts: the n-grams in the translation, the n-grams in the
+    reference, and the matched n-grams.
     """
     from sacrebleu.metrics.helpers import extract_all_char_ngrams
 
@@ -57,15 +58,18 @@ def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
     for line, translation, reference in zip(table, *texts, strict=True):
         ngrams = (extract_all_char_ngrams(t, ORDERS, False) for t in (translation, reference))
         for order, (predicted, true) in enumerate(zip(*ngrams, strict=True)):
-            # as in sacrebleu, a translation's n-grams are ignored if the reference has none of that
-            # length
+            # as in sacrebleu, a translation's n-grams are ignored if the reference has no n-grams
+            # of the same order
             counted = predicted.total() if true else 0
             line[order] = counted, true.total(), (predicted & true).total()
     return table.reshape(len(rows), 3 * ORDERS)
 
 
 def value(sums: Array) -> Array:
-    """The F₂ score of precision and recall, each the mean over the n-gram orders in both texts."""
+    """The F₂ score of the mean precision and the mean recall over the n-gram orders.
+
+    An n-gram order counts only if both the translations and the references contain such n-grams.
+    """
     predicted, true, matches = np.moveaxis(sums.reshape(*sums.shape[:-1], ORDERS, 3), -1, 0)
     counted = (predicted > 0) & (true > 0)
     orders = counted.sum(-1)

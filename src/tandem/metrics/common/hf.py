@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def _without_transformers() -> Iterator[None]:
     """Make imports of transformers fail inside the `with` block.
 
-    For its evaluators, `evaluate` imports the pipelines of transformers, which import torch. These
-    imports are optional, metrics do not need them, and they would take three quarters of the time
-    to import `evaluate`.
+    For its evaluators, `evaluate` imports the pipelines of transformers, if they are available;
+    the pipelines import torch. Metrics do not need the pipelines, and importing them would take
+    three quarters of the time to import `evaluate`.
     """
     loaded = sys.modules.get("transformers")
     sys.modules["transformers"] = None  # type: ignore[assignment]
@@ -65,5 +65,5 @@ class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
 
 
 def _feature(kind: str | list[str]) -> Any:
-    """The feature of a column: `"string"` for one string per row, `["string"]` for a list."""
+    """The feature of a column of type `kind`, such as `"string"`, or `["string"]` for lists."""
     return List(Value(kind[0])) if isinstance(kind, list) else Value(kind)

@@ -1,4 +1,4 @@
-"""Write the predictions for the test rows to a Parquet file, and their labels to a CSV file."""
+"""Write predictions for test rows to Parquet files, and true and predicted labels to CSV files."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from tandem.metrics.common.statistics import Array
 def write_predictions(
     path: Path, rows: Sequence[Row], predictions: Sequence[Any], tables: Mapping[str, Array]
 ) -> None:
-    """Write each row's id, group, domain, prediction (JSON) and statistics by metric (float64).
+    """Write each row's id, group, domain, prediction (JSON) and statistics per metric (float64).
 
     A score is computed from the sums of its statistics, so it can be checked, or computed for a
     subset of the rows, without the model.
@@ -35,7 +35,7 @@ def write_predictions(
 
 
 def write_labels(path: Path, rows: Sequence[Row], predictions: Sequence[Any]) -> None:
-    """Write the CSV table of a confusion matrix: the true and the predicted label of each row.
+    """Write the CSV table for a confusion matrix: the true and the predicted label of each row.
 
     For a task without labels, the table has no rows, and DVC shows no plot.
     """
