@@ -12,12 +12,12 @@ from tandem.loading import tensors
 def weight_stats(folder: Path) -> dict[str, Any]:
     """The size in bytes, the count and the SHA-256 digest of the weights in `folder`.
 
-    The weight files are *.safetensors, *.onnx, and *.data, which several ONNX graphs share; the
-    digest covers all files in the order of their names. All stored values are counted, including
-    integers and their scales; tied weights are counted once. If the weight files do not specify how
-    many values they contain, tandem.json contains this number. benchmarks/latency.json identifies
-    weights by this digest, so the report can check whether a latency was measured with these
-    weights.
+    The weight files are *.safetensors, *.onnx, and *.data (weights that several ONNX graphs share);
+    the digest covers all files in the order of their names. All stored values are counted,
+    including quantized values and their scales; tied weights are counted once. If the weight files
+    do not specify how many values they contain, tandem.json contains this number.
+    benchmarks/latency.json identifies weights by this digest, so the report can check whether a
+    latency was measured with these weights.
     """
     digest, size, parameters = hashlib.sha256(), 0, 0
     counters = {".safetensors": _count_tensors, ".onnx": _count_constants}

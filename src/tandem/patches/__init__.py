@@ -1,8 +1,8 @@
 """Patches for third-party code, one module per patched package. All patches are optional.
 
-A patch is applied only to the versions that it was tested with. Any other version is left as it is:
-its results are correct, but take longer. The exception is `mkl`: without this patch, results depend
-on the code path that MKL chooses for the CPU, and the record of a run says so.
+A patch is applied only to the versions that it was tested with. Any other version is not patched:
+its results are correct, but it is slower. The exception is `mkl`: without this patch, results
+depend on the code path that MKL chooses for the CPU, and the record of a run says so.
 """
 
 from collections.abc import Collection

@@ -39,7 +39,7 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
 
     Raises:
         StageError: a process died; the others are stopped.
-        TandemError: `work` raised it.
+        TandemError: `work` raised this error.
     """
     if processes == 1:
         work(*arguments)
@@ -56,7 +56,8 @@ def launch(work: Callable[..., None], processes: int, *arguments: Any) -> None:
         reason = str(error).strip().splitlines()[-1]
         raise StageError(
             f"process {error.error_index + 1} of {processes} died, and the others were stopped: "
-            f"{reason}. Provide more memory, or set runtime.processes to 1 to see the whole error"
+            f"{reason}. If memory ran out, provide more; "
+            "to see the whole error, set runtime.processes to 1"
         ) from error
 
 

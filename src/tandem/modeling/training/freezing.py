@@ -25,11 +25,11 @@ def set_dropout(network: nn.Module, probability: float) -> None:
 
 
 def freeze(network: nn.Module, last: int) -> None:
-    """Freeze all parameters, except the last `last` blocks of each stack and what follows them.
+    """Freeze all parameters except those in and after the last `last` blocks of each stack.
 
     A stack is a numbered list of blocks; in transformers, the names of its parameters begin with,
-    for example, `encoder.layer.5.` or `layers.29.`. Parameters are in the order in which the
-    network uses them: embeddings, blocks, head.
+    for example, `encoder.layer.5.` or `layers.29.`. This function assumes that the parameters are
+    in the order in which the network uses them: embeddings, blocks, head.
     """
     depths: dict[str, int] = {}
     for name, _ in network.named_parameters():

@@ -9,7 +9,8 @@ class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     """Indices of examples, batched by similar length, in a new order each epoch.
 
     `group_by_length` of transformers sorts each chunk of 50 batches from long to short. This
-    sampler also shuffles the batches, so that the last steps of training contain all lengths.
+    sampler also shuffles the batches, so that the last steps of training contain examples of all
+    lengths.
 
     Args:
         lengths: the length of each example.

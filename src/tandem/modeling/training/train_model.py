@@ -22,7 +22,7 @@ class TrainedModel(NamedTuple):
 
     @property
     def validation_loss(self) -> float:
-        """The lowest validation loss of the history; the model has the weights of that step."""
+        """The lowest validation loss in the history, which is that of the model's weights."""
         return min(evaluation["validation_loss"] for evaluation in self.history)
 
 
@@ -30,7 +30,7 @@ def training_rows(task: BaseTask, params: TrainParams) -> tuple[list[Row], list[
     """Read the training and the validation rows.
 
     Raises:
-        StageError: a table is missing.
+        StageError: train.parquet or validation.parquet is missing.
     """
     rows = read_rows(paths.augmented(task.name) / "train.parquet", task.row)
     validation = read_rows(paths.split(task.name) / "validation.parquet", task.row)
@@ -46,9 +46,9 @@ def train_model(
 ) -> TrainedModel:
     """Train a model on `rows`, starting from the pretrained weights of `task`; write no file.
 
-    Whatever a family learns in addition to weights, such as a vocabulary, is learned from all
-    `rows`. If training has too few steps to use all rows, only the rows that it can use are
-    encoded: the first in the order of their hashed ids.
+    Whatever a model family learns in addition to weights, such as a vocabulary, is learned from all
+    `rows`. If training has too few steps to use all rows, only as many rows as the steps can use
+    are encoded: the first ones in the order of their hashed ids.
 
     Raises:
         StageError: the pretrained weights are missing, or training failed; see `trainer.fit`.

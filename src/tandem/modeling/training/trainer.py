@@ -47,9 +47,10 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `network` in place, and keep the weights with the lowest validation loss.
 
-    This function also sets dropout, frozen layers and adapters, so that they apply in every stage
-    that fits a model; adapters are merged at the end. Each process that `distributed.launch` starts
-    calls this function with the same arguments and ends with the same weights.
+    This function also sets dropout, freezes layers and adds adapters, so that these settings apply
+    in every stage that fits a model; the adapters are merged at the end. Each process that
+    `distributed.launch` starts calls this function with the same arguments and ends with the same
+    weights.
 
     Args:
         network: the network.
@@ -95,7 +96,7 @@ def fit(
             callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
-        trainer.remove_callback(PrinterCallback)  # it would print each entry of the history
+        trainer.remove_callback(PrinterCallback)  # the callback would print each history entry
         trainer.train()
 
     # Restore the weights of the best evaluation.
@@ -122,7 +123,7 @@ class _LossModule(nn.Module):
 
 
 class _Trainer(Trainer):  # type: ignore[misc]
-    """A Trainer with a custom loss, L1 regularization, and the order of `LengthGroupedSampler`."""
+    """A Trainer with a custom loss, L1 regularization, and a `LengthGroupedSampler`."""
 
     training: TrainingParams
     runtime: Runtime
@@ -241,7 +242,7 @@ def _arguments(training: TrainingParams, runtime: Runtime, scratch: str) -> Trai
 
 
 def _history(log: list[dict[str, float]]) -> list[dict[str, float]]:
-    """One entry per evaluation: the step, both losses and the learning rate."""
+    """One entry per evaluation: step, training loss, validation loss and learning rate."""
     by_step: dict[int, dict[str, float]] = {}
     for entry in log:
         evaluation = by_step.setdefault(int(entry["step"]), {"step": int(entry["step"])})

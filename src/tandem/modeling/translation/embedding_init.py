@@ -25,9 +25,9 @@ ROUNDS = 6
 def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
     """Make the embeddings of related tokens similar, in place.
 
-    Each embedding becomes the normalized sum of a co-occurrence vector and its random initial
-    vector, so that a token remains distinguishable from its translation. The embeddings of tokens
-    that occur in no text are not changed.
+    Each token's embedding becomes the normalized sum of a co-occurrence vector and the token's
+    random initial vector, so that a token remains distinguishable from its translation. The
+    embeddings of tokens that occur in no text are not changed.
 
     Args:
         weight: the embeddings, (tokens, width).
@@ -71,7 +71,7 @@ def eigenvectors(symmetric: Tensor, count: int) -> tuple[Tensor, Tensor]:
     The shapes are (count, size) and (count,). The method is orthogonal iteration (Golub & Van Loan
     2013, "Matrix Computations", section 8.2.4), which starts from random rows. After a few rounds,
     the rows approximate the eigenvectors with the largest absolute eigenvalues; only eigenvectors
-    with similar eigenvalues are still mixed.
+    with similar absolute eigenvalues are still mixed with one another.
     """
     rows, _ = orthonormal(torch.randn(count, len(symmetric)))
     lengths = torch.ones(count)

@@ -25,7 +25,8 @@ def greedy_search(
     Args:
         network: the translator.
         batch: `input_ids` and `attention_mask`, each of shape (batch, source).
-        constraint: what the translations must contain; texts that have ended are removed from it.
+        constraint: determines how often each translation contains each placeholder; its rows for
+            texts that have ended are removed.
     """
     config: Any = network.generation_config
     repetition = NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)
@@ -35,7 +36,7 @@ def greedy_search(
     tokens = torch.full((len(encoded), int(constraint.max_lengths.max())), config.pad_token_id)
     tokens[:, 0] = config.decoder_start_token_id
 
-    rows, cache = torch.arange(len(encoded)), None  # the rows that have not ended
+    rows, cache = torch.arange(len(encoded)), None  # indices of the texts that have not ended
     for position in range(1, tokens.shape[1]):
         prefix = tokens[rows, :position]
         output = network(
@@ -48,7 +49,7 @@ def greedy_search(
         cache = output.past_key_values
         best = constraint(prefix, repetition(prefix, output.logits[:, -1])).argmax(-1)
         tokens[rows, position] = best
-        # Remove the rows that have ended from everything that the next step reads.
+        # Remove the texts that have ended from the inputs of the next step.
         unfinished = best.ne(constraint.end)
         if not unfinished.any():
             break

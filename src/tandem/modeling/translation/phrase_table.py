@@ -1,10 +1,10 @@
 """A table of phrases learned from pairs of texts, and drafts composed of its phrases.
 
 Phrases are defined as in phrase-based translation (Koehn, Och & Marcu 2003): consecutive words of a
-text that are only linked to consecutive words of its translation. A phrase counts once per group,
-because repetitions within one group are weaker evidence than occurrences in two groups. A draft
-contains no phrase from the text's own group, so a training row gets the same draft as if its group
-had not been seen in training.
+text that are only linked to consecutive words of its translation. A phrase is counted once per
+group of rows, because repetitions within one group are weaker evidence than occurrences in two
+groups. A draft contains no phrase from the text's own group, so a training row gets the same draft
+as if its group had not been seen in training.
 """
 
 import math

@@ -22,8 +22,9 @@ MARKS = tuple(f"{{{number}}}" for number in range(MAX_NAMES))
 def names(text: str) -> list[str]:
     """The distinct placeholders of a text in the order of their first use, at most `MAX_NAMES`.
 
-    If a text contains more placeholders, those that look like numbered placeholders are chosen
-    first: if they kept their names, they would be mistaken for numbered placeholders.
+    If a text contains more than `MAX_NAMES` placeholders, those that look like numbered
+    placeholders are chosen first: if they kept their names, they would be mistaken for numbered
+    placeholders.
     """
     distinct = list(dict.fromkeys(PLACEHOLDER.findall(text)))
     chosen = sorted(distinct, key=lambda name: name not in MARKS)[:MAX_NAMES]
@@ -31,7 +32,7 @@ def names(text: str) -> list[str]:
 
 
 def counts(text: str) -> list[int]:
-    """How often each of a text's `names` occurs in it, as `MAX_NAMES` counts, padded with zeros.
+    """How often each of `names(text)` occurs in `text`: `MAX_NAMES` counts, padded with zeros.
 
     >>> counts("{b} and {a} and {b}")[:3]
     [2, 1, 0]
@@ -51,7 +52,10 @@ def number_placeholders(text: str, placeholders: Sequence[str]) -> str:
 
 
 def restore_placeholders(text: str, placeholders: Sequence[str]) -> str:
-    """The inverse of `number_placeholders`; a number that stands for no placeholder is removed."""
+    """The inverse of `number_placeholders`.
+
+    A numbered placeholder that corresponds to none of `placeholders` is removed.
+    """
     originals = dict(zip(MARKS, [*placeholders, *[""] * len(MARKS)], strict=False))
     return PLACEHOLDER.sub(lambda match: originals.get(match[0], match[0]), text)
 
@@ -59,9 +63,9 @@ def restore_placeholders(text: str, placeholders: Sequence[str]) -> str:
 def match_placeholders(text: str, source: str) -> str:
     """Change `text` so that each placeholder occurs exactly as often as in `source`.
 
-    `PlaceholderConstraint` ensures these frequencies for numbered placeholders, but not for those
-    that keep their names. The last occurrences of surplus placeholders are removed, and missing
-    placeholders are appended.
+    `PlaceholderConstraint` ensures the correct number of occurrences of numbered placeholders, but
+    not of placeholders that keep their names. The last occurrences of surplus placeholders are
+    removed, and missing placeholders are appended.
 
     >>> match_placeholders("{a} of {c} {c}", "{a} {b} {c}")
     '{a} of {c} {b}'
@@ -80,10 +84,10 @@ def match_placeholders(text: str, source: str) -> str:
 class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
     """Make a translation contain each placeholder as often as its source does.
 
-    While a placeholder is missing, a translation cannot end: the missing placeholders get the score
-    of the end token. A placeholder that already occurs as often as in the source is forbidden. Once
-    `max_lengths` only leaves room for the missing placeholders and the end token, no other token is
-    allowed.
+    While a placeholder is missing, a translation cannot end: the missing placeholders get at least
+    the score of the end token. A placeholder that already occurs as often as in the source is
+    forbidden. Once `max_lengths` only leaves room for the missing placeholders and the end token,
+    no other token is allowed.
     """
 
     def __init__(self, marks: Tensor, required: Tensor, max_lengths: Tensor, end: int) -> None:
@@ -102,7 +106,7 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         self.end = end
 
     def keep_rows(self, chosen: Tensor) -> None:
-        """Keep only the texts of the batch that the mask `chosen`, (batch,), selects."""
+        """Keep only the texts that are selected by the mask `chosen`, of shape (batch,)."""
         self.required, self.max_lengths = self.required[chosen], self.max_lengths[chosen]
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
@@ -122,8 +126,8 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         free = scores.index_copy(1, self.marks, mark_scores)
         free[:, self.end] = forbidden[:, 0].where(missing.any(1), end_scores.squeeze(1))
 
-        # Where no room is left, only missing placeholders may follow, or the end token if none is
-        # missing.
+        # Where no room is left for other tokens, only missing placeholders may follow, or the end
+        # token if no placeholder is missing.
         final = forbidden.index_copy(1, self.marks, mark_scores)
         final[:, self.end] = forbidden[:, 0].where(missing.any(1), 0.0)
         room = self.max_lengths.repeat_interleave(beams) - input_ids.shape[1]

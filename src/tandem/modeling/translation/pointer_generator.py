@@ -1,12 +1,14 @@
 """A Marian network that can copy: each token is generated, or copied from the input.
 
-This is the pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) =
-g · P_vocabulary + (1 − g) · attention over the input's tokens. The attention also compares the last
-output token with the token before each input position, and initially consists only of this
-comparison: an untrained network continues to copy after the token that it copied last (an induction
-head, Olsson et al. 2022), beginning after the token that starts the output. If several positions
-match equally well, an untrained network prefers the position in the draft that is closest to the
-position in the output. Only the edits of the draft remain to be learned in training.
+This is the pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) = g ·
+P_vocabulary + (1 − g) · attention over the input's tokens, where g is the probability of generating
+the token. The attention also compares the last output token with the token before each input
+position, and initially consists only of this comparison: an untrained network copies the token that
+follows the last copied token (an induction head, Olsson et al. 2022). Copying begins at the start
+of the draft translation, because the decoder's start token precedes the draft in the input. If
+several positions match equally well, an untrained network prefers the position in the draft that is
+closest to the current position in the output. Only the edits of the draft remain to be learned in
+training.
 """
 
 from typing import Any
@@ -106,7 +108,9 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             start = self.config.decoder_start_token_id
             decoder_input_ids = shift_tokens_right(labels, self.config.pad_token_id, start)
         if copied is None or decoder_input_ids is None:
-            raise TypeError("needs input_ids or decoder_copy_ids, and labels or decoder_input_ids")
+            raise TypeError(
+                "forward() needs input_ids or decoder_copy_ids, and labels or decoder_input_ids"
+            )
         done = past_key_values.get_seq_length() if past_key_values is not None else 0
         outputs = self.model(
             input_ids,
@@ -132,7 +136,8 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
             self._offsets(copied, decoder_input_ids.shape[1], done),
         )
 
-        # The mixture of both distributions is computed for all tokens only if logits are needed.
+        # The mixture of both distributions is computed over the whole vocabulary only if logits are
+        # needed; the loss needs it only for the labels.
         loss = logits = None
         if labels is None:
             mixed = (generated.exp() * gate).scatter_add(
@@ -166,8 +171,8 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         """An index into `Pointer.offset` for each output position and each input position.
 
         The result has the shape (batch, length, source). An index encodes how far a position in the
-        draft is ahead of a position in the output. The draft begins after the token that also
-        starts the output; `done` is the number of output tokens before the current ones.
+        draft is ahead of a position in the output. In the input, the draft follows the decoder's
+        start token; `done` is the number of output tokens before those of this call.
         """
         begin = copied.eq(self.config.decoder_start_token_id).int().argmax(1, keepdim=True) + 1
         positions = torch.arange(copied.shape[1], device=copied.device) - begin
@@ -176,7 +181,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         return ahead.masked_fill(positions[:, None] < 0, 2 * MAX_OFFSET + 1)
 
     def _embed(self, ids: Tensor) -> Tensor:
-        """Embeddings as the encoder reads them, each with a norm of about √width."""
+        """The embeddings of `ids`, scaled as in the encoder to a norm of about √width."""
         embeddings: Tensor = self.model.shared(ids) * self.model.encoder.embed_scale
         return embeddings
 
@@ -189,7 +194,7 @@ def _loss(
     labels: Tensor,
     smoothing: float,
 ) -> Tensor:
-    """Mean negative log-probability of `labels`; smoothing applies to the generated part.
+    """Mean negative log-probability of `labels`; label smoothing only uses `generated`.
 
     The probabilities of generating and of copying are only mixed for the labels, not for the whole
     vocabulary, which avoids a scatter operation.

@@ -1,9 +1,9 @@
 """Split texts into words, and align the words of a text with those of its translation.
 
 The alignment model is IBM model 1 (Brown et al. 1993, "The Mathematics of Statistical Machine
-Translation"), optionally with a preference for the diagonal, which makes it model 2 with one
-parameter (Dyer, Chahuneau & Smith 2013, fast_align). The word-by-word baseline and the phrase
-table use this module.
+Translation"), optionally with a preference for the diagonal, which turns it into a one-parameter
+variant of model 2 (Dyer, Chahuneau & Smith 2013, fast_align). The word-by-word baseline and the
+phrase table use this module.
 """
 
 import re
@@ -91,8 +91,8 @@ def align(
     widths = np.concatenate([np.full(len(t), len(s) + 1) for s, t in pairs])
     target_index = np.repeat(np.arange(len(widths)), widths)
 
-    # Find the distinct word pairs: the code and the source word of each pair, and the index of each
-    # link's code.
+    # Encode each word pair as an integer; find the distinct codes, the source word of each code,
+    # and the index of each candidate link's code.
     codes, code_index = np.unique(source * len(targets.names) + target, return_inverse=True)
     source_of_code = codes // len(targets.names)
 
@@ -167,7 +167,7 @@ def _grows(link: tuple[int, int], links: Links) -> bool:
 
 
 class Truecaser:
-    """The usual casing of words inside a sentence, learned from all words but each text's first."""
+    """The usual casing of words inside a sentence, learned from all but each text's first word."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
         seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -177,7 +177,7 @@ class Truecaser:
         self.usual = {k: min(c, key=lambda w: (-c[w], w)) for k, c in seen.items()}
 
     def inside(self, text: Sequence[str]) -> list[str]:
-        """The words of a sentence, with the first one cased as it is inside a sentence."""
+        """The words of a sentence, with the first word cased as it would be inside a sentence."""
         if not text:
             return []
         first = text[0].lstrip(SPACE)
