@@ -86,7 +86,7 @@ def test_no_rows_and_scores_that_are_not_numbers_are_errors() -> None:
     task = tasks.load("generation")
     with pytest.raises(DataError, match="0 predictions for 0"):
         metrics.score(task, [], [], RUNTIME)
-    with pytest.raises(DataError, match="empty"):
+    with pytest.raises(DataError, match="no rows to score"):
         metrics.sample([], 10)
     row = task.row(id="1", group="1", domain="movie", text="a")
     with pytest.raises(DataError, match="bits_per_byte is not a number"):

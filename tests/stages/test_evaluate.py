@@ -121,7 +121,7 @@ def test_missing_rows_and_models_are_reported(scored: Path) -> None:
     source = paths.split("generation") / "test.parquet"
     write_rows(source, [], GenerationRow)
     for stage, arguments in ((evaluate, ["generation", "base"]), (baseline, ["generation"])):
-        with pytest.raises(DataError, match=r"test\.parquet is empty"):
+        with pytest.raises(DataError, match=r"test\.parquet: there are no rows to score"):
             stage.main(*arguments)
     assert not Path("reports").exists()
 

@@ -34,7 +34,7 @@ def compute(predictions: list[str], references: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """The hits of each class, then the occurrences of each class, (rows, 2 × classes).
+    """For each row, the hits of all classes, then their occurrences, of shape (rows, 2 × classes).
 
     The classes are sorted. In a row, a class has 1 hit if it is both predicted and true, and 0 to 2
     occurrences: one as the predicted class, one as the true class.

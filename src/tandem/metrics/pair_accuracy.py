@@ -29,9 +29,9 @@ def compute(chosen: list[float], rejected: list[float]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """Two numbers per pair, (rows, 2): the points and the constant 1.
+    """For each pair, its points and the constant 1, of shape (rows, 2).
 
-    The points are 1 if the pair is ranked correctly, 0.5 for a tie, else 0.
+    A pair gets 1 point if it is ranked correctly, 0.5 points for a tie, and 0 points otherwise.
     """
     scores = columns(rows, predictions)
     margins = np.subtract(scores["chosen"], scores["rejected"])

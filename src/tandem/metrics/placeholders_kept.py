@@ -1,8 +1,8 @@
-"""Placeholders kept: the fraction of sources with `{placeholders}` whose translation has them all.
+"""Placeholders kept: the fraction of sources with placeholders whose translation keeps them all.
 
-A `{name}` that is lost or changed breaks the program that formats the text. A placeholder that
-occurs twice in the source must occur twice in the translation. The score is 1 if no source has a
-placeholder.
+A placeholder `{name}` that is lost or changed breaks the program that formats the text. A
+placeholder that occurs twice in the source must occur twice in the translation. The score is 1 if
+no source contains a placeholder.
 """
 
 from collections import Counter
@@ -15,14 +15,14 @@ from tandem.core.task import PLACEHOLDER
 from tandem.metrics.common.statistics import Array, safe_divide
 
 TITLE = "Placeholders kept"
-HINT = "fraction of texts with placeholders that keep them all"
+HINT = "fraction of texts with placeholders whose translation keeps them all"
 DECIMALS = 3
 LOWER_IS_BETTER = False
 INPUTS = {"predictions": "string", "sources": "string"}
 
 
 def columns(rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[str]]:
-    """Translations and their sources."""
+    """The predicted translations and their source texts."""
     return {
         "predictions": [prediction["target"] for prediction in predictions],
         "sources": [row.text for row in rows],
@@ -35,16 +35,16 @@ def compute(predictions: list[str], sources: list[str]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """Two numbers per row, each 0 or 1, (rows, 2).
+    """Two numbers per row, each 0 or 1, in an array of shape (rows, 2).
 
-    The first is 1 if the source has placeholders and the translation keeps them all; the second is
-    1 if the source has placeholders.
+    The first number is 1 if the source contains placeholders and the translation keeps them all;
+    the second number is 1 if the source contains placeholders.
     """
     return _table(*columns(rows, predictions).values())
 
 
 def value(sums: Array) -> Array:
-    """The number of texts that keep all placeholders divided by the number that have any."""
+    """The fraction of sources with placeholders whose translation keeps them all."""
     return safe_divide(sums[..., 0], sums[..., 1], empty=1.0)
 
 

@@ -1,7 +1,8 @@
 """Span F1: micro F1 of spans; start, end and label must be correct (seqeval's f1_score).
 
 seqeval reads one tag per token. This metric treats each character as a token, because spans are
-given in characters; tokenizer boundaries therefore cannot make a wrong span count as correct.
+given as character offsets; tokenizer boundaries therefore cannot make a wrong span count as
+correct.
 """
 
 from collections.abc import Sequence
@@ -47,7 +48,7 @@ def compute(predictions: list[list[str]], references: list[list[str]]) -> float:
 
 
 def statistics(rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
-    """The numbers of correct, predicted and true spans of each row, (rows, 3)."""
+    """The numbers of correct, predicted and true spans of each row, of shape (rows, 3)."""
     table = np.zeros((len(rows), 3))
     for line, row, prediction in zip(table, rows, predictions, strict=True):
         predicted = {tuple(span) for span in prediction["spans"]}

@@ -1,4 +1,4 @@
-"""Models. `families` contains a module for each model family; `params` defines their params.
+"""Models. `families` contains a module per model family; `params` defines the families' params.
 
     base         the base class of all families: a network with its tokenizer
     families     causal, classification, seq2seq and tagging, each with a class `Model`
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def family(task: BaseTask) -> "type[TextModel]":
-    """Return the class of the models of `task`."""
+    """Return the model class for `task`."""
     model: type[TextModel] = registry.load("modeling.families", task.family).Model
     return model
 

@@ -1,8 +1,8 @@
-"""The base class of all families: a network with its tokenizer, loaded from a folder.
+"""The base class of all model families: a network with its tokenizer, loaded from a folder.
 
-A folder contains what `from_pretrained` of transformers reads: config.json, model.safetensors and
-the tokenizer's files. A compressed model that transformers alone cannot read also has tandem.json,
-which names the compression method whose `restore` reads the folder.
+A model's folder contains the files that `from_pretrained` of transformers reads: config.json,
+model.safetensors and the tokenizer's files. If transformers alone cannot load a compressed model,
+the folder also contains tandem.json, which names the compression method whose `restore` loads it.
 """
 
 from abc import ABC, abstractmethod
@@ -29,9 +29,9 @@ logging.disable_progress_bar()
 class TextModel(ABC):
     """A network with its tokenizer, for one task.
 
-    `auto` is the transformers class that reads the family's folders. `initialize` builds an
-    untrained model; `encode` and `collate` make batches with labels; `loss` is minimized in
-    training; `predict` returns a prediction per row.
+    `auto` is the transformers class that loads the family's networks. `initialize` builds the model
+    to be trained; `encode` and `collate` make batches with labels; `loss` is minimized in training;
+    `predict` returns one prediction per row.
     """
 
     auto: ClassVar[type[Any]]
@@ -54,19 +54,19 @@ class TextModel(ABC):
         training: TrainingParams,
         params: Any,
     ) -> Self:
-        """Build the untrained model.
+        """Build the model to be trained.
 
         Args:
-            folder: the pretrained weights, or the config of a network without pretrained weights.
+            folder: contains the pretrained weights or, if the network has none, only its config.
             task: the task that the model is for.
             rows: the training rows, from which heads and vocabularies are built.
-            training: how the model will be trained.
+            training: the params of the training run.
             params: the params of the family, under the key `model` in a task's section `train`.
         """
 
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
-        """Load the model that `save` or a compression method wrote, in evaluation mode."""
+        """Load, in evaluation mode, a model that `save` or a compression method wrote."""
         return cls(*cls.load_parts(folder), task)
 
     @classmethod
@@ -93,16 +93,16 @@ class TextModel(ABC):
         self.tokenizer.save_pretrained(folder)
 
     def set_max_length(self, tokens: int) -> None:
-        """Truncate examples to `tokens` tokens; the value is saved with the tokenizer."""
+        """Set the length, in tokens, to which examples are truncated; the tokenizer stores it."""
         self.max_length = self.tokenizer.model_max_length = tokens
 
     @abstractmethod
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """One example per row: `input_ids` (list of int), labels and other inputs of `collate`."""
+        """One example per row: `input_ids` (`list[int]`), labels and other inputs of `collate`."""
 
     @abstractmethod
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """A function that pads examples into a batch of tensors, (batch, length) or (batch,)."""
+        """A function that pads examples to equal length, and returns them as a batch of tensors."""
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
         """The training loss of a batch, a scalar; by default, the loss that the network returns."""
@@ -110,7 +110,7 @@ class TextModel(ABC):
         return value
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """The logits that `loss` is computed from: one tensor (predictions, classes) per head."""
+        """The logits that `loss` uses: one tensor of shape (predictions, classes) per head."""
         return [
             network(**{name: value for name, value in batch.items() if name != "labels"}).logits
         ]
@@ -129,7 +129,7 @@ class TextModel(ABC):
     def batches(
         self, examples: Sequence[dict[str, Any]], batch_size: int
     ) -> Iterator[tuple[list[int], Any]]:
-        """Batches of examples of similar length, as their indices and tensors (batch, length)."""
+        """Yield batches of examples of similar length: the examples' indices and padded inputs."""
         sequences = [example["input_ids"] for example in examples]
         batches = length_batches(sequences, batch_size)
         for indices in track(batches, "predict", unit="batches"):

@@ -6,10 +6,10 @@ from collections.abc import Sequence, Sized
 def length_batches(
     sequences: Sequence[Sized], batch_size: int, longest_first: bool = False
 ) -> list[list[int]]:
-    """The indices of `sequences`, sorted by length of sequence and divided into batches.
+    """The indices of `sequences`, sorted by sequence length and divided into batches.
 
     Sequences of equal length keep their order. The last batch may be smaller. With `longest_first`,
-    the first batch already shows whether there is enough memory.
+    the order is from long to short, so if memory is insufficient, the first batch already fails.
 
     >>> length_batches(["a", "abc", "ab", "b"], 2)
     [[0, 3], [2, 1]]

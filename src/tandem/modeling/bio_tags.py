@@ -1,7 +1,8 @@
 """Convert spans of a text to BIO tags, one per word, and back.
 
 `B-LABEL` marks the first word of a span, `I-LABEL` its other words, `O` all words outside spans.
-This module does not import torch; `tandem.modeling.viterbi` decodes the tag scores of a network.
+This module does not import torch; the decoding of tag scores, which needs torch, is in
+`tandem.modeling.viterbi`.
 """
 
 import math
@@ -14,11 +15,11 @@ from tandem.core.rows import Span
 OUTSIDE = "O"
 
 Bounds = tuple[int, int]
-"""Where a word starts and ends in its text, in characters."""
+"""The start and end of a word in its text, as character offsets."""
 
 
 def tags_of(spans: Iterable[Span], words: Sequence[Bounds]) -> list[str]:
-    """The BIO tag of each word; a word is in a span if they overlap.
+    """The BIO tag of each word; a word belongs to a span if it overlaps the span.
 
     >>> tags_of([Span(start=8, end=19, label="area")], [(0, 7), (8, 14), (15, 19)])
     ['O', 'B-area', 'I-area']
@@ -34,10 +35,10 @@ def tags_of(spans: Iterable[Span], words: Sequence[Bounds]) -> list[str]:
 
 
 def spans_of(tags: Iterable[str], words: Sequence[Bounds]) -> list[list[Any]]:
-    """The disjoint spans [start, end, label] of whole words that BIO tags describe, in order.
+    """Convert BIO tags to disjoint spans of whole words, [start, end, label], in order.
 
-    An I tag that does not continue a span of its label begins a new span, as in the evaluation of
-    CoNLL-2000.
+    An I tag that does not continue a span with the same label begins a new span, as in the
+    evaluation of CoNLL-2000.
 
     >>> spans_of(["O", "I-area", "I-area"], [(0, 7), (8, 14), (15, 19)])
     [[8, 19, 'area']]

@@ -12,7 +12,7 @@ from tandem.core.training_params import TrainingParams
 
 
 class CausalParams(StrictModel):
-    """The causal family has no params: the pretrained weights define the network."""
+    """The causal family has no params of its own: the pretrained model defines the network."""
 
     kind: Literal["causal"]
 
@@ -39,8 +39,8 @@ class Seq2SeqParams(StrictModel):
     num_beams: int = Field(default=4, ge=1)
     """Number of beams in beam search; 1 means greedy search."""
     length_penalty: float = 1.0
-    """Length penalty: a translation's log-probability is divided by its length raised to this
-    power."""
+    """Length penalty: the log-probability of a translation is divided by the translation's length
+    raised to this power."""
 
 
 class TaggingParams(StrictModel):
@@ -48,8 +48,8 @@ class TaggingParams(StrictModel):
 
     kind: Literal["tagging"]
     pooling: Literal["first", "mean"] = "first"
-    """What the label is predicted from: the output of the first token, or the mean output of all
-    tokens."""
+    """The label is predicted from the output of the first token (`first`) or from the mean output
+    of all tokens (`mean`)."""
     span_weight: float = Field(default=1.0, gt=0)
     """Weight of the tags' loss, relative to the label's loss."""
     span_dropout: float = Field(default=0.0, ge=0, lt=1)
@@ -67,7 +67,7 @@ FamilyParams = Annotated[
 
 
 class TrainParams(TrainingParams):
-    """How a task's model is trained: the params of every training run and of the model family."""
+    """How a task's model is trained: params of the training run, and params of the model family."""
 
     model: FamilyParams
     """`kind` is the family of the task; the other keys are that family's params."""

@@ -14,7 +14,7 @@ from tandem.patches import mkl
 
 
 def make_torch_deterministic(runtime: Runtime) -> None:
-    """Seed all random number generators, and set the thread count and kernels from `runtime`.
+    """Seed all random number generators, and set the thread count and kernels given in `runtime`.
 
     Call this function before the first weight is initialized.
     """

@@ -26,22 +26,22 @@ Scores = dict[str, dict[str, Any]]
 
 
 class EvaluationParams(StrictModel):
-    """Which test rows are scored: the same for baselines and all variants of a model."""
+    """Which test rows are scored; baselines and all variants of a model use the same rows."""
 
     max_rows: int | None = Field(ge=1)
-    """Maximum number of rows, taken in the order of hashed ids; null uses all of them."""
+    """Maximum number of test rows to score (those with the lowest hashed ids); null: all rows."""
     batch_size: int = Field(ge=1)
-    """Number of rows per batch in prediction."""
+    """Number of rows per batch during prediction."""
 
 
 def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
     """The `limit` rows with the lowest hashed ids, in their original order; all if `limit` is None.
 
     Raises:
-        DataError: there are no rows; the message names their `source`.
+        DataError: `rows` is empty; the message names `source`.
     """
     if not rows:
-        raise DataError(f"{source} is empty: there is nothing to score. Give the task more rows")
+        raise DataError(f"{source}: there are no rows to score. Give the task more rows")
     chosen = set(row_ids(hash_sample(rows, limit)))
     return [row for row in rows if row.id in chosen]
 
@@ -50,8 +50,8 @@ def evaluation_rows(task: BaseTask, limit: int | None) -> list[Row]:
     """The test rows of `task` that models and baselines are scored on.
 
     Raises:
-        StageError: the table is missing.
-        DataError: the table has no rows.
+        StageError: the table of test rows is missing.
+        DataError: the table of test rows is empty.
     """
     source = paths.split(task.name) / "test.parquet"
     return sample(read_rows(source, task.row), limit, str(source))
@@ -68,7 +68,7 @@ def score(
 
     Returns:
         The scores, `{"accuracy": {value, low, high, n, seed}, "accuracy/movie": …}`, and each
-        metric's statistics (rows, k).
+        metric's sufficient statistics, of shape (rows, k).
 
     Raises:
         DataError: there are no rows, the number of predictions differs from the number of rows, or
@@ -82,7 +82,8 @@ def score(
         metric = registry.load("metrics", name)
         tables[name] = metric.statistics(rows, predictions)
         columns = metric.columns(rows, predictions)
-        # Options such as BLEU's tokenizer depend on all rows, so that all domains share them.
+        # Options such as BLEU's tokenizer are derived from all rows, so they are equal for all
+        # domains.
         options = metric.options(rows) if hasattr(metric, "options") else {}
         for domain, chosen in _domains(rows).items():
             label = f"{name}/{domain}" if domain else name
@@ -93,7 +94,7 @@ def score(
             if not math.isfinite(point):
                 raise DataError(
                     f"{task.name}: {label} is not a number, probably because training diverged; "
-                    "lower its learning_rate"
+                    "lower the task's learning_rate"
                 )
             scores[label] = estimated | {"seed": runtime.seed}
         if hasattr(metric, "signature"):
@@ -102,7 +103,7 @@ def score(
 
 
 def evaluate_columns(name: str, columns: Mapping[str, Sequence[Any]], **options: Any) -> float:
-    """The score of the metric `name` for the columns of its `INPUTS`, computed by `evaluate`."""
+    """The score of the metric `name`, computed by `evaluate` from the columns in its `INPUTS`."""
     from tandem.metrics import evaluation  # slow to import: it imports `evaluate`
 
     return float(evaluation(name).compute(**columns, **options)[name])
@@ -122,10 +123,10 @@ def difference(
 ) -> Scores:
     """For each metric, the difference between the scores of two sets of predictions.
 
-    `tables` and `baseline` are the statistics (rows, k) that `score` returns for the same `rows`.
-    Each difference has an interval. Both tables are resampled together, so rows that are hard for
-    both sets do not widen the interval (paired bootstrap, Koehn 2004, section 4). A difference is
-    significant if its interval excludes 0.
+    `tables` and `baseline` are the statistics that `score` returned for the two sets, on the same
+    `rows`. Each difference has a confidence interval. The statistics of both sets are resampled
+    together, so rows that are hard for both sets do not widen the interval (paired bootstrap,
+    Koehn 2004, section 4). A difference is significant if its interval excludes 0.
     """
     differences = {}
     for name in task.metrics:
@@ -151,12 +152,12 @@ def estimate(
     seed: int,
     point: float | None = None,
 ) -> dict[str, Any]:
-    """A score with its interval, and the number of rows: value, low, high, n.
+    """A score, the bounds of its interval and the number of rows: `value`, `low`, `high`, `n`.
 
     Args:
         statistics: sufficient statistics, (rows, k).
         groups: the group of each row.
-        value: computes scores (…) from sums of statistics (…, k).
+        value: computes scores, of shape (…), from sums of statistics, of shape (…, k).
         seed: seed of the resamples.
         point: the score, if a library has computed it; if it is None, `estimate` computes the
             score from the statistics.
@@ -179,9 +180,9 @@ def rounded(value: float | None) -> float | None:
 
 
 def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
-    """Map each scored domain to the mask (rows,) of its rows; the key "" is for all rows.
+    """Map each scored domain to a mask of its rows, of shape (rows,), and "" to a mask of all rows.
 
-    Domains are only included if there are at least two, and at most `MAX_DOMAINS`.
+    Domains are only included if there are at least two and at most `MAX_DOMAINS` of them.
     """
     domains = np.array([row.domain for row in rows])
     names = sorted(set(domains.tolist()))
@@ -192,7 +193,7 @@ def _domains(rows: Sequence[Row]) -> dict[str, NDArray[np.bool_]]:
 def _select(
     columns: Mapping[str, Sequence[Any]], chosen: NDArray[np.bool_]
 ) -> dict[str, list[Any]]:
-    """The values of each column in the rows that the mask `chosen`, (rows,), selects."""
+    """For each column, the values in the rows that the mask `chosen`, of shape (rows,), selects."""
     return {
         name: [value for value, taken in zip(column, chosen, strict=True) if taken]
         for name, column in columns.items()

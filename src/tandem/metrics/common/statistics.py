@@ -1,6 +1,6 @@
 """Confidence intervals of scores: a cluster bootstrap over sums of sufficient statistics.
 
-Rows of one group (document, template, component) are not independent, so whole groups are
+Rows of the same group (a document, template or component) are not independent, so whole groups are
 resampled. The percentile bootstrap is from Efron & Tibshirani, An Introduction to the Bootstrap
 (1993), ch. 13; resampling a test set to estimate the error of a corpus score such as BLEU is from
 Koehn, Statistical Significance Tests for Machine Translation Evaluation (EMNLP 2004).
@@ -22,12 +22,12 @@ BLOCK = 250  # number of resamples scored at once: 250 × 36,000 groups × 8 byt
 def bootstrap_interval(
     statistics: Array, groups: Sequence[str], value: Callable[[Array], Any], seed: int
 ) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the score `value(sums)`.
+    """The 95 % percentile interval of the score that `value` computes.
 
     Args:
         statistics: sufficient statistics, (rows, k).
         groups: the group of each row.
-        value: computes scores (…) from sums of statistics (…, k).
+        value: computes scores, of shape (…), from sums of statistics, of shape (…, k).
         seed: seed of the resamples.
 
     Returns:
@@ -40,7 +40,8 @@ def bootstrap_interval(
     sums = np.zeros((len(names), statistics.shape[1]))
     np.add.at(sums, group_index, statistics)
 
-    # Draw the weights (how often each group is drawn), and score a block of resamples at once.
+    # For one block of resamples at a time, draw the weights (how often each group occurs in a
+    # resample), and compute the scores.
     random = np.random.default_rng(seed)
     uniform = np.full(len(names), 1 / len(names))
     blocks = [

@@ -1,9 +1,10 @@
 """Causal language models: a pretrained decoder, trained further on a task's texts.
 
-A text is one sequence, BOS text EOS, so the model also learns where texts end, and scores the end.
+Each text becomes one sequence, BOS text EOS, so the model also learns where texts end, and the
+likelihood of a text includes its end.
 The vocabulary is large (49,152 for SmolLM2), so the logits of a batch would need more memory than
-the weights. Logits are therefore only computed for the tokens that the loss or the likelihood
-contains, and the likelihood is computed for a few hundred positions at a time.
+the weights. Logits are therefore only computed for the tokens that contribute to the loss or
+the likelihood, and the likelihood is computed for a few hundred positions at a time.
 """
 
 import math
@@ -29,7 +30,7 @@ POSITIONS = 512
 
 
 class Model(TextModel):
-    """A decoder that predicts `{"bits": …, "bytes": …}` for each text.
+    """A decoder whose method `predict` returns `{"bits": …, "bytes": …}` for each text.
 
     `bits` is −log₂ p(text, EOS | BOS); `bytes` is the number of UTF-8 bytes of the text.
     """
@@ -47,7 +48,7 @@ class Model(TextModel):
     ) -> Self:
         """Load the pretrained decoder.
 
-        If `trainable_layers` is set, an output layer tied to the embedding stays frozen too.
+        If `trainable_layers` is set, an output layer that is tied to the embedding is also frozen.
         """
         model = cls.load(folder, task)
         model.max_length = training.max_length
@@ -70,7 +71,7 @@ class Model(TextModel):
         return ids
 
     def collate(self) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
-        """A function that pads on the right: `input_ids` and `attention_mask`, (batch, length)."""
+        """A function that pads `input_ids` on the right, and adds `attention_mask`."""
         return lambda examples: padded([example["input_ids"] for example in examples])
 
     def loss(self, network: Any, batch: dict[str, Tensor], smoothing: float) -> Tensor:
@@ -86,7 +87,7 @@ class Model(TextModel):
 
     @torch.inference_mode()
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """For each row, −log₂ of the probability of its whole text, and the text's size.
+        """For each row, −log₂ of the probability of its whole text, and the text's size in bytes.
 
         The keys are `bits` and `bytes`; `bits / bytes` is the number of bits per byte.
         """
@@ -106,7 +107,7 @@ class Model(TextModel):
 
 
 def padded(sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, (batch, longest), padded on the right with masked zeros."""
+    """`input_ids` and `attention_mask`, padded on the right with zeros, (batch, length)."""
     rows = [torch.tensor(sequence) for sequence in sequences]
     masks = [torch.ones_like(row) for row in rows]
     pad = torch.nn.utils.rnn.pad_sequence
@@ -116,14 +117,15 @@ def padded(sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
 def next_tokens(
     network: Any, batch: dict[str, Tensor], selected: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The hidden states that predict tokens, (tokens, width), and the predicted tokens, (tokens,).
+    """The hidden states from which the selected tokens are predicted, and the ids of these tokens.
+
+    The shapes are (tokens, width) and (tokens,); the tokens are ordered row by row.
 
     Args:
         network: a causal language model.
-        batch: what `padded` returns.
-        selected: a mask of the tokens to predict, from the second token of each row on, (batch,
-            length − 1); by default all tokens that are not padding. The results are ordered row by
-            row.
+        batch: the inputs, as returned by `padded`.
+        selected: a mask of the tokens to predict, of shape (batch, length − 1), because the first
+            token of a row is never predicted. By default, all tokens except padding are selected.
     """
     ids, mask = batch["input_ids"], batch["attention_mask"]
     selected = mask[:, 1:].bool() if selected is None else selected
@@ -134,9 +136,9 @@ def next_tokens(
 def log_likelihood(
     network: Any, batch: dict[str, Tensor], selected: Tensor | None = None
 ) -> Tensor:
-    """The log-likelihood of each row's selected tokens, given the tokens before, in nats, (batch,).
+    """The log-likelihood, in nats, of each row's selected tokens, given the tokens before them.
 
-    The mask `selected` is described in `next_tokens`.
+    The shape is (batch,). The mask `selected` is described in `next_tokens`.
     """
     hidden, targets = next_tokens(network, batch, selected)
     head = network.get_output_embeddings()

@@ -112,7 +112,7 @@ class Model(TextModel):
 
 
 def class_probabilities(ratings: Sequence[int], thresholds: Sequence[float]) -> list[float]:
-    """The probability that the true mean of `ratings` is in each class.
+    """For each class, the probability that the true mean rating is in this class.
 
     The number of classes is one more than the number of `thresholds`. The standard error is at
     least half a step of the rating scale divided by √n, because n equal ratings do not make the

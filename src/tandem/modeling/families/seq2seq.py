@@ -1,11 +1,11 @@
 """Sequence to sequence: an encoder–decoder that edits a draft translation.
 
-A plain encoder–decoder that is trained within minutes on one CPU, with tens of thousands of short
-pairs of texts, translates worse than a word-by-word dictionary. The input of this model is
-therefore the source text and a draft translation, which is composed of phrases from the training
-rows (`phrase_table`), and the network may copy tokens from both (`pointer_generator`). This method
-is neural fuzzy repair (Bulté & Tezcan 2019), except that the draft replaces the match from a
-translation memory.
+A plain encoder–decoder that is trained within minutes on one CPU, on tens of thousands of pairs of
+short texts, translates worse than a dictionary that is applied word by word. The input of this
+model is therefore the source text and a draft translation, which is composed of phrases from the
+training rows (`phrase_table`), and the network can copy tokens from the source and from the draft
+(`pointer_generator`). This method is neural fuzzy repair (Bulté & Tezcan 2019), except that the
+draft replaces the match from a translation memory.
 
 In addition to the network and the tokenizer, a model's folder contains the phrase table,
 phrases.parquet.
@@ -52,7 +52,7 @@ from tandem.modeling.translation.word_alignment import match_case
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8
-"""A translation contains at most this many more tokens than the source and the draft together."""
+"""A translation contains at most this many more tokens than its input (source and draft)."""
 REPEATED_NGRAM = 6
 """No n-gram of this many tokens occurs twice in a translation."""
 
@@ -92,8 +92,8 @@ class Model(TextModel):
         # the decoder starts with the token that precedes the draft in the input
         config.decoder_start_token_id = tokenizer.sep_token_id
         config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
-        # embeddings have a norm of about 1, and the network multiplies them by √width, so that the
-        # pointer's attention clearly prefers similar tokens
+        # embeddings then have a norm of about 1, and the network multiplies them by √width, so that
+        # the pointer's attention clearly prefers similar tokens
         config.init_std = config.d_model**-0.5
 
         # The network.
@@ -118,12 +118,12 @@ class Model(TextModel):
 
     @classmethod
     def load(cls, folder: Path, task: BaseTask) -> Self:
-        """Load the model that `save` or a compression method wrote, in evaluation mode."""
+        """Load, in evaluation mode, a model that `save` or a compression method wrote."""
         network, tokenizer = cls.load_parts(folder)
         return cls(network, tokenizer, task, PhraseTable.load(folder / PHRASES))
 
     def save(self, folder: Path) -> None:
-        """Write the safetensors and JSON files, and the phrase table as Parquet."""
+        """Write the network and the tokenizer, and the phrase table as a Parquet file."""
         super().save(folder)
         self.phrases.save(folder / PHRASES)
 
@@ -131,9 +131,9 @@ class Model(TextModel):
         """One example per row: `input_ids` (the source and the draft) and `labels` (the target).
 
         The target's first word is cased as it would be inside a sentence, so that it can be copied
-        from any position of the draft; `predict` capitalizes it. A row's draft is only composed of
-        phrases from other groups, so the draft of a training row is not derived from the row's own
-        target.
+        from any position of the draft; `predict` capitalizes a translation if its source text is
+        capitalized. A row's draft is composed only of phrases that occur in other groups of rows,
+        so the draft of a training row is not derived from the row's own target.
         """
         targets = self._tokenize([self.phrases.inside(masked(row)[1]) for row in rows])
         return [
@@ -172,7 +172,7 @@ class Model(TextModel):
         return value
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Log-probabilities over the vocabulary at each target token: (tokens, vocabulary)."""
+        """Log-probabilities over the vocabulary at each target token, (tokens, vocabulary)."""
         config, labels = network.config, batch["labels"]
         output = network(
             input_ids=batch["input_ids"],
@@ -185,7 +185,7 @@ class Model(TextModel):
         return [output.logits[labels != IGNORED]]
 
     def predict(self, rows: Sequence[Row], batch_size: int) -> list[dict[str, Any]]:
-        """One `{"target": translation}` per row, with as many of each placeholder as the source."""
+        """One `{"target": translation}` per row; placeholders occur as often as in the source."""
         inputs = [example["input_ids"] for example in self._inputs(rows)]
         predictions: list[dict[str, Any]] = [{} for _ in rows]
         batches = length_batches(inputs, batch_size)
@@ -205,7 +205,7 @@ class Model(TextModel):
     def _generate(self, batch: Any, placeholder_counts: Tensor) -> list[str]:
         """Translations with numbered placeholders.
 
-        Each placeholder occurs as often as `placeholder_counts`, of shape (batch, marks), requires.
+        Each placeholder occurs as often as `placeholder_counts`, (batch, placeholders), requires.
 
         If there is only one beam, the project's `greedy_search` is used, because it is faster than
         `generate` of transformers.
@@ -229,7 +229,7 @@ class Model(TextModel):
 
 
 def masked(row: Any) -> tuple[str, str]:
-    """The source and target of a row; in both, the placeholders of the source are numbered."""
+    """The source and target of a row, with the source's placeholders numbered in both texts."""
     placeholders = names(row.text)
     return (
         number_placeholders(row.text, placeholders),

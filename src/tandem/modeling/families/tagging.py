@@ -1,10 +1,11 @@
-"""One label per text, and the labelled spans in it, both predicted by one token classifier.
+"""One token classifier that predicts a label for each text and labelled spans in the text.
 
 The label is predicted from the output of the first token ([CLS]), as in JointBERT (Chen et al.
 2019, "BERT for Joint Intent Classification and Slot Filling"), or from the mean output of all
 tokens, as in sentence encoders (Reimers & Gurevych 2019, "Sentence-BERT"). The BIO tag of each word
 is predicted from the output of the word's first token. Labels and tags are outputs of one standard
-head, so `AutoModelForTokenClassification.from_pretrained` reads a model's folder:
+head, so `AutoModelForTokenClassification.from_pretrained` can load a model from its folder. The
+model's config lists the outputs:
 
     id2label: O, B-area, I-area, …, intent:HassTurnOn, intent:HassTurnOff, …
 """
@@ -99,9 +100,9 @@ class Model(TextModel):
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """The token ids and `labels` of each row.
 
-        The label of the first token is the intent, and the label of each word's first token is the
-        word's tag. All other tokens are ignored in the loss, and so are intents and tags that were
-        not seen in training.
+        The label of the first token ([CLS]) is the intent, and the label of each word's first token
+        is the word's tag. All other tokens are ignored in the loss, and so are intents and tags
+        that were not seen in training.
         """
         rows_: Sequence[Any] = rows
         label_ids = self.network.config.label2id
@@ -175,7 +176,8 @@ class Model(TextModel):
     def _intent_logits(self, logits: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
         """Compute the intent logits of whole texts from the logits of their tokens.
 
-        `logits` has the shape (batch, length, tags + intents), and the result (batch, intents).
+        `logits` has the shape (batch, length, tags + intents); the result has the shape (batch,
+        intents).
         """
         intents = logits[:, :, self.tags :]
         if self.network.config.pooling == "first":
@@ -185,9 +187,10 @@ class Model(TextModel):
         return (intents * mask).sum(dim=1) / mask.sum(dim=1)
 
     def _hide_spans(self, ids: Tensor, labels: Tensor, fraction: float) -> Tensor:
-        """In a `fraction` of the rows, randomly replace the first token of every word in a span.
+        """Hide spans in a `fraction` of the rows, so that the model learns from their contexts.
 
-        `ids` and `labels` have the shape (batch, length).
+        The first token of every word in a hidden span is replaced with a random token. `ids` and
+        `labels` have the shape (batch, length).
         """
         chosen = torch.rand(len(ids), 1, device=ids.device) < fraction
         spans = (labels > 0) & (labels < self.tags)  # 0 is OUTSIDE

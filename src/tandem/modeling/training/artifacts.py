@@ -27,10 +27,10 @@ def write_fitted(
     history: Sequence[Mapping[str, float]],
     results: Mapping[str, Any],
 ) -> None:
-    """Write `model` as `variant` of a task, and the metrics and loss history of `stage`.
+    """Write `model` as a task's `variant`, and the metrics and loss history of `stage`.
 
-    The metrics are the number of parameters, the last step, the lowest validation loss and the
-    `results` of the stage.
+    The metrics are the number of parameters, the number of steps, the lowest validation loss and
+    the `results` of the stage.
     """
     training = {
         "parameters": model.network.num_parameters(),

@@ -1,8 +1,9 @@
-"""Class weights in the loss, which are stored in the network's config.
+"""The weights of the classes in the loss; they are stored in the network's config.
 
 `balanced` uses the formula of scikit-learn, n / (classes · count), which gives 1 for a class of
-average size. All classes then have the same total weight (King & Zeng 2001, "Logistic Regression in
-Rare Events Data"). A soft label adds its probability of each class to the count of that class.
+average size. With these weights, all classes have the same total weight (King & Zeng 2001,
+"Logistic Regression in Rare Events Data"). A soft label adds its probability of each class to the
+count of that class.
 """
 
 from collections.abc import Sequence
