@@ -3,9 +3,10 @@
     echo "turn on the kitchen light" | tandem predict intent
     {"text": "turn on the kitchen light", "label": "HassTurnOn", "spans": [[12, 19, "area"]]}
 
-A line is repaired and masked as in training (`TASK.clean`). `text` is what the model reads; spans
-are character positions in `text`. The filters are not applied, so no line is dropped. The
-prediction for an empty line has the same keys, with null or empty values.
+Each line is cleaned as in training (`TASK.clean`): the text is repaired and personal data is
+masked. In the output, `text` is the cleaned text, which the model reads; spans are character
+positions in this text. The filters of `TASK.clean` are not applied, so no line is dropped. The
+prediction for an empty line has the same keys as other predictions, with null or empty values.
 """
 
 import dataclasses
@@ -42,7 +43,7 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     Raises:
         StageError: the model is missing.
         DataError: a line is not UTF-8.
-        TandemError: `variant` is a model that makes no predictions.
+        TandemError: `variant` names a model that makes no predictions.
     """
     project = params.project()
     runtime = project.runtime
@@ -54,7 +55,7 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
         how = "Type one text per line; Ctrl-D ends the input."
         print(f"Loading {folder}. {how}", file=sys.stderr)
 
-    # These environment variables have to be set before torch is imported.
+    # The environment variables for determinism have to be set before torch is imported.
     os.environ.update(determinism.environment(runtime))
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
@@ -62,8 +63,8 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     make_torch_deterministic(runtime)
     model = modeling.load(folder, task_object)
 
-    # The model predicts only for lines that are not empty. The answer to an empty line has the same
-    # keys, with null or empty values.
+    # The model makes predictions only for lines that are not empty. The answer to an empty line has
+    # the same keys as the model's predictions, with null or empty values.
     empty: dict[str, Any] = {}
     for texts in lines(sys.stdin.buffer, batch):
         rows = [
@@ -83,8 +84,8 @@ def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -
     """Check, before torch is imported, that a model exists and can make predictions.
 
     Raises:
-        StageError: the model's folder is missing. The message names the command that writes it, or
-            says that no stage writes it.
+        StageError: the model's folder is missing. The message names the command that writes the
+            folder, or says that no stage writes it.
         TandemError: the model makes no predictions.
     """
     folder = paths.model(task.name, variant)
@@ -92,7 +93,8 @@ def require_model(task: BaseTask, variant: str, project: params.ProjectParams) -
     # task.
     if variant in ("reward", "judge") or (variant == "pretrained" and task.family != "causal"):
         raise TandemError(
-            f"the model in {folder} makes no predictions: use base, aligned or a compression method"
+            f"the model in {folder} makes no predictions: set --variant to base, aligned or the "
+            "name of a compression method"
         )
     written = {"pretrained", "base", *project.methods}
     if task.name in project.preferences:
@@ -128,7 +130,8 @@ def lines(source: BinaryIO, batch: int) -> Iterator[list[str]]:
                 yield texts
                 texts = []
     except UnicodeDecodeError as error:
-        raise DataError(f"standard input is not UTF-8: {error}; convert it with iconv") from None
+        problem = f"standard input is not UTF-8: {error}"
+        raise DataError(f"{problem}; convert the input with iconv") from None
     if texts:
         yield texts
 

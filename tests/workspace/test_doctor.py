@@ -203,7 +203,7 @@ def test_a_full_disk(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_dispatch_that_cannot_be_set(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mkl, "unavailable", lambda: "torch is 1.0, tested: 2.13.0")
+    monkeypatch.setattr(mkl, "unavailable", lambda: "torch 1.0 was not tested; tested: 2.13.0")
     assert "tested: 2.13.0" in problem("mkl")
 
 

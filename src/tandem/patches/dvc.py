@@ -1,4 +1,4 @@
-"""Patches for DVC and for packages that it uses: the same results and bytes in less time.
+"""Patches that make DVC and some packages that it uses faster, without changing any output.
 
 `python benchmarks/patches.py` measures how much time each patch saves. docs/engines.md lists the
 figures.
@@ -45,7 +45,7 @@ def main() -> int:
     from dvc.cli import main as run_dvc
 
     patch()
-    gc.disable()  # collecting is pointless: DVC keeps what it reads until it exits
+    gc.disable()  # there is little garbage: DVC keeps the data that it reads until it exits
     return int(run_dvc(sys.argv[1:]))
 
 
@@ -70,8 +70,8 @@ def _apply(patches: Sequence[Callable[[], None]]) -> None:
 def changed_stages(repo: Any, stages: Iterable[Any]) -> set[Any]:
     """The stages in `stages` that are not up to date with dvc.lock.
 
-    `Stage.status` locks the files of one stage for reading and rewrites DVC's `rwlock` file for it.
-    This function takes one lock for the files of all stages.
+    DVC's `Stage.status` locks the files of one stage for reading, and rewrites the `rwlock` file
+    each time. This function locks the files of all stages at once.
 
     Raises:
         LockError: another command is writing one of the files.
@@ -104,7 +104,7 @@ def compile_schemas_once() -> None:
 
 
 class _CachingVoluptuous:
-    """The module voluptuous, but its `Schema` compiles each constant of dvc.schema only once."""
+    """Wraps `voluptuous` so that `Schema` compiles each schema in `dvc.schema` only once."""
 
     def __init__(self, module: Any) -> None:
         self._module = module
@@ -131,7 +131,7 @@ def poll_locks() -> None:
 def write_one_entry() -> None:
     """When a stage has run, replace only the text of its entry in dvc.lock.
 
-    DVC itself parses the whole file with its comments and writes the whole file.
+    DVC itself parses the whole file, including comments, and rewrites all of it.
     """
     from dvc.dvcfile import Lockfile
     from dvc.stage import serialize
@@ -158,7 +158,7 @@ def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
 
     Args:
         text: The content of dvc.lock; may be empty.
-        entry: The stage's name → its content.
+        entry: The stage's name → the content of its entry.
 
     Returns:
         The new text of dvc.lock; empty if `text` is not in the form that DVC writes.
@@ -198,9 +198,10 @@ def has_dvc_form(text: str) -> bool:
 
 
 def _entry_span(text: str, title: str) -> tuple[int, int] | None:
-    """Start and end of the entry whose first line is `title`; both are `len(text)` without one.
+    """Start and end of the entry whose first line is `title`.
 
-    None if `text` is not in the form that DVC writes.
+    If there is no such entry, start and end are `len(text)`. If `text` is not in the form that DVC
+    writes, the result is None.
     """
     if not has_dvc_form(text):
         return None
@@ -213,7 +214,7 @@ def _entry_span(text: str, title: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class _ExactPath:
-    """Replaces the regular expression that dulwich compiles from a .gitignore line for one path."""
+    """Replaces the regular expression that dulwich compiles for a .gitignore line with one path."""
 
     name: bytes
 
@@ -222,7 +223,7 @@ class _ExactPath:
 
 
 def compare_ignored_paths() -> None:
-    """Match .gitignore lines that name one path by comparing strings; DVC writes such lines.
+    """Use string comparison for .gitignore lines that name one path, such as those that DVC writes.
 
     Without this patch, DVC compiles, for each output, each line of the .gitignore files in the
     output's folder and in the folders above into two regular expressions.
@@ -244,7 +245,7 @@ def compare_ignored_paths() -> None:
 
 @contextmanager
 def lock_reader(read: Callable[[Any], dict[str, Any]]) -> Iterator[None]:
-    """Make DVC read each dvc.lock with `read`, whose argument is DVC's object for the file.
+    """Make DVC read each dvc.lock with `read`, whose argument is DVC's `Lockfile` object.
 
     If the patches were not tested with the installed versions, DVC reads the files itself.
     """
@@ -262,7 +263,7 @@ def lock_reader(read: Callable[[Any], dict[str, Any]]) -> Iterator[None]:
 
 
 def parse_params_once() -> None:
-    """Parse a params file only once while it is unchanged, and look up its keys without a search.
+    """Parse a params file only once while it is unchanged, and look up its keys directly.
 
     DVC itself parses the file again for each stage.
     """

@@ -1,10 +1,11 @@
-"""Choose which code path of MKL torch runs, independently of the CPU vendor.
+"""Set the MKL code path that torch uses, independently of the CPU vendor.
 
-MKL provides torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. With the
-same instruction set, MKL runs different code on AMD and Intel CPUs, so results differ bitwise.
-`MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an Intel CPU. Three
-functions of MKL report the vendor. `set_dispatch` makes these functions return constants in the
-current process; MKL's files are not changed. docs/decisions/0007 has the reasons and the figures.
+MKL provides torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. Even with
+the same instruction set, MKL runs different code on AMD and Intel CPUs, so the results are not
+bit-identical. `MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an
+Intel CPU. Three functions of MKL report the vendor. `set_dispatch` makes these functions return
+constants in the current process; MKL's files are not changed. docs/decisions/0007 gives the reasons
+and the measurements.
 
     function                     "intel"   "zen"
     mkl_serv_intel_cpu_true            1       0
@@ -36,12 +37,12 @@ ANSWERS: dict[Dispatch, dict[str, int]] = {
     "intel": {"mkl_serv_intel_cpu_true": 1, "mkl_serv_intel_cpu": 1, "mkl_serv_cpuiszen": 0},
     "zen": {"mkl_serv_intel_cpu_true": 0, "mkl_serv_intel_cpu": 0, "mkl_serv_cpuiszen": 1},
 }
-"""Dispatch → the value that each of MKL's functions returns."""
+"""Dispatch → the constant that each of the three MKL functions returns."""
 UNPATCHED = "the CPU's own"
-"""What a run records as the dispatch if the canonical dispatch could not be set."""
+"""The dispatch that is recorded for a run if the canonical dispatch could not be set."""
 
 _failures: list[str] = []
-"""The reason why each failed attempt could not set the dispatch in this process."""
+"""The reason for each failed attempt to set the dispatch in this process."""
 
 
 class DispatchError(Exception):
@@ -55,7 +56,7 @@ def pin_dispatch() -> None:
     except DispatchError as error:
         if not _failures:
             print(
-                f"tandem: MKL chooses its code path by CPU, so results may differ: {error}",
+                f"tandem: cannot set MKL's code path, so results may differ between CPUs: {error}",
                 file=sys.stderr,
             )
         _failures.append(str(error))
@@ -67,7 +68,7 @@ def current_dispatch() -> str:
 
 
 def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
-    """Make the MKL inside torch run the code for CPUs of the kind `dispatch`.
+    """Make torch's copy of MKL run its code for Intel or AMD Zen CPUs, depending on `dispatch`.
 
     Raises:
         DispatchError: the dispatch cannot be set, or was not tested with this version of torch.
@@ -91,7 +92,8 @@ def unavailable() -> str:
     if not installed_version("torch"):
         return "torch is not installed"
     if not applies("torch", TESTED["torch"]):
-        return f"torch is {installed_version('torch')}, tested: {', '.join(TESTED['torch'])}"
+        tested = ", ".join(TESTED["torch"])
+        return f"torch {installed_version('torch')} was not tested; tested: {tested}"
     return "" if _library().is_file() else "torch has no libtorch_cpu.so"
 
 

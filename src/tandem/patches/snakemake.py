@@ -1,7 +1,8 @@
 """Patches for Snakemake in a workflow whose stages DVC executes.
 
 Without these patches, Snakemake may start jobs that DVC then skips or restores from its cache, and
-planning and scheduling take longer. docs/decisions/0001 and 0005 have the reasons and the figures.
+planning and scheduling take longer. docs/decisions/0001 and 0005 give the reasons and the
+measurements.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ def patch_scheduler(scheduler: Any) -> None:
 
 
 def leave_outputs_to_dvc() -> None:
-    """Keep Snakemake from removing outputs before a job or after a job that failed.
+    """Keep Snakemake from removing the outputs of a job before it starts or after it has failed.
 
     DVC itself removes the outputs of a stage that it runs. DVC skips a stage whose inputs have not
     changed, but only if the stage's outputs still exist.
@@ -49,7 +50,7 @@ def ignore_recorded_triggers(workflow: Any) -> None:
     """Let only modification times trigger a job, whichever profile is used.
 
     DVC decides by content which stages are stale. Snakemake also compares code, params and inputs
-    with its own records of earlier runs, which do not include what DVC has run since.
+    with its own records of earlier runs, which do not include stages that DVC has run since.
     profiles/default sets the option `rerun-triggers` for the same purpose, but a user may choose
     another profile.
     """
@@ -69,7 +70,7 @@ def skip_work_for_clusters(scheduler: Any) -> None:
     A limit on jobs per second protects a cluster's scheduler. With a limit, Snakemake selects jobs
     again one second after each selection, and once more for each job that has ended. Snakemake
     also reads the input sizes of all ready jobs. These sizes matter only if jobs with large
-    inputs come first, which profiles/default switches off.
+    inputs are started first; profiles/default turns this preference off.
     """
 
     async def measure_nothing(_jobs: Any) -> None:

@@ -25,8 +25,8 @@ def align(
 
     Args:
         task_name: the name of the task, from which the seeds of the samples are derived.
-        base: the generator that writes the training samples; `aligned` must stay close to it.
-        aligned: a second copy of `base`, which is trained.
+        base: the generator that writes the samples to train on; `aligned` must stay close to it.
+        aligned: a copy of `base`, which this function trains.
         reward: the model that ranks the samples.
         prompts: for each of the splits `train` and `validation`, the rows that provide prompts.
         params: the numbers of samples and pairs, and the params of training.

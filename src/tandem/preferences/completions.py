@@ -1,4 +1,4 @@
-"""Texts that a generator writes for prompts, and their reward, length, diversity and KL."""
+"""Texts that a generator writes for prompts: reward, length, diversity and KL divergence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,14 +33,14 @@ class Completions:
 def sample_completions(
     model: Model, rows: Sequence[Row], params: GenerationParams, reward: RewardModel, seed: int
 ) -> Completions:
-    """Sample a completion for the prompt of each row; a repeated row gets different samples."""
+    """Sample a completion for the prompt of each row; a repeated row gets several samples."""
     samples = draw(model, params, rows, seed)
     texts = decode(model, samples)
     return Completions(rows, samples, texts, reward.score(texts))
 
 
 def summarize(completions: Completions, runtime: Runtime) -> dict[str, Any]:
-    """Mean reward, mean length in tokens, distinct-1 and distinct-2, with intervals."""
+    """Mean reward, mean length in tokens, distinct-1 and distinct-2, with confidence intervals."""
     lengths = [len(sample.completion_ids) for sample in completions.samples]
     metrics = {
         "reward": mean(completions.rewards, completions.groups, runtime, "reward"),

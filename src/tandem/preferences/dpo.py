@@ -24,14 +24,14 @@ def ranked(
 ) -> list[dict[str, Any]]:
     """Form preference pairs from the samples of each prompt.
 
-    The best `pairs` samples of a prompt are paired with its worst `pairs` samples, so that the
-    rewards of each pair are far apart.
+    The samples of a prompt with the highest rewards are paired with those with the lowest rewards,
+    so that the two rewards in each pair are far apart.
 
     Args:
-        samples: `per_prompt` samples of the first prompt, then of the second, and so on.
+        samples: `per_prompt` samples for the first prompt, then for the second, and so on.
         rewards: the reward of each sample.
-        per_prompt: samples per prompt.
-        pairs: pairs per prompt; a pair whose rewards are equal is left out.
+        per_prompt: number of samples per prompt.
+        pairs: number of pairs per prompt; a pair whose rewards are equal is left out.
     """
     examples = []
     for start in range(0, len(samples), per_prompt):
@@ -51,9 +51,9 @@ def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:
 
 
 def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """The tensors of `batch` for all chosen samples, followed by all rejected samples.
+    """The tensors that `batch` returns for all chosen samples, followed by all rejected samples.
 
-    Each tensor has 2 × pairs rows. The additional tensor `reference`, of shape (rows,), contains
+    Each tensor has two rows per pair. The additional tensor `reference`, of shape (rows,), contains
     the log-probability of each sample before training.
     """
     samples = [pair[side] for side in SIDES for pair in pairs]
@@ -76,11 +76,11 @@ def batch(samples: Sequence[Sample]) -> dict[str, Tensor]:
 
 
 def loss(beta: float, sft_weight: float = 0.0) -> Callable[[Any, dict[str, Tensor], float], Tensor]:
-    """The DPO loss, with the arguments that `trainer.fit` expects.
+    """The DPO loss, as a function that takes the arguments that `trainer.fit` passes.
 
-    DPO only compares samples, so both samples of a pair may lose probability to texts that no rater
-    has seen, such as texts that never end. The negative log-likelihood of the chosen samples
-    prevents that.
+    DPO only compares samples, so both samples of a pair may lose probability to texts that are in
+    no pair, such as texts that never end. The negative log-likelihood of the chosen samples keeps
+    these samples probable.
 
     Args:
         beta: how strongly the loss keeps the network close to the reference model.

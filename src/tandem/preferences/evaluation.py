@@ -1,4 +1,4 @@
-"""Compare the texts that two generators write for the same prompts, with three scorers.
+"""Compare the texts that two generators write for the same prompts, using three scorers.
 
 The scorers are the reward model, whose scores were optimized by the alignment; a judge model, which
 was trained on ratings of other texts by other raters; and VADER, a sentiment lexicon.
@@ -20,7 +20,7 @@ SCORERS = ("reward", "judge", "vader")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoredPair(Pair):
-    """A test pair with the scores of both texts by each scorer."""
+    """A test pair, with the scores that each scorer gives to both texts."""
 
     reward_chosen: float
     reward_rejected: float
@@ -88,7 +88,7 @@ def score_texts(variant: str, completions: Completions, judge: RewardModel) -> l
 
 
 def scorer_accuracies(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str, Any]:
-    """The pair accuracy of each scorer, on the same pairs."""
+    """The pair accuracy of each scorer on `pairs`."""
     return {
         scorer: pair_accuracies(
             pairs,
@@ -101,7 +101,7 @@ def scorer_accuracies(pairs: Sequence[ScoredPair], runtime: Runtime) -> dict[str
 
 
 def mean_vader(texts: Sequence[ScoredText], runtime: Runtime) -> dict[str, Any]:
-    """The mean VADER score with its interval."""
+    """The mean VADER score with its confidence interval."""
     return mean([text.vader for text in texts], [text.group for text in texts], runtime, "vader")
 
 

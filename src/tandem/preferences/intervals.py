@@ -20,13 +20,13 @@ def rate(
     *names: str,
     point: float | None = None,
 ) -> dict[str, Any]:
-    """The sum of the first column of `table` divided by that of the second, with its interval.
+    """The ratio of the sums of the two columns of `table`, with its confidence interval.
 
     Args:
-        table: numerator and denominator of each row, (rows, 2).
+        table: numerator and denominator of each row; shape: (rows, 2).
         groups: the group of each row, the unit of the bootstrap.
         runtime: its seed and `names` together seed the bootstrap.
-        names: the names of what is measured.
+        names: the name of the metric, in one or more parts.
         point: the rate, if a library has already computed it.
     """
     seed = derived_seed(runtime.seed, "interval", *names)
@@ -37,7 +37,7 @@ def rate(
 
 
 def mean(values: Any, groups: Sequence[str], runtime: Runtime, *names: str) -> dict[str, Any]:
-    """The mean of `values`, one per row, with its interval; see `rate` for the other arguments."""
+    """The mean of `values` with its confidence interval; see `rate` for the other arguments."""
     column = np.asarray(values, dtype=float)
     return rate(np.column_stack([column, np.ones(len(column))]), groups, runtime, *names)
 
@@ -49,7 +49,7 @@ def win_rate(
     runtime: Runtime,
     name: str,
 ) -> dict[str, Any]:
-    """The fraction of rows whose score exceeds the base score; a tie counts as half a win."""
+    """The fraction of rows with a score above the base model's; a tie counts as half a win."""
     pairs = [{"chosen": s, "rejected": b} for s, b in zip(scores, base_scores, strict=True)]
     return _pair_accuracy(pairs, groups, runtime, "win_rate", name)
 
@@ -59,7 +59,7 @@ def pair_accuracies(
 ) -> metrics.Scores:
     """`pair_accuracy` over all pairs, and `pair_accuracy/DOMAIN` if there are several domains.
 
-    No text is in two pairs, so each pair is a unit of the bootstrap.
+    No text occurs in two pairs, so each pair is a unit of the bootstrap.
     """
     domains = sorted({pair.domain for pair in pairs})
     scores = {}
@@ -75,7 +75,7 @@ def pair_accuracies(
 def _pair_accuracy(
     predictions: Sequence[dict[str, float]], groups: Sequence[str], runtime: Runtime, *names: str
 ) -> dict[str, Any]:
-    """The pair accuracy, computed by the library `evaluate`, with its interval."""
+    """The pair accuracy, computed by the library `evaluate`, with its confidence interval."""
     point = metrics.evaluate_columns("pair_accuracy", pair_accuracy.columns([], predictions))
     table = pair_accuracy.statistics([], predictions)
     return rate(table, groups, runtime, *names, point=point)

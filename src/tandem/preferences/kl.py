@@ -1,10 +1,10 @@
 """The KL divergence of an aligned generator from its base model, over the aligned model's texts.
 
-KL(aligned ‖ base) of whole texts is the mean, over texts sampled from the aligned model, of the sum
-of the next-token divergences along each text. Each next-token divergence is computed exactly, over
-the whole vocabulary, and only the texts are sampled. The estimate is therefore unbiased and never
-negative, and has a lower variance than the mean log-ratio (Amini et al., Better Estimation of the
-KL Divergence Between Language Models, 2025).
+KL(aligned ‖ base) of whole texts is estimated by the mean, over texts sampled from the aligned
+model, of the sum of the next-token divergences along each text. Each next-token divergence is
+computed exactly, over the whole vocabulary, and only the texts are sampled. The estimate is
+therefore unbiased and never negative, and has a lower variance than the mean log-ratio (Amini et
+al., Better Estimation of the KL Divergence Between Language Models, 2025).
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from tandem.preferences.sampling import Sample
 def kl_divergence(
     aligned: Model, base: Model, samples: Sequence[Sample], batch_size: int
 ) -> NDArray[np.float64]:
-    """The KL divergence along each completion of `aligned`, in nats, and the number of tokens.
+    """The KL divergence along each completion of `aligned`, in nats, and its number of tokens.
 
     The result has the shape (samples, 2).
     """
@@ -42,7 +42,7 @@ def kl_divergence(
 
 
 def _token_divergences(aligned: Model, base: Model, samples: Sequence[Sample]) -> Tensor:
-    """The divergence of the distributions at each token of each completion; shape: (tokens,)."""
+    """The next-token divergence at each token of each completion; shape: (tokens,)."""
     tensors = batch(samples)
     models = (aligned, base)
     states = [next_tokens(m.network, tensors, tensors["completion_mask"])[0] for m in models]

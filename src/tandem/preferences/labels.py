@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MetricLabel:
-    """How a metric is shown."""
+    """How reports show a metric."""
 
     title: str
     hint: str = ""
@@ -23,8 +23,8 @@ METRICS = {
     "win_rate": MetricLabel("Win rate", "against the base model"),
     "reward": MetricLabel("Reward", "mean over samples"),
     "vader": MetricLabel("VADER score", "mean over samples, -1 to 1"),
-    "kl_per_token": MetricLabel("KL per token", "nats from the base model", 3, 0),
-    "kl_per_text": MetricLabel("KL per text", "nats from the base model", 2, 0),
+    "kl_per_token": MetricLabel("KL per token", "nats, relative to the base model", 3, 0),
+    "kl_per_text": MetricLabel("KL per text", "nats, relative to the base model", 2, 0),
     "length": MetricLabel("Length", "tokens per sample", 1, 0),
     "distinct_1": MetricLabel("Distinct words", "unique words / all words"),
     "distinct_2": MetricLabel("Distinct bigrams", "unique bigrams / all bigrams"),

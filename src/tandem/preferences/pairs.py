@@ -1,7 +1,7 @@
-"""Preference pairs from ratings: two texts of one domain, one clearly rated above the other.
+"""Preference pairs from ratings: two texts from the same domain, one rated clearly higher.
 
-Pairs are formed within one split, and no text is in two pairs. Therefore, no test pair contains a
-training text, and the pairs are independent units of the bootstrap.
+Pairs are formed within one split, and no text occurs in two pairs. Therefore, no test pair contains
+a training text, and the pairs are independent units of the bootstrap.
 """
 
 import math
@@ -21,7 +21,7 @@ from tandem.preferences.params import PairFilter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """Two texts of one domain; `gap` is the difference of their mean ratings."""
+    """Two texts from the same domain; `gap` is the difference between their mean ratings."""
 
     id: str
     group: str
@@ -64,7 +64,10 @@ def rated_rows(task_name: str, split: str) -> list[Row]:
 def pairs_of(
     task_name: str, split: str, pair_filter: PairFilter, limit: int | None, runtime: Runtime
 ) -> list[Pair]:
-    """Form at most `limit` pairs from the rated rows of a split; all stages get the same pairs."""
+    """Form at most `limit` pairs from the rated rows of a split.
+
+    The random order of the pairs does not depend on the stage that calls this function.
+    """
     rows = rated_rows(task_name, split)
     return form_pairs(rows, pair_filter, limit, generator(runtime, task_name, "pairs", split))
 
@@ -72,14 +75,14 @@ def pairs_of(
 def form_pairs(
     rows: Iterable[Row], pair_filter: PairFilter, limit: int | None, stream: random.Random
 ) -> list[Pair]:
-    """Form at most `limit` disjoint pairs from `rows` that pass `pair_filter`, in random order.
+    """From `rows`, form at most `limit` disjoint pairs that pass `pair_filter`, in random order.
 
     The rows of each domain are shuffled. Each row is paired with the first unpaired row before it
     that the filter allows. Rows with fewer than two ratings are left out, because their standard
     error is unknown. A pair's id consists of the ids of the chosen and the rejected row.
 
     Raises:
-        DataError: no two rows are distinguishable by their ratings.
+        DataError: no two rows of the same domain differ enough in their ratings.
     """
     texts = rated_texts(rows)
     domains = sorted({text.row.domain for text in texts})
@@ -90,9 +93,9 @@ def form_pairs(
         pairs += _match(in_domain, pair_filter)
     if not pairs:
         raise DataError(
-            "no preference pairs: no two rows of a domain have mean ratings that differ by "
-            f"{pair_filter.min_margin} at z ≥ {pair_filter.min_z}. Rows need `ratings` from "
-            "several people"
+            "no preference pairs: no two rows of the same domain have mean ratings that differ by "
+            f"at least {pair_filter.min_margin} and by at least {pair_filter.min_z} standard "
+            "errors. Rows need `ratings` from several people"
         )
     stream.shuffle(pairs)
     return pairs[:limit]
@@ -123,7 +126,7 @@ def _match(texts: Sequence[RatedText], pair_filter: PairFilter) -> list[Pair]:
 
 
 def distinguishable(a: RatedText, b: RatedText, pair_filter: PairFilter) -> bool:
-    """Whether the mean ratings differ by ≥ `min_margin` and by ≥ `min_z` standard errors."""
+    """Whether the mean ratings differ by `min_margin` and by `min_z` standard errors or more."""
     margin = abs(a.mean - b.mean)
     min_margin = max(pair_filter.min_margin, pair_filter.min_z * math.hypot(a.error, b.error))
     return margin >= min_margin

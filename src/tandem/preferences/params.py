@@ -19,7 +19,7 @@ class PairFilter(StrictModel):
 
 
 class ClassContrast(StrictModel):
-    """Two classes of the encoder; the initial reward is the difference of their logits."""
+    """Two classes of the encoder; the initial reward is the difference between their logits."""
 
     better: str
     """Class of texts that should get a high reward."""
@@ -47,8 +47,8 @@ class AlignmentParams(TrainingParams):
     samples_per_prompt: int = Field(default=4, ge=2)
     """Number of continuations sampled per prompt."""
     pairs_per_prompt: int = Field(default=1, ge=1)
-    """Number of pairs per prompt, each of which consists of one of the best continuations and one
-    of the worst; at most half of samples_per_prompt."""
+    """Number of pairs per prompt, at most half of samples_per_prompt; each pair consists of one of
+    the best continuations and one of the worst."""
     beta: float = Field(default=0.1, gt=0)
     """How strongly DPO keeps the model close to the base model; Rafailov et al. (2023) use 0.1 to
     0.5."""
@@ -61,7 +61,7 @@ class AlignmentParams(TrainingParams):
             raise ValueError("samples_per_prompt must be at least twice pairs_per_prompt")
         if self.max_length <= self.generation.max_new_tokens:
             raise ValueError(
-                "max_length must be greater than max_new_tokens, because it includes the prompt"
+                "max_length includes the prompt, so it must be greater than max_new_tokens"
             )
         return self
 

@@ -30,7 +30,7 @@ MAX_LENGTH = 512
 
 
 class RewardModel:
-    """A model that scores texts; `from_pretrained` of transformers reads its folder."""
+    """A model that scores texts; `from_pretrained` of transformers can load its folder."""
 
     def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.network = network
@@ -138,7 +138,7 @@ def preference_loss(margins: Tensor, smoothing: float) -> Tensor:
     """The mean of −log σ(margin), a scalar.
 
     Args:
-        margins: the score of each chosen text minus that of the rejected one, (pairs,).
+        margins: the score of each chosen text minus that of the rejected text; shape: (pairs,).
         smoothing: the fraction of preferences that are assumed to be reversed (Mitchell, A note on
             DPO with noisy preferences, 2023).
     """
