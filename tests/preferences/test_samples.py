@@ -122,7 +122,7 @@ def test_drawnfollow_the_models_probabilities(model: Model) -> None:
 
 
 def test_no_prompt_is_reported(rated: list[GenerationRow]) -> None:
-    with pytest.raises(DataError, match="smaller prompt_words"):
+    with pytest.raises(DataError, match="reduce `prompt_words`"):
         prompts(rated, GENERATION.model_copy(update={"prompt_words": 50}), 99)
 
 

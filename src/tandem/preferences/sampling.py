@@ -1,9 +1,9 @@
 """Sample continuations from a generator at temperature 1, from the full vocabulary.
 
-The samples follow the model's own distribution, so averages over them (KL, rewards) are unbiased.
-The sampling loop is implemented in this project because it is faster than `generate` of
-transformers: finished continuations are removed from the batch, which halves the time for short
-texts.
+The samples follow the model's own distribution, so averages over them (such as the mean reward or
+the KL divergence) are unbiased estimates. The sampling loop is implemented in this project because
+it is faster than `generate` of transformers: finished continuations are removed from the batch,
+which halves the time for short texts.
 """
 
 from collections.abc import Sequence
@@ -27,11 +27,11 @@ from tandem.preferences.params import GenerationParams
 R = TypeVar("R", bound=Row)
 
 SPAN = 256
-"""Number of tokens with adjacent ids that form a span in `sample_token`."""
+"""Number of tokens with consecutive ids that form a span in `sample_token`."""
 
 
 def generator_of(task_name: str, variant: str) -> Model:
-    """Load the generator in the folder `variant` of a task.
+    """Load the generator in the folder `models/TASK/VARIANT`.
 
     Raises:
         StageError: the folder is missing, or the task's models are not causal language models.
@@ -39,7 +39,7 @@ def generator_of(task_name: str, variant: str) -> Model:
     model = modeling.load(paths.model(task_name, variant), tasks.load(task_name))
     if not isinstance(model, Model):
         raise StageError(
-            f"{task_name} cannot be aligned: its family is {model.task.family}, not causal"
+            f"{task_name} cannot be aligned: its model family is {model.task.family}, not causal"
         )
     return model
 
@@ -55,21 +55,19 @@ class Sample:
 
 
 def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> list[R]:
-    """The first `limit` rows, in the order of hashed ids, whose texts are longer than the prompt.
+    """Of the rows with more than `prompt_words` words, the first `limit`, ordered by hashed id.
 
     Raises:
-        DataError: no text is longer than the prompt.
+        DataError: no text has more than `prompt_words` words.
     """
     longer = [row for row in rows if len(row.text.split()) > params.prompt_words]
     if not longer:
-        raise DataError(
-            f"no text has more than {params.prompt_words} words: use a smaller prompt_words"
-        )
+        raise DataError(f"no text has more than {params.prompt_words} words: reduce `prompt_words`")
     return hash_sample(longer, limit)
 
 
 def encode_prompts(model: Model, rows: Sequence[Row], params: GenerationParams) -> list[list[int]]:
-    """The token ids of BOS and each row's first words, truncated to `model.max_length`."""
+    """Each row's prompt as token ids: BOS and the row's first words, cut to `model.max_length`."""
     texts = [" ".join(row.text.split()[: params.prompt_words]) for row in rows]
     bos = model.tokenizer.bos_token_id
     return [[bos, *tokens][: model.max_length] for tokens in model.tokens(texts)]
@@ -87,7 +85,7 @@ def decode(model: Model, samples: Sequence[Sample]) -> list[str]:
 
 @torch.inference_mode()
 def draw(model: Model, params: GenerationParams, rows: Sequence[Row], seed: int) -> list[Sample]:
-    """One sample per row, in the order of `rows`; a repeated row gets different samples."""
+    """One sample per row, in the order of `rows`; repeats of a row are sampled independently."""
     prompt_ids = encode_prompts(model, rows, params)
     stream = torch.Generator().manual_seed(seed)
     samples: dict[int, Sample] = {}
@@ -105,8 +103,8 @@ def draw(model: Model, params: GenerationParams, rows: Sequence[Row], seed: int)
 def _continue(
     model: Model, prompt_ids: Sequence[list[int]], max_new_tokens: int, stream: torch.Generator
 ) -> list[Sample]:
-    """Sample one batch with a key-value cache; finished rows are removed."""
-    # Read each distinct prompt once, then copy its state to all rows that start with it.
+    """Sample one batch of completions with a key-value cache; drop rows that are finished."""
+    # Process each distinct prompt once, then copy its cached state to all rows that start with it.
     distinct = list(dict.fromkeys(map(tuple, prompt_ids)))
     ids, mask = _left_padded(distinct)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
@@ -127,7 +125,7 @@ def _continue(
         unfinished = (ids[:, 0] != model.tokenizer.eos_token_id).nonzero()[:, 0]
         if not len(unfinished) or step == max_new_tokens:
             break
-        # Remove finished rows from everything that the next step reads.
+        # Remove finished rows from all inputs of the next step.
         cache.batch_select_indices(unfinished)
         active, ids = active[unfinished], ids[unfinished]
         positions = positions[unfinished, -1:] + 1
@@ -157,9 +155,9 @@ def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
     drawn = torch.rand(len(ends), 1, generator=stream, dtype=torch.float64) * ends[:, -1:]
     span = torch.searchsorted(ends, drawn, right=True)
 
-    # Choose a token in the span. The span's probabilities are summed twice, and the two sums differ
-    # in the last digits. Keep `drawn` below the second sum, because it could otherwise select the
-    # padding of the last span.
+    # Choose a token in the span. The span's probabilities are summed twice, and the two sums can
+    # differ in the last digits. Keep `drawn` below the second sum; otherwise the padding of the
+    # last span could be selected.
     before = torch.nn.functional.pad(ends, (1, 0)).gather(1, span)
     inside = spans[torch.arange(len(span)), span[:, 0]].double().cumsum(1)
     drawn = torch.minimum(drawn - before, inside[:, -1:] * (1 - torch.finfo(torch.float64).eps))
@@ -169,7 +167,7 @@ def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
 def next_token_probs(
     network: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any
 ) -> Tensor:
-    """Extend `cache`, and return the probabilities of each row's next token: (rows, vocabulary)."""
+    """Extend `cache`; return each row's next-token probabilities, of shape (rows, vocabulary)."""
     hidden = network.base_model(
         ids, attention_mask=mask, position_ids=positions, past_key_values=cache, use_cache=True
     )[0]
@@ -177,7 +175,7 @@ def next_token_probs(
 
 
 def _left_padded(sequences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """The token ids and the mask, padded on the left, each of shape (batch, longest)."""
+    """The token ids and the attention mask, padded on the left to the longest sequence."""
     pad = torch.nn.utils.rnn.pad_sequence
     rows = [torch.tensor(sequence) for sequence in sequences]
     masks = [torch.ones_like(row) for row in rows]

@@ -14,10 +14,10 @@ class WeightsSource(Protocol):
     """The functions that a module of this package defines."""
 
     def write(self, params: Any, folder: Path, runtime: Runtime) -> None:
-        """Write config, weights and tokenizer to `folder` in the format of `from_pretrained`."""
+        """Write config, weights and tokenizer to `folder`, for `from_pretrained` to load."""
 
     def pins(self, params: Any) -> dict[str, str]:
-        """Return the pins (such as a version or hash) of the exact weights, for the model card."""
+        """Return identifiers of the weights, such as a version or hash, for the model card."""
 
 
 class WeightsParams(PluginParams):

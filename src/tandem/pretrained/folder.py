@@ -32,7 +32,8 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     Raises:
         SourceError: `params.path` is not a folder.
         HashMismatch: the weights are not the pinned ones.
-        DataError: the folder has no config.json or no safetensors, or is damaged or malicious.
+        DataError: config.json or the safetensors weights are missing, or the folder is damaged or
+            malicious.
     """
     source = Path(params.path)
     if not source.is_dir():

@@ -25,7 +25,8 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
     Raises:
         SourceError: the hub cannot be reached or has no such model or revision.
-        DataError: the model has no config.json or no safetensors, or is damaged or malicious.
+        DataError: config.json or the safetensors weights are missing, or the model is damaged or
+            malicious.
     """
     import huggingface_hub
 

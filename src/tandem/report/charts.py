@@ -3,7 +3,7 @@
 The same numbers always produce the same bytes.
 
 Matplotlib draws with placeholder colors, which are then replaced by the CSS variables of the page,
-so that a chart follows light and dark mode. Charts also use the fonts of the page.
+so that a chart adapts to light and dark mode. Charts also use the fonts of the page.
 """
 
 import csv
@@ -48,7 +48,7 @@ UNUSED_ID = re.compile(r' id="(?![mp][0-9a-f]{10}")[^"]*"')
 def loss_chart(path: Path) -> str:
     """The loss curves of a CSV table with a column `step` and columns whose names end in `loss`.
 
-    The result is empty if the table has no row, or no column whose name ends in `loss`.
+    The result is an empty string if the table has no rows or no column whose name ends in `loss`.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -74,7 +74,7 @@ def loss_chart(path: Path) -> str:
 def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -> str:
     """A scatter plot of score against cost.
 
-    Points on the Pareto front are filled and joined by steps; hollow points are dominated.
+    Points on the Pareto front are filled and connected by a step line; hollow points are dominated.
     """
 
     def draw(axes: "Axes") -> None:
@@ -117,7 +117,7 @@ def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -
 
 
 def _svg(draw: Callable[["Axes"], None]) -> str:
-    """An inline SVG of what `draw` draws on the axes."""
+    """The inline SVG of a chart, which `draw` draws on the axes that it gets."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure

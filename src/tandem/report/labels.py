@@ -13,14 +13,14 @@ ROLES = {
     "base": "trained model",
     "aligned": "trained model, aligned with the reward model",
     "reward": "reward model",
-    "judge": "judge, trained on other raters and texts",
+    "judge": "judge, trained on texts and ratings that the reward model was not trained on",
     "human": "each rater, compared with the mean of the other raters",
 }
-"""Labels of variants that no plug-in provides."""
+"""Labels of the variants for which no plug-in defines a label."""
 
 
 def metric(name: str) -> MetricLabel:
-    """The label of a metric. The slice `accuracy/movie` has the label of `accuracy`.
+    """The label of a metric; a slice such as `accuracy/movie` has the label of `accuracy`.
 
     A metric without a label is shown under its name, and none of its scores is marked as best.
     """
@@ -38,7 +38,7 @@ def metric(name: str) -> MetricLabel:
 
 
 def metric_order(task_name: str) -> list[str]:
-    """The metrics of a task, then those of the preference stages, in the order of the page."""
+    """The metrics of a task and of the preference stages, in the order in which they are shown."""
     return list(dict.fromkeys([*tasks.load(task_name).metrics, *preference_labels.ORDER]))
 
 

@@ -19,7 +19,7 @@ class Scenario(StrictModel):
 
     milliseconds_per_row: float
     speedup: float
-    """Speed-up over the fp32 base: the median of all rounds (minimum `low`, maximum `high`)."""
+    """Speed-up over the fp32 base model: median of all rounds (minimum `low`, maximum `high`)."""
     low: float
     high: float
 
@@ -41,13 +41,13 @@ class Entry(StrictModel):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if (self.weights_sha256 is None) == (self.of_sha256 is None):
-            raise ValueError("needs either weights_sha256 or of_sha256")
+            raise ValueError("an entry needs either weights_sha256 or of_sha256")
         if (self.scores is None) != (self.of_sha256 is None):
             raise ValueError("of_sha256 and scores must be given together")
         return self
 
     def is_current(self, metrics: Metrics, task: str, variant: str) -> bool:
-        """Whether the measured weights, or those of the graph's base, are the evaluated ones."""
+        """Whether the recorded digest is that of the weights that the stage `evaluate` scored."""
         evaluated = variant if self.of_sha256 is None else "base"
         digest = of(metrics, EVALUATE, f"{task}-{evaluated}").get("weights_sha256")
         return bool(digest == (self.of_sha256 or self.weights_sha256))
@@ -99,7 +99,7 @@ def with_graphs(metrics: Metrics, latencies: Latencies, tasks: Sequence[str]) ->
 def speeds(
     latencies: Latencies, metrics: Metrics, tasks: Sequence[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    """(Task, variant) → its latencies as a mapping, with an additional key `current`."""
+    """(Task, variant) → the variant's `Entry` as a mapping, with an additional key `current`."""
     return {
         (task, variant): entry.model_dump(exclude_none=True)
         | {"current": entry.is_current(metrics, task, variant)}

@@ -1,4 +1,7 @@
-"""Render views as HTML and Markdown. All text is escaped, except the SVG that Tandem draws."""
+"""Render `View` objects as HTML and Markdown.
+
+All text is HTML-escaped, except SVG, CSS and front matter, which come from Tandem itself.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +20,7 @@ def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
     """The page: one HTML file that runs no script and loads no other file.
 
     Args:
-        views: The views of the tasks, in the order of the page.
+        views: One `View` per task, in the order in which the page shows the tasks.
         machine: The machine on which the latencies were measured: property → value.
     """
     style = resources.files("tandem.report").joinpath("templates/style.css").read_text("utf-8")
@@ -30,17 +33,17 @@ def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
 
 
 def data_card(view: View, fetched: Mapping[str, Any]) -> str:
-    """The card of a task's data: rows per step, and the counts that the stage `fetch` measured."""
+    """The data card of a task: row counts after each step, and by domain and by label."""
     return _environment().get_template("data_card.md.j2").render(view=view, fetched=fetched)
 
 
 def model_card(view: View, size: Size, trained: Mapping[str, Any]) -> str:
-    """The card of a variant, with its scores in the front matter as a model index.
+    """The model card of a variant, with its scores in the front matter as a `model-index`.
 
     Args:
-        view: The view of the task.
-        size: The variant with the size of its weights.
-        trained: The metrics of its training; empty for a variant that was made from the base.
+        view: The `View` of the task.
+        size: The variant's name, size and score.
+        trained: The metrics of the variant's training; empty for variants made from the base model.
     """
     marks = [(p, m) for p in view.panels for m in p.marks if m.score.variant == size.variant]
     template = _environment().get_template("model_card.md.j2")

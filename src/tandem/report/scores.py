@@ -1,8 +1,8 @@
 """Read reports/details into one flat, sorted list of scores.
 
 Every `{"value": …}` and every plain number in a detail file is a score. The keys that lead to a
-score form the name of its metric. A new metric therefore requires no change in this module. No
-other module of the report contains the name of a stage.
+score form the name of its metric. A new metric therefore requires no change in this module. The
+other modules of the report import the names of stages from this module.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from tandem.core.params import ProjectParams
 
 FETCH, TRAIN = "fetch", "train"
 DATA_STAGES = (FETCH, "clean", "split", "augment")
-"""Stages that count rows, in the order in which data flows."""
+"""Stages that count rows, in topological order."""
 EVALUATE, BASELINE = "evaluate", "baseline"
 """Stages that score variants on the test rows."""
 SEEDS = "seeds"
@@ -24,7 +24,7 @@ REWARD, JUDGE, ALIGN, COMPARISON = "reward", "judge", "align", "evaluate-prefere
 INTERMEDIATE = (REWARD, JUDGE, ALIGN, ABLATION)
 """Stages that score models on the validation rows."""
 ONNX = "onnx"
-"""A variant that no stage writes: benchmarks/latency.py converts and scores it."""
+"""A variant that no stage writes: benchmarks/latency.py exports and scores it."""
 KEYS = ("value", "low", "high", "n", "seed")
 
 Metrics = dict[str, dict[str, Any]]
@@ -33,9 +33,9 @@ Metrics = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One number of a variant, with its interval and the number of rows or pairs it is based on.
+    """A metric's value for a variant, with its interval and the number `n` of rows or pairs.
 
-    A number that was counted, not estimated, has no interval, `n` or `seed`.
+    A value that was counted, not estimated, has no interval, `n` or `seed`.
     """
 
     stage: str
@@ -77,7 +77,7 @@ def of(metrics: Metrics, stage: str, name: str) -> Mapping[str, Any]:
 def gather(metrics: Metrics, project: ProjectParams) -> list[Score]:
     """Every score of the project's tasks and variants, sorted.
 
-    Files of tasks and methods that are no longer in params are left out.
+    Files of tasks and methods that are no longer in params.yaml are left out.
     """
     scores = [
         score
@@ -115,7 +115,7 @@ def variants(task: str, project: ProjectParams) -> list[str]:
 def _sources(
     metrics: Metrics, task: str, project: ProjectParams
 ) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Stage, variant and content of each detail file, or part of one, with scores of a task."""
+    """Yield (stage, variant, the variant's part of a detail file) for all scores of a task."""
     for variant in dict.fromkeys([*variants(task, project), ONNX]):
         yield EVALUATE, variant, of(metrics, EVALUATE, f"{task}-{variant}")
     for name, content in of(metrics, BASELINE, task).items():
@@ -135,11 +135,11 @@ def _sources(
 
 
 def _scores(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Score]:
-    """The scores in `content`, the value in a metrics file that the keys in `path` lead to.
+    """The scores in `content`, which is the value at `path` in a metrics file.
 
     Args:
         where: The stage, the task and the variant of the scores.
-        path: Keys joined by slashes.
+        path: The keys that lead to `content`, joined by slashes.
         content: Any JSON value.
     """
     stage, task, variant = where

@@ -1,4 +1,4 @@
-"""The view of each task, with its charts."""
+"""Collect everything that the page and the cards show about a task, including charts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def view(
     metrics: Metrics,
     speeds: Mapping[tuple[str, str], Any],
 ) -> View:
-    """The data that the page shows about a task, with its charts."""
+    """Everything that the page and the cards show about a task, including its charts."""
     without_charts = views.view(task, all_scores, metrics, speeds)
     curves = sorted(PLOTS.glob(f"*/{task}.csv"), key=_curve_order)
     drawn = {path.parent.name: charts.loss_chart(path) for path in curves}
@@ -29,6 +29,6 @@ def view(
 
 
 def _curve_order(path: Path) -> tuple[bool, bool, str]:
-    """Sort key of a loss curve: stage `train` first, then `reward`, then the others by name."""
+    """Sort key of a loss curve: stage `train` first, then `reward`, then other stages by name."""
     stage = path.parent.name
     return (stage != scores.TRAIN, stage != scores.REWARD, stage)

@@ -1,4 +1,4 @@
-"""Copy the files of a model folder: JSON, text and safetensors, but no code and no pickles."""
+"""Copy the configs, tokenizer and safetensors of a model folder, but neither code nor pickles."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
@@ -26,7 +26,8 @@ ALLOWED_FILES = (
     "*.spm",
     "*.model",
 )
-# Keys of configs that contain a path on the author's machine, or refer to code on a hub.
+# Keys whose values in a config are paths on the machine of the model's author, or refer to code on
+# a hub.
 REMOVED_KEYS = ("_name_or_path", "name_or_path", "auto_map", "custom_pipelines")
 
 
@@ -36,21 +37,21 @@ def copy_model_files(
     """Copy the allowed files among `names` to `folder`, and check the result.
 
     Args:
-        names: Paths relative to the source; files in its subfolders are not copied.
-        open_file: Opens a file of the source by name.
+        names: Paths in the source folder or package; files in subfolders are not copied.
+        open_file: A function that opens the file with a given name in the source.
         folder: An existing folder.
-        where: What error messages call the source.
+        where: How error messages refer to the source.
 
     Raises:
-        DataError: there is no config.json or no safetensors, or a file breaks a rule of
-            `tandem.loading.folders`.
+        DataError: config.json or the safetensors weights are missing, or a file breaks a rule
+            of `tandem.loading.folders`.
     """
     names = [name for name in names if "/" not in name]
     if folders.ADAPTER in names:
         raise folders.adapter_error(where)
     allowed = sorted(name for name in names if any(fnmatch(name, p) for p in ALLOWED_FILES))
     if folders.CONFIG not in allowed:
-        raise DataError(f"{where} has no config.json, which safetensors weights need")
+        raise DataError(f"{where} contains no config.json, which is required to load the weights")
     if not any(name.endswith(".safetensors") for name in allowed):
         raise folders.no_weights_error(where, names)
     for name in allowed:
@@ -76,7 +77,7 @@ def sanitize_configs(folder: Path, where: str = "") -> None:
 
     Args:
         folder: The model folder.
-        where: What error messages call the folder; its path if empty.
+        where: How error messages refer to the folder; if empty, they use its path.
 
     Raises:
         DataError: a config is not a JSON object.
