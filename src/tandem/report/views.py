@@ -1,4 +1,4 @@
-"""Turn scores and row counts into what the page and the cards show about a task."""
+"""Turn scores and row counts into the data that the HTML report and the cards show."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ class Mark:
     kind: str
     """The kind of the variant: `model`, `baseline` or `human`."""
     text: str
-    """The value, formatted."""
+    """The value, formatted as text."""
     interval: str
     x: float
     x_low: float
@@ -41,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The scores of all variants under one metric, models first."""
+    """The scores of all variants for one metric, models first."""
 
     metric: str
     label: MetricLabel
@@ -49,11 +49,11 @@ class Panel:
     reference: float | None
     """The `x` of the best baseline."""
     scale: tuple[str, str]
-    """The lowest and the highest value on the scale, formatted."""
+    """The lowest and the highest value on the scale, formatted as text."""
 
     @property
     def title(self) -> str:
-        """The metric's title, with the slice or the judge that it is restricted to."""
+        """The metric's title, with the domain or the judge if the metric is limited to one."""
         part = self.metric.partition("/")[2]
         return f"{self.label.title}, {part}" if part else self.label.title
 
@@ -65,7 +65,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A step of data preparation: the number of rows per part, and of dropped rows per reason."""
+    """A data preparation step: the rows in each part of its output, and dropped rows by reason."""
 
     title: str
     parts: dict[str, int]
@@ -91,7 +91,7 @@ class Size:
 
     @property
     def published(self) -> bool:
-        """Whether a stage wrote these weights, and the benchmark did not export them as a graph."""
+        """Whether a stage wrote these weights; false for ONNX graphs that the benchmark exports."""
         return "scores" not in (self.latency or {})
 
 
@@ -99,8 +99,8 @@ class Size:
 class Point:
     """The cost and the score of a variant.
 
-    A point is on the Pareto front unless another variant is better in cost or score, and at least
-    as good in the other of the two.
+    A point is on the Pareto front unless another variant has a lower cost and at least as good a
+    score, or a better score at no higher cost.
     """
 
     variant: str
@@ -125,7 +125,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """Everything that the page and the cards show about a task."""
+    """The data that the HTML report and the cards show about one task."""
 
     task: str
     panels: list[Panel] = field(default_factory=list)
@@ -155,7 +155,7 @@ def variant_rank(variant: str) -> int:
 
 
 def panel(metric: str, scores: Sequence[Score]) -> Panel:
-    """The scores of one metric on one scale."""
+    """The panel of one metric: its scores, placed on a common scale."""
     label = labels.metric(metric)
     sign = label.direction
     has_best = bool(sign) and len(scores) > 1
@@ -164,7 +164,7 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
     low, width = min(edges), (max(edges) - min(edges)) or 1.0
 
     def percent(value: float | None, default: float) -> float:
-        # A margin of 4 % on either side leaves room for the dots.
+        # A margin of 4 % at either end of the scale leaves room for the dots.
         return round(4 + 92 * ((default if value is None else value) - low) / width, 2)
 
     marks = [
@@ -189,7 +189,10 @@ def panel(metric: str, scores: Sequence[Score]) -> Panel:
 
 
 def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
-    """Sort metrics by the index of their stem (the part before `/`) in `order`, others by name."""
+    """Sort metrics by the position of their stem (the part before `/`) in `order`.
+
+    Metrics whose stem is not in `order` come last, sorted by name.
+    """
     rank = {name: index for index, name in enumerate(order)}
 
     def key(metric: str) -> tuple[int, str, str]:
@@ -200,7 +203,7 @@ def sort_metrics(metrics: Iterable[str], order: Sequence[str]) -> list[str]:
 
 
 def panels(scores: Sequence[Score], order: Sequence[str]) -> list[Panel]:
-    """One panel for each metric of the scores."""
+    """One panel for each metric in `scores`."""
     by_metric: dict[str, list[Score]] = {}
     for score in scores:
         by_metric.setdefault(score.metric, []).append(score)
@@ -210,7 +213,7 @@ def panels(scores: Sequence[Score], order: Sequence[str]) -> list[Panel]:
 def sizes(
     task: str, scores: Sequence[Score], metric: str, speeds: Mapping[tuple[str, str], Any]
 ) -> list[Size]:
-    """Size, score and speed of each variant that has a size and a score under `metric`."""
+    """Size, score and speed of each variant that has a size and a score for `metric`."""
     by_variant: dict[str, dict[str, Score]] = {}
     for score in scores:
         by_variant.setdefault(score.variant, {})[score.metric] = score
@@ -234,8 +237,8 @@ def sizes(
 def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point]]:
     """The points of two plots: score against size, and score against latency.
 
-    Latencies of weights other than those evaluated are left out. A plot with fewer than two
-    variants is left out, too.
+    A latency is left out if it was measured with weights other than the evaluated ones. A plot with
+    fewer than two variants is left out.
 
     Args:
         sizes: The variants.
@@ -260,7 +263,7 @@ def pareto_points(sizes: Sequence[Size], direction: int) -> dict[str, list[Point
 
 
 def points(sizes: Sequence[Size], costs: Mapping[str, float], direction: int) -> list[Point]:
-    """The variants with a known cost, cheapest first, each with a flag for the Pareto front."""
+    """The points of the variants with a known cost, in ascending order of cost."""
     candidates = [
         (costs[size.variant], direction * size.value, size)
         for size in sizes
@@ -285,7 +288,7 @@ def points(sizes: Sequence[Size], costs: Mapping[str, float], direction: int) ->
 
 
 def spreads(metrics: Metrics, task: str, order: Sequence[str]) -> list[Spread]:
-    """The spread of each metric across seeds; empty if the task is trained with one seed."""
+    """The spread of each metric across seeds; empty if the task is trained with only one seed."""
     by_metric = of(metrics, SEEDS, task)
     return [
         Spread(
@@ -301,7 +304,7 @@ def spreads(metrics: Metrics, task: str, order: Sequence[str]) -> list[Spread]:
 
 
 def steps(metrics: Metrics, task: str) -> list[Step]:
-    """The steps from raw to augmented rows, as far as their stages have been run."""
+    """The steps from raw to augmented rows whose stages have been run."""
     fetched, cleaned, split, augmented = (of(metrics, stage, task) for stage in DATA_STAGES)
     done = []
     if fetched:
@@ -332,7 +335,7 @@ def signatures(metrics: Metrics, task: str) -> dict[str, str]:
 def view(
     task: str, scores: Sequence[Score], metrics: Metrics, speeds: Mapping[tuple[str, str], Any]
 ) -> View:
-    """Everything that the page and the cards show about a task, except its charts."""
+    """The data that the HTML report and the cards show about one task, without the charts."""
     order = labels.metric_order(task)
     scores = [score for score in scores if score.task == task]
     tested = [score for score in scores if score.on_test_rows]
@@ -354,7 +357,7 @@ def view(
 
 
 def with_charts(view: View, charts: Mapping[str, str]) -> View:
-    """`view` with its charts (name → SVG)."""
+    """A copy of `view` with the given charts (name → SVG)."""
     return replace(view, charts=dict(charts))
 
 

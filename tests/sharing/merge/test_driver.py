@@ -40,8 +40,8 @@ def test_a_merge(set_up: Repository) -> None:
     done = set_up.git("merge", "--no-edit", "theirs")
     check(set_up)
     assert done.stderr.splitlines() == [
-        "tandem: dvc.lock is merged by stage: 1 entry from their side; "
-        "stale because both sides changed them: c, report"
+        "tandem: dvc.lock merged by stage: 1 entry from their side; "
+        "stale stages, changed on both sides: c, report"
     ]
     assert set_up.git("status", "--porcelain").stdout == ""
 
@@ -110,7 +110,7 @@ def test_a_project_in_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     branches(repository)
     done = repository.git("merge", "--no-edit", "theirs")
     check(repository)
-    assert done.stderr.startswith("tandem: team/project/dvc.lock is merged by stage")
+    assert done.stderr.startswith("tandem: team/project/dvc.lock merged by stage")
 
 
 def test_a_worktree(set_up: Repository, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -183,7 +183,7 @@ def test_attributes_that_are_missing_are_added(
     mine = "* text=auto\n/reports/summary.json merge=tandem-output"
     Path(".gitattributes").write_text(mine)
     assert cli.main(["setup-git"], in_child=True) == 0
-    assert "4 lines added to .gitattributes: commit it" in capsys.readouterr().out
+    assert "4 lines added to .gitattributes: commit the file" in capsys.readouterr().out
     text = Path(".gitattributes").read_text()
     assert text.startswith(mine + "\n")
     assert "dvc.lock merge=tandem-lock\n" in text and text.count("merge=tandem-output") == 4

@@ -170,7 +170,7 @@ def test_datasets_are_taken_from_the_side_that_changed_them() -> None:
     assert content["stages"] == {task: entry(task, "base") for task in TASKS} | {
         "train": entry("train", "x")
     }
-    with pytest.raises(StageError, match=r"both sides changed datasets in dvc\.lock"):
+    with pytest.raises(StageError, match=r"both sides changed the key `datasets` in dvc"):
         merged(base, ours.replace("rev: '1'", "rev: '3'"), theirs)
 
 

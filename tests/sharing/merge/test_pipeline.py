@@ -52,7 +52,7 @@ def test_only_the_report_and_the_digests_of_code_are_executed(
     project: Workspace, engine: str
 ) -> None:
     done = git(project, "merge", "--no-edit", "theirs")
-    said = "6 entries from their side; stale because both sides changed them: code, report"
+    said = "6 entries from their side; stale stages, changed on both sides: code, report"
     assert said in done.stderr
     project.snakemake("-c2") if engine == "snakemake" else project.repro()
     assert executed(project) == ["code", "report"]

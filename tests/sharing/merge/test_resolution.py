@@ -141,9 +141,9 @@ def test_the_answers(repository: Repository, capsys: pytest.CaptureFixture[str])
     repository.git("merge", "--no-edit", "ours", check=False)
     assert cli.main(["merge-lock"], in_child=True) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "dvc.lock is merged by stage: 1 entry from their side; "
-        "stale because both sides changed them: c, report",
-        "resolved 4 files that stages write, to agree with dvc.lock",
+        "dvc.lock merged by stage: 1 entry from their side; "
+        "stale stages, changed on both sides: c, report",
+        "resolved 4 files written by stages, in agreement with dvc.lock",
         "still in conflict, because no stage writes them: params.yaml",
     ]
     assert repository.conflicts() == ["params.yaml"]
@@ -242,8 +242,8 @@ def test_an_edited_file_is_kept(repository: Repository) -> None:
     with pytest.raises(StageError) as error:
         resolve()
     assert str(error.value) == (
-        "dvc.lock has been edited since the merge: `git add dvc.lock` keeps it, "
-        "`git checkout --merge -- dvc.lock` discards the edit; then run `tandem merge-lock` again"
+        "dvc.lock has been edited since the merge: keep the edit with `git add dvc.lock`, "
+        "or discard it with `git checkout --merge -- dvc.lock`; then run `tandem merge-lock` again"
     )
     assert repository.conflicts() == [*before]
     repository.git("checkout", "--merge", "--", "dvc.lock")
@@ -259,7 +259,7 @@ def test_an_edit_after_a_merge_commit_is_kept(repository: Repository) -> None:
     repository.commit()
     Path("dvc.lock").write_text("schema: '2.0'\nstages: {}\n")
     for _ in range(2):
-        with pytest.raises(StageError, match="edited since the merge: commit or stash it"):
+        with pytest.raises(StageError, match="edited since the merge: commit or stash the edit"):
             resolve()
         repository.git("add", "dvc.lock")
     assert Path("dvc.lock").read_text() == "schema: '2.0'\nstages: {}\n"

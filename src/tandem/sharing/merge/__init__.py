@@ -5,7 +5,7 @@
     records, details and metrics    the files from the side whose entry is used
     reports/summary.json            our version, until the stage `report` writes the file again
 
-Git runs the driver (`driver`) that `tandem setup-git` (`git_setup`) installs. Where Git cannot run
-it, as on a hosting service, `tandem merge-lock` (`resolution`) merges these files in the same way
-afterwards.
+Git runs the merge driver (module `driver`) that `tandem setup-git` (module `git_setup`) installs.
+Where Git cannot run the driver, for example on a hosting service, `tandem merge-lock` (module
+`resolution`) merges these files afterwards, in the same way.
 """

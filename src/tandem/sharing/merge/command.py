@@ -8,7 +8,7 @@ from tandem.sharing.merge.resolution import Resolution
 
 
 def set_up_git(as_json: bool) -> None:
-    """Install the merge drivers, and print what was set."""
+    """Install the merge drivers, and print the result."""
     lines = git_setup.set_up()
     if as_json:
         commands = {name: command for name, (_, command) in git_setup.driver_commands().items()}
@@ -16,7 +16,7 @@ def set_up_git(as_json: bool) -> None:
         return
     print("Git merges dvc.lock by stage in this clone and its worktrees")
     if lines:
-        print(f"{counted(len(lines), 'line')} added to {git_setup.ATTRIBUTES}: commit it")
+        print(f"{counted(len(lines), 'line')} added to {git_setup.ATTRIBUTES}: commit the file")
 
 
 def merge_lock(as_json: bool) -> None:
@@ -30,7 +30,8 @@ def merge_lock(as_json: bool) -> None:
         return
     for path, merged in done.locks.items():
         print(versions.summary(path, merged))
-    print(f"resolved {counted(len(done.files), 'file')} that stages write, to agree with dvc.lock")
+    files = counted(len(done.files), "file")
+    print(f"resolved {files} written by stages, in agreement with dvc.lock")
     if done.left:
         names = versions.listed(done.left)
         print(f"still in conflict, because no stage writes them: {names}")

@@ -1,7 +1,7 @@
-"""The versions of files that a merge left in conflict, from Git's index or a merge commit.
+"""Find the three versions of files that are in conflict or that a merge commit has merged.
 
-Git's index has up to three stages of a file in conflict: 1 is the common ancestor, 2 is our version
-and 3 is theirs. A merge, a rebase, a cherry-pick, a revert and a popped stash all leave them.
+For a file in conflict after a merge, a rebase, a cherry-pick, a revert or `git stash pop`, Git's
+index contains up to three stages: 1 is the common ancestor, 2 is our version and 3 is theirs.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ REGULAR = ("100644", "100755")
 
 @dataclass(frozen=True)
 class Versions:
-    """The three versions of a file as Git blob IDs; empty where the file does not exist."""
+    """The Git blob IDs of a file's three versions; an ID is empty if the version does not exist."""
 
     base: str = ""
     ours: str = ""
@@ -28,7 +28,11 @@ class Conflict:
     """The versions of merged files. Paths are relative to the project's root."""
 
     versions: dict[str, Versions]
-    """For an unfinished merge, the files in conflict; for a merge commit, all files that differ."""
+    """Path → versions.
+
+    For an unfinished merge, these are the files in conflict; for a merge commit, all files that
+    differ between its parents.
+    """
     ours: dict[str, str]
     """Path → blob ID, for all files on our side."""
     merged: dict[str, str]
@@ -36,7 +40,7 @@ class Conflict:
     unfinished: bool
 
     def is_untouched(self, path: str, blob: str) -> bool:
-        """Whether a workspace file with the blob ID `blob` was not edited after the merge."""
+        """Whether a workspace file whose blob ID is `blob` has not been edited since the merge."""
         if self.unfinished and path in self.versions:
             return blob in astuple(self.versions[path])
         return blob == self.merged.get(path)
@@ -52,7 +56,7 @@ def unfinished() -> Conflict | None:
     versions = {
         path: Versions(*(blobs.get(stage, "") for stage in "123"))
         for path, blobs in stages.items()
-        if not {"120000", "160000"} & {*blobs.values()}  # skip links and submodules
+        if not {"120000", "160000"} & {*blobs.values()}  # skip symbolic links and submodules
     }
     return Conflict(versions, ours=_tree("HEAD"), merged=_index(), unfinished=True)
 
@@ -61,7 +65,7 @@ def of_head() -> Conflict | None:
     """The files that differ between the parents of HEAD; None if HEAD is not a merge commit.
 
     Raises:
-        StageError: the commit has more than two parents.
+        StageError: HEAD has more than two parents.
     """
     _, *parents = git("rev-list", "--parents", "--max-count=1", "HEAD").decode().split()
     if len(parents) < 2:

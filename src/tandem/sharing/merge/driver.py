@@ -2,9 +2,9 @@
 
     python -m tandem.sharing.merge.driver BASE OURS THEIRS PATH
 
-Git passes files with the three versions and the path in the repository, and reads the result from
-OURS. If a version cannot be read, OURS is left as it is and the exit code is 1: Git then reports a
-conflict.
+BASE, OURS and THEIRS are temporary files in which Git passes the three versions; PATH is the path
+of the merged file in the repository. Git reads the result from OURS. If the versions cannot be
+merged, OURS is left as it is and the exit code is 1: Git then reports a conflict.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tandem.sharing.merge import versions
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Merge THEIRS into OURS; return the exit code."""
+    """Write the result of the merge to OURS; return the exit code."""
     *files, path = arguments
     base, ours, theirs = (Path(file).read_bytes() for file in files)
     try:

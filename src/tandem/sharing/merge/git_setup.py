@@ -25,7 +25,7 @@ NAMED = {
     "/reports/metrics/**/*.json": OUTPUT_DRIVER,
     "/reports/summary.json": OUTPUT_DRIVER,
 }
-"""Pattern of .gitattributes, relative to the project's root → the driver."""
+"""Pattern in .gitattributes (relative to the project's root) → name of the driver."""
 COMMENT = "# tandem setup-git: Git merges dvc.lock by stage, and never merges stage outputs as text"
 UNSET = ("unspecified", "set")
 """The values that Git reports for a path whose attribute `merge` names no driver."""
@@ -34,14 +34,15 @@ UNSET = ("unspecified", "set")
 def driver_commands() -> dict[str, tuple[str, str]]:
     """Driver → its description and the command that Git runs.
 
-    The driver for outputs is called for a file that both sides changed. The stage of that file is
-    then stale, so the command `true` keeps our version until the stage writes the file again.
+    Git calls the driver for outputs for each file that both sides changed. The stage that writes
+    such a file is stale after the merge, so the command `true` keeps our version until the stage
+    writes the file again.
     """
     python = shlex.quote(sys.executable).replace("%", "%%")
     lock = f"{python} -P -m tandem.sharing.merge.driver %O %A %B %P"
     return {
-        LOCK_DRIVER: ("dvc.lock by stage", lock),
-        OUTPUT_DRIVER: ("our version of a file that its stage will rewrite", "true"),
+        LOCK_DRIVER: ("merge dvc.lock by stage", lock),
+        OUTPUT_DRIVER: ("keep our version of a file until its stage writes it again", "true"),
     }
 
 
@@ -89,15 +90,15 @@ def _unnamed() -> dict[str, str]:
 
 
 def _attribute(pattern: str) -> str:
-    """The attribute `merge` of a path that matches a pattern."""
+    """The value of the attribute `merge` for a path that matches `pattern`."""
     path = pattern.lstrip("/").replace("**", "x").replace("*", "x")
     return git("check-attr", "-z", "merge", "--", path).decode().split("\0")[2]
 
 
 def problem() -> str | None:
-    """Why Git would not run the driver that .gitattributes names, and what to do; None if it would.
+    """Why Git cannot run the driver that .gitattributes names for dvc.lock, and what to do then.
 
-    The result is also None if .gitattributes names no driver.
+    The result is None if Git can run the driver, or if .gitattributes names another driver or none.
     """
     if _attribute(str(paths.LOCK)) != LOCK_DRIVER:
         return None

@@ -1,13 +1,13 @@
-"""Merge three versions of a dvc.lock by stage.
+"""Merge three versions of a dvc.lock file by stage.
 
-An entry records which outputs a command produced from which inputs and params. This is true of the
-whole entry only, so an entry that one side changed is never split. As after any change, DVC then
-compares the digests and params in the entry with the files and params of the merged project.
+An entry records which outputs a command produced from which inputs and params. An entry is valid
+only as a whole, so the merge never combines parts of two versions. After the merge, as after any
+other change, DVC compares the digests and params in each entry with those of the merged project.
 
 If both sides changed an entry in different ways, only the command and the outputs of our entry
-remain. Because this entry has no inputs, DVC considers the stage stale, and restores it from the
-run cache or executes it. Because the entry has outputs, `dvc checkout` and `dvc pull` work until
-then.
+remain. Because the merged entry has no inputs, DVC considers the stage stale, and restores it from
+the run cache or executes it. Because the merged entry has outputs, `dvc checkout` and `dvc pull`
+work even before the stage has been run.
 """
 
 import re
@@ -24,24 +24,24 @@ from tandem.patches import dvc
 from tandem.sharing.merge.rule import Choice, choose
 
 ANCHOR = re.compile(r"[:-] [&*]\w")
-"""Matches possible YAML anchors and aliases, with which an entry may refer to another one."""
+"""Matches possible YAML anchors and aliases, with which an entry may refer to another entry."""
 DATASETS = "datasets"
 """The only top-level key of dvc.lock that DVC knows besides `schema` and `stages`."""
 
 MARKER = "<<<<<<< "
 """The prefix of the line with which Git marks the start of a conflict."""
 KEPT = ("cmd", "outs")
-"""The parts of an entry that remain if both sides changed it."""
+"""The keys that remain in an entry that both sides changed in different ways."""
 WITHOUT_ENTRIES = "schema: '2.0'\nstages: {}\n"
 
 
 class LockDamaged(StageError):
-    """A dvc.lock cannot be read. The message has no subject, as in `is empty`."""
+    """A dvc.lock file cannot be read. The message, such as `is empty`, follows the file's path."""
 
 
 @dataclass
 class LockFile:
-    """The content of a dvc.lock."""
+    """The content of a dvc.lock file."""
 
     texts: dict[str, str] = field(default_factory=dict)
     """Stage → the text of its entry, in the order of the file."""
@@ -51,10 +51,10 @@ class LockFile:
 
     @classmethod
     def parse(cls, content: bytes) -> "LockFile":
-        """Read a dvc.lock.
+        """Parse the content of a dvc.lock file.
 
         Raises:
-            LockDamaged: DVC could not have written the content, or it is in the format of DVC 1.
+            LockDamaged: the content is incomplete or invalid, or in the format of DVC 1.
         """
         try:
             text = content.decode()
@@ -73,7 +73,7 @@ class LockFile:
         self.texts[name], self.values[name] = text, value
 
     def outs(self, name: str) -> Iterator[tuple[str, str]]:
-        """The path and the MD5 of each output of a stage, as in its entry."""
+        """The path and the MD5 of each output that the entry of a stage lists."""
         for out in self.values.get(name, {}).get("outs", ()):
             yield str(out["path"]), str(out.get("md5", ""))
 
@@ -90,10 +90,10 @@ class LockFile:
 
 
 def _stages(parsed: Any) -> dict[str, Mapping[str, Any]]:
-    """The entries of a parsed dvc.lock.
+    """The entries of a parsed dvc.lock file.
 
     Raises:
-        LockDamaged: it does not follow schema 2.0.
+        LockDamaged: the content does not follow schema 2.0.
     """
     if parsed is None:
         raise LockDamaged("is empty")
@@ -119,9 +119,9 @@ def _is_entry(value: Any) -> bool:
 
 
 def _texts(text: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """The text of each entry: from the file if DVC wrote it, else as DVC would write it."""
+    """The text of each entry: copied if DVC formatted the file, else as DVC would format it."""
     starts = [match.start() for match in dvc.ENTRY_START.finditer(text)]
-    # ENTRY_START also matches comments, so the two counts may differ.
+    # ENTRY_START also matches comments, so there may be more matches than entries.
     is_split = dvc.has_dvc_form(text) and len(starts) == len(values)
     if not is_split or ANCHOR.search(text):
         return {name: _text(name, value) for name, value in values.items()}
@@ -136,7 +136,7 @@ def _text(name: str, value: Any) -> str:
 
 @dataclass
 class MergedLock:
-    """A merged dvc.lock, and what happened to its stages."""
+    """A merged dvc.lock, and the stages whose merged entries differ from ours."""
 
     lock: LockFile
     theirs: list[str] = field(default_factory=list)
@@ -144,16 +144,17 @@ class MergedLock:
     stale: list[str] = field(default_factory=list)
     """Stages whose entry both sides changed in different ways."""
     stale_outs: set[str] = field(default_factory=set)
-    """The outputs that the entries of the stages in `stale` name on either side."""
+    """The outputs of the stages in `stale`, according to our or their entry."""
 
 
 def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
-    """Merge two versions of a dvc.lock that have a common ancestor.
+    """Merge two versions of a dvc.lock file that have a common ancestor.
 
-    Stages keep their order in `ours`. Stages that are only in `theirs` follow in their order there.
+    Stages keep the order of `ours`. Stages that are only in `theirs` follow, in the order of
+    `theirs`.
 
     Raises:
-        StageError: both sides changed `datasets`, which belongs to no stage.
+        StageError: both sides changed the key `datasets`, which belongs to no stage.
     """
     merged = MergedLock(LockFile(datasets=_merged_datasets(base, ours, theirs)))
     for name in dict.fromkeys([*ours.texts, *theirs.texts, *base.texts]):
@@ -176,7 +177,7 @@ def merge(base: LockFile, ours: LockFile, theirs: LockFile) -> MergedLock:
 def _choose_entry(name: str, *sides: LockFile) -> Choice:
     """Choose a version of an entry by its text, or by its values if all three texts differ.
 
-    Another version of DVC may have written the same values in another form.
+    Different versions of DVC may format the same values differently.
     """
     choice = choose(*(side.texts.get(name, "") for side in sides))
     if choice is Choice.NEITHER:
@@ -189,5 +190,8 @@ def _merged_datasets(base: LockFile, ours: LockFile, theirs: LockFile) -> Any:
     """The value of `datasets` on the side that changed it."""
     choice = choose(*(repr(side.datasets) for side in (base, ours, theirs)))
     if choice is Choice.NEITHER:
-        raise StageError("both sides changed datasets in dvc.lock: run `dvc ds update` again")
+        raise StageError(
+            "both sides changed the key `datasets` in dvc.lock: keep one side's version of the "
+            "file, then run `dvc ds update` again"
+        )
     return (ours if choice is Choice.OURS else theirs).datasets

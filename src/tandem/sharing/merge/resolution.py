@@ -1,8 +1,9 @@
-"""Merge dvc.lock and the stages' outputs in Git, if Git did not run the merge drivers.
+"""Merge dvc.lock and the stage outputs that Git tracks, if Git did not run the merge drivers.
 
-`tandem merge-lock` resolves the files in conflict during a merge, a rebase or a cherry-pick. If no
-file is in conflict and HEAD is a merge commit, for example of a hosting service, its parents are
-merged again. The inputs are the versions that Git stores, never files with conflict markers.
+`tandem merge-lock` resolves conflicts in these files during a merge, a rebase, a cherry-pick or a
+revert. If no file is in conflict and HEAD is a merge commit, for example one made by a hosting
+service, the command merges the parents of HEAD again. It reads the versions of a file from Git,
+never a workspace file with conflict markers.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, Merged
 from tandem.sharing.merge.rule import Choice, choose
 
 WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
-"""Folders in Git whose JSON files are written only by stages, and one file that a stage writes."""
+"""Folders in Git whose JSON files are written only by stages, and a file that `report` writes."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class Resolution:
 
     locks: Mapping[str, MergedLock]
     files: list[str]
-    """The files that stages write and that were resolved."""
+    """The resolved files, other than dvc.lock; stages write all of them."""
     left: list[str]
-    """The files in conflict that no stage writes."""
+    """The files that are still in conflict, because no stage writes them."""
 
 
 def resolve() -> Resolution | None:
-    """Merge, and add the merged files to Git's index; return None if there is nothing to merge.
+    """Merge dvc.lock and stage outputs, and add them to the index; None if there is nothing to do.
 
     Raises:
         StageError: a version of dvc.lock cannot be read, or a file has been edited since the merge.
@@ -72,13 +73,13 @@ class Outputs:
     """The outputs of all stages, according to the merged entries of dvc.lock."""
 
     digests: Mapping[str, str]
-    """Path of an output → MD5 of the output in its stage's entry."""
+    """Path of an output → its MD5 according to the entry of its stage."""
     stale: frozenset[str]
-    """Outputs of stages that both sides changed."""
+    """Outputs of stages whose entries both sides changed in different ways."""
 
     @classmethod
     def of(cls, merged: Mapping[str, MergedLock]) -> "Outputs":
-        """The outputs in all merged entries, or in dvc.lock itself if no entries were merged.
+        """The outputs in all merged dvc.lock files, or the project's dvc.lock if none was merged.
 
         Raises:
             StageError: dvc.lock cannot be read.
@@ -94,15 +95,16 @@ class Outputs:
         return cls(digests, frozenset(stale))
 
     def include(self, path: str) -> bool:
-        """Whether a stage writes this file."""
+        """Whether a stage writes the file `path`."""
         known = (*self.digests, *self.stale, *(map(str, WRITTEN) if path.endswith(".json") else ()))
         return any(f"{path}/".startswith(f"{out}/") for out in known)
 
     def choose(self, path: str, version: Versions) -> str:
-        """Choose the blob of a file that a stage writes, to agree with the entry of that stage.
+        """Choose the version of a file that agrees with the entry of its stage; return the blob ID.
 
-        This is the version with the MD5 in the entry, or ours if both sides changed the stage.
-        If one side removed the file, it stays removed.
+        If no version has the MD5 in the entry, or the entry has none, choose the version of the
+        side that changed the file, or ours if both sides did. If that side removed the file, or one
+        side removed and the other changed it, the file is removed: the blob ID is empty.
         """
         digest = self.digests.get(path)
         for blob in (version.ours, version.theirs) if digest else ():
@@ -115,7 +117,7 @@ class Outputs:
 
 
 def _read_lock() -> LockFile:
-    """The content of the project's dvc.lock; no entries if the file does not exist.
+    """The content of the project's dvc.lock, without entries if the file does not exist.
 
     Raises:
         StageError: dvc.lock cannot be read.
@@ -124,21 +126,22 @@ def _read_lock() -> LockFile:
         return LockFile.parse(paths.LOCK.read_bytes()) if paths.LOCK.exists() else LockFile()
     except LockDamaged as error:
         raise StageError(
-            f"{paths.LOCK} {error}, and Git reports no conflict in it: take one side's version "
-            f"with `git checkout COMMIT -- {paths.LOCK}`, then run `tandem merge-lock` again"
+            f"{paths.LOCK} {error}, and Git reports no conflict in it: restore a readable "
+            f"version with `git checkout COMMIT -- {paths.LOCK}`, "
+            "then run `tandem merge-lock` again"
         ) from None
 
 
 def _md5(blob: str) -> str:
-    """DVC's digest of a blob's content."""
+    """The MD5 of a blob's content, as DVC computes it for a file."""
     return hashlib.md5(conflicts.blob_content(blob), usedforsecurity=False).hexdigest()
 
 
 def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]:
-    """Yield each file that a stage writes, and its blob ID; empty if the file is to be removed.
+    """Yield the path and blob ID of each resolved output; an empty ID means to remove the file.
 
-    Git may have merged a file of a stale stage as text without a conflict. In that case our version
-    is taken, too.
+    Git may have merged an output of a stale stage as text without a conflict. Our version replaces
+    such an output, too.
     """
     for path, version in conflict.versions.items():
         if posixpath.basename(path) != paths.LOCK.name and outputs.include(path):
@@ -152,7 +155,7 @@ def _write(conflict: Conflict, contents: Mapping[str, bytes], removed: list[str]
     """Write and remove files, and add them to the index; return the files that changed.
 
     Raises:
-        StageError: a file has been edited since the merge. Nothing is written in that case.
+        StageError: a file has been edited since the merge; in this case, nothing is written.
     """
     in_conflict = conflict.versions if conflict.unfinished else ()
     changed = [
@@ -176,13 +179,13 @@ def _write(conflict: Conflict, contents: Mapping[str, bytes], removed: list[str]
 
 
 def _content(path: str) -> bytes | None:
-    """The content of a file in the workspace; None if there is none."""
+    """The content of a file in the workspace; None if the file does not exist."""
     file = Path(path)
     return file.read_bytes() if file.is_file() else None
 
 
 def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
-    """Raise StageError if a file is neither as Git left it nor as it will be written."""
+    """Raise StageError if the merge would overwrite a file that has been edited since."""
     content = _content(path)
     if content is None or content == wanted:
         return
@@ -190,9 +193,12 @@ def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
         return
     if conflict.is_untouched(path, git("hash-object", "--", path).decode().strip()):
         return
-    cure = "commit or stash it"
+    cure = "commit or stash the edit"
     if conflict.unfinished:
-        cure = f"`git add {path}` keeps it, `git checkout --merge -- {path}` discards the edit"
+        cure = (
+            f"keep the edit with `git add {path}`, or discard it with "
+            f"`git checkout --merge -- {path}`"
+        )
     raise StageError(
         f"{path} has been edited since the merge: {cure}; then run `tandem merge-lock` again"
     )

@@ -9,16 +9,18 @@ class Choice(Enum):
     OURS = "ours"
     THEIRS = "theirs"
     NEITHER = "neither"
-    """Both sides made changes, and they differ: no version describes the merged project."""
+    """Both sides made different changes: neither version describes the merged project."""
 
 
 def choose(base: str, ours: str, theirs: str) -> Choice:
     """Choose the version of the side that has changed since the common ancestor.
 
+    An empty string stands for an entry or a file that does not exist.
+
     Args:
-        base: The version of the common ancestor. An empty string means that there is none.
+        base: The version of the common ancestor.
         ours: The version of the current branch.
-        theirs: The version of the branch that is merged into it.
+        theirs: The version of the branch that is merged into the current branch.
 
     >>> choose("a", "a", "b"), choose("a", "", "a"), choose("a", "b", "c")
     (<Choice.THEIRS: 'theirs'>, <Choice.OURS: 'ours'>, <Choice.NEITHER: 'neither'>)

@@ -1,4 +1,4 @@
-"""Merge the contents of three versions of a dvc.lock, and describe what happened."""
+"""Merge the contents of three versions of a dvc.lock file, and summarize the result."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,19 @@ from tandem.sharing.merge.lock_file import LockDamaged, LockFile, MergedLock, me
 
 
 def merge_contents(path: str, base: bytes, ours: bytes, theirs: bytes) -> MergedLock:
-    """Merge three versions of a dvc.lock.
+    """Merge three versions of a dvc.lock file.
 
-    Without a readable base, an entry that differs between the sides counts as changed by both.
+    If `base` is empty or cannot be read, each entry that differs between the two sides counts as
+    changed by both.
 
     Args:
         path: The path of the file, for messages.
-        base: The content in the common ancestor; empty if it has no such file.
-        ours: The content on the current branch; empty if it has no such file.
-        theirs: The content on the branch that is merged; empty if it has no such file.
+        base: The content in the common ancestor; empty if the file does not exist there.
+        ours: The content on the current branch; empty if the file does not exist there.
+        theirs: The content on the branch that is merged; empty if the file does not exist there.
 
     Raises:
-        StageError: the version of one side cannot be read.
+        StageError: `ours` or `theirs` cannot be read, or both changed the key `datasets`.
     """
     try:
         ancestor = LockFile.parse(base) if base else LockFile()
@@ -38,15 +39,15 @@ def merge_contents(path: str, base: bytes, ours: bytes, theirs: bytes) -> Merged
 
 
 def summary(path: str, merged: MergedLock) -> str:
-    """A summary of the merge in one line."""
-    theirs = counted(len(merged.theirs), "entry", "entries")
-    parts = [f"{path} is merged by stage: {theirs} from their side"]
+    """A one-line summary of the merge."""
+    entries = counted(len(merged.theirs), "entry", "entries")
+    parts = [f"{path} merged by stage: {entries} from their side"]
     if merged.stale:
-        parts.append(f"stale because both sides changed them: {listed(merged.stale)}")
+        parts.append(f"stale stages, changed on both sides: {listed(merged.stale)}")
     return "; ".join(parts)
 
 
 def listed(names: Sequence[str], limit: int = 5) -> str:
-    """The first `limit` names as text, and the number of other names."""
+    """The first `limit` names as text, and the number of names that are left out."""
     rest = f" and {len(names) - limit} more" if len(names) > limit else ""
     return f"{', '.join(names[:limit])}{rest}"

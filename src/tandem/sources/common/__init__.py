@@ -1,1 +1,1 @@
-"""Helpers for the fetch stage and for several sources."""
+"""Helpers that the stage `fetch` and several sources use."""

@@ -1,4 +1,4 @@
-"""Count the rows of a source, and describe them in one line."""
+"""Count the rows of a source, and describe the counts in one line."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,11 +31,11 @@ def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, 
 
 
 def in_words(counts: Mapping[str, Any], details: Mapping[str, str]) -> str:
-    """Describe the numbers of rows and of unreadable records by reason, and each label's share.
+    """Describe the number of rows, the unreadable records by reason, and the share of each label.
 
     Args:
         counts: The result of `count_rows`.
-        details: The details of each reason, from `parse_records`.
+        details: Reason → its details, as returned by `parse_records`.
     """
     labels = f", {wording.counted(counts['labels'], 'label')}" if counts["labels"] else ""
     if 0 < counts["labels"] <= MAX_NAMED:

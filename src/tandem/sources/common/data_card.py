@@ -6,7 +6,7 @@ from typing import Any
 from tandem.core.raw_records import SourceInfo
 from tandem.core.task import BaseTask
 
-# The hub's names of task categories: https://huggingface.co/docs/hub/datasets-cards
+# The Hugging Face Hub's names for task categories: https://huggingface.co/docs/hub/datasets-cards
 CATEGORIES = {
     "classification": "text-classification",
     "tagging": "token-classification",

@@ -16,11 +16,11 @@ from tandem.core.task import BaseTask
 TEXT_KEYS = ("id", "group", "domain")
 DOMAIN = "default"
 HINTS = {
-    "missing_": "columns to map fields to columns (field name: column name)",
-    "wrong_encoding": "encoding to that of the file",
-    "wrong_number_of_cells": "delimiter to that of the file",
+    "missing_": "columns to a mapping from field names to column names",
+    "wrong_encoding": "encoding to the encoding of the file",
+    "wrong_number_of_cells": "delimiter to the delimiter of the file",
 }
-"""Prefix of a reason → advice: the key to set under `fetch.source`, and its value."""
+"""Prefix of a reason → the end of the advice `Set fetch.source.…`: a key, and its value."""
 
 
 def parse_records(
@@ -28,8 +28,8 @@ def parse_records(
 ) -> tuple[list[Row], list[Dropped], dict[str, str]]:
     """Return the rows that the task can parse, and the other records, each with a reason.
 
-    Also returns the details of the first record with each reason, such as the allowed labels, or an
-    empty string if there are none.
+    Also returns a mapping from each reason to the details of the first record that has this reason,
+    such as the allowed labels; the details may be an empty string.
     """
     rows: list[Row] = []
     unreadable: list[Dropped] = []
@@ -60,8 +60,8 @@ def parse_records(
 def with_defaults(record: RawRecord, repeats: Counter[str]) -> dict[str, Any]:
     """Return a copy of `record` in which the id, group and domain are set.
 
-    A missing id becomes a digest of the content, with a number if the content occurs again. A
-    missing group becomes the id, which means that the row is a group of its own.
+    A missing id is set to a digest of the record; a number is appended if an earlier record has the
+    same digest. A missing group is set to the id, so that the row forms a group of its own.
 
     Args:
         record: The raw record.
@@ -91,22 +91,22 @@ def check_readable(
     Args:
         rows: The parsed rows.
         unreadable: The records that could not be parsed.
-        details: The details of each reason, from `parse_records`.
-        where: What error messages call the source.
-        policy: `keep`, or `raise` if a single unreadable record is an error.
+        details: Reason → its details, as returned by `parse_records`.
+        where: The name of the source in error messages.
+        policy: `raise` if even a single unreadable record is an error, otherwise `keep`.
 
     Raises:
         DataError: no record could be parsed, or `policy` is `raise` and a record is unreadable.
     """
     reasons = reasons_in_words(by_reason(unreadable), details)
-    first = f"the first: {unreadable[0].text!r:.80}" if unreadable else ""
+    first = f"the first of these rows: {unreadable[0].text!r:.80}" if unreadable else ""
     if not rows:
         problem = f"no row can be read ({reasons}); {first}" if unreadable else "it is empty"
         raise DataError(f"{where} has no rows: {problem}{_hint(unreadable)}")
     if unreadable and policy == "raise":
         raise DataError(
-            f"{where} has rows that cannot be read ({reasons}); {first}. "
-            "Fix them, or set fetch.on_unreadable to keep"
+            f"{where} contains rows that cannot be read ({reasons}); {first}. "
+            "Fix these rows, or set fetch.on_unreadable to `keep`"
         )
 
 
@@ -129,7 +129,7 @@ def reasons_in_words(counts: Mapping[str, int], details: Mapping[str, str]) -> s
 
 
 def sample_groups(rows: Sequence[Row], limit: int) -> list[Row]:
-    """Sample whole groups, in the order of their hashed names, until there are `limit` rows."""
+    """Sample whole groups, in the order of hashed names, until there are at least `limit` rows."""
     sizes = Counter(row.group for row in rows)
     sampled: set[str] = set()
     missing = limit
@@ -141,7 +141,11 @@ def sample_groups(rows: Sequence[Row], limit: int) -> list[Row]:
 
 
 def _require_storable(row: Row) -> Row:
-    """Return `row` if Parquet can store it: JSON may contain lone surrogates or huge integers."""
+    """Return `row`, unless Parquet cannot store it: JSON allows lone surrogates and huge integers.
+
+    Raises:
+        BadRow: the row contains a lone surrogate or an integer that does not fit into 64 bits.
+    """
     content = [getattr(row, field.name) for field in dataclasses.fields(row)]
     try:
         json.dumps(content, ensure_ascii=False, default=dataclasses.astuple).encode()
@@ -162,7 +166,7 @@ def _is_int64(value: Any) -> bool:
 
 
 def _hint(unreadable: Iterable[Dropped]) -> str:
-    """Return what to set in params.yaml, if the most frequent reason suggests a setting."""
+    """Return advice on params.yaml; empty if there is no advice for the most frequent reason."""
     for reason, _ in Counter(row.reason for row in unreadable).most_common(1):
         for start, key in HINTS.items():
             if reason.startswith(start):
