@@ -62,10 +62,10 @@ def test_derived_rows_follow_the_originals_and_keep_all_fields_but_the_text(
     write_splits(task, real_rows[task])
     message = augment.main(task)
     originals, derived, metric = read_outputs(task)
-    assert message.startswith(f"{len(originals):,} originals and {len(derived):,} derived")
+    assert message.startswith(f"{len(originals):,} original rows and {len(derived):,} derived row")
     assert message.endswith(f"; written to data/augmented/{task}")
     highest = max(metric["operations"].values(), default=0)
-    assert (f" {highest:,}" in message.partition(" derived (")[2]) == bool(derived)
+    assert (f" {highest:,}" in message.partition(" derived row")[2]) == bool(derived)
     spec = tasks.load(task)
     assert originals == read_rows(paths.split(task) / "train.parquet", spec.row)
     parents = {row.id: row for row in originals}

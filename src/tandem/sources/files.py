@@ -67,7 +67,7 @@ class Params(SourceParams):
     @field_validator("encoding")
     @classmethod
     def _check_encoding(cls, name: str) -> str:
-        """Reject a name that is not a text encoding of Python; `base64` is a codec for bytes."""
+        """Reject names of unknown or non-text encodings; `base64`, for example, encodes bytes."""
         try:
             "a".encode(name)
         except (LookupError, UnicodeError):
@@ -80,7 +80,7 @@ def rows(params: Params) -> RawRecords:
 
     Raises:
         DataError: a file is missing, empty or not in the given format, or lacks a column.
-        HashMismatch: a file is not the pinned one.
+        HashMismatch: the SHA-256 of a file differs from the pinned one.
     """
     read = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "text": _text}[params.format]
     for file in params.files:
@@ -96,7 +96,7 @@ def rows(params: Params) -> RawRecords:
 
 
 def origin(params: Params) -> SourceInfo:
-    """Return the description from params.yaml, and the hash of each file."""
+    """Return the dataset's description from params.yaml, and the hash of each file."""
     return SourceInfo(params.about, {file.path: f"sha256 {file.sha256}" for file in params.files})
 
 
@@ -137,7 +137,7 @@ def require_columns(where: object, names: Iterable[str], columns: dict[str, str]
             hint = f" Did you mean {similar[0]!r}?" if similar else ""
             listed = ", ".join(names)
             raise DataError(
-                f"{where} has no column {column!r} (for {field}).{hint} It has: {listed}"
+                f"{where} has no column {column!r} (for {field}).{hint} Its columns: {listed}"
             )
 
 
@@ -163,7 +163,7 @@ def _open(path: Path, params: Params) -> TextIO:
 
 
 def _is_broken(text: str) -> bool:
-    """Return whether `text` was decoded with a wrong encoding: it has invalid bytes, or a NUL."""
+    """Return whether `text` contains invalid bytes or a NUL, which indicates a wrong encoding."""
     return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 

@@ -1,4 +1,4 @@
-"""Rows of a pinned dataset on the Hugging Face Hub, or of a local folder in Hub layout.
+"""Rows of a pinned dataset on the Hugging Face Hub, or of a local folder with the same layout.
 
     source:
       kind: hub
@@ -26,7 +26,8 @@ class Params(SourceParams):
     """Arguments of `datasets.load_dataset`, and the columns to use."""
 
     path: str
-    """Name of the dataset on the Hugging Face Hub, or a local folder in Hub layout."""
+    """Name of the dataset on the Hugging Face Hub, or path of a local folder with the layout of a
+    Hub dataset."""
     split: str
     """Split of the dataset, such as `train`."""
     name: str | None = None
@@ -41,7 +42,9 @@ class Params(SourceParams):
     def _require_revision(self) -> Self:
         """Require a revision, except for a local folder."""
         if self.revision is None and not Path(self.path).is_dir():
-            raise ValueError("needs a revision (a commit), because a dataset on a hub can change")
+            raise ValueError(
+                "a dataset on the Hugging Face Hub can change, so it needs a revision (a commit)"
+            )
         return self
 
 
@@ -65,6 +68,6 @@ def rows(params: Params) -> RawRecords:
 
 
 def origin(params: Params) -> SourceInfo:
-    """Return the description from params.yaml, and the dataset, configuration and revision."""
+    """Return the dataset's description from params.yaml, its name, configuration and revision."""
     pins = {"dataset": params.path, "configuration": params.name, "revision": params.revision}
     return SourceInfo(params.about, {key: value for key, value in pins.items() if value})

@@ -1,4 +1,4 @@
-"""Rows of a corpus in a package from the package index, pinned by version and hash.
+"""Rows of a corpus in a Python package from pip's package index, pinned by version and hash.
 
     {kind: package, name: home-assistant-intents, version: 2026.10.27, sha256: 256eb1e4…,
      sdist: false, corpus: {kind: home_assistant_intents, …}}
@@ -23,7 +23,7 @@ def rows(params: Params) -> RawRecords:
     """Return the raw records of the corpus.
 
     Raises:
-        SourceError: the package cannot be downloaded, or is not the pinned one.
+        SourceError: the package cannot be downloaded, or its SHA-256 differs from the pinned one.
     """
     return params.corpus.plugin.rows(params.corpus, open_package(params))
 

@@ -2,14 +2,16 @@
 
 The judge rates the texts of a generator that has been aligned with a reward model. To be
 independent, the judge must not be trained on ratings or texts that the reward model was trained on.
-Some of the training groups are therefore held out for the judge. The splits keep these ratings
-of their texts:
+Some of the training groups are therefore held out for the judge, and every n-th rating of each text
+is reserved for the judge, where n is `every_nth_rating`. Each split keeps these ratings of its
+texts:
 
-                    train, validation    judge          test
-    ratings         the others           the judge's    all
+    train, validation    all ratings except those reserved for the judge
+    judge                only the ratings reserved for the judge
+    test                 all ratings
 
-Of the ratings of a text, the judge gets one in `every_nth_rating`. The judge and the reward model
-share no ratings, but because raters are anonymous, they may share raters.
+The judge and the reward model share no ratings, but because raters are anonymous, they may share
+raters.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,8 @@ PRECEDENCE = {
     "drop_train": ("test", "validation", JUDGE, "train"),
     "drop_held_out": ("train", JUDGE, "test", "validation"),
 }
-"""`on_leak` → ordered splits; of rows with the same text, those in the first one are kept."""
+"""`on_leak` → the splits in order of precedence. If rows in several splits have the same text, only
+those in the first of these splits are kept."""
 REASONS = {"same": "same_text_as", "near": "near_duplicate_of"}
 
 
@@ -28,9 +29,9 @@ def rows_to_drop(
 ) -> dict[str, str]:
     """Return the rows that must be removed from the split of their group: id → reason.
 
-    All raw rows are compared, so the result does not depend on which rows cleaning kept, and is the
-    same for tasks that share a source. If cleaning changed the text of a row, both its raw and its
-    clean text are compared.
+    All raw rows are compared, so the result does not depend on which rows were dropped by cleaning,
+    and is the same for tasks that share a source. If cleaning changed the text of a row, both its
+    raw and its clean text are compared.
 
     Args:
         raw: The rows as fetched.
@@ -40,7 +41,7 @@ def rows_to_drop(
         near_duplicates: Criteria for near-duplicates.
         on_leak: A key of PRECEDENCE.
     """
-    # A row whose slot values are reserved for one split is of no use in another.
+    # A row whose slot values are reserved for one split cannot be used in another split.
     reserved = {
         row.id: f"reserved_for_{row.holdout}"
         for row in raw
@@ -60,7 +61,7 @@ def rows_to_drop(
 
 
 def require_no_leak(task_name: str, counts: dict[str, Any]) -> dict[str, Any]:
-    """Return `counts`, which `verify_no_leaks` returned, if there is no leak.
+    """Return `counts`, the result of `verify_no_leaks`, if it shows no leak.
 
     Raises:
         DataError: a group or a text is in two splits.

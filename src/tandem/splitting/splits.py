@@ -25,7 +25,7 @@ class SplitParams(StrictModel):
     """Text that is hashed with each group; a different salt gives a different split."""
     near_duplicates: NearDuplicates = NearDuplicates()
     judge_holdout: JudgeHoldout | None = None
-    """Groups and ratings that are held out for an independent judge; null holds out none."""
+    """Groups and ratings that are held out for an independent judge; if null, none are held out."""
     on_leak: Literal["drop_train", "drop_held_out"] = "drop_train"
     """Which of two rows is dropped if the same text is in two splits."""
 

@@ -7,8 +7,9 @@ lets the generator move further from the base model.
 Reads   data/split/TASK/{train,validation}.parquet, for prompts; models/TASK/{base,reward};
         the params `runtime` and `TASK.align`
 Writes  models/TASK/aligned                the model, for `from_pretrained` of transformers
-        reports/details/align/TASK.json    reward and length before and after, and KL, measured on
-                                           new samples for validation prompts
+        reports/details/align/TASK.json    reward and length before and after alignment, and KL
+                                           divergence, measured on new samples for validation
+                                           prompts
         reports/plots/align/TASK.csv       the losses by step
 
     tandem align generation

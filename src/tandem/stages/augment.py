@@ -1,4 +1,4 @@
-"""Derive new training rows by random edits or models.
+"""Derive new training rows by random edits or with models.
 
 Reads   data/split/TASK/{train,validation,test}.parquet; the model folders of
         `augmentation_models.TASK`, if an operation uses a model; the params `runtime` and
@@ -41,6 +41,6 @@ def main(task: str) -> str:
         io.write_details(metrics, summary)
     named = f" ({wording.most_frequent(operations)})" if derived else ""
     return (
-        f"{wording.counted(len(train), 'original')} and {len(derived):,} derived{named}; "
-        f"written to {paths.augmented(task)}"
+        f"{wording.counted(len(train), 'original row')} and "
+        f"{wording.counted(len(derived), 'derived row')}{named}; written to {paths.augmented(task)}"
     )

@@ -6,7 +6,8 @@ Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained,
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
         `TASK.augmentation_ablation`
 Writes  reports/details/augmentation-ablation/TASK.json   by operation: scores on validation rows
-                                                          with intervals, differences from `none`
+                                                          with intervals, and differences from the
+                                                          scores without augmentation
 
     tandem augmentation-ablation sentiment
 

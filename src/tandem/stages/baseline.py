@@ -9,7 +9,8 @@ Writes  reports/predictions/TASK/baseline/NAME.parquet   prediction and statisti
 
     tandem baseline sentiment
 
-If test rows have ratings, the baseline `human` compares each rater with the mean of the others.
+If test rows have ratings, the baseline `human` compares each rater with the mean of the other
+raters.
 """
 
 from pydantic import Field

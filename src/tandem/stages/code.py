@@ -1,10 +1,12 @@
 """Record which code each stage runs.
 
-Each stage depends on its code record and stays up to date if code that it does not run changes.
+Each stage depends on its own code record, so it is not rerun when only code that it does not run
+changes.
 
-Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, on which no stage can depend
-Writes  workflow/code/STAGE/TASK….json   the digest of each source file in the stage's import
-        closure, without comments and docstrings; the locked versions of the packages that these
+Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, which is not a declared dependency,
+        because DVC does not let a stage depend on it
+Writes  workflow/code/STAGE/TASK….json   the digest (ignoring comments and docstrings) of each
+        source file in the stage's import closure; the locked versions of the packages that these
         files import
 
     tandem code
@@ -26,7 +28,7 @@ def main() -> str:
             file cannot be parsed.
     """
     stages = list(dvc_stages.stages())
-    # If the params leave a group of stages empty, the group's folder is written without files.
+    # If a group of stages in dvc.yaml is empty, the group's folder is still created, without files.
     finals = [Path(out) for stage in stages for out in stage.outs if is_code(out)]
     with io.atomic_outputs(*finals) as partials:
         partial_of = dict(zip(finals, partials, strict=True))

@@ -3,7 +3,7 @@
 The reward model is scored on test pairs. The aligned generator is compared with its base model.
 
 Reads   data/split/TASK/test.parquet, for prompts; data/split/RATINGS/test.parquet, for pairs, where
-        RATINGS is the task that `preferences.TASK` names;
+        RATINGS is the task that `preferences.TASK.ratings` names;
         models/TASK/{base,reward,judge,aligned}; the params `preferences.TASK`, `runtime` and
         `TASK.evaluate_preferences`
 Writes  reports/predictions/TASK/preferences/pairs.parquet     each test pair with its scores
@@ -43,7 +43,8 @@ def main(task: str) -> str:
     rows = prompts(test, stage_params.generation, stage_params.max_prompts)
 
     make_torch_deterministic(runtime)
-    # Score the test pairs, and the texts that both generators write for the same prompts.
+    # Score the test pairs, and the texts that the base and the aligned generator write for the
+    # same prompts.
     scored = evaluation.score_pairs(pairs, reward, judge)
     written = {
         variant: completions.sample_completions(
@@ -70,7 +71,7 @@ def main(task: str) -> str:
     wins = {name: results["aligned"][f"win_rate/{name}"]["value"] for name in evaluation.SCORERS}
     return (
         f"{accuracy} of the reward model on {wording.counted(len(pairs), 'test pair')}; win rate "
-        f"of the aligned model on {wording.counted(len(rows), 'prompt')}: "
-        f"{', '.join(f'{name} {value:.3f}' for name, value in wins.items())}; "
+        f"of the aligned model over the base model on {wording.counted(len(rows), 'prompt')}, "
+        f"by scorer: {', '.join(f'{name} {value:.3f}' for name, value in wins.items())}; "
         f"written to {outputs[1]}"
     )

@@ -2,10 +2,10 @@
 
 The rows come from a pinned source.
 
-Reads   the source: a package in the download cache, local files, or a hub;
+Reads   the source: a package in the download cache, local files, or the Hugging Face Hub;
         the params `runtime` and `TASK.fetch`
 Writes  data/raw/TASK/rows.parquet        the rows that could be parsed
-        data/raw/TASK/unreadable.parquet  the other records, each with its reason
+        data/raw/TASK/unreadable.parquet  the unreadable records, each with the reason
         data/raw/TASK/README.md           the data card
         reports/details/fetch/TASK.json   counts
 
@@ -43,7 +43,7 @@ def main(task: str) -> str:
     """Fetch the rows of one task.
 
     Raises:
-        SourceError: the source cannot be reached, or its content is not the pinned one.
+        SourceError: the source cannot be reached, or a file's SHA-256 differs from the pinned one.
         DataError: no record can be parsed, or `on_unreadable` is `raise` and a record cannot be
             parsed.
     """

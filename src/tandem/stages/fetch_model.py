@@ -2,9 +2,10 @@
 
 The weights, from which the task's training starts, are pinned and saved in Hugging Face format.
 
-Reads   the source: a package in the download cache, a folder, or a hub; the params `runtime` and
-        `TASK.fetch_model`
-Writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, README.md with the pins
+Reads   the source: a package in the download cache, a folder, or the Hugging Face Hub;
+        the params `runtime` and `TASK.fetch_model`
+Writes  models/TASK/pretrained  config.json, model.safetensors, tokenizer, README.md with the
+                                pinned version, revision or hash
 
     tandem fetch-model sentiment
 """
@@ -26,7 +27,7 @@ def main(task: str) -> str:
     """Fetch the weights of one task.
 
     Raises:
-        SourceError: the source cannot be reached, or the weights are not the pinned ones.
+        SourceError: the source cannot be reached, or its SHA-256 differs from the pinned one.
         DataError: the files are damaged, or not in a supported format.
     """
     weights = params.load(Params, task, "fetch_model").weights

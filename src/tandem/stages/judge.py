@@ -2,18 +2,20 @@
 
 The judge is trained on texts and ratings that the first reward model is not trained on.
 
-Reads   data/split/RATINGS/judge.parquet, which `RATINGS.split.judge_holdout` sets aside, where
-        RATINGS is the task with rated rows that `preferences.TASK` names; the model folder
-        `preferences.TASK.judge`; the params `preferences.TASK`, `runtime` and `TASK.judge`
+Reads   data/split/RATINGS/judge.parquet, the rows that `RATINGS.split.judge_holdout` sets aside,
+        where RATINGS is the task with rated rows that `preferences.TASK.ratings` names; the model
+        folder `preferences.TASK.judge`; the params `preferences.TASK`, `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/judge.parquet   the training pairs
-        reports/details/judge/TASK.json       pair accuracy on validation pairs, steps, pairs
+        reports/details/judge/TASK.json       pair accuracy on validation pairs, and the numbers of
+                                              steps and training pairs
         reports/plots/judge/TASK.csv          the losses by step
 
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
-that shares neither texts nor ratings with the reward model measures a smaller gain, the difference
-indicates reward hacking (Gao et al., Scaling Laws for Reward Model Overoptimization, ICML 2023).
-The judge's validation pairs are formed from the first tenth of its rows, ordered by hashed id.
+that shares neither texts nor ratings with the reward model measures a smaller gain than the reward
+model does, the difference indicates reward hacking (Gao et al., Scaling Laws for Reward Model
+Overoptimization, ICML 2023). The judge's validation pairs are formed from the first tenth of its
+rows, ordered by hashed id.
 
     tandem judge generation
 """
@@ -59,7 +61,7 @@ def main(task: str) -> str:
             "needs them for training"
         )
 
-    # Validation pairs are formed from the first rows, training pairs from the others.
+    # Validation pairs are formed from the first rows, training pairs from the remaining rows.
     rows = hash_sample(rated_rows(preference.ratings, JUDGE), None)
     held_out = len(rows) // VALIDATION
     stream = generator(runtime, preference.ratings, "pairs", JUDGE)

@@ -26,8 +26,8 @@ def main() -> str:
     """Write the summary, the page and the cards.
 
     Raises:
-        StageError: there are no metrics yet, or benchmarks/latency.json does not have the form
-            that the benchmark writes.
+        StageError: there are no metrics yet, or benchmarks/latency.json is not in the format that
+            the benchmark writes.
     """
     project = params.project()
     metrics = scores.load(paths.DETAILS, project)

@@ -3,11 +3,12 @@
 Pairs are formed from ratings after the rows are split.
 
 Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
-        that `preferences.TASK` names; the model folder `preferences.TASK.encoder`;
+        that `preferences.TASK.ratings` names; the model folder `preferences.TASK.encoder`;
         the params `preferences.TASK`, `runtime` and `TASK.reward`
 Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/reward.parquet   the training pairs
-        reports/details/reward/TASK.json       pair accuracy on validation pairs, steps, pairs
+        reports/details/reward/TASK.json       pair accuracy on validation pairs, and the numbers of
+                                               steps and training pairs
         reports/plots/reward/TASK.csv          the losses by step
 
 Because tasks with the same source have the same split, the encoder was not trained on texts of
