@@ -2,10 +2,10 @@
 
 A task's model is trained and scored once with each seed.
 
-The interval of a score reflects the choice of test rows. The spread across seeds reflects the order
-of the training rows and the initialization; a difference between models that is smaller than this
-spread means little (Dodge et al. 2020, "Fine-Tuning Pretrained Language Models: Weight
-Initializations, Data Orders, and Early Stopping").
+The confidence interval of a score reflects the choice of test rows. The spread across seeds
+reflects the order of the training rows and the initialization; a difference between models that is
+smaller than this spread means little (Dodge et al. 2020, "Fine-Tuning Pretrained Language Models:
+Weight Initializations, Data Orders, and Early Stopping").
 
 Reads   what `tandem train` reads, and data/split/TASK/test.parquet; the params `runtime`,
         `seeds.TASK`, `TASK.train` and `TASK.evaluate`

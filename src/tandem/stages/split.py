@@ -5,7 +5,7 @@ Clean rows are split by group, and no text occurs in two splits.
 Reads   data/raw/TASK/rows.parquet, data/clean/TASK/rows.parquet; the params `runtime`
         and `TASK.split`
 Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the clean rows
-        data/split/TASK/judge.parquet                    rows for the judge, if params hold any out
+        data/split/TASK/judge.parquet                    rows held out for the judge, if any
         data/split/TASK/dropped.parquet                  rows that would leak, with the reason
         reports/details/split/TASK.json                  counts, fractions by stratum, leak check
 
@@ -13,9 +13,9 @@ Writes  data/split/TASK/{train,validation,test}.parquet  in the order of the cle
 
 The split of a group depends only on the raw rows and on params, not on which rows cleaning kept.
 Tasks with the same source have the same raw rows, so a test row of one task is never a training row
-of another. A task that uses only some domains of the source gets the same split of their rows,
-because each stratum belongs to one domain. Before anything is written, independent code verifies
-that no text is in two splits.
+of another. If a task uses only some domains of the source, the rows of these domains are split in
+the same way, provided that each stratum belongs to one domain, as in sentiment and generation
+tasks. Before anything is written, independent code verifies that no text is in two splits.
 """
 
 from tandem.core import io, params, paths, wording

@@ -28,7 +28,7 @@ class GenerationRow(Row):
 
 
 class Task(BaseTask):
-    """Causal language modelling, scored in bits per UTF-8 byte."""
+    """Causal language modeling, scored in bits per UTF-8 byte."""
 
     name: ClassVar[str] = "generation"
     row: ClassVar[type[Row]] = GenerationRow
@@ -41,5 +41,5 @@ class Task(BaseTask):
         return parse_row(GenerationRow, raw)
 
     def stratum(self, row: Row) -> str:
-        """Return domain and polarity, so that all splits contain the same mix of both."""
+        """Return domain and polarity, so that both have the same distribution in all splits."""
         return f"{row.domain}/{rating_polarity(cast(GenerationRow, row).ratings)}"

@@ -8,8 +8,8 @@ An example row, from Home Assistant's grammars (`tandem.corpora.home_assistant_i
         spans=(Span(start=11, end=22, label="area"),), holdout="test",
     )
 
-Rows need a `text` and a `label`. `spans` is a list of {start, end, label}, where
-start and end are positions in characters.
+Rows need a `text` and a `label`. `spans` is a list of {start, end, label}, where `start` and `end`
+are character offsets.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from tandem.core.task import BaseTask, parse_row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentRow(Row):
-    """A request, its intent, and its slots as spans, which are sorted, disjoint and not empty."""
+    """A request, its intent, and its slots as sorted, disjoint, non-empty spans."""
 
     label: str
     spans: tuple[Span, ...] = ()
@@ -46,7 +46,10 @@ class Task(BaseTask):
         if any(span.start >= span.end or not span.label for span in row.spans):
             raise BadRow("empty_span")
         if edges != sorted(edges) or (edges and not 0 <= edges[0] < edges[-1] <= len(row.text)):
-            raise BadRow("misplaced_span", f"{edges} in a text of {len(row.text)} characters")
+            raise BadRow(
+                "misplaced_span",
+                f"span boundaries {edges} in a text of {len(row.text)} characters",
+            )
         return row
 
     def stratum(self, row: Row) -> str:

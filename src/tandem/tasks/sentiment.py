@@ -49,7 +49,7 @@ class Task(BaseTask):
         return row
 
     def stratum(self, row: Row) -> str:
-        """Return domain and polarity, so that all splits contain the same mix of both.
+        """Return domain and polarity, so that both have the same distribution in all splits.
 
         The polarity of a row without ratings is its label.
         """

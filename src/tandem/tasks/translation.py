@@ -7,7 +7,7 @@ An example row, from Home Assistant's interface texts (`tandem.corpora.home_assi
         text="Invalid websocket URL", target="Ungültige Websocket-URL",
     )
 
-Rows need a `text` (the source side) and a `target`.
+Rows need a `text` (the source text) and a `target`.
 """
 
 from collections.abc import Mapping

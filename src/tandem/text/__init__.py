@@ -1,1 +1,1 @@
-"""Text processing for data stages: repair, masking, filters, comparison; all without torch."""
+"""Text processing for data stages, without torch: repair, masking, filters and comparison."""

@@ -45,7 +45,7 @@ class CleanParams(StrictModel):
     """Repairs to apply; their order is fixed by `tandem.text.repair`."""
     mask: MaskParams = MaskParams()
     filters: list[AnyFilter]
-    """Filters, applied in this order."""
+    """Filters, applied in the order in which they are listed."""
 
 
 def clean_row(row: Row, task: BaseTask, params: CleanParams, counts: Counter[str]) -> Row:
@@ -94,7 +94,10 @@ def apply_filters(
 def summarize(
     raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
 ) -> dict[str, Any]:
-    """Count the kept rows and the dropped rows by reason, also by domain, the repairs and masks."""
+    """Count the kept rows, the dropped rows by reason, the repairs and the masks.
+
+    Rows are counted in total and by domain.
+    """
     domain_of = {row.id: row.domain for row in raw}
     domains = sorted(set(domain_of.values()))
     by_domain: dict[str, Counter[str]] = {name: Counter() for name in domains}

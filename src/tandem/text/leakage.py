@@ -2,7 +2,7 @@
 
 The stage `split` finds leaks with `find_leaks`, which is fast because it uses MinHash. Before the
 stage writes its outputs, it checks them with `verify_no_leaks`, which counts the shared n-grams of
-every pair of texts from different splits. This check uses no hashing; the only code that it shares
+every pair of texts from different splits. This check uses no MinHash; the only code that it shares
 with `find_leaks` is `split_key_of`.
 """
 
@@ -18,14 +18,14 @@ from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
 from tandem.text.normalize import split_key
 from tandem.text.protected import protected
 
-BLOCK = 256  # number of texts compared with all others at once: about ten million similarities
+BLOCK = 256  # texts per block; with 40,000 other texts, ten million similarities per block
 
 
 def split_key_of(row: Row, task: BaseTask) -> str:
     """Return the key by which texts of different splits are compared: the words of the text.
 
     Placeholders and spans are left out: a sentence from the training rows does not become new just
-    because it contains the name of another room.
+    because, for example, it contains the name of another room.
     """
     return split_key(row.text, protected(row, task))
 
@@ -36,8 +36,9 @@ def find_leaks(
     """Find rows that are the same as, or near-duplicates of, a row kept in an earlier split.
 
     Args:
-        keys: Split → (row id, key) of its rows; a row may have several keys. Rows of an earlier
-            split are kept; rows with the same or a similar text in a later split are leaks.
+        keys: Split → (row id, key) of its rows; a row may have several keys. If two splits
+            contain the same or a similar text, the row in the earlier split is kept, and the row in
+            the later split is a leak.
         params: Criteria for near-duplicates.
 
     Returns:
@@ -56,7 +57,7 @@ def find_leaks(
                 leaks.setdefault(row_id, ("near", split_of[near[0][1]]))
             else:
                 kept[key] = signature
-        # The keys of a split are added after its search, because rows of one split may be alike.
+        # Add the keys of a split only after searching it, because rows of one split may be alike.
         for key, signature in kept.items():
             split_of[key] = split
             index.add(key, key, signature)
@@ -66,7 +67,7 @@ def find_leaks(
 def verify_no_leaks(
     splits: Mapping[str, Sequence[Row]], task: BaseTask, params: NearDuplicates
 ) -> dict[str, Any]:
-    """Count the groups, texts and pairs of near-duplicates that are in two of `splits`.
+    """Count groups and texts shared by several splits, and near-duplicate pairs across splits.
 
     The three counts, whose names end with `_crossing`, are 0 if nothing leaks. `max_similarity`
     is the highest Jaccard similarity of any two texts from different splits, computed exactly over

@@ -1,9 +1,9 @@
-"""Mask e-mail addresses, card numbers and phone numbers: `call <PHONE>`.
+"""Mask e-mail addresses, card numbers and phone numbers, as in `call <PHONE>`.
 
-Addresses and card numbers are matched by datafog's patterns; a card number also needs a correct
-check digit. Phone numbers are found by phonenumbers, a port of Google's libphonenumber, and must be
-valid numbers of the given regions. Years, scores and version numbers are not masked; the tests
-measure precision and recall.
+E-mail addresses and card numbers are matched by datafog's patterns; a card number also needs a
+correct check digit. Phone numbers are found by phonenumbers, a port of Google's libphonenumber, and
+must be valid international numbers or valid national numbers of the given regions. Years, scores
+and version numbers are not masked; the tests measure the precision and recall of masking.
 """
 
 import re
@@ -52,7 +52,7 @@ def emails(text: str, _regions: Sequence[str]) -> Iterator[Position]:
     """Yield the positions of e-mail addresses."""
     if "@" in text:
         for match in _pattern("EMAIL").finditer(text):
-            # The pattern also matches quotes and backticks before an address, which are not masked.
+            # Quotes and backticks before an address match the pattern, but are not masked.
             yield match.end() - len(match.group().lstrip(SIGNS)), match.end()
 
 
@@ -77,7 +77,7 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
         for match in PhoneNumberMatcher(text, region, leniency=Leniency.STRICT_GROUPING)
         if not SIZE.search(match.raw_string)
     }
-    # Matches for several regions may overlap; the first one is used.
+    # Matches for several regions may overlap; the first of them is used.
     last_end = 0
     for start, end in sorted(matches):
         if start >= last_end:
@@ -86,7 +86,7 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
 
 
 def luhn(number: str) -> bool:
-    """Return whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B).
+    """Return whether the last digit is the correct check digit (ISO/IEC 7812-1, annex B).
 
     >>> luhn("4111 1111 1111 1111"), luhn("4111 1111 1111 1112")
     (True, False)

@@ -28,7 +28,7 @@ class NearDuplicates(StrictModel):
 def shingles(text: str, size: int) -> set[str]:
     """Return the n-grams of `size` characters, after adding a space at both ends of the text.
 
-    If the text, including these spaces, is shorter than `size`, it is the only n-gram.
+    If the text, including these spaces, is shorter than `size`, the whole text is the only n-gram.
 
     >>> sorted(shingles("on", 3))
     [' on', 'on ']
@@ -44,10 +44,10 @@ def jaccard(a: set[str], b: set[str]) -> float:
 
 
 def bands(threshold: float, num_perm: int, max_miss_rate: float = MAX_MISS_RATE) -> tuple[int, int]:
-    """Return the number of LSH bands, and the number of rows per band, as large as possible.
+    """Return the number of LSH bands, and the largest possible number of rows per band.
 
-    A pair with similarity s is missed with probability (1 - s**rows)**bands, which must not exceed
-    `max_miss_rate` at the threshold.
+    A pair with similarity s is missed with probability (1 - s**rows)**bands; for s = `threshold`,
+    this probability must not exceed `max_miss_rate`.
 
     >>> bands(0.8, 128)
     (32, 4)

@@ -1,4 +1,4 @@
-"""Normal forms of a text: two texts count as the same if their keys are equal."""
+"""Keys by which texts are compared: two texts count as the same if their keys are equal."""
 
 import re
 import unicodedata
@@ -11,18 +11,19 @@ NOT_LETTERS = re.compile(r"[\W\d_]+")
 
 
 def dedup_key(text: str) -> str:
-    """Return the key by which cleaning compares texts; case, spacing and NFKC forms do not matter.
+    """Return the key by which cleaning compares texts: the text, NFKC-normalized and case-folded.
 
-    Digits and punctuation matter: `Input 1` and `Input 2`, `great :)` and `great :(` differ.
+    Runs of whitespace are collapsed. Digits and punctuation matter: `Input 1` differs from
+    `Input 2`, and `great :)` from `great :(`.
     """
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def split_key(text: str, pieces: Sequence[Piece] = ()) -> str:
-    """Return the key by which splitting compares texts: words without case, digits or `pieces`.
+    """Return the key by which splitting compares texts: the case-folded words of the text.
 
-    The text is repaired first, so that a raw row and its clean row have the same key. The key of
-    a text without letters is its `dedup_key`.
+    Digits, punctuation and `pieces` are left out. The text is repaired first, so that a raw row and
+    its clean row have the same key. The key of a text without letters is its `dedup_key`.
 
     >>> split_key("Set {name} to 21&deg;C, now!", [(4, 10)])
     'set to c now'

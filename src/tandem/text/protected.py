@@ -30,7 +30,7 @@ R = TypeVar("R", bound=Row)
 
 
 def sentinel(index: int) -> str:
-    """Return the character that replaces the protected part with this index."""
+    """Return the sentinel of the protected part whose index is `index`."""
     return chr(ord(FIRST_SENTINEL) + index)
 
 
@@ -79,7 +79,7 @@ def protected(row: Row, task: BaseTask, field: str = "text") -> list[Piece]:
 
 
 def spans_of(row: Row) -> tuple[Span, ...]:
-    """Return the spans of a row, or none if its type has no spans."""
+    """Return the spans of a row, or an empty tuple if its type has no spans."""
     spans: tuple[Span, ...] = getattr(row, "spans", ())
     return spans
 
@@ -153,4 +153,4 @@ def _moved(span: Span, pieces: Sequence[Piece], starts: Sequence[int]) -> Span:
         if start <= span.start and span.end <= end:
             shift = new_start - start
             return replace(span, start=span.start + shift, end=span.end + shift)
-    raise ValueError(f"{span} is not inside any of {pieces}")
+    raise ValueError(f"{span} is not inside any of the protected parts {pieces}")

@@ -1,4 +1,4 @@
-"""Functions for the words of a text, which are its parts between spaces."""
+"""Functions for the words of a text, that is, its parts between whitespace."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ CORE = re.compile(r"[^\W_](?:.*[^\W_])?", re.DOTALL)
 
 
 def editable(words: Sequence[str]) -> list[int]:
-    """Return the indices of words that may change: with letters or digits, and without sentinels.
+    """Return the indices of words that may change: those with letters or digits and no sentinels.
 
     >>> editable(["turn", "on", chr(0xF0000), "--"])
     [0, 1]
@@ -20,11 +20,11 @@ def editable(words: Sequence[str]) -> list[int]:
 
 
 def sample_positions(words: Sequence[str], rate: float, rng: Random) -> list[int]:
-    """Draw the sorted indices of the words to change: a fraction `rate` of the editable ones.
+    """Draw the indices of the words to change, sorted: a fraction `rate` of the editable words.
 
-    EDA (Wei & Zou 2019, section 2) changes at least one word. This function draws no word of a text
-    if `rate` times its number of editable words is less than 0.5, because in a short text, even one
-    changed word is too many.
+    EDA (easy data augmentation, Wei & Zou 2019, section 2) changes at least one word of a text.
+    This function draws no word if `rate` times the number of editable words is at most 0.5, because
+    in a short text, even one changed word is too many.
     """
     positions = editable(words)
     return sorted(rng.sample(positions, round(rate * len(positions))))
@@ -62,7 +62,7 @@ def match_case(core: str, model: str) -> str:
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
-    """Return the words of `texts` without punctuation, each repeated as often as it occurs."""
+    """Return the alphabetic words of `texts` without punctuation, with repetitions."""
     return [
         match.group()
         for text in texts

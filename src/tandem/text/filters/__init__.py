@@ -1,7 +1,8 @@
 """Filters of the stage `clean`; each is a module that params.yaml selects by name.
 
-A filter module defines `Params(FilterParams)` and the function of `Filter`. The design follows
-datatrove's filters, but a filter sees all rows at once, so that deduplication can be a filter, too.
+A filter module defines the class `Params`, derived from `FilterParams`, and the function
+`drop_reasons`, as declared in `Filter`. The design follows datatrove's filters, but a filter sees
+all rows at once, so that deduplication can be a filter, too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,8 +21,8 @@ class Filter(Protocol):
     ) -> Iterator[str | None]:
         """Yield, for each row in order, None to keep it or a short reason to drop it.
 
-        `rows` are the rows that all earlier filters kept. The stage `clean` counts rows by
-        reason.
+        `rows` are the rows that all earlier filters kept. The stage `clean` counts the dropped
+        rows by reason.
         """
 
 

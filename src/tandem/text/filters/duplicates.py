@@ -13,18 +13,18 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(FilterParams):
-    """The fields that form the answer to a text, such as `[label]` or `[label, spans]`."""
+    """The fields that form the answer (annotation) for a text, such as `[label, spans]`."""
 
     answer: list[str] = Field(default=[])
-    """Fields that form the answer to a text. Rows with the same text but different answers are all
-    dropped."""
+    """Fields that form the answer (annotation) for a text. Rows with the same text but different
+    answers are all dropped."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
     """Yield `duplicate`, `conflict` or None for each row.
 
     Rows with the same text but different answers are all dropped as `conflict`, because the right
-    answer is not known. Of other rows with the same text, the first is kept.
+    answer is not known. Of rows with the same text and the same answer, only the first is kept.
 
     Raises:
         ParamsError: `answer` names a field that the task's rows do not have.

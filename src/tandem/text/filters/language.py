@@ -12,14 +12,14 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected
 
 
 class Params(FilterParams):
-    """The expected language of each field, and the texts that are checked."""
+    """The expected language of each text field, and which texts are checked."""
 
     expected: dict[str, str] = Field(min_length=1)
     """Text field → the ISO 639-1 code of its expected language."""
     among: list[str] = Field(default=["de", "en", "es", "fr"])
-    """Languages to distinguish (ISO 639-1); fewer are faster and more accurate."""
+    """Languages to distinguish (ISO 639-1); detection is faster and more accurate with fewer."""
     min_chars: int = Field(default=40, ge=0)
-    """Texts with fewer characters are not checked."""
+    """Texts with fewer characters than this are not checked."""
     min_confidence: float = Field(default=0.15, ge=0, le=1)
     """Minimum probability of the expected language."""
 
@@ -33,7 +33,7 @@ class Params(FilterParams):
             except ValueError:
                 raise ValueError(f"{code!r} is not a language that lingua detects") from None
         if len({*self.among, *self.expected.values()}) < 2:
-            raise ValueError("needs at least two languages to distinguish")
+            raise ValueError("`among` and `expected` together must contain at least two languages")
         return self
 
 
@@ -43,7 +43,7 @@ def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterato
     A row is dropped if lingua's confidence in the expected language is below `min_confidence`.
 
     Raises:
-        ParamsError: `expected` names a field that the task's rows do not have.
+        ParamsError: `expected` names a field that is not a text field of the task.
     """
     for field in params.expected:
         if field not in task.text_fields:
@@ -71,6 +71,6 @@ def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterato
 
 
 def _without_pieces(row: Row, field: str, task: BaseTask) -> str:
-    """Return the field's text without placeholders and spans, which have no language."""
+    """Return the field's text without placeholders and spans, which may be in any language."""
     text = getattr(row, field)
     return SENTINEL.sub("", mask_pieces(text, protected(row, task, field)))

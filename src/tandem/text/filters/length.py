@@ -10,7 +10,7 @@ from tandem.text.filters import FilterParams
 
 
 class Params(FilterParams):
-    """Inclusive bounds on every text field; words are separated by whitespace."""
+    """Inclusive bounds on the length of each text field; words are separated by whitespace."""
 
     min_chars: int = Field(default=1, ge=1)
     """Minimum number of characters."""

@@ -1,4 +1,4 @@
-"""Drop each row whose texts are near-duplicates of the texts of a kept earlier row."""
+"""Drop each row whose text fields are near-duplicates of those of an earlier row that was kept."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,10 @@ from tandem.text.normalize import dedup_key
 
 
 class Params(NearDuplicates, FilterParams):
-    """Defines when two rows are near-duplicates; their text fields are compared as one text."""
+    """Defines when two rows are near-duplicates.
+
+    The text fields of each row are joined before rows are compared.
+    """
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:

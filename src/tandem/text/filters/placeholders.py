@@ -1,4 +1,4 @@
-"""Drop translation pairs whose {placeholders} differ, because a model must learn to keep them."""
+"""Drop pairs of texts containing different {placeholders}, so that a model learns to keep them."""
 
 from collections.abc import Iterator, Sequence
 

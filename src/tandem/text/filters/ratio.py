@@ -16,13 +16,13 @@ class Params(FilterParams):
     """
 
     max_ratio: float = Field(gt=1)
-    """Maximum ratio of the longer to the shorter side, in characters."""
+    """Maximum ratio of the length of the longer text to that of the shorter text, in characters."""
     min_chars: int = Field(ge=0)
-    """Pairs in which both sides have fewer characters are kept."""
+    """Pairs in which both texts have fewer characters than this are kept."""
 
 
 def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterator[str | None]:
-    """Yield `length_ratio` or None for each row, by the lengths of the task's text fields."""
+    """Yield `length_ratio` or None for each row, depending on the lengths of its text fields."""
     for row in rows:
         lengths = [len(getattr(row, field)) for field in task.text_fields]
         short, long = min(lengths), max(lengths)
