@@ -1,10 +1,10 @@
-"""Search for better training params of a task on validation rows; test rows are never read.
+"""Search for training params that improve a task's validation score; test rows are never read.
 
 The search is Bayesian optimization with Optuna: seeded tree-structured Parzen estimators (Bergstra
-et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses the current values
-in params.yaml if they are within the ranges, so that the best score is at least as good as theirs.
-The models of trials are not kept: `dvc repro` trains with the values that the search writes into
-params.yaml.
+et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses each current value
+in params.yaml that is within its range; if all are, the best score is at least as good as that of
+the current values. The models of trials are not kept: `dvc repro` trains with the values that the
+search writes into params.yaml.
 """
 
 import copy
@@ -27,14 +27,15 @@ Values = dict[str, Any]
 
 
 def tune(task: str, trials: int) -> dict[str, Any]:
-    """Run a number of trials, print each, and write the best values into params.yaml.
+    """Run trials, print a line for each trial, and write the best values into params.yaml.
 
     Returns:
-        `task`, `trials`, `objective`, the `score` of the best trial, and its `values` by key of
-        `TASK.train`.
+        `task`, `trials`, `objective`, the `score` of the best trial, and its `values`: key in
+        `TASK.train` → value.
 
     Raises:
-        ParamsError: params.yaml has no `TASK.tune`, or a range with values that `train` rejects.
+        ParamsError: params.yaml contains no `TASK.tune`, or a range in it includes values that the
+            stage `train` does not accept.
         StageError: no trial ended with a score.
     """
     params_check.check(params.read(), dvc_stages.sections)
@@ -66,7 +67,7 @@ def to_text(result: dict[str, Any]) -> str:
 
 
 def direction(task: str, objective: str) -> int:
-    """1 if a higher `objective` is better, -1 if a lower one is.
+    """1 if higher values of `objective` are better, -1 if lower values are better.
 
     Raises:
         UnknownName: the objective is neither the loss nor a metric of the task.
@@ -82,7 +83,7 @@ def direction(task: str, objective: str) -> int:
 def _search(
     task: str, section: Values, search: SearchSpace, sign: int, trials: int, runtime: Runtime
 ) -> tuple[float, Values]:
-    """The score of the best trial, and its values by key of `TASK.train`."""
+    """The score of the best trial, and its values: key in `TASK.train` → value."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -119,7 +120,7 @@ def suggest(trial: Any, key: str, values: ParamRange) -> Any:
 
 
 def score(task: str, training: TrainParams, objective: str, runtime: Runtime) -> float:
-    """Train a model with the params `training` and return its objective on validation rows."""
+    """Train a model with the params `training`; return `objective`, computed on validation rows."""
     from tandem import metrics
     from tandem.modeling.training.train_model import train_model, training_rows
 
@@ -143,7 +144,7 @@ def with_values(task: str, section: Values, values: Values) -> TrainParams:
         values: Dotted key → new value.
 
     Raises:
-        ParamsError: the stage does not accept a key or a value.
+        ParamsError: the stage `train` does not accept a key or a value.
     """
     content = {task: {"train": copy.deepcopy(section)}}
     params_file.deep_merge(nested(values), content[task]["train"])

@@ -1,1 +1,1 @@
-"""Tools that check a project's stages and machine, and that remove what is no longer used."""
+"""Tools that check a project's stages, check the machine, and clean up after removed stages."""

@@ -1,4 +1,4 @@
-"""`tandem doctor` checks that a run can succeed on this machine and reproduce the recorded bits.
+"""`tandem doctor`: check that a run can succeed and reproduce the recorded results bit for bit.
 
 tandem doctor               print one line per result; exit code 1 if there is a problem, else 0
 tandem doctor --json        print the results as JSON
@@ -30,7 +30,7 @@ from tandem.sharing.merge import git_setup
 
 GIGABYTE = 1e9
 NEEDED = 5 * GIGABYTE
-"""Disk space in bytes that the default run may need for models, cache and temporary copies."""
+"""Disk space in bytes that the default pipeline may need, including cache and temporary files."""
 DOCUMENT = "docs/determinism.md"
 
 State = Literal["ok", "note", "problem"]
@@ -51,7 +51,7 @@ class Line:
 
 
 def main(add_kind: str = "", as_json: bool = False) -> int:
-    """Run all checks, or add this kind of CPU, and print the results.
+    """Run all checks, or add a fingerprint of this kind of CPU, and print the results.
 
     Args:
         add_kind: The name of the kind of CPU to add; if it is empty, the checks are run.
@@ -64,7 +64,9 @@ def main(add_kind: str = "", as_json: bool = False) -> int:
         TandemError: the name of the new kind is not valid.
     """
     if add_kind and not add_kind.replace("-", "").isalnum():
-        raise TandemError(f"--add takes letters, digits and dashes, not {add_kind!r}")
+        raise TandemError(
+            f"the name of a kind of CPU may contain only letters, digits and dashes: {add_kind!r}"
+        )
     lines = []
     for line in [_add(add_kind)] if add_kind else examine():
         lines.append(line)
@@ -76,7 +78,7 @@ def main(add_kind: str = "", as_json: bool = False) -> int:
 
 
 def _add(kind: str) -> Line:
-    """Write the fingerprint of this machine as that of a new kind of CPU."""
+    """Write the fingerprint of this machine as the fingerprint of a new kind of CPU."""
     path = fingerprint.add(kind, fingerprint.current(params.project().runtime))
     return Line("kernels", "ok", f"{path} is written: commit it")
 
@@ -116,7 +118,7 @@ def python() -> Results:
 
 
 def packages() -> Results:
-    """Check that the installed packages have the versions of requirements.lock."""
+    """Check that the installed packages have the versions in requirements.lock."""
     from tandem.engines.code_closure import locked_versions
 
     locked = locked_versions()
@@ -185,7 +187,7 @@ def _cache(cache: Path, links: list[str]) -> Results:
 
 
 def _remote(config: Any) -> Results:
-    """Check the default remote if it is a folder; other kinds would need network access."""
+    """Check the default remote if it is a folder; other remotes are not checked."""
     name = config["core"].get("remote")
     if not name:
         yield (
@@ -215,25 +217,26 @@ def disk() -> Results:
 
 
 def dispatch() -> Results:
-    """Check that MKL's dispatch can be set."""
+    """Check that MKL's CPU dispatch can be set."""
     reason = mkl.unavailable()
     if reason:
         cure = f"run `make setup`, or see {DOCUMENT}"
-        yield "problem", f"the dispatch cannot be set ({reason}): {cure}"
+        yield "problem", f"MKL's CPU dispatch cannot be set ({reason}): {cure}"
     else:
-        yield "ok", f"the dispatch can be set to {mkl.CANONICAL!r}"
+        yield "ok", f"MKL's CPU dispatch can be set to {mkl.CANONICAL!r}"
 
 
 def kernels(this: Fingerprint) -> Results:
-    """Check that the kernels of this machine reproduce the recorded bits."""
+    """Check that the kernels on this machine reproduce the recorded results bit for bit."""
     committed = fingerprint.committed()
     recorded = {name: other for name, other in committed.items() if other.recorded}
     if not recorded:
-        yield "problem", f"{FOLDER} has no recorded kind of CPU: run `tandem doctor --add KIND`"
+        cure = "run `tandem doctor --add KIND`"
+        yield "problem", f"no CPU in {FOLDER} is marked as `recorded`: {cure}"
         return
     comparable = {name: other for name, other in recorded.items() if other.is_comparable(this)}
     if not comparable:
-        cure = f"run `make setup`, or restore runtime in {paths.PARAMS}"
+        cure = f"run `make setup`, or restore `runtime` in {paths.PARAMS}"
         yield "problem", f"{_setting_differences(this, next(iter(recorded.values())))}: {cure}"
         return
     for name, other in comparable.items():
@@ -241,25 +244,29 @@ def kernels(this: Fingerprint) -> Results:
         if names:
             same = [kind for kind in committed if not committed[kind].differing_kernels(this)]
             alike = (
-                f"This CPU gives the same results as {same[0]}"
+                f"This CPU gives the same results as {same[0]} in {FOLDER}"
                 if same
                 else "To record this kind of CPU, run `tandem doctor --add KIND`"
             )
             yield (
                 "problem",
-                f"{len(names)} of {len(this.kernels)} kernels differ bitwise from {name} "
-                f"({shorten(names)}), so trained models have different bytes here; see {DOCUMENT}. "
-                f"{alike}",
+                f"the results of {len(names)} of {len(this.kernels)} kernels are not bit-identical "
+                f"to those of {name} ({shorten(names)}), so models that are trained on this "
+                f"machine differ from the recorded ones; see {DOCUMENT}. {alike}",
             )
         else:
-            yield "ok", f"all {len(this.kernels)} kernels match {name} bit for bit ({this.digest})"
+            yield (
+                "ok",
+                f"the results of all {len(this.kernels)} kernels match those of {name} bit for bit "
+                f"({this.digest})",
+            )
 
 
 def _setting_differences(this: Fingerprint, recorded: Fingerprint) -> str:
-    """The differences between two fingerprints in versions and pins."""
+    """The differences between two fingerprints in package versions and pinned settings."""
     mine, theirs = this.versions | this.pins, recorded.versions | recorded.pins
     names = [name for name in sorted(mine | theirs) if mine.get(name) != theirs.get(name)]
     differences = [
         f"{n} is {mine.get(n, 'none')}, but {theirs.get(n, 'none')} is recorded" for n in names
     ]
-    return f"cannot be compared, because {shorten(differences)}"
+    return f"the kernels' results cannot be compared, because {shorten(differences)}"

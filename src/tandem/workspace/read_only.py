@@ -1,4 +1,4 @@
-"""DVC's view of a project, opened without writing anything.
+"""Open a project with DVC's `Repo`, without writing anything.
 
 DVC's own `Repo` creates folders for its locks and its checksums, stores checksums that it computes,
 and refuses to read a damaged dvc.lock. The `Repo` of this module takes no locks, keeps computed
@@ -37,7 +37,9 @@ def read_only_repo() -> Iterator[Any]:
         StageError: the current folder is not the root of a project.
     """
     if not paths.DAG.exists():
-        raise StageError(f"there is no {paths.DAG} here: run in the root of the project")
+        raise StageError(
+            f"there is no {paths.DAG} here: run the command in the root of the project"
+        )
     dvc.patch_planning()
     with tempfile.TemporaryDirectory() as spare:
         try:
@@ -46,13 +48,15 @@ def read_only_repo() -> Iterator[Any]:
             raise StageError(" ".join(str(error).split())) from error
         with repo:
             if Path(repo.root_dir) != Path.cwd():
-                raise StageError(f"the root of the project is {repo.root_dir}: run there")
+                raise StageError(
+                    f"the root of the project is {repo.root_dir}: run the command there"
+                )
             yield repo
 
 
 @contextmanager
 def lenient_locks(notes: list[str]) -> Iterator[None]:
-    """Make DVC read, instead of a damaged dvc.lock, its backup copy or, without one, an empty file.
+    """If dvc.lock is damaged, make DVC read its backup copy or, if there is none, an empty file.
 
     A line for each damaged file is added to `notes`.
 
@@ -74,7 +78,7 @@ def lenient_locks(notes: list[str]) -> Iterator[None]:
 
 
 def _read_lock(lockfile: Any, notes: list[str]) -> dict[str, Any]:
-    """The content of a dvc.lock; if that is damaged, the content of its backup copy, or nothing."""
+    """The content of a dvc.lock or of its backup copy; empty if neither file is valid."""
     path, problem = Path(lockfile.path), ""
     for attempt in range(LOCK_READS):
         if attempt:
@@ -113,15 +117,15 @@ def _parse_lock(lockfile: Any, path: Path) -> tuple[str, dict[str, Any]]:
 class _Checksums:
     """DVC's cache of checksums by path, opened for reading; new checksums stay in memory.
 
-    This class has those methods of DVC's `HashesCache` that DVC's `State` calls.
+    This class implements those methods of DVC's `HashesCache` that DVC's `State` calls.
     """
 
     def __init__(self, path: Path) -> None:
         self._computed: dict[str, str] = {}
         self._database: sqlite3.Connection | None = None
         if path.exists():
-            # Without a write-ahead log, no process has the database open; `immutable` keeps SQLite
-            # from creating one.
+            # If there is no write-ahead log, no process has the database open. `immutable` then
+            # keeps SQLite from creating a log.
             log = path.with_name(f"{path.name}-wal")
             unchanging = not (log.exists() and log.stat().st_size)
             options = "mode=ro" + ("&immutable=1" if unchanging else "")
@@ -129,7 +133,7 @@ class _Checksums:
                 self._database = sqlite3.connect(f"{path.as_uri()}?{options}", uri=True)
 
     def get(self, key: str) -> str | None:
-        """The cached entry for a path; None if there is none."""
+        """The cached entry for a path; None if there is no entry."""
         if key in self._computed or self._database is None:
             return self._computed.get(key)
         try:
@@ -157,10 +161,11 @@ class _Checksums:
 
 
 class _ReadOnlyRepo(Repo):  # type: ignore[misc]
-    """DVC's view of a project, opened without writing to it or to DVC's own folders.
+    """A DVC `Repo` that writes neither to the project nor to DVC's own folders.
 
     DVC's `Repo` creates a folder for locks, a folder for its cache of checksums, and entries in
-    .gitignore. This class puts both folders into `spare`, writes no entries and takes no locks.
+    .gitignore. This class creates both folders in `spare`, does not change .gitignore, and takes no
+    locks.
     """
 
     state: Any

@@ -1,4 +1,4 @@
-"""The command `tandem clean-up`: print what can be removed, ask the user, remove it."""
+"""The command `tandem clean-up`: list what can be removed, ask the user, and remove it."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def main(yes: bool, as_json: bool) -> int:
 
 
 def _agreed() -> bool:
-    """Ask for agreement; without a user at a terminal, the answer is no."""
+    """Ask for confirmation; without a terminal, do not ask and return false."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     try:
@@ -55,7 +55,7 @@ def lines(plan: Plan) -> list[str]:
     if not plan:
         printed.append("nothing to remove")
     else:
-        printed.append("to be removed, because no stage of dvc.yaml owns them:")
+        printed.append("to be removed, because they belong to no stage in dvc.yaml:")
         for removal in plan.removals:
             note = ", the only copy" if removal.copy == "none" else ""
             size = file_size(removal.size)

@@ -16,12 +16,12 @@ from tandem.patches import dvc
 
 
 def read_edited_files() -> dict[Path, bytes]:
-    """The content of the files that clean-up edits."""
+    """The contents of dvc.yaml and dvc.lock, if these files exist."""
     return {path: path.read_bytes() for path in (paths.DAG, paths.LOCK) if path.exists()}
 
 
 def has_ignore_line(path: str) -> bool:
-    """Whether the .gitignore next to an output names it as DVC does: `/NAME`."""
+    """Whether the .gitignore next to an output contains DVC's line for the output: `/NAME`."""
     output = Path(path)
     try:
         text = (output.parent / ".gitignore").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def has_ignore_line(path: str) -> bool:
 
 
 def remove_ignore_line(output: Path) -> None:
-    """Remove an output's line from the .gitignore next to it; remove an empty .gitignore."""
+    """Remove an output's line from the .gitignore next to it, and the file if it is then empty."""
     file = output.parent / ".gitignore"
     every = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in every if line.rstrip("\r\n") != f"/{output.name}"]
@@ -44,7 +44,7 @@ def remove_ignore_line(output: Path) -> None:
 
 
 def without_entries(text: str, names: Sequence[str]) -> str:
-    """The dvc.lock `text` without the entries of some stages; the rest is unchanged.
+    """The text of dvc.lock without the entries of some stages; the rest is unchanged.
 
     A dvc.lock that is not in DVC's own format is rewritten in that format.
     """
@@ -63,9 +63,9 @@ def without_entries(text: str, names: Sequence[str]) -> str:
 
 
 def without_artifacts(text: str, names: Sequence[str]) -> str:
-    """The dvc.yaml `text` without some entries of `artifacts`; all other lines stay as they are.
+    """The text of dvc.yaml without some entries of `artifacts`; all other lines are unchanged.
 
-    If the entries are not on lines of their own, ruamel.yaml rewrites the text and keeps
+    If the entries are not on lines of their own, ruamel.yaml rewrites the text, but keeps the
     comments.
 
     Raises:
@@ -98,7 +98,7 @@ def _dumped(yaml: YAML, content: Any) -> str:
 
 
 def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
-    """The text without the lines of some artifacts; without the key `artifacts` if none is left."""
+    """The text without some artifacts, and without the key `artifacts` if no artifact is left."""
     artifacts, every = content["artifacts"], text.splitlines(keepends=True)
     removed = set[int]()
     for name in names:
@@ -112,7 +112,7 @@ def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
 def _indented(every: Sequence[str], start: int, column: int) -> Iterator[int]:
     """Numbers of the consecutive lines from `start` on that are indented deeper than `column`.
 
-    Blank lines at the end do not count.
+    Blank lines after the last indented line are left out.
     """
     blank: list[int] = []
     for number in range(start, len(every)):

@@ -62,7 +62,7 @@ def examine() -> Plan:
 
 
 def _found_in_git(removal: Removal, tracked: frozenset[str]) -> Removal:
-    """The removal; its `copy` is `git` if it was `none` and Git tracks all of its files."""
+    """`removal`, with `copy` changed from `none` to `git` if Git tracks all of its files."""
     files = {str(file) for file in removal.files if file.name != MARK}
     is_there = removal.copy == "none" and files <= tracked
     return replace(removal, copy="git") if is_there else removal
@@ -72,7 +72,7 @@ def _tracked() -> frozenset[str]:
     """The files that Git tracks in this folder."""
     try:
         listed = git("ls-files", "-z").decode(errors="replace")
-    except LineageError:  # Git is not installed, or this is not a repository
+    except LineageError:  # Git is not installed, or the project is not in a Git repository
         return frozenset()
     return frozenset(listed.split("\0"))
 
@@ -82,13 +82,16 @@ def _announce(outputs: Iterable[str]) -> None:
     files = [file for path in outputs for file in [Path(path), *files_below(Path(path))]]
     size = sum(file.stat().st_size for file in files if file.is_file())
     if size > LONG and sys.stderr.isatty():
-        print(f"tandem: reading {file_size(size)} to compare it with the records", file=sys.stderr)
+        print(
+            f"tandem: reading {file_size(size)} of files to compare them with recorded hashes",
+            file=sys.stderr,
+        )
 
 
 def _examine_output(
     path: str, output: Output, owners: Owners, cache: Path
 ) -> tuple[Removal | None, list[Kept]]:
-    """Which files of an output may be removed, and which are kept for which reason."""
+    """The files of an output that may be removed, and those that are kept, with the reasons."""
     target = Path(path)
     if not os.path.lexists(target):
         return None, []
@@ -114,7 +117,7 @@ def _reason_to_keep(path: str, output: Output, owners: Owners) -> str:
     if reason := owners.owner(path):
         return reason
     if not output.hashes and not output.verified:
-        return f"{paths.LOCK} has no MD5 for it"
+        return f"its MD5 is not in {paths.LOCK}"
     for parent in PurePosixPath(path).parents:
         if Path(parent).is_symlink():
             return f"{parent} is a symbolic link"

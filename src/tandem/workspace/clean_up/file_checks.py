@@ -21,10 +21,13 @@ class FileChecks:
         self.path, self.output, self.cache = path, output, cache
 
     def file(self, file: Path, hashes: Iterable[str]) -> str:
-        """Why a file is kept; empty if its content is one of `hashes`."""
+        """Why a file is kept; empty if it may be removed.
+
+        `hashes` are the recorded MD5s of the file.
+        """
         if file.is_symlink():
-            # With `cache.type symlink`, DVC makes outputs links into its cache. The target's path
-            # contains the MD5 of the content.
+            # With `cache.type symlink`, outputs are links into DVC's cache. The path of a link's
+            # target contains the MD5 of the content.
             target = Path(os.path.realpath(file))
             linked = {self.cache.resolve() / md5[:2] / md5[2:] for md5 in hashes}
             return "" if target in linked else "is a symbolic link"
@@ -54,9 +57,9 @@ class FileChecks:
             reason = ""
             if file.name != MARK:
                 hashes = self.output.files.get(name)
-                reason = self.file(file, hashes) if hashes else "no stage made it"
+                reason = self.file(file, hashes) if hashes else "no stage wrote it"
                 if not self.output.files:
-                    reason = f"is not what {self.output.stage} wrote, or was added"
+                    reason = f"may have been changed or added after {self.output.stage} ran"
             if reason:
                 kept.append(Kept(str(file), reason))
             else:
@@ -64,7 +67,7 @@ class FileChecks:
         return removed, kept
 
     def _recognize(self, names: Mapping[Path, str]) -> None:
-        """Accept all files of a folder if their hash is recorded, although their list is not."""
+        """Accept all files in a folder if the folder's hash, computed from them, is recorded."""
         files = {
             name: md5(file)
             for file, name in names.items()
@@ -77,7 +80,7 @@ class FileChecks:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files below a folder, and all links, which are not followed."""
+    """All files and symbolic links below a folder; links are not followed."""
     for here, folders, names in os.walk(folder):
         folders.sort()
         links = [name for name in folders if Path(here, name).is_symlink()]
@@ -95,6 +98,6 @@ def md5(file: Path) -> str:
 
 
 def marks(file: Path) -> Marks:
-    """File metadata that shows whether the file was written, without reading the file."""
+    """Metadata that shows, without reading a file, whether the file has been changed."""
     stat = file.lstat()
     return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

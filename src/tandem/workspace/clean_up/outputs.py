@@ -25,14 +25,14 @@ class Output:
 
 
 class Outputs:
-    """The outputs of removed stages, found in dvc.lock and the records."""
+    """The outputs of removed stages, according to dvc.lock and the records in reports/lineage."""
 
     def __init__(self, owners: Owners, cache: Path) -> None:
         self.owners, self.cache = owners, cache
         self.known: dict[str, Output] = {}
 
     def read_lock(self, content: bytes) -> list[str]:
-        """Add the outputs in dvc.lock; return the removed stages that have an entry in it."""
+        """Add the outputs of removed stages in dvc.lock; return the names of these stages."""
         stages = (io.parse_yaml(content.decode()) if content else {}).get("stages") or {}
         removed = [name for name in stages if name not in self.owners.names]
         for name in removed:
@@ -63,7 +63,7 @@ class Outputs:
             own.verified = not own.hashes
 
     def _list(self, output: Output, md5: str) -> None:
-        """Add a folder's files from their list in DVC's cache, if the list is there."""
+        """Add a folder's files from their list in DVC's cache, if the cache contains the list."""
         if md5.endswith(".dir"):
             with suppress(OSError, ValueError, LookupError, TypeError):
                 for entry in json.loads((self.cache / md5[:2] / md5[2:]).read_bytes()):

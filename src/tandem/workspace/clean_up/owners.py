@@ -1,4 +1,4 @@
-"""Which stages and .dvc files write and read which paths."""
+"""The paths that each stage and each .dvc file writes and reads."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,18 +13,18 @@ from tandem.engines import stage_server
 
 @dataclass(frozen=True)
 class Owners:
-    """Which stages and .dvc files write and read which paths, according to DVC's index."""
+    """The paths that each stage and each .dvc file writes and reads, according to DVC's index."""
 
     names: frozenset[str]
-    """The stages of the root's dvc.yaml."""
+    """The names of the stages in the dvc.yaml in the root of the project."""
     everywhere: frozenset[str]
-    """The stages of all dvc.yaml files, including the files in subfolders."""
+    """The names of the stages in all dvc.yaml files, including those in subfolders."""
     makers: Mapping[str, str]
     readers: Mapping[str, str]
 
     @classmethod
     def of(cls, repo: Any) -> "Owners":
-        """The owners according to the current index of `repo`."""
+        """Collect the paths from the current index of `repo`."""
         root, stages = str(repo.root_dir), list(repo.index.stages)
         commands = [stage for stage in stages if stage.cmd]
         in_root = str(Path(root, paths.DAG))
@@ -36,10 +36,11 @@ class Owners:
         )
 
     def owner(self, path: str) -> str:
-        """Why a path must not be removed: a stage or a .dvc file uses it; empty if none does."""
+        """Why a path must not be removed; empty if no stage and no .dvc file uses it."""
         for out, name in self.makers.items():
             if f"{path}/".startswith(f"{out}/"):
-                return f"{name} tracks it" if name.endswith(".dvc") else f"{name} makes it"
+                is_file = name.endswith(".dvc")
+                return f"{name} tracks it" if is_file else f"it is an output of {name}"
         for dep, name in self.readers.items():
             if f"{dep}/".startswith(f"{path}/"):
                 made = any(paths.overlap(dep, out) for out in self.makers)
@@ -48,7 +49,7 @@ class Owners:
         return ""
 
     def overlapping(self, path: str) -> bool:
-        """Whether a path is an output, is inside one, or contains one."""
+        """Whether a path is an output, is inside an output, or contains an output."""
         return any(paths.overlap(path, out) for out in self.makers)
 
     def below(self, path: str) -> list[str]:
@@ -57,7 +58,7 @@ class Owners:
 
 
 def _read_by(stages: Iterable[Any], root: str) -> Iterator[tuple[str, str]]:
-    """Each path that a stage reads, including params and `vars` files, and the stage's name."""
+    """Each path that a stage reads, including params and `vars` files, with the stage's name."""
     for stage in stages:
         for dep in stage.deps:
             if dep.protocol == "local" and dep.fs_path:

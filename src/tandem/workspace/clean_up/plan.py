@@ -8,7 +8,7 @@ from typing import Any
 from tandem.workspace.clean_up.owners import Owners
 
 Marks = tuple[int, int, int, int]
-"""File metadata that shows whether the file was written, without reading the file."""
+"""Metadata that shows, without reading a file, whether the file has been changed."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Plan:
     """What is to be removed, and what is kept."""
 
     owners: Owners
-    """What the stages wrote and read when the plan was made."""
+    """The outputs and dependencies of the stages when the plan was made."""
     read: Mapping[Path, bytes]
-    """The content that the files to be edited had when the plan was made."""
+    """The contents of dvc.yaml and dvc.lock when the plan was made."""
     entries: list[str] = field(default_factory=list)
     """Stages that have an entry in dvc.lock and are not in dvc.yaml."""
     removals: list[Removal] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
-    """Outputs with a line of their own in the .gitignore next to them."""
+    """Outputs whose lines are to be removed from the .gitignore next to them."""
     artifacts: list[str] = field(default_factory=list)
     """Names of entries to be removed from dvc.yaml's `artifacts`."""
     kept: list[Kept] = field(default_factory=list)

@@ -35,7 +35,9 @@ def remove(plan: Plan) -> list[Kept]:
     with _exclusive([removal.path for removal in plan.removals]):
         with read_only_repo() as repo:
             if read_edited_files() != plan.read or Owners.of(repo) != plan.owners:
-                raise StageError("the pipeline changed while the list was shown: run again")
+                raise StageError(
+                    "the pipeline changed after the list was made: run `tandem clean-up` again"
+                )
         texts = {}  # the new contents, prepared before anything is removed
         if plan.artifacts:
             texts[paths.DAG] = without_artifacts(plan.read[paths.DAG].decode(), plan.artifacts)
@@ -55,7 +57,7 @@ def remove(plan: Plan) -> list[Kept]:
 
 @contextmanager
 def _exclusive(written: Sequence[str]) -> Iterator[None]:
-    """Keep DVC and Snakemake from running in the project and from using the paths `written`.
+    """Lock the project and the paths in `written`, so that DVC and Snakemake do not use them.
 
     Raises:
         StageError: another command is running in the project.
@@ -80,7 +82,7 @@ def _remove_files(removal: Removal) -> Iterator[Kept]:
             if marks(file) == marks_before:
                 file.unlink()
             else:
-                yield Kept(str(file), "was changed while the list was shown")
+                yield Kept(str(file), "was changed after the list was made")
 
 
 def _remove_empty_folders(output: Path, needed: set[str]) -> None:

@@ -3,8 +3,8 @@
 tandem status           print the states; exit code 0 if there is nothing to do, else 1
 tandem status --json    print the states as JSON, described by docs/schemas/status.json
 
-A stage's state follows from the content of what it reads, as for `dvc status`, with these
-differences:
+As in `dvc status`, the state of a stage depends on the content of the files that the stage reads.
+The differences from `dvc status` are:
 
 - a change is reported once, for the stage that it affects directly; the stages downstream have
   the reason `upstream`;
@@ -12,5 +12,5 @@ differences:
   that it would write are computed and compared with those of each stage's last run;
 - a stage whose outputs only have to be restored does not make other stages stale.
 
-The command executes and writes nothing, not even DVC's locks and checksums.
+The command executes no stage and writes nothing, not even DVC's locks and checksums.
 """

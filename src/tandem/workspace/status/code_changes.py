@@ -1,4 +1,4 @@
-"""How the code of a stage differs from that of its last run."""
+"""How the code of a stage differs from the code of its last run."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +38,8 @@ class CodeChanges:
             return
         old = self._then(path, ran)
         if old is None:
-            # The source files of the last run are unknown, but its record may contain the packages.
+            # The source files of the last run are unknown, but the stage's record may contain the
+            # package versions.
             packages = self._recorded_packages(stage, path, ran)
             yield from _package_changes(packages, now.packages)
             yield Reason("code", "its code", "changed")
@@ -54,7 +55,7 @@ class CodeChanges:
         yield from _package_changes(old.packages, now.packages)
 
     def _now(self, stage: Any, path: str) -> StageCode:
-        """What the stage's file in workflow/code contains if it is up to date."""
+        """The content that the stage's file in workflow/code has when it is up to date."""
         if self._is_current:
             return read_code(Path(path))
         keys = tuple(key for dep in stage.params for key in dep.params)
@@ -95,7 +96,7 @@ class CodeChanges:
 
 
 def _code_md5(code: StageCode) -> str:
-    """The MD5 of a file in workflow/code with this content."""
+    """The MD5 of a file in workflow/code that contains `code`."""
     return hashlib.md5(io.json_bytes(code.model_dump()), usedforsecurity=False).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What files and folders contain, in the workspace and in DVC's cache, identified by hashes."""
+"""The contents of files and folders in the workspace and in DVC's cache, as hashes."""
 
 import functools
 import hashlib
@@ -82,7 +82,7 @@ class Contents:
                 return None
             else:
                 files |= {f"{within}/{name}": md5 for name, md5 in settled.files.items()}
-        # If a dependency is a folder, DVC counts all other files in the folder as part of it.
+        # In a folder that is a dependency, DVC also counts files that are not outputs.
         here = self.here(dep.fs_path, dep)
         roots = [os.path.relpath(out.fs_path, dep.fs_path) for out in outs]
         strays = {
@@ -99,7 +99,7 @@ class Contents:
         None if the output's stage has never run.
         """
         if not out.stage.cmd and (here := self.here(out.fs_path, out)) is not None:
-            return here  # DVC accepts edited data that a .dvc file tracks
+            return here  # DVC accepts edits of data that a .dvc file tracks
         md5 = out.hash_info.value
         if not md5:
             return None
@@ -139,7 +139,7 @@ class Contents:
         return Path(self.store.oid_to_path(md5))
 
     def is_cached(self, md5: str) -> bool:
-        """Whether DVC's cache has an object and, for a folder, all of its files."""
+        """Whether DVC's cache contains an object and, for a folder, all of its files."""
         if not self.object(md5).exists():
             return False
         files = self.listed(md5) or {}
