@@ -15,13 +15,13 @@ from tandem.tasks.sentiment import SentimentRow
 # compile them again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-# On a busy machine, examples would exceed Hypothesis's deadline of some milliseconds.
+# On a busy machine, an example can exceed Hypothesis's default deadline of 200 milliseconds.
 settings.register_profile("tandem", deadline=None)
 settings.load_profile("tandem")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the files with the longest timeout first, so that none runs alone at the end."""
+    """Start the tests with the longest timeouts first, so that none runs alone at the end."""
 
     def timeout(item: pytest.Item) -> float:
         marker = item.get_closest_marker("timeout")
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=timeout, reverse=True)
 
 
-# From the VADER ratings (Hutto & Gilbert, ICWSM 2014, MIT): id, text, all ratings of the text.
+# From the VADER ratings (Hutto & Gilbert, ICWSM 2014; MIT license): id, text, all its ratings.
 # Within a domain, positive and negative texts alternate.
 RATED = [
     ("movie/4048", "A gem of a movie.", "3 3 2 3 1 3 2 3 2 3 2 1 3 4 3 3 4"),
@@ -117,7 +117,7 @@ def splits(rated: list[GenerationRow]) -> dict[str, list[GenerationRow]]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory, rated: list[GenerationRow]) -> Path:
-    """A folder with random models `generator` and `encoder`, and a BPE tokenizer for `rated`."""
+    """A folder with the untrained models `generator` and `encoder`, which share a BPE tokenizer."""
     import torch
     from tokenizers import ByteLevelBPETokenizer
     from transformers import (

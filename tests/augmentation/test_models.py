@@ -1,4 +1,4 @@
-"""Operations that use models, on real rows with tiny models."""
+"""Augmentation operations that use models, tested with tiny models on real rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,7 +81,7 @@ def masked_lm_folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="session")
 def translators(tmp_path_factory: pytest.TempPathFactory) -> AugmentationModels:
-    """Untrained models for both directions, whose phrase tables contain phrases of the rows."""
+    """Untrained translation models for both directions, with phrase tables learned from rows."""
     shape = tmp_path_factory.mktemp("shape")
     MarianConfig(
         d_model=32,

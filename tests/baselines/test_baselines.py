@@ -1,4 +1,4 @@
-"""Each baseline predicts every row in its task's format, from the training rows only."""
+"""Each baseline learns only from the training rows, and predicts in the format of its task."""
 
 from pathlib import Path
 from typing import Any
@@ -154,8 +154,9 @@ def test_lexicon_translates_words_and_keeps_placeholders(translation: Any) -> No
 def test_human_compares_each_rater_with_the_others(sentiment: Any) -> None:
     references, predictions = human.judgements(tasks.load("sentiment"), sentiment[:2])
     assert len(references) == 12
-    # The ratings are -1 0 -1 0 -1 -1. The mean of the other five is -4/5 for a rating of 0, and
-    # -3/5 for one of -1. The threshold is 4/6, the absolute mean of all six, so -3/5 is neutral.
+    # The first row's ratings are -1 0 -1 0 -1 -1. The mean of the other five ratings is -4/5 for a
+    # rating of 0, and -3/5 for a rating of -1. The threshold is 4/6, the absolute value of the mean
+    # of all six ratings, so a mean of -3/5 counts as neutral.
     assert [t.label for t in references[:3]] == ["neutral", "negative", "neutral"]
     assert [a["label"] for a in predictions[:3]] == ["negative", "neutral", "negative"]
     assert [a["label"] for a in predictions[6:]] == ["positive"] * 6

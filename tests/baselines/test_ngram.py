@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tandem.baselines import ngram
 
-# From the VADER ratings' film reviews, MIT.
+# From the film reviews of the VADER ratings (MIT license).
 REVIEWS = [
     "Effective but too tepid biopic",
     "It 's a lovely film with lovely performances by Buy and Accorsi .",
@@ -54,8 +54,9 @@ def test_one_symbol_by_hand() -> None:
     model = ngram.ByteModel(["ab"] * 10)
     b = model.probs(b"ab")[1]
     # There are too few n-grams to estimate discounts, so each discount is one half. The count of b
-    # is 10 in the longest context. In each shorter context, it is 1, because one distinct symbol
-    # precedes; in the empty context, it is 1 of 3.
+    # is 10 in the longest context. In each shorter context, its count is 1, because an n-gram is
+    # then counted once per distinct symbol before it. In the empty context, the three symbols a, b
+    # and the end have a count of 1 each.
     kept, prob = 0.5, (0.5 + 1.5 / 257) / 3
     for _ in range(ngram.ORDER - 1):
         prob = kept + 0.5 * prob

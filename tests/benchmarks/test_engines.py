@@ -1,4 +1,4 @@
-"""The counts and the table of benchmarks/engines.py."""
+"""benchmarks/engines.py: the table of results, and the counts of executed stages."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""grouped: what is stored and restored, and how close its outputs are to those of its base."""
+"""grouped: what is stored and restored, and how close the outputs are to the base model's."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def test_predicts_like_its_base(probe: Any, tmp_path: Path, bits: int, tolerance
 
 
 def test_activations_stay_fp32(probe: Any, tmp_path: Path) -> None:
-    """A layer multiplies by the stored matrix, without rounding activations."""
+    """A layer multiplies its input by the stored matrix, without rounding the activations."""
     small = compress_and_load(probe, tmp_path, 4)
     layer = next(m for m in small.modules() if isinstance(m, grouped_layers.GroupedLinear))
     matrix = layer.matrix.all()

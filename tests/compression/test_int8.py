@@ -52,7 +52,8 @@ def test_is_four_times_smaller_and_stores_tied_weights_once(
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
-    assert whole > 3.6 * small  # at width 64; in wider networks, scales are a smaller share
+    # At width 64; in wider networks, the scales take up a smaller share, so the ratio is larger.
+    assert whole > 3.6 * small
     tensors = load_file(tmp_path / "int8" / stored_layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1
 
@@ -203,7 +204,7 @@ def digest_of_layers() -> str:
 
 
 def test_avx2_and_avx512_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """fbgemm chooses its kernels by the CPU; here the test chooses them (enum `inst_set_t`)."""
+    """fbgemm chooses kernels to suit the CPU; the test forces each choice (enum `inst_set_t`)."""
     library = ctypes.CDLL(str(Path(torch.__path__[0]) / "lib/libtorch_cpu.so"))
     set_isa = getattr(library, "_ZN6fbgemm14fbgemmForceIsaENS_10inst_set_tE", None)
     get_isa = getattr(library, "_ZN6fbgemm20fbgemmInstructionSetEv", None)

@@ -1,4 +1,4 @@
-"""onnx: the graphs give the network's predictions, and their bytes are the same each time."""
+"""onnx: the graphs' predictions are close to the network's, and no graph contains a local path."""
 
 import copy
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def test_a_generator_is_scored_in_two_graphs(tiny: Path, tmp_path: Path, rows: l
     result, base = (weight_stats(f) for f in (tmp_path / "onnx", tiny / "generator"))
     table = (tmp_path / "onnx" / onnx_graphs.SHARED).stat().st_size
     assert table == vocabulary * width
-    # together, both graphs hold the network's parameters and the scales
+    # together, the two graphs contain the network's parameters and the scales
     assert base["parameters"] <= result["parameters"] < 1.3 * base["parameters"]
     (tmp_path / "onnx" / onnx_graphs.SHARED).write_bytes(bytes(table))
     assert total_bits(type(model).load(tmp_path / "onnx", model.task), rows) != total_bits(

@@ -1,8 +1,8 @@
 """params.yaml is in a format that both `dvc exp run -S` and `tandem overlay` preserve.
 
-The rules are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC replaces every
-list, and writes the file with the default settings of ruamel.yaml. Comments and layout are
-therefore preserved only if the file has a format that these settings reproduce.
+The rules for this format are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC
+replaces every list, and writes the file with the default settings of ruamel.yaml. Comments and
+layout are therefore preserved only if the file has a format that these settings reproduce.
 """
 
 import json
@@ -87,7 +87,7 @@ def comments(text: str) -> list[str]:
 
 
 def changes(before: str, after: str) -> list[tuple[str, str]]:
-    """The lines that differ between two texts of the same number of lines."""
+    """The lines that differ between two texts with the same number of lines."""
     pairs = zip(before.splitlines(), after.splitlines(), strict=True)
     return [(old, new) for old, new in pairs if old != new]
 
@@ -155,7 +155,7 @@ def test_a_setting_is_emptied_and_filled_again(path: Path) -> None:
 
 
 def block_mappings(value: Any, keys: Keys = ()) -> Iterator[Keys]:
-    """Yield the keys of each mapping that has one key per line and is not inside a list."""
+    """Yield the path to each mapping that has one key per line and is not inside a list."""
     if isinstance(value, CommentedMap) and value and not value.fa.flow_style():
         yield keys
         for key, part in value.items():

@@ -1,4 +1,4 @@
-"""The JSON Schema of params.yaml agrees with the models, and every key has a description."""
+"""The JSON Schema of params.yaml agrees with the Pydantic models and describes every key."""
 
 import importlib.util
 import json
@@ -55,7 +55,7 @@ def test_mistakes_are_found(schema: dict[str, Any]) -> None:
 
 
 def undescribed(value: Any, place: str) -> list[str]:
-    """The keys without a description, in a part of the schema."""
+    """The keys in a part of the schema that have no description."""
     if isinstance(value, list):
         return [name for part in value for name in undescribed(part, place)]
     if not isinstance(value, dict):

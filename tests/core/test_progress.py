@@ -1,4 +1,4 @@
-"""Progress bars: the listener is called rarely, and only with bars that are still open."""
+"""Progress bars: the listener is called rarely, and only with bars that are still active."""
 
 import itertools
 import random
@@ -88,7 +88,7 @@ def test_counting_draws_no_random_number() -> None:
 
 
 def test_counting_a_row_costs_less_than_a_microsecond() -> None:
-    """Even `clean`, the fastest stage, takes more than 100 microseconds per row."""
+    """Counting adds less than 1 %: the fastest stage, `clean`, takes over 100 µs per row."""
 
     def seconds(items: Iterable[int]) -> float:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""The record of a run: the same run gives the same bytes, and no input may change during it."""
+"""Run records: the same run gives the same bytes, and no input may change during a run."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Code changes a digest; comments, docstrings and layout do not, under any Python version."""
+"""A digest depends on code, but not on comments, docstrings, layout or the Python version."""
 
 import shutil
 import subprocess

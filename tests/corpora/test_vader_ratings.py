@@ -27,7 +27,7 @@ def test_texts_and_ratings_are_joined_by_id(rows: list[dict[str, Any]]) -> None:
     assert row["text"] == "Effective but too tepid biopic"
     assert row["ratings"] == [-1, 0, -1, 0, -1, -1, -1, -1, 0, -2, 1, 1, -1, -1, -1]
     assert row["label"] == "negative"
-    # The file starts with a byte order mark, which must not be part of the id.
+    # A file of this domain starts with a byte order mark, which must not be part of the first id.
     assert by_id["amazon/1_1"]["ratings"][:5] == [0, -1, 0, 0, -1]
 
 

@@ -1,7 +1,7 @@
 """A stage depends on the modules that it imports, and on the packages that these import.
 
-Edits are tested in a small project, all of whose files are defined in this module. Other tests read
-the modules and packages that Tandem's own stages depend on.
+Edits are tested in a small project, all of whose files are defined in this module. Other tests
+check which modules and packages Tandem's own stages depend on.
 """
 
 from collections.abc import Callable
@@ -182,7 +182,7 @@ def tandem() -> dict[str, StageCode]:
 
 
 def users(tandem: dict[str, StageCode], name: str) -> set[str]:
-    """The stages whose code contains a file of src/tandem."""
+    """The stages whose code contains the file `name` of src/tandem."""
     return {stage for stage, code in tandem.items() if f"tandem/{name}" in code.files}
 
 

@@ -264,4 +264,4 @@ def test_a_published_model_is_got_by_path_by_name_by_version_and_by_stage(
     assert got(published, "get", url, "models/sentiment/base") == "two"
     tag = "sentiment@v1.0.0"
     assert got(published, "get", url, "models/sentiment/base", "--rev", tag) == "one"
-    assert got(published, "get", url, "sentiment") is None  # `dvc get` takes paths, not names
+    assert got(published, "get", url, "sentiment") is None  # `dvc get` takes no artifact name

@@ -1,4 +1,4 @@
-"""After an edit, both engines plan the same stages; after either has run, both plan none.
+"""After an edit, both engines plan the same stages; after either has run, neither plans any.
 
 The commands of the stages are replaced (see standin.py); the DAG, DVC and Snakemake are real.
 `test_smoke.py` runs the real commands.
@@ -40,7 +40,7 @@ def edges(done: Workspace) -> Edges:
 
 
 def write(name: str, text: str) -> Callable[[Workspace], None]:
-    """An edit that writes an output, or a file that is not part of the repository."""
+    """An edit that overwrites an output or adds a file to the project."""
 
     def edit(workspace: Workspace) -> None:
         (workspace.path / name).write_text(text)
@@ -49,7 +49,7 @@ def write(name: str, text: str) -> Callable[[Workspace], None]:
 
 
 def add_filter(edition: int) -> Callable[[Workspace], None]:
-    """An edit that writes the filter `lenient` of intent, whose code contains `edition`."""
+    """An edit that writes the code of the filter `lenient`, which includes the number `edition`."""
     end = f"EDITION = {edition}\n"
     return lambda workspace: executions.write_filter(workspace.path, "lenient", end)
 
@@ -93,8 +93,8 @@ def with_plain_dvc(workspace: Workspace) -> None:
 
 
 # Each value is an edit, a stage that it makes stale, the tasks that it does not affect, and the
-# engine that runs afterwards. The engines take turns; DVC runs after the edit of a shared file,
-# because Snakemake has already run all stages once.
+# engine that runs afterwards. Each engine runs after some of the edits; DVC runs after the edit of
+# a shared file, because Snakemake has already run all stages once.
 EDITS = {
     "param of one task": (
         overlay({"translation": {"clean": {"mask": {"regions": ["DE"]}}}}),

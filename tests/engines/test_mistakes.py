@@ -87,7 +87,7 @@ def test_the_last_line_of_an_interrupted_stage_is_shown(
     (tmp_path / "tandem").write_text(SLOW)
     (tmp_path / "tandem").chmod(0o755)
     env = own.env | {"PATH": os.pathsep.join([str(tmp_path), own.env["PATH"]])}
-    for name in (TARGET, ".dvc/cache"):  # leaves DVC nothing to restore
+    for name in (TARGET, ".dvc/cache"):  # so that DVC has nothing to restore
         shutil.rmtree(own.path / name, ignore_errors=True)
     started = own.path / "started"
     process = subprocess.Popen(

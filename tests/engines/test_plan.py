@@ -90,7 +90,7 @@ def test_every_stage_has_a_description_and_resources(stages: list[Any]) -> None:
 
 
 def test_every_stage_is_saved_in_the_run_cache(stages: list[Any]) -> None:
-    """DVC's run cache stores no stage with one of these settings (see Stage.run, StageCache)."""
+    """DVC's run cache omits a stage if a check of this test fails (see Stage.run, StageCache)."""
     for stage in stages:
         assert not stage.always_changed and not stage.is_callback, stage.addressing
         for out in stage.outs:
@@ -115,7 +115,7 @@ def test_a_file_that_another_command_writes_is_named(
 
 
 def test_the_critical_path_starts_first() -> None:
-    """As in DVC's graph, an edge runs from a stage to what it depends on."""
+    """As in DVC's graph, an edge runs from a stage to a stage that it depends on."""
     graph = nx.DiGraph([("tune", "train"), ("score", "tune"), ("score", "raw"), ("draw", "raw")])
     graph.add_edges_from([("drawn", "train"), ("list", "raw2"), ("listed", "list")])
     priority = plan.priorities(graph)

@@ -1,4 +1,4 @@
-"""Logs grow while stages run; only on a terminal, progress bars are drawn."""
+"""Logs grow while stages run; progress bars are drawn only on a terminal."""
 
 import fcntl
 import os
@@ -54,7 +54,7 @@ ENGINES = (["snakemake", "-c2"], ["dvc", "repro"])
 
 @pytest.fixture
 def project(tmp_path: Path) -> Workspace:
-    """Two stages that do not depend on each other."""
+    """A project with two stages that do not depend on each other."""
     stages = {
         name: stage(f"{sys.executable} work.py {name}", ["in.txt"], [f"{name}.txt"])
         for name in ("one", "two")

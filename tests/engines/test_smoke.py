@@ -1,4 +1,4 @@
-"""The whole DAG, with the real commands on tiny params, gives the same bytes under both engines."""
+"""A small run of the whole DAG, with real commands, gives the same bytes under both engines."""
 
 import copy
 import csv
@@ -73,7 +73,7 @@ def test_no_artifact_names_this_machine_or_is_a_pickle(runs: dict[str, Workspace
                 assert path.suffix not in {".pkl", ".pt", ".bin", ".joblib", ".pickle"}, path
 
 
-# One artifact of each kind that data stages do not write; the test changes a byte of each.
+# One artifact of each kind that is not written by a data stage; the test changes a byte in each.
 CHANGED = (
     "models/intent/base/model.safetensors",
     "models/sentiment/int8/tandem.json",
@@ -222,8 +222,8 @@ EXECUTED = {
     "outputs deleted": [],
     "a fresh clone, pulled": [],
 }
-"""Change → the stages whose command runs. Stages whose inputs have the same content are skipped or
-restored."""
+"""Change → the stages whose commands run. A stage is skipped if its inputs have not changed since
+its last run, and restored from the run cache if an earlier run had the same inputs."""
 
 
 @pytest.fixture(scope="module")

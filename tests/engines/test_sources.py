@@ -152,7 +152,7 @@ def test_a_failure_of_the_stage_code_is_one_line(chain: Workspace) -> None:
 def test_a_stage_whose_inputs_come_out_unchanged_is_skipped_without_a_run_cache(
     chain: Workspace,
 ) -> None:
-    """The stage is stale in the plan, but its outputs still exist when DVC compares its inputs."""
+    """`one` is stale in the plan, but its outputs still exist when DVC compares its inputs."""
     content = json.loads((chain.path / "dvc.yaml").read_text())
     content["stages"]["first"] = content["stages"].pop("code")
     (chain.path / "dvc.yaml").write_text(json.dumps(content))

@@ -174,7 +174,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
         lambda project: edit_stages(
             project, lambda s: s.update(list=stage("ls -a metrics > list.txt", *READS_METRICS))
         ),
-        {"list": ("stale", ['its command changed from ls metrics > list.txt && echo "…'])},
+        {"list": ("stale", ['the command changed from ls metrics > list.txt && echo "…'])},
     ),
     "an edited output": (
         lambda project: (project.path / "data/rows/more.txt").write_text("edited\n"),
@@ -201,7 +201,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
         lambda project: edit_stages(
             project, lambda s: s.update(new=stage("cp list.txt new.txt", ["list.txt"], ["new.txt"]))
         ),
-        {"new": ("missing", ["dvc.lock has no entry for it"])},
+        {"new": ("missing", ["dvc.lock has no entry for the stage"])},
     ),
     "a new dependency and output": (
         lambda project: edit_stages(
@@ -211,7 +211,7 @@ EDITS: dict[str, tuple[Callable[[Workspace], object], Found]] = {
         {
             "list": (
                 "stale",
-                ["in.txt is new in the deps of dvc.yaml", "in2.txt is not in dvc.lock"],
+                ["in.txt was added to the stage's deps in dvc.yaml", "in2.txt is not in dvc.lock"],
             )
         },
     ),
@@ -309,7 +309,7 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     assert len(report.notes) == 1 and "a copy is read instead" in report.notes[0]
     assert {stage.state for stage in report.stages} == {"fresh"} and report.exit_code == 1
     remove(project.path / ".snakemake")
-    assert found()["train"] == ("stale", ["dvc.lock has no entry for it", "upstream rows"])
+    assert found()["train"] == ("stale", ["dvc.lock has no entry for the stage", "upstream rows"])
     lock.write_text(f"<<<<<<< HEAD\n{text}=======\n>>>>>>> other\n")
     assert examination.examine().notes == [
         "dvc.lock has merge conflict markers: run `tandem merge-lock`"
@@ -318,9 +318,9 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     assert "dvc.lock is damaged" in examination.examine().notes[0]
     remove(lock)
     assert not examination.examine().notes
-    assert found()["old"] == ("stale", ["dvc.lock has no entry for it"])
+    assert found()["old"] == ("stale", ["dvc.lock has no entry for the stage"])
     remove(project.path / "old.txt")
-    assert found()["old"] == ("missing", ["dvc.lock has no entry for it"])
+    assert found()["old"] == ("missing", ["dvc.lock has no entry for the stage"])
 
 
 def test_what_cannot_be_read_is_one_line(project: Workspace) -> None:
@@ -342,7 +342,7 @@ def test_a_stage_of_a_subfolder_counts_if_the_root_needs_it(project: Workspace) 
     (project.path / "sub/dvc.yaml").write_text(json.dumps({"stages": stages}))
     edit_stages(project, lambda s: s["list"].update(deps=["metrics", "sub/made.txt"]))
     said = found()
-    assert said["sub/dvc.yaml:made"] == ("missing", ["dvc.lock has no entry for it"])
+    assert said["sub/dvc.yaml:made"] == ("missing", ["dvc.lock has no entry for the stage"])
     assert "sub/dvc.yaml:unused" not in said
     project.repro()
     assert found() == {}

@@ -23,7 +23,7 @@ PULL = "`dvc pull` restores it"
 
 
 def examine() -> Status:
-    """The status of the project in this folder.
+    """The status of the project in the current folder.
 
     Raises:
         StageError: dvc.yaml, params.yaml or a source file cannot be read.
@@ -58,11 +58,11 @@ class _Examination:
         self.contents = Contents(repo)
         self.code = CodeChanges(self.contents, self._code_is_current)
         graph = repo.index.graph
-        self.active = get_active_graph(graph)  # a frozen stage depends on nothing
+        self.active = get_active_graph(graph)  # in which frozen stages have no dependencies
         default = [s for s in repo.index.stages if s.cmd and Path(s.path) == self._dag]
         needed = {*default}.union(*(nx.descendants(self.active, stage) for stage in default))
         positions = {stage: position for position, stage in enumerate(repo.index.stages)}
-        # An edge runs from a stage to what it depends on.
+        # An edge runs from a stage to a stage that it depends on.
         flow = self.active.subgraph(needed).reverse()
         self.stages = list(nx.lexicographical_topological_sort(flow, key=positions.__getitem__))
 
@@ -71,7 +71,7 @@ class _Examination:
         return Path(self.root, paths.DAG)
 
     def statuses(self) -> list[StageStatus]:
-        """The status of each stage, in the order in which data flows."""
+        """The status of each stage, in topological order."""
         done: dict[Any, StageStatus] = {}
         for stage in self.stages:
             if stage.cmd:
@@ -83,7 +83,7 @@ class _Examination:
     def _upstream(self, stage: Any) -> list[Any]:
         """The stages whose outputs a stage reads, except `code`.
 
-        `CodeChanges` computes the files that `code` would write.
+        The stage `code` is left out, because `CodeChanges` computes what it would write.
         """
         above = set(self.active.successors(stage))
         return [
@@ -117,7 +117,7 @@ class _Examination:
         return StageStatus(name, state, reasons, [*roots, name] if own else roots)
 
     def _only_lacks_outputs(self, stage: Any, changes: Sequence[Reason]) -> bool:
-        """Whether missing outputs are all that is wrong with a stage, which may also be new."""
+        """Whether a stage's only problem is that outputs are missing; the stage may also be new."""
         if not {reason.kind for reason in changes} <= {"new"}:
             return False
         outs = [out for out in stage.outs if out.protocol == "local"]
@@ -128,7 +128,7 @@ class _Examination:
         return all(now is None or now.md5 == md5 for now, md5 in zip(here, written, strict=True))
 
     def _source_status(self, source: Any) -> StageStatus:
-        """The state of a .dvc file, which tracks data that no stage makes."""
+        """The state of a .dvc file, which tracks data that no stage produces."""
         status = StageStatus(source.addressing, "fresh")
         for out in source.outs:
             path, here = self._path(out), self.contents.here(out.fs_path, out)
@@ -147,20 +147,20 @@ class _Examination:
         return status
 
     def _process(self, stage: Any) -> str:
-        """The process that is currently writing all outputs of a stage."""
+        """The process that is currently writing a stage's outputs; empty if there is none."""
         writers = {self.running.get(str(out.fs_path), "") for out in stage.outs}
         return writers.pop() if len(writers) == 1 else ""
 
     def _changes(self, stage: Any) -> Iterator[Reason]:
-        """Why a stage would run; reasons in its outputs and in the stages upstream are left out."""
+        """Why a stage would run, apart from the state of its outputs and of the stages upstream."""
         if stage.frozen:
             return
         lock = stage.dvcfile.lockfile_contents.get("stages", {})
         if stage.name not in lock:
-            yield Reason("new", str(paths.LOCK), "has no entry for it")
+            yield Reason("new", str(paths.LOCK), "has no entry for the stage")
             return
         if stage.deps and not {"deps", "params"} & lock[stage.name].keys():
-            problem = "has an entry without inputs: two branches changed it"
+            problem = "has an entry without inputs, because two branches changed the entry"
             yield Reason("new", str(paths.LOCK), problem)
             return
         if stage.cmd_changed:
@@ -181,7 +181,7 @@ class _Examination:
         elif not plan.is_file(dep):
             yield from (Reason("data", name, "changed") for name in dep.status())
         elif not dep.hash_info:
-            yield Reason("data", path, f"is new in the deps of {paths.DAG}")
+            yield Reason("data", path, f"was added to the stage's deps in {paths.DAG}")
         elif self._describes_code(stage, dep):
             yield from self.code.of(stage, path, dep.hash_info.value)
         else:
@@ -233,12 +233,12 @@ class _Examination:
                 yield self._uncached(stage, path)
 
     def _uncached(self, stage: Any, path: str) -> Reason:
-        """The reason for an unchanged output that has no copy in DVC's cache."""
+        """The reason to report for an unchanged output that has no copy in DVC's cache."""
         cure = f"`dvc commit {stage.addressing}` adds it to the cache"
         return Reason("output", path, "is not in DVC's cache", cure)
 
     def _absent(self, out: Any, path: str) -> Reason:
-        """The reason for an output that is missing, with a way to restore it."""
+        """The reason to report for a missing output, with a way to restore it."""
         if not out.use_cache:
             tracked = not isinstance(self.repo.scm, NoSCM) and self.repo.scm.is_tracked(out.fs_path)
             cure = "`git restore` restores it" if tracked else "the stage recreates it"

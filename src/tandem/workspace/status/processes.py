@@ -26,7 +26,7 @@ def running(root: Path) -> dict[str, str]:
 
 
 def _is_alive(pid: int, since: float) -> bool:
-    """Whether the process has been running since the time `since` or longer; PIDs are reused."""
+    """Whether a process with this PID was started no later than `since`; PIDs can be reused."""
     try:
         return bool(psutil.Process(pid).create_time() <= since + 1)
     except psutil.Error:
@@ -53,7 +53,8 @@ def snakemake_head() -> str:
     for entry in entries:
         _, kind, _, _, pid, where, *_ = [word for word in entry.split() if word != "->"]
         if kind == "FLOCK" and where.rpartition(":")[2] == str(inode):
-            with suppress(psutil.Error, StopIteration):  # inode numbers are unique only on one disk
+            # Inode numbers are unique only within a file system, so this can be another process.
+            with suppress(psutil.Error, StopIteration):
                 words = psutil.Process(int(pid)).cmdline()
                 start = next(at for at, word in enumerate(words) if "snakemake" in Path(word).name)
                 return _process(" ".join(words[start:]), int(pid))

@@ -15,7 +15,7 @@ share lines, so that at most this many lines are printed."""
 MAX_NAMES = 2
 """Maximum number of names that a reason lists, if the line has room; the others are counted."""
 MAX_VALUE = 32
-"""Maximum number of characters that are printed of a param's value."""
+"""Maximum number of characters that are printed for a param's value."""
 ABSENT: Any = object()
 """Marks a missing value; None cannot mark one, because the value of a param can be null."""
 
@@ -27,7 +27,7 @@ class Reason:
     kind: str
     """One of param, data, code, package, command, new, always, upstream, output and process."""
     name: str
-    """What the reason is about: a param, a path, a package, a stage, a process, or `its code`."""
+    """Subject of `problem`: a param, path, package, stage or process, or the words `its code`."""
     problem: str = ""
     """What is wrong, as a phrase that follows `name` in the output."""
     cure: str = ""
@@ -60,7 +60,7 @@ class StageStatus:
 
     @property
     def group(self) -> str:
-        """The stage's name without its matrix: `train` of `train@sentiment`."""
+        """The stage's name without its matrix key: `train` for `train@sentiment`."""
         return self.name.partition("@")[0]
 
     @property
@@ -71,7 +71,7 @@ class StageStatus:
 
 @dataclass
 class Status:
-    """The states of all stages that the engines run by default, in data-flow order."""
+    """The states of all stages that the engines run by default, in topological order."""
 
     stages: list[StageStatus]
     notes: list[str]
@@ -135,8 +135,8 @@ def _rows(stages: Sequence[StageStatus]) -> list[tuple[str, list[Reason]]]:
     """A label and reasons for each stage or, if there are many, for each group of stages."""
     if len(stages) <= MAX_LINES:
         return [(stage.name, stage.reasons) for stage in stages]
-    # If all code has changed, the stages of one matrix may differ in their causes. They are then
-    # grouped by the kinds of their causes or, if there are too many groups, only by their names.
+    # If all code has changed, the stages of one matrix can have different reasons. They are then
+    # grouped by the kinds of these reasons or, if there are too many groups, only by the matrix.
     for key in (_causes, _kinds, _nothing):
         groups: dict[Any, list[StageStatus]] = {}
         for stage in stages:
@@ -193,7 +193,7 @@ def _clause(reasons: Sequence[Reason], limit: int = MAX_NAMES) -> str:
             return f"{first.name} is gone ({_shown(first.old)} before)"
         return f"{first.name} {_shown(first.old)} → {_shown(first.new)}"
     if first.kind == "command":
-        return f"its command changed from {_shown(first.old)}"
+        return f"the command changed from {_shown(first.old)}"
     if first.kind == "always":
         return first.problem
     if first.kind == "process":
@@ -210,7 +210,7 @@ def _plural(text: str) -> str:
 
 
 def listed(names: Sequence[str], limit: int) -> str:
-    """The first names, and the number of the others.
+    """The first names, and how many more there are.
 
     >>> listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
     ('a, b, c', 'a, b and 2 more')
@@ -221,7 +221,7 @@ def listed(names: Sequence[str], limit: int) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A param's value as YAML, shortened if it is long."""
+    """A string as it is, any other value as JSON; on one line, and shortened if it is long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = " ".join(text.split())
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"
@@ -240,7 +240,7 @@ def _row(label: str, reasons: Sequence[Reason], column: int, width: int) -> str:
     while len(text) > room and kept > 1:
         kept -= 1
         text = "; ".join(clauses[:kept]) + f"; +{len(clauses) - kept}"
-    if len(text) > room:  # keep the path and, at the end, how to restore it
+    if len(text) > room:  # shorten the middle, to keep the path and the remedy
         tail = room // 2
         text = f"{text[: room - tail - 1]}…{text[-tail:]}"
     return start + text
