@@ -1,4 +1,4 @@
-"""The schemas of what `tandem COMMAND --json` prints: docs/schemas/COMMAND.json."""
+"""The schemas of the output of `tandem COMMAND --json`: docs/schemas/COMMAND.json."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[1] / "docs/schemas"
 
 
 def valid(command: str, text: str) -> Any:
-    """The parsed `text`, valid under the schema of `command`, such as `lineage-show`."""
+    """Parse `text`, and check it against the schema of `command`, such as `lineage-show`."""
     schema = json.loads((FOLDER / f"{command}.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     answer = json.loads(text)

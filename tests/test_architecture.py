@@ -1,4 +1,4 @@
-"""The rules of the architecture hold: the contracts in pyproject.toml, and those tested here."""
+"""The rules of the architecture hold: the contracts in pyproject.toml and the rules tested here."""
 
 import ast
 import subprocess
@@ -72,14 +72,14 @@ def stage_names_in(tree: ast.Module) -> set[str]:
 
 
 SHARED_WORDS = {
-    # These are names of folders of predictions and models, and of a split.
+    # These words are also names of folders of predictions and models, and of a split.
     "core/paths.py": {"baseline", "judge", "reward", "train"},
-    # These are sections of params.yaml that list tasks.
+    # These words are also names of sections of params.yaml that list tasks.
     "core/params.py": {"augmentation_ablation"},
     "core/params_check.py": {"augmentation_ablation", "seeds"},
-    "core/registry.py": {"baseline"},  # messages name a plug-in of tandem.baselines
+    "core/registry.py": {"baseline"},  # a word for the plug-ins in tandem.baselines
 }
-"""Strings in core that happen to be the name of a stage too."""
+"""Strings in `tandem.core` that happen to be equal to the name of a stage."""
 
 
 def test_core_knows_no_stage_names() -> None:

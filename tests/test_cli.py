@@ -78,7 +78,7 @@ def published(_published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A private key; the public one is next to it, with the suffix .pub."""
+    """A private key; the public key is next to it, with the suffix .pub."""
     secret = Ed25519PrivateKey.generate()
     path = tmp_path / "key"
     path.write_bytes(

@@ -37,7 +37,7 @@ def ids(page: Path) -> str:
 
 
 def blocks(text: str, *languages: str) -> list[str]:
-    """The contents of the fenced blocks in one of the languages."""
+    """The contents of the fenced code blocks whose language is one of `languages`."""
     return [content for _, _, language, content in FENCE.findall(text) if language in languages]
 
 
@@ -60,7 +60,7 @@ def test_anchors_are_formed_as_on_github(tmp_path: Path) -> None:
 
 
 def broken_links(page: Path) -> list[str]:
-    """The relative links whose file, or heading in it, does not exist."""
+    """The relative links whose target file or heading does not exist."""
     broken = []
     for link in LINK.findall(prose(page)):
         name, _, anchor = link.partition("#")
@@ -123,7 +123,7 @@ def test_troubleshooting_quotes_messages_that_exist() -> None:
 
 
 def commands(text: str) -> Iterator[str]:
-    """The commands `tandem COMMAND` of shell blocks and inline code, without their arguments."""
+    """The commands `tandem COMMAND` in shell blocks and inline code, without their arguments."""
     shell = "\n".join(blocks(text, "sh", "console"))
     for code in [*shell.splitlines(), *CODE.findall(FENCE.sub("", text))]:
         code = re.sub(r"(^|\s)#.*", "", code)  # a shell comment

@@ -1,4 +1,4 @@
-"""A new plug-in of any kind is one file: one of each is added, and a small pipeline uses them."""
+"""A plug-in of any kind is one file: one of each kind is added and used in a small pipeline."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""`tandem predict` answers each line immediately in JSON, with a real model of each family."""
+"""`tandem predict` answers each line immediately in JSON, with a tiny classifier and generator."""
 
 import io
 import json

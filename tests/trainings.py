@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def bpe_tokenizer() -> PreTrainedTokenizerFast:
-    """A BPE tokenizer trained on the texts."""
+    """A BPE tokenizer trained on `TEXTS`."""
     bpe = ByteLevelBPETokenizer()
     texts = [text for pair in TEXTS for text in pair]
     bpe.train_from_iterator(texts, vocab_size=300, special_tokens=["<pad>", "<s>", "</s>"])
@@ -107,7 +107,7 @@ def letter_tokenizer() -> BertTokenizer:
 
 
 def save_pretrained_parts(network: Any, folder: Path, tokenizer: Any) -> Path:
-    """Save a network with random weights and its tokenizer into `folder`; return the folder."""
+    """Save a randomly initialized network, and its tokenizer, into `folder`; return the folder."""
     network.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -148,7 +148,7 @@ def tag(folder: Path) -> tuple[Any, list[Any]]:
 
 
 def translate(folder: Path) -> tuple[Any, list[Any]]:
-    """An untrained Marian, with embeddings initialized from co-occurrence."""
+    """An untrained Marian model, with embeddings initialized from co-occurrence."""
     MarianConfig(
         d_model=88, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=171, decoder_ffn_dim=171,
         encoder_attention_heads=4, decoder_attention_heads=4, max_position_embeddings=128,

@@ -1,4 +1,4 @@
-"""The stage server executes the stages of jobs; without it, jobs execute them themselves."""
+"""The stage server runs the stages of Snakemake jobs; without it, a job runs its stage itself."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is no server"),
 ]
 SHOW = "ps -o ppid= -p $PPID >> parents.log"
-"""Logs the parent of the process that runs DVC: the server, or the shell of a job."""
+"""A shell command that logs the parent of the DVC process: the server, or the shell of a job."""
 
 
 @pytest.fixture

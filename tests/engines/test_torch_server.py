@@ -1,4 +1,4 @@
-"""A stage in a child of the server prints, writes and exits as it does without the server."""
+"""A stage in a child process of the server prints, writes and exits as without the server."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ SERVE = (
     "torch_server.serve(run_as_child, {preload!r})"
 )
 STAGES = ("fetch/sentiment", "clean/sentiment", "probe/sentiment")
-"""The files in workflow/code that belong to stages that import torch."""
+"""The stages whose files in workflow/code list torch as a package."""
 
 pytestmark = pytest.mark.skipif(not forkserver.available(), reason="there is no server here")
 
@@ -70,7 +70,7 @@ class Project:
         return process
 
     def close(self) -> None:
-        """End the server, which removes its socket."""
+        """Stop the server, and check that it has removed its socket."""
         self.server.communicate(timeout=10)
         assert self.server.returncode == 0
         assert not self.socket.exists()
@@ -197,7 +197,7 @@ def test_the_server_ends_with_its_run_while_it_still_imports(project: Project) -
     project.close()
     run = subprocess.Popen([sys.executable, "-c", PARENT], cwd=project.root, env=project.env)
     wait_until(project.socket.exists)
-    client = project.start("probe")  # its request makes the server start to import
+    client = project.start("probe")  # the client's request makes the server start importing slow.py
     pid = project.root / "pid"
     wait_until(lambda: pid.exists() and pid.read_text())
     server = Path("/proc") / pid.read_text()

@@ -37,7 +37,7 @@ class Workspace:
         return self.run("snakemake", *options, check=check)
 
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run `dvc repro`, without patches if `plain`, else with patches, which is much faster."""
+        """Run `dvc repro` with patches, which make it much faster, or without them if `plain`."""
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def overlay(self, values: Mapping[str, object]) -> None:
@@ -59,7 +59,7 @@ class Workspace:
         return set(json.loads(self.run("dvc", "status", "--json").stdout))
 
     def lock(self) -> str:
-        """dvc.lock with its stages sorted by name; DVC appends them as they finish."""
+        """dvc.lock with its stages sorted by name, because DVC appends stages as they finish."""
         from ruamel.yaml import YAML
 
         content = YAML(typ="safe").load((self.path / "dvc.lock").read_text())
@@ -76,11 +76,11 @@ def script(name: str) -> ModuleType:
 
 
 def clone(path: Path, standin: bool = False) -> Workspace:
-    """Copy the files that Git tracks or would add, and set up this environment's commands.
+    """Copy the files that Git tracks or would add; put this Python environment's commands on PATH.
 
     Args:
         path: The folder of the copy.
-        standin: Whether `tandem` is the replacement in standin.py.
+        standin: Whether the command `tandem` runs standin.py instead of Tandem.
     """
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],

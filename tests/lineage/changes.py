@@ -1,4 +1,8 @@
-"""Single changes to a small project. Each returns the name that the audit must report."""
+"""Single changes to a small project.
+
+A change is a function that returns the name of the file, param or package that the audit must
+report.
+"""
 
 import random
 import shutil
@@ -12,7 +16,7 @@ LOCK, PARAMS, DAG = Path("dvc.lock"), Path("params.yaml"), Path("dvc.yaml")
 
 
 def flip(path: str, index: int) -> Callable[[], str]:
-    """An edit of one byte of a file; it returns the name that must be reported."""
+    """A function that changes one byte of a file and returns the path that must be reported."""
 
     def edit() -> str:
         content = bytearray(Path(path).read_bytes())
@@ -123,7 +127,7 @@ def single_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def lock_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Changes to dvc.lock: digests, sizes, counts, commands, params, paths; removed stages."""
+    """Changes to dvc.lock: to digests, sizes, counts, commands, params, paths; removed stages."""
     lines = (root / LOCK).read_text().splitlines()
     for number, line in enumerate(lines):
         key, _, value = line.strip().removeprefix("- ").partition(": ")

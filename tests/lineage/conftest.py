@@ -1,4 +1,4 @@
-"""Two small projects: DVC ran one up to the stage split; the other has records up to a model."""
+"""Two small projects: one run by DVC up to the stage `split`, one with records up to `report`."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,7 +19,10 @@ PARAMS = (
 
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A project in which DVC ran fetch, clean and split of intent. Tests must not change it."""
+    """A project in which DVC ran the stages `fetch`, `clean` and `split` of the task `intent`.
+
+    Tests must not change the project.
+    """
     workspace = clone(tmp_path_factory.mktemp("chain") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()
@@ -33,7 +36,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
             code = [f"workflow/code/{stage}" for stage in RUN_STAGES if stage != "code"]
             content[key]["code"]["outs"] = code
         else:
-            content = {name: content[name] for name in PARAMS}  # a short file is read faster
+            content = {name: content[name] for name in PARAMS}  # a shorter file is read faster
             content |= {key: list(values), "preferences": {}}
             content["augmentation_models"] = {"intent": content["augmentation_models"]["intent"]}
         yaml.dump(content, workspace.path / name)
@@ -75,7 +78,7 @@ def _small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def published(_small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with a published model that a test may change; it is the current folder."""
+    """A copy of the project of small.py that a test may change; it is the current folder."""
     root = tmp_path / "published"
     shutil.copytree(_small, root)
     monkeypatch.chdir(root)

@@ -30,7 +30,7 @@ WRITES = {
     "write_text", "write_bytes", "extract", "extractall", "symlink_to", "hardlink_to", "tofile",
 }  # fmt: skip
 WRITING = ("src/tandem/core/io.py",)
-# State of the engines, under fixed names in fixed folders; it is not an artifact of a stage.
+# Code that writes the engines' state, under fixed names in fixed folders, but no stage's artifacts.
 STATE = (
     "src/tandem/engines/",
     "src/tandem/workspace/",
@@ -38,7 +38,7 @@ STATE = (
     "benchmarks/",
 )
 SAVES = {"save_pretrained", "save_file", "write_table", "savefig"}
-# Modules that write with a library, to a path from `io.atomic_outputs`.
+# Modules that let a library write files, to a path from `io.atomic_outputs`.
 SAVING = {
     "src/tandem/compression/common/stored_layers.py",
     "src/tandem/compression/onnx.py",
@@ -82,7 +82,7 @@ def downloads(tree: ast.AST) -> Iterator[str]:
 
 
 def runs_code(tree: ast.AST) -> Iterator[str]:
-    """Yield what may run code from a file, which is not allowed anywhere, not even in `loading`."""
+    """Yield calls and imports that can execute untrusted code; even `loading` may not use them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (a.name for a in node.names if a.name.split(".")[0] in UNSAFE_MODULES)
@@ -105,7 +105,7 @@ def runs_code(tree: ast.AST) -> Iterator[str]:
 
 
 def writes(tree: ast.AST) -> Iterator[str]:
-    """Yield calls that write a file, except functions of `io`."""
+    """Yield calls that write files, except calls of functions in `io`."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
@@ -128,7 +128,7 @@ def writes(tree: ast.AST) -> Iterator[str]:
 
 
 def saves(tree: ast.AST) -> Iterator[str]:
-    """Yield calls that save a file with a library."""
+    """Yield calls of library functions that save files, such as `save_pretrained`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and called(node)[1] in SAVES:
             yield ast.unparse(node)

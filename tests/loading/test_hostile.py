@@ -47,7 +47,7 @@ def params() -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: Path, params: str) -> Path:
-    """A project with the same small model in models/sentiment/base and in the folder own."""
+    """A project with the same small model in models/sentiment/base and in the folder `own`."""
     root = tmp_path / "project"
     root.mkdir()
     monkeypatch.chdir(root)
@@ -80,7 +80,7 @@ def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arg
     out, line = capsys.readouterr()
     assert (code, out) == (2, "") and line.startswith("tandem: ") and line.count("\n") == 1, line
     assert len(line) < 600
-    assert stdin.buffer.tell() == 0  # the command has not read its input
+    assert stdin.buffer.tell() == 0  # the command has not read its standard input
     after = list_entries(project.parent)
     unchanged = {key: value for key, value in after.items() if "models" not in key}
     assert unchanged == {key: value for key, value in before.items() if "models" not in key}
@@ -91,7 +91,7 @@ def error_line(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, *arg
 
 
 def fetch_command(weights: dict[str, Any]) -> list[str]:
-    """Write params with the source `weights`; return the command that fetches the model."""
+    """Write `weights` to params.yaml as a model's source; return the command that fetches it."""
     content = json.loads(Path("params.yaml").read_text())
     content["sentiment"]["fetch_model"] = {"weights": weights}
     Path("params.yaml").write_text(json.dumps(content))
@@ -99,7 +99,7 @@ def fetch_command(weights: dict[str, Any]) -> list[str]:
 
 
 def edit(name: str, **values: Any) -> Change:
-    """Merge `values` into a JSON file of the folder."""
+    """Merge `values` into a JSON file of a model folder."""
 
     def change(folder: Path) -> None:
         path = folder / name
@@ -126,7 +126,7 @@ def combine(*changes: Change) -> Change:
 
 
 def code(name: str) -> Change:
-    """Add a Python module to the folder, and name the module in the `auto_map` of a config."""
+    """Add a Python module to a model folder, and name it in the `auto_map` of a config file."""
 
     def change(folder: Path) -> None:
         canary = folder.resolve().parent / "executed"
@@ -152,7 +152,7 @@ def pickled(name: str) -> Change:
 
 
 def link(name: str, target: str) -> Change:
-    """Replace a file with a link; the target is relative to the folder."""
+    """Replace a file with a symbolic link; the target is relative to the model folder."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -162,7 +162,7 @@ def link(name: str, target: str) -> Change:
 
 
 def link_outside(name: str, target: str) -> Change:
-    """Replace a file with a link to a file or folder next to the project."""
+    """Replace a file with a symbolic link to a file or folder outside of the project."""
 
     def change(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
@@ -199,7 +199,7 @@ def cut(name: str, keep: float) -> Change:
 
 
 def index(**names: Any) -> Change:
-    """Rename the weights as a shard, and write an index that maps tensors to shards."""
+    """Give the weights file the name of a shard; write an index that maps tensors to shards."""
 
     def change(folder: Path) -> None:
         (folder / WEIGHTS).rename(folder / "model-00001-of-00001.safetensors")
@@ -215,7 +215,7 @@ def huge(name: str) -> Change:
 ONNX = b'{"method": "onnx"}'
 DEEP = b'{"a":' * 5000 + b"1" + b"}" * 5000
 DAMAGED: dict[str, tuple[Change, str]] = {
-    # Both predict and fetch-model reject these.
+    # `predict` and `fetch-model` both reject a folder with one of these changes.
     "unknown-type": (edit("config.json", model_type="evil"), "model_type is 'evil'"),
     "type-of-its-own": (
         combine(code("config.json"), edit("config.json", model_type="evil")),
@@ -300,7 +300,7 @@ DAMAGED: dict[str, tuple[Change, str]] = {
     "tokenizer-list": (write("tokenizer.json", b"[]"), "is not a JSON object"),
 }
 LOADED: dict[str, tuple[Change, str]] = {
-    # predict rejects these; fetch-model removes them or does not copy them.
+    # `predict` rejects folders with these changes, which `fetch-model` removes or does not copy.
     **{f"code-{name}": (code(name), f"{name}: auto_map refers to model code") for name in CONFIGS},
     "pipelines": (edit("config.json", custom_pipelines={"a": {}}), "custom_pipelines"),
     "tokenizer-missing": (remove("tokenizer.json"), "has no tokenizer"),
@@ -385,12 +385,12 @@ def write_tar(members: dict[str, bytes], folder: Path, *empty: tarfile.TarInfo) 
 
 
 def valid_members() -> dict[str, bytes]:
-    """Return the members of a valid package, in the folder m."""
+    """Return the members of a valid package; all of them are in the folder `m`."""
     return {f"m/{file.name}": file.read_bytes() for file in Path("own").iterdir()}
 
 
 def fetch_package_command(path: str = "m", **changes: Any) -> list[str]:
-    """Put the file `package` into the download cache; return the command that fetches it."""
+    """Put the file `package` into the download cache; return the command that fetches its model."""
     content = Path("package").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     (Path(os.environ["TANDEM_CACHE"]) / digest).write_bytes(content)
@@ -454,7 +454,7 @@ def bomb(project: Path) -> None:
 
 
 def zip_bomb(project: Path) -> None:
-    """Write a zip file whose directory claims that a member is almost 4 GiB in size."""
+    """Write a zip file whose central directory claims that a member is almost 4 GiB in size."""
     write_zip({"m/config.json": b"{}"}, project)
     content = bytearray(Path("package").read_bytes())
     start = content.index(b"PK\x01\x02")

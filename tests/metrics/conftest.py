@@ -5,7 +5,7 @@ from tandem.tasks.intent import IntentRow
 from tandem.tasks.sentiment import SentimentRow
 from tandem.tasks.translation import TranslationRow
 
-# From the VADER ratings (movie, tweets), MIT.
+# From the VADER ratings of movie reviews and tweets (MIT license).
 RATED = [
     ("movie", "Effective but too tepid biopic", "negative"),
     ("movie", "It 's a lovely film with lovely performances by Buy and Accorsi .", "positive"),
@@ -18,7 +18,7 @@ RATED = [
     ("tweets", "Hahahaha I don't think I've ever laughed so hard", "positive"),
 ]  # fmt: skip
 
-# From Home Assistant's interface texts and intents, Apache-2.0.
+# From Home Assistant's interface texts and intents (Apache-2.0 license).
 PAIRS = [
     ("zwave_js", "Invalid websocket URL", "Ungültige WebSocket-URL", "Ungültige URL"),
     ("zwave_js", "Failed to connect", "Verbindung fehlgeschlagen", "Verbindung fehlgeschlagen"),

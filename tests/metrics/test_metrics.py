@@ -1,4 +1,4 @@
-"""Each metric's statistics give the score that `evaluate` computes, on real and random rows."""
+"""Each metric's statistics give the score of the library `evaluate`, on real and random rows."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ CLASSES = ("negative", "neutral", "positive")
 
 
 def both_scores(name: str, rows: Any, predictions: Any) -> tuple[float, float]:
-    """The score from summed statistics, and the one that `evaluate` computes for reports."""
+    """The score from summed statistics, and the score that the library `evaluate` computes."""
     metric = registry.load("metrics", name)
     summed = metric.value(metric.statistics(rows, predictions).sum(axis=0))
     options = metric.options(rows) if hasattr(metric, "options") else {}
@@ -47,8 +47,8 @@ def test_classification_equals_scikit_learn(name: str, pairs: list[tuple[str, st
 def test_macro_f1_by_hand() -> None:
     rows = labeled_rows(["negative", "negative", "positive", "positive"])
     predictions = [{"label": "negative"}] * 3 + [{"label": "positive"}]
-    # negative: 2 hits, 3 predictions, 2 references: 4/5
-    # positive: 1 hit, 1 prediction, 2 references: 2/3
+    # negative: 2 hits, 3 predictions, 2 references, so F1 is 4/5
+    # positive: 1 hit, 1 prediction, 2 references, so F1 is 2/3
     assert both_scores("macro_f1", rows, predictions)[0] == pytest.approx((4 / 5 + 2 / 3) / 2)
 
 
@@ -95,7 +95,8 @@ def test_bleu_counts_characters_where_words_have_no_spaces(translation_rows: Any
 
 
 def test_placeholders_kept_by_hand(translation_rows: Any, translations: Any) -> None:
-    # In three translations with placeholders, one is renamed, one is kept, one of a pair is lost.
+    # Of three translations with placeholders, one renames its placeholder, one keeps it, and one
+    # loses one of two.
     assert both_scores("placeholders_kept", translation_rows, translations) == pytest.approx(
         (1 / 3,) * 2
     )

@@ -16,7 +16,10 @@ RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 
 
 def simulate_clusters(random: Any, groups: int, size: int, spread: float) -> tuple[Any, list[str]]:
-    """Statistics of clustered rows; the clusters' accuracies have deviation `spread` around 0.7."""
+    """Statistics of clustered rows, and the name of each row's cluster.
+
+    The clusters' accuracies have mean 0.7 and standard deviation `spread`, before they are clipped.
+    """
     accuracies = np.clip(random.normal(0.7, spread, groups), 0, 1).repeat(size)
     correct = (random.random(groups * size) < accuracies).astype(float)
     names = [f"g{i}" for i in np.arange(groups).repeat(size)]
@@ -32,7 +35,7 @@ def test_interval_covers_about_95_percent_with_clusters() -> None:
         assert interval is not None
         covered += interval[0] <= 0.7 <= interval[1]
     # if the true coverage is .95, the rate in 300 draws exceeds .91 with 99.8 % probability;
-    # having only 60 clusters lowers the coverage by about one point
+    # having only 60 clusters lowers the coverage by about one percentage point
     assert 0.91 <= covered / 300 <= 0.99
 
 

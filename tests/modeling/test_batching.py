@@ -1,4 +1,4 @@
-"""Batches by length: sorted, stable, complete."""
+"""Batches of sequences sorted by length: ties keep their order, and each index occurs once."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -58,7 +58,7 @@ def test_entries_are_written_as_dvc_writes_them(
 
 
 def restore_after_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Undo after the test what `patch` changes."""
+    """After the test, undo the changes that `patch` makes."""
     dvc._applied.clear()
     monkeypatch.setattr(Lockfile, "dump_stages", Lockfile.dump_stages)
     monkeypatch.setattr(locks, "DEFAULT_TIMEOUT", locks.DEFAULT_TIMEOUT)

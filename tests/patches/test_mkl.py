@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 ZEN = json.loads((ROOT / "tests/patches/kernels-zen.json").read_text())
 """Kernels whose digests under the dispatch "zen" differ from those under "intel", measured on an
-AMD EPYC and, with MKL's three functions preloaded, on an Intel Xeon. vector/sqrt and
-optimizer/adamw are left out: they differ between the two vendors even under "zen"."""
+AMD EPYC and, with preloaded replacements of the three MKL functions that report the vendor, on an
+Intel Xeon. vector/sqrt and optimizer/adamw are left out: they differ between the two vendors even
+under "zen"."""
 TRAINED = json.loads((ROOT / "tests/patches/trainings.json").read_text())
 """The output of tests/trainings.py under the canonical dispatch."""
 
@@ -37,7 +38,7 @@ def run(*arguments: str) -> str:
 
 
 def kernels(dispatch: mkl.Dispatch, imports: str = "") -> dict[str, str]:
-    """Digests of products, vector functions and reductions, in a process that imports `imports`."""
+    """Digests of products, vector functions and reductions, in a process that runs `imports`."""
     program = f"""
 import json
 {imports}

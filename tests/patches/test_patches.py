@@ -1,4 +1,4 @@
-"""The guard that every patch uses."""
+"""`patches.applies`, with which every patch checks that the installed version was tested."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def model(tiny: Path) -> Model:
 
 @pytest.fixture(scope="module")
 def aligned(tiny: Path) -> Model:
-    """The same generator with another distribution: the weights of its last norm are doubled."""
+    """A generator that differs from `model` only in its last norm, whose weights are doubled."""
     result = load_generator(tiny)
     result.network.model.norm.weight.data.mul_(2)
     return result
@@ -59,7 +59,7 @@ def test_the_seed_decides_the_samples(
     assert draw(model, GENERATION, rows, 2) != samples
 
 
-def test_drawncontinue_the_prompts_and_end_at_eos(
+def test_samples_continue_the_prompts_and_end_at_eos(
     model: Model, rated: list[GenerationRow], samples: list[Sample]
 ) -> None:
     rows = prompts(rated, GENERATION, 99)
@@ -110,7 +110,7 @@ def test_tokens_are_sampled_with_their_probabilities(tokens: int) -> None:
     assert ((counts - probs[0]).abs() <= 5 * spread + 1e-4).all()
 
 
-def test_drawnfollow_the_models_probabilities(model: Model) -> None:
+def test_samples_follow_the_models_probabilities(model: Model) -> None:
     row = GenerationRow(id="x", group="x", domain="movie", text="A gem of")
     generation = GenerationParams(prompt_words=1, max_new_tokens=1, batch_size=2000)
     drawn = draw(model, generation, [row] * 2000, 3)
@@ -133,7 +133,10 @@ def test_kl_of_a_model_from_itself_is_zero(model: Model, samples: list[Sample]) 
 
 
 def test_kl_is_the_mean_log_ratio(model: Model, aligned: Model, rated: list[GenerationRow]) -> None:
-    """Two unbiased estimates of the KL divergence agree; the one from exact steps is positive."""
+    """Two unbiased estimates of the KL divergence agree.
+
+    The estimate that sums exact next-token divergences is positive for every sample.
+    """
     rows = prompts(rated, GENERATION, 99) * 40
     generation = GENERATION.model_copy(update={"batch_size": 500})
     drawn = draw(aligned, generation, rows, 4)
@@ -149,7 +152,7 @@ def test_kl_is_the_mean_log_ratio(model: Model, aligned: Model, rated: list[Gene
 
 
 def test_dpo_loss_by_hand() -> None:
-    """β is 0.5, chosen gains ln 9, rejected loses ln 9: the margin is ln 9, and σ(ln 9) = 9/10."""
+    """β is 0.5, and the log-ratios are ln 9 and -ln 9: the margin is ln 9, and σ(ln 9) = 9/10."""
     tensors = {"reference": torch.tensor([-5.0, -4.0]), "completion_mask": torch.ones(2, 1)}
     policy = torch.tensor([-5.0 + math.log(9), -4.0 - math.log(9)])
     with pytest.MonkeyPatch.context() as patch:
@@ -168,7 +171,7 @@ def test_dpo_loss_before_training_is_ln_2(model: Model, samples: list[Sample]) -
     assert result.item() == pytest.approx(math.log(2), abs=1e-4)
 
 
-def test_the_best_drawnare_paired_with_the_worst(samples: list[Sample]) -> None:
+def test_the_best_samples_are_paired_with_the_worst(samples: list[Sample]) -> None:
     rewards = [0.0, 3.0, 1.0, 2.0] + [1.0] * 4
     pairs = dpo.ranked(samples[:8], rewards, 4, 2)
     result = [(pair["chosen"], pair["rejected"]) for pair in pairs]

@@ -1,4 +1,4 @@
-"""Real rows of every task, and a project that has only the default params."""
+"""Real rows of every task, and a project that contains only the default params."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ TASKS = ("generation", "translation", "intent", "sentiment")
 
 @pytest.fixture(scope="session")
 def real_rows() -> dict[str, list[Row]]:
-    """Task → about 2,000 rows, evenly spaced over its source."""
+    """Task → about 2,000 rows, taken at equal intervals from its source."""
     content = params.read(ROOT / paths.PARAMS)
     rows = {}
     for task in TASKS:
@@ -28,7 +28,7 @@ def real_rows() -> dict[str, list[Row]]:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory of the test, with params.yaml only."""
+    """The test's working directory, which contains only params.yaml."""
     (tmp_path / paths.PARAMS).write_bytes((ROOT / paths.PARAMS).read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -1,4 +1,4 @@
-"""The clean stage on real rows with planted faults, and each filter."""
+"""The stage `clean` on real rows with planted faults, and each of its filters."""
 
 import dataclasses
 import itertools
@@ -34,7 +34,7 @@ def write_raw_rows(task: str, rows: Sequence[Row]) -> None:
 
 
 def read_outputs(task: str) -> tuple[dict[str, Any], dict[str, str], Any]:
-    """Return the kept rows by id, the reasons of dropped rows by id, and the metrics."""
+    """Return the kept rows by id, the reason for each dropped row by id, and the metrics."""
     kept = read_rows(paths.clean(task) / paths.ROWS, tasks.load(task).row)
     dropped = read_rows(paths.clean(task) / paths.DROPPED, Dropped)
     metric = io.read_details(paths.details("clean", task))

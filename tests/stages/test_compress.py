@@ -1,4 +1,4 @@
-"""compress: each method writes a folder with a working model, made from `base` only."""
+"""The stage `compress`: each method writes a folder with a working model, made only from `base`."""
 
 import shutil
 from pathlib import Path
@@ -82,7 +82,7 @@ def test_a_method_writes_a_smaller_model_and_the_same_bytes_each_time(
     model = modeling.load(paths.model("sentiment", method), tasks.load("sentiment"))
     assert len(model.predict(rows, 4)) == len(rows)
     suffixes = {file.suffix for file in paths.model("sentiment", method).rglob("*")}
-    assert suffixes <= {".json", ".safetensors", ".onnx"}  # no file can contain code
+    assert suffixes <= {".json", ".safetensors", ".onnx"}  # none of these formats can contain code
 
     folder = paths.model("sentiment", method)
     first = {file.name: file.read_bytes() for file in folder.iterdir()}

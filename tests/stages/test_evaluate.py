@@ -1,4 +1,4 @@
-"""The evaluate and baseline stages on real rows and a tiny model."""
+"""The stages `evaluate` and `baseline` on real rows and a tiny model."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ PARAMS = {
 
 @pytest.fixture
 def scored(rated_project: Path, tiny: Path) -> Path:
-    """A project with splits, and a tiny generator as both pretrained and trained model."""
+    """A project with splits, and a tiny generator as both the pretrained and the trained model."""
     (rated_project / paths.PARAMS).write_text(json.dumps(PARAMS))
     for variant in ("pretrained", "base"):
         shutil.copytree(tiny / "generator", paths.model("generation", variant))
@@ -92,7 +92,7 @@ def test_baselines_are_scored_on_the_rows_of_variants(scored: Path) -> None:
     baseline.main("generation")
     results = io.read_details(paths.details("baseline", "generation"))
     assert set(results) == {"ngram", "unadapted"}
-    # both variants have the same weights, and therefore the same score
+    # `pretrained` and `base` have the same weights, and therefore the same score
     assert results["unadapted"] == {
         "bits_per_byte": io.read_details(paths.details("evaluate", "generation-base"))[
             "bits_per_byte"

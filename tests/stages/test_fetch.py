@@ -23,7 +23,7 @@ VALID_CSV = "text,label\nA gem of a movie.,positive\nDo not see this film.,negat
 
 
 class Project:
-    """A project with one task and one user file."""
+    """A project with one task and one data file of the user."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

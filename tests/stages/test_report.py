@@ -1,4 +1,4 @@
-"""The report: its scores and their order, escaping, and equal bytes from equal metrics."""
+"""The report: its scores and their order, HTML escaping, and equal bytes from equal metrics."""
 
 import json
 import re
@@ -229,7 +229,7 @@ def test_page_loads_nothing_and_has_the_numbers(project: Path) -> None:
         "23\u202f497",
     ):
         assert number in text, number
-    assert page.count("<figure") == 2  # plots of the loss, and of score against size
+    assert page.count("<figure") == 2  # a plot of the loss, and a plot of score against size
 
 
 def test_augmentation_ablation_is_shown_if_params_have_it(project: Path) -> None:

@@ -1,4 +1,4 @@
-"""seeds: one model per seed, trained the same way as in `train`; their test scores and spread."""
+"""The stage `seeds`: one model per seed, trained as in `train`; test scores and their spread."""
 
 import copy
 import statistics

@@ -1,4 +1,4 @@
-"""The split stage on real rows with planted leaks, checked by exhaustive comparison."""
+"""The stage `split` on real rows with planted leaks, checked by exhaustive comparison."""
 
 import itertools
 import re
@@ -39,7 +39,7 @@ def write_inputs(task: str, raw: Sequence[Row], clean: Sequence[Row] | None = No
 
 
 def read_outputs(task: str) -> tuple[Rows, dict[str, str], Any]:
-    """Return the rows of each split, the reasons of dropped rows by id, and the metrics."""
+    """Return the rows of each split, the reason for each dropped row by id, and the metrics."""
     folder, row = paths.split(task), tasks.load(task).row
     names = [name for name in (*SPLITS, JUDGE) if (folder / f"{name}.parquet").exists()]
     rows = {name: list(read_rows(folder / f"{name}.parquet", row)) for name in names}
@@ -57,7 +57,7 @@ DEFAULT = split_params()
 
 
 def grams(text: str) -> set[str]:
-    """Return the 5-grams of the lower-case letters; written independently of tandem.text."""
+    """Return the 5-grams of the letters in lower case; implemented independently of tandem.text."""
     words = " ".join(re.sub(r"\{[^{}\s]*\}|[^a-z]", " ", text.lower()).split())
     return {f" {words} "[i : i + 5] for i in range(max(1, len(words) - 2))}
 

@@ -1,4 +1,4 @@
-"""Precision and recall of `find_leaks` on planted leaks and lookalikes; `verify_no_leaks`."""
+"""`find_leaks` (precision and recall on planted leaks and lookalikes) and `verify_no_leaks`."""
 
 import pytest
 
@@ -48,7 +48,7 @@ def test_precision_and_recall_on_planted_leaks() -> None:
 
 
 def test_a_dropped_row_is_not_compared_with_later_splits() -> None:
-    """Train keeps the near-duplicate of a validation text that was dropped because of test."""
+    """A validation row that is dropped as a leak does not cause a training row to be dropped."""
     keys = {
         "test": [("t", "one two three four five six seven eight nine ten")],
         "validation": [("v", "one two three four five six seven eight nine tenth")],

@@ -1,4 +1,4 @@
-"""Planted personal data and lookalikes; precision and recall are asserted."""
+"""Precision and recall of the masking of personal data, on planted data and lookalikes."""
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from tandem.text.mask import FINDERS, Kind, luhn, mask_personal_data
 ALL: list[Kind] = ["email", "card", "phone"]
 REGIONS = ["US", "DE"]
 
-# Numbers that are reserved for examples, or published by their owners; card networks' test numbers.
+# Addresses and numbers that are reserved for examples or tests, or published by their owners.
 PERSONAL: list[tuple[Kind, str]] = [
     ("email", "jo@example.org"),
     ("email", "jo.doe+news@mail.example.co.uk"),
@@ -30,7 +30,7 @@ PERSONAL: list[tuple[Kind, str]] = [
     ("phone", "030 901820"),
     ("phone", "+4917612345678"),
 ]
-# Years, scores, versions, sizes, dates, amounts, addresses, checksums: as in the real texts.
+# Years, scores, versions, sizes, dates, amounts, addresses, checksums, as in the real texts.
 HARMLESS = [
     "1995",
     "1995-1998, 2001-2003",
@@ -109,7 +109,7 @@ def test_masks_are_not_masked_again() -> None:
 
 @given(st.text(st.sampled_from("0123456789"), min_size=8, max_size=18), st.data())
 def test_one_wrong_digit_fails_the_check(number: str, data: st.DataObject) -> None:
-    """Luhn detects every single-digit error."""
+    """The Luhn check detects every single-digit error."""
     check = next(digit for digit in "0123456789" if luhn(number + digit))
     valid = number + check
     i = data.draw(st.integers(0, len(valid) - 1))

@@ -25,7 +25,7 @@ PIECES = st.text(st.sampled_from("ab  ü{}&<"), min_size=1, max_size=8)
 
 @st.composite
 def intent_rows(draw: st.DrawFn) -> IntentRow:
-    """Rows with spans; spans and the text between are full of characters that repairs change."""
+    """Rows with spans; spans and the text between them contain characters that repairs change."""
     gaps = draw(st.lists(WORDS, min_size=1, max_size=5))
     text, spans = gaps[0], []
     for number, gap in enumerate(gaps[1:]):

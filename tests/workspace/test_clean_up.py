@@ -1,4 +1,4 @@
-"""What a removed task or stage leaves behind is removed; what the user made is kept."""
+"""`tandem clean-up` removes leftovers of removed tasks and stages, but none of the user's files."""
 
 import hashlib
 import json
@@ -121,7 +121,7 @@ def edit_stages(project: Workspace, edit: Any) -> None:
 
 
 def cleaned(project: Workspace, *options: str, code: int = 0) -> dict[str, Any]:
-    """The output of `tandem clean-up --json`, which follows the schema."""
+    """The output of `tandem clean-up --json`, checked against its schema."""
     done = project.run("tandem", "clean-up", "--json", *options, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
@@ -344,7 +344,7 @@ def test_an_output_inside_the_folder_of_a_removed_stage_is_kept(project: Workspa
 
 
 def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> None:
-    """A stage that the user added reads the rows of b, and a .dvc file tracks the model of b."""
+    """A stage that the user added reads the rows of `b`; a .dvc file tracks the model of `b`."""
 
     def replace(stages: Any) -> None:
         del stages["train"]
@@ -363,7 +363,7 @@ def test_what_a_stage_or_a_dvc_file_still_needs_is_kept(project: Workspace) -> N
 
 
 def test_params_that_a_stage_reads_are_kept(project: Workspace) -> None:
-    """A removed stage wrote a params file that a stage reads, and a file that `vars` lists."""
+    """A removed stage wrote a params file that another stage reads, and a file listed in `vars`."""
     text = (project.path / "own.yaml").read_text()
     (project.path / "best.yaml").write_text("rate: 1\n")
     outs = ["own.yaml", "best.yaml"]
@@ -488,7 +488,7 @@ def test_after_a_crash_the_rest_is_still_found(
 
 
 KEPT = ("code", "fetch", "clean", "split")
-"""The stages that `with_records` keeps: so few that an engine needs only seconds."""
+"""The stages that `with_records` keeps; running these few takes an engine only seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -518,7 +518,7 @@ def recorded(with_records: Workspace, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def leave_tasks(workspace: Workspace, *names: str, **sections: Any) -> None:
-    """Follow the recipe in README: keep only these tasks, replace sections, drop preferences."""
+    """Edit params.yaml: keep only these tasks, replace sections, and remove the preferences."""
     yaml = YAML(typ="safe")
     content = yaml.load(workspace.path / "params.yaml") | sections
     for name in {*content["tasks"]} - {*names}:
@@ -535,7 +535,7 @@ def executions(workspace: Workspace) -> list[str]:
 
 
 def test_the_audit_agrees_after_a_task_was_replaced_by_own_rows(recorded: Workspace) -> None:
-    """The recipe in README: one task gets the user's own rows, the other is removed."""
+    """Replace the rows of one task with the user's own, and remove the other task."""
     films = ("gem", "bore", "thrill", "mess", "delight", "chore", "wonder", "waste")
     moods = ("quietly moving", "badly written", "finely acted", "poorly cut", "well paced")
     rows = [

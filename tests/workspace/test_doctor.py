@@ -25,7 +25,7 @@ KERNELS = {"linear/head": "5ea936223e29", "vector/exp": "0123456789ab"}
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Git and DVC project with the real params and lock file."""
+    """A Git and DVC project with the real params.yaml, dvc.yaml and requirements.lock."""
     folder = tmp_path_factory.mktemp("start")
     for name in ("params.yaml", "pyproject.toml", "requirements.lock", "dvc.yaml"):
         shutil.copy(ROOT / name, folder)
@@ -42,7 +42,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the project `start`, on a machine with the digests `KERNELS`."""
+    """A copy of the project `start`, on a machine whose kernels have the digests `KERNELS`."""
     shutil.copytree(start, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

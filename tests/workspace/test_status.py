@@ -1,4 +1,4 @@
-"""`tandem status` names what changed, agrees with what the engines do, and writes nothing."""
+"""`tandem status` names changes, agrees with what the engines do, and writes nothing."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def project(whole: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A copy of `whole` that a test may change; it is the current folder, hashed by DVC."""
+    """A copy of `whole` that a test may change; it is the current folder."""
     copied = copy(whole, tmp_path / "project")
     monkeypatch.chdir(copied.path)
     for key in ("DVC_SITE_CACHE_DIR", "DVC_NO_ANALYTICS"):
@@ -82,7 +82,7 @@ def copy(workspace: Workspace, path: Path) -> Workspace:
 
 
 def found() -> Found:
-    """The stages that are not fresh, in the order of the report, which follows the schema."""
+    """The stages that are not fresh, in the order of the report, which must follow its schema."""
     report = examination.examine()
     said = report.as_json()
     jsonschema.validate(said, SCHEMA, jsonschema.Draft202012Validator)
@@ -415,7 +415,7 @@ def test_locks_of_processes_that_ended_do_not_count(project: Workspace) -> None:
 
 @pytest.fixture(scope="module")
 def with_code(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """Some stages of two tasks, replaced by instant ones, and the real stage `code`."""
+    """A project with some stages of two tasks, run by standin.py, and the real stage `code`."""
     workspace = clone(tmp_path_factory.mktemp("code") / "project", standin=True)
     groups = ("code", "fetch", "clean", "split")
     yaml = YAML()
@@ -505,7 +505,7 @@ def test_a_clone_without_artifacts_knows_its_code(coded: Workspace) -> None:
 
 
 def test_it_costs_no_more_than_a_dry_run(with_code: Workspace) -> None:
-    """CPU seconds are compared with those of `snakemake -n`, after one run of each command."""
+    """Compare the CPU time of `tandem status` and `snakemake -n`, after one run of each command."""
 
     def cost(*command: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

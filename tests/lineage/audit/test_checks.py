@@ -430,7 +430,7 @@ def test_values_are_compared_with_their_types(
 
 
 def forge(change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the record of the stage clean, and update its digest and size in dvc.lock."""
+    """Change the record of the stage `clean`, and update its digest and size in dvc.lock."""
     path = Path("reports/lineage/clean/intent.json")
     old = provenance.file_digest(path)
     content = io.read_details(path)

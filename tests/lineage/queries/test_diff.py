@@ -14,7 +14,7 @@ METRIC = "reports/details/split/intent.json#rows.test"
 
 @pytest.fixture
 def history(project: Workspace) -> list[str]:
-    """Three commits: the first run, then a changed param of clean, then changed code of split."""
+    """Three commits: the first run, a changed param of `clean`, and changed code of `split`."""
     first = project.run("git", "rev-parse", "HEAD").stdout.strip()
     params = project.path / "params.yaml"
     params.write_text(params.read_text().replace("max_words: 60", "max_words: 5"))

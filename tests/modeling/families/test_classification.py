@@ -1,4 +1,4 @@
-"""The classification family, on real rated rows and a random encoder."""
+"""The model family `classification`, on real rated rows and a randomly initialized encoder."""
 
 import statistics
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The tagging family, on real requests and a random encoder."""
+"""The model family `tagging`, on real requests and a randomly initialized encoder."""
 
 import copy
 import itertools
@@ -65,7 +65,7 @@ ROWS = [_row(number) for number in range(len(REQUESTS))]
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT whose tokens are one or two letters."""
+    """A randomly initialized BERT whose tokens consist of one or two characters."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789'"
     pieces = [a + b for a in "aeiost" for b in "nrtlds"]
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -172,7 +172,7 @@ def test_learns_saves_and_loads(model: Model, tmp_path: Path) -> None:
 
 
 def test_first_tokens_of_words_have_the_tags(model: Model) -> None:
-    example = model.encode(ROWS[3:4])[0]  # set *kitchen* to 40 percent
+    example = model.encode(ROWS[3:4])[0]  # the request "set *kitchen* to 40 percent"
     names = model.network.config.id2label
     labels_of_words = [names[n] for n in example["labels"] if n != IGNORED]
     assert labels_of_words == ["intent:HassLightSet", "O", "B-area", "O", "O", "O"]
@@ -266,7 +266,7 @@ def test_viterbi_paths_equal_those_of_exhaustive_search(
 
 
 def test_adjacency_keeps_an_unseen_word_in_one_span() -> None:
-    """Scored alone, each word starts a span; with the adjacency penalty, both form one span."""
+    """Without the adjacency penalty, both words start a span; with it, they form one span."""
     scores = torch.tensor([[[0.1, 0.6, 0.1, 0.1, 0.1], [0.1, 0.2, 0.2, 0.4, 0.1]]]).log()
     assert viterbi_decode(scores, [2], TAGS, 0.0) == [["B-a", "B-b"]]
     assert viterbi_decode(scores, [2], TAGS, -3.0) == [["B-a", "I-a"]]

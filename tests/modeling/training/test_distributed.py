@@ -1,4 +1,4 @@
-"""Two processes train one model: each row once per epoch, equal weights, clear errors."""
+"""Two processes train one model: they share the rows of an epoch and end with equal weights."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_two_processes_train_one_model(tmp_path: Path) -> None:
-    # 96 rows in batches of 8: an epoch is 12 batches, 6 steps of two processes
+    # 96 rows in batches of 8: an epoch is 12 batches, or 6 steps of two processes
     changes = {"max_steps": 12, "eval_steps": 6, "learning_rate": 3e-3, "dropout": 0.1}
     distributed.launch(processes.train, 2, tmp_path, changes)
     first, second = read_results(tmp_path)

@@ -1,4 +1,4 @@
-"""Each option of `fit`, tested with a random network of two small blocks."""
+"""Each option of `fit`, tested with a small, randomly initialized network of two layers."""
 
 import csv
 import gc
@@ -171,7 +171,7 @@ def test_fp16_without_a_gpu_is_reported() -> None:
 
 @pytest.fixture
 def gradients(monkeypatch: pytest.MonkeyPatch) -> list[dict[int, Tensor]]:
-    """The gradients at each optimizer step, with the size of the parameter as key."""
+    """The gradients at each optimizer step; a parameter's key is its number of elements."""
     seen: list[dict[int, Tensor]] = []
     original = torch.optim.AdamW.step
 

@@ -32,7 +32,7 @@ def test_join_is_the_inverse_of_words_except_for_repeated_spaces(text: str) -> N
 
 
 def test_model_1_finds_translations() -> None:
-    # the usual textbook example: the house, the book, a book
+    # the usual textbook example of IBM Model 1: the house, the book, a book
     pairs = [("das haus", "the house"), ("das buch", "the book"), ("ein buch", "a book")]
     result = align([(s.split(), t.split()) for s, t in pairs], rounds=20, tension=0.0)
     best = {s: max(t, key=lambda word: t[word]) for s, t in result.translations.items() if s}

@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 TASKS = ("a", "b", "c", "d")
 LINES = [f"line {number}" for number in range(20)]
-"""The lines of an input. Each branch edits a different line, so that Git can merge the edits."""
+"""The lines of an input file. Each branch edits a different line, so Git can merge the edits."""
 EDITED = {"ours": 2, "theirs": 17}
 RECORD = (
     "mkdir -p reports/lineage/$(dirname {name}) && "
@@ -91,7 +91,7 @@ def commit(project: Workspace, message: str) -> None:
 
 
 def edit(project: Workspace, tasks: Iterable[str], side: str) -> None:
-    """Change the input of tasks, in the line that belongs to a side."""
+    """Edit the input file of each of `tasks`, in the line reserved for the branch `side`."""
     for task in tasks:
         path = project.path / f"in/{task}.txt"
         lines = path.read_text().splitlines()

@@ -20,7 +20,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 def repository(
     start: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Repository]:
-    """A copy of the repository `start`, without drivers; its project is the current folder."""
+    """A copy of `start`, without merge drivers; its project is the current folder."""
     shutil.copytree(start.root, tmp_path, dirs_exist_ok=True)
     copied = Repository(tmp_path, start.folder)
     monkeypatch.chdir(copied.project)

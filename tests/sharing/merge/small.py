@@ -96,7 +96,7 @@ class Repository:
         self.commit(**versions)
 
     def lock(self) -> dict[str, Any]:
-        """The entries of dvc.lock, which must be formatted as DVC writes it."""
+        """The entries of dvc.lock; also check that the file is formatted as DVC formats it."""
         text = (self.project / "dvc.lock").read_text()
         stages: dict[str, Any] = io.parse_yaml(text)["stages"]
         again = ""

@@ -1,4 +1,4 @@
-"""Git runs the drivers that `tandem setup-git` installs, wherever it merges."""
+"""In every operation that merges files, Git runs the drivers that `tandem setup-git` installs."""
 
 import shlex
 import shutil
@@ -80,7 +80,7 @@ def test_a_revert_and_a_popped_stash(set_up: Repository) -> None:
 
 
 def test_branches_that_were_merged_both_ways(set_up: Repository) -> None:
-    """Branches merged both ways have two common ancestors, which the driver merges first."""
+    """Branches merged into each other have two common ancestors, which the driver merges first."""
     branches(set_up)
     set_up.git("branch", "mine")
     set_up.git("merge", "--no-edit", "theirs")

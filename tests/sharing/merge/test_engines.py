@@ -1,4 +1,4 @@
-"""After a merge, the engines execute only what both sides changed.
+"""After a merge, the engines execute only stages whose inputs differ from those of both sides.
 
 Each of four tasks is in one of four states: changed on neither side, on ours, on theirs or on
 both. `make test-merges` tries all 16 combinations of states for each pair of tasks. The slow tests
@@ -67,7 +67,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def project(start: Workspace, tmp_path: Path) -> Iterator[Workspace]:
-    """A copy of `start` in which Git merges with the drivers."""
+    """A copy of `start` with the merge drivers set up."""
     yield copy(start, tmp_path / "project")
 
 
@@ -80,7 +80,7 @@ def copy(project: Workspace, path: Path) -> Workspace:
 
 
 def make_branches(project: Workspace, state: Mapping[str, str]) -> None:
-    """Change and run the tasks of each side on its own branch."""
+    """For each side, create a branch on which its tasks are changed and all stages are run."""
     for side in ("theirs", "ours"):
         branch(project, side, [task for task in TASKS if state[task] in (side, "both")])
 

@@ -1,4 +1,4 @@
-"""dvc.lock is merged by stage, in the form that DVC writes."""
+"""dvc.lock is merged by stage, and written in the format of DVC."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ STATES: dict[str, tuple[str, str]] = {
     "theirs": ("base", "theirs"),
     "both": ("ours", "theirs"),
 }
-"""Which side changed a task → its versions on our side and on theirs."""
+"""The sides that changed a task → the task's versions on our side and on their side."""
 EXPECTED = {"none": "base", "ours": "ours", "theirs": "theirs"}
 
 

@@ -13,7 +13,10 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Workspace]:
-    """A clone in which the branch `theirs` changed intent and `ours` sentiment; both were run."""
+    """A clone with two branches; on each, one task was changed and the pipeline was run.
+
+    The branch `theirs` changes the task `intent`; `ours` changes the task `sentiment`.
+    """
     project = clone(tmp_path / "project", standin=True)
     git(project, "config", "user.name", "test")
     git(project, "config", "user.email", "test@example.org")

@@ -1,4 +1,4 @@
-"""`tandem merge-lock` merges conflicts and merge commits with the same result as the driver."""
+"""`tandem merge-lock` resolves conflicts and repeats merges with the same result as the driver."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -166,7 +166,7 @@ def test_a_stage_that_one_side_removed_and_the_other_changed(set_up: Repository)
 
 
 def test_a_file_that_git_merged_as_text_becomes_ours(repository: Repository) -> None:
-    """Each side changed different lines, so no version of the stage wrote the merged text."""
+    """Each side changed different lines, so no run of the stage has written the merged text."""
     lines = [f"{number}\n" for number in range(30)]
     file = Path("reports/lineage/c.json")
 
@@ -189,7 +189,7 @@ def test_a_file_that_git_merged_as_text_becomes_ours(repository: Repository) -> 
 
 
 def test_outputs_elsewhere_are_those_that_dvc_lock_names(repository: Repository) -> None:
-    """A stage that the user added writes a file in Git outside the usual folders."""
+    """A stage that the user added writes a file, tracked by Git, outside of the usual folders."""
     for side in ("theirs", "ours"):
         repository.git("checkout", "-q", "-B", side, "main")
         repository.write({"own": side})
@@ -278,7 +278,7 @@ def test_a_damaged_side_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("tandem: their version of dvc.lock is damaged")
     assert repository.conflicts() == before
-    repository.git("checkout", "--ours", "dvc.lock")  # the command in the message
+    repository.git("checkout", "--ours", "dvc.lock")  # the command that the error message suggests
     repository.git("add", "dvc.lock")
     assert cli.main(["merge-lock"], in_child=True) == 0
     assert repository.versions() == OURS and repository.conflicts() == []
