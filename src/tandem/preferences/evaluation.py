@@ -1,7 +1,8 @@
 """Compare the texts that two generators write for the same prompts, using three scorers.
 
-The scorers are the reward model, whose scores were optimized by the alignment; a judge model, which
-was trained on ratings of other texts by other raters; and VADER, a sentiment lexicon.
+The scorers are the reward model, whose scores the alignment optimizes; a judge model, which was
+trained on texts and ratings that the reward model was not trained on; and VADER, a sentiment
+lexicon.
 """
 
 from collections.abc import Mapping, Sequence
