@@ -93,7 +93,7 @@ def _type(hint: Any) -> pa.DataType:
 
 
 def write_rows(path: Path, rows: Iterable[Any], row: type[Any]) -> None:
-    """Write `rows` as Parquet, in their order; the same rows give the same bytes."""
+    """Write `rows` to a Parquet file, in the given order; the same rows give the same bytes."""
     table = pa.Table.from_pylist([_plain(r) for r in rows], schema=schema(row))
     pq.write_table(table, path, compression="zstd", store_schema=False)
 
@@ -142,5 +142,5 @@ def hash_sample(rows: Sequence[R], limit: int | None) -> list[R]:
 
 
 def row_ids(rows: Sequence[Row]) -> list[str]:
-    """The ids of `rows`, in their order."""
+    """The ids of `rows`, in the same order."""
     return [row.id for row in rows]

@@ -183,7 +183,7 @@ def _work(pipeline: Pipeline, words: list[str]) -> Callable[[], int]:
 
 
 def run(pipeline: Pipeline, name: str) -> int:
-    """Bring one stage up to date, with the errors and the exit code of `dvc repro`.
+    """Bring one stage up to date; error messages and exit code are those of `dvc repro`.
 
     DVC's messages about its own steps are suppressed, so that the log contains only the stage's
     output.

@@ -27,7 +27,7 @@ def load(path: str, name: str | None, split: str, revision: str | None) -> Any:
 
     Raises:
         DataError: a local folder refers to files outside of the folder.
-        Exception: any error of `datasets`, whose errors have no common base class.
+        Exception: any error that `datasets` raises; its errors have no common base class.
     """
     import datasets
 

@@ -214,7 +214,7 @@ def shorten(names: list[str], limit: int = 4) -> str:
 
 
 def for_log() -> str | None:
-    """The digest of this machine's fingerprint for the log of runs; None if it is unknown.
+    """The digest of this machine's fingerprint for the run log; None if it is unknown.
 
     On a new machine or in a new environment, the first stage that uses torch computes the
     fingerprint. Data stages never compute a fingerprint.

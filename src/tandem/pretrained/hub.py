@@ -39,7 +39,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
             )
         )
     except Exception as error:
-        # HTTP, validation and file errors of several libraries have no common base class.
+        # HTTP, validation and file errors from several libraries have no common base class.
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot fetch the model {params.path}: {reason:.300}") from None
     folders.open_folder(snapshot).check_files()

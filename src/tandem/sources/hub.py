@@ -60,7 +60,7 @@ def rows(params: Params) -> RawRecords:
     except TandemError:
         raise
     except Exception as error:
-        # The errors of `datasets`, from HTTP to Arrow, share no base class but Exception.
+        # The errors that `datasets` raises, from HTTP to Arrow, share no base class but Exception.
         reason = " ".join(str(error).split())
         raise SourceError(f"cannot load the dataset {params.path}: {reason:.300}") from None
     require_columns(params.path, table.column_names, params.columns)

@@ -1,8 +1,8 @@
 """Edit a text around parts that must not change: `{placeholders}` and spans.
 
 While the text is edited, each protected part is replaced with a sentinel, which is a private-use
-Unicode character. An edit therefore sees whole sentences, and a match of a tag or a phone number
-never starts or ends inside a protected part:
+Unicode character. An edit therefore sees whole sentences, and a regex match, for example of an HTML
+tag or a phone number, never starts or ends inside a protected part:
 
     turn on {name} in the  attic     the text, with {name} and the span attic
     turn on ① in the  ②              masked
@@ -100,7 +100,7 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
         index = piece_index(match.group())
         if index >= len(pieces) or starts[index] >= 0:
             raise ValueError(f"an edit duplicated a protected part of {text!r}: {masked!r}")
-        # Append the text since the last sentinel, then the protected part.
+        # Append the text after the previous sentinel, then the protected part.
         parts += masked[end : match.start()], text[slice(*pieces[index])]
         end = match.end()
         starts[index] = length + len(parts[-2])

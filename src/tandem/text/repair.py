@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from tandem.text.protected import FIRST_SENTINEL, LAST_SENTINEL
 
 # Elements of the HTML Living Standard. Anything else in angle brackets is kept: UI strings and
-# manuals contain <host>, people write <3, and masks are written <EMAIL>.
+# manuals contain <host>, people write <3, and masked personal data is replaced with <EMAIL>.
 BLOCK = (
     "address|article|aside|blockquote|br|button|caption|dd|div|dl|dt|fieldset|figcaption|figure|"
     "footer|form|h[1-6]|header|hr|iframe|img|li|main|nav|ol|option|p|pre|script|section|select|"
@@ -34,7 +34,9 @@ INVISIBLE = re.compile(
 
 
 def entities(text: str) -> str:
-    """Unescape HTML entities, including doubly escaped ones; a bare `&copy` in a URL is kept.
+    """Unescape HTML entities, including doubly escaped ones.
+
+    Entities without a semicolon are kept, because they may be part of a URL: `?a=1&copy=2`.
 
     >>> entities("Tom &amp;amp; Jerry")
     'Tom & Jerry'

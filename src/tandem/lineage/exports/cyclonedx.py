@@ -1,4 +1,4 @@
-"""CycloneDX 1.6 ML-BOM: NAME.cdx.json for each model that dvc.yaml publishes under `artifacts`.
+"""CycloneDX 1.6 ML-BOM: NAME.cdx.json for each model that dvc.yaml lists under `artifacts`.
 
 The model is a component of type `machine-learning-model`. This component contains the digests of
 the model's files, the licenses of its data and of all upstream pretrained weights, and a model card
@@ -32,7 +32,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
     """One BOM per published model that has a record.
 
     Raises:
-        LineageError: dvc.yaml publishes no model that has a record, or a detail file differs from
+        LineageError: no model listed under `artifacts` in dvc.yaml has a record, or a detail file differs from
             its record.
     """
     boms = {

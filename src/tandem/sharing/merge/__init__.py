@@ -2,7 +2,7 @@
 
     dvc.lock                        each stage's entry from the side that changed it; if both sides
                                     changed an entry, its stage becomes stale
-    records, details and metrics    the files from the side whose entry is used
+    records, detail files, metrics  the files from the side whose entry is used
     reports/summary.json            our version, until the stage `report` writes the file again
 
 Git runs the merge driver (module `driver`) that `tandem setup-git` (module `git_setup`) installs.
