@@ -1,8 +1,8 @@
 """Load configs, networks and tokenizers of model folders with transformers.
 
 Every function that loads from a model folder checks the folder first. No function allows remote
-code, pickles or a connection to a hub. An error that transformers raises
-becomes a one-line DataError.
+code, pickles or a connection to a hub. If transformers raises an
+error, the functions raise a one-line DataError.
 """
 
 from collections.abc import Iterator

@@ -53,7 +53,7 @@ class Panel:
 
     @property
     def title(self) -> str:
-        """The metric's title, followed by the domain or scorer if the metric's name contains one."""
+        """The metric's title, followed by the domain or scorer if the name contains one."""
         part = self.metric.partition("/")[2]
         return f"{self.label.title}, {part}" if part else self.label.title
 

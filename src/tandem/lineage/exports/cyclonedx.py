@@ -32,8 +32,8 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
     """One BOM per published model that has a record.
 
     Raises:
-        LineageError: no model listed under `artifacts` in dvc.yaml has a record, or a detail file differs from
-            its record.
+        LineageError: no model listed under `artifacts` in dvc.yaml has a record, or a detail file
+            differs from its record.
     """
     boms = {
         f"{name}.cdx.json": _bom(name, artifact, graph, root)
