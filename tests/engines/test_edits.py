@@ -1,6 +1,6 @@
 """After an edit, both engines plan the same stages; after either has run, neither plans any.
 
-The commands of the stages are replaced (see standin.py); the DAG, DVC and Snakemake are real.
+The stages are run by standin.py, not by Tandem; the DAG, DVC and Snakemake are real.
 `test_smoke.py` runs the real commands.
 """
 

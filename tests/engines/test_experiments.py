@@ -1,6 +1,6 @@
 """`dvc exp` works as docs/training.md describes; both engines include the stage `seeds`.
 
-The commands of the stages are replaced, as in test_edits.py.
+The stages are run by standin.py, not by Tandem.
 """
 
 import json

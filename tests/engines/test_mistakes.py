@@ -1,6 +1,6 @@
 """The messages for user errors under either engine: one line from Tandem, or DVC's own message.
 
-The commands are the real ones; only the stage that is interrupted is replaced.
+The commands are the real ones; only the stage that is interrupted is a stand-in.
 """
 
 import hashlib

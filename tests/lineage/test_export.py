@@ -85,5 +85,5 @@ def test_an_unknown_source_ends_in_one_line(published: Path) -> None:
     path = Path("reports/lineage/fetch/intent.json")
     path.write_text(path.read_text().replace('"kind": "package"', '"kind": "carrier-pigeon"'))
     assert read(Path())
-    with pytest.raises(LineageError, match=r"fetch@intent has a source .* cannot read"):
+    with pytest.raises(LineageError, match=r"fetch@intent contains a source .* cannot read"):
         export("croissant")

@@ -87,7 +87,7 @@ def test_translation_scores_have_signatures(translation_rows: Any, translations:
 
 def test_no_rows_and_scores_that_are_not_numbers_are_errors() -> None:
     task = tasks.load("generation")
-    with pytest.raises(DataError, match="0 predictions for 0"):
+    with pytest.raises(DataError, match="0 predictions, but 0"):
         metrics.score(task, [], [], RUNTIME)
     with pytest.raises(DataError, match="no rows to score"):
         metrics.sample([], 10)

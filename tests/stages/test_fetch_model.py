@@ -87,7 +87,7 @@ def test_a_local_folder_is_copied_without_code_and_pickles(
     [
         ({"kind": "folder", "path": "nowhere"}, "nowhere is not a folder"),
         ({"kind": "folder", "path": "own", "sha256": "0" * 64}, "expected SHA-256 000"),
-        ({"kind": "folder", "path": "empty"}, "empty has no config.json"),
+        ({"kind": "folder", "path": "empty"}, "empty contains no config.json"),
         ({"kind": "hub", "path": "a/b"}, "weights.revision is missing"),
         (SCRATCH | {"d_modle": 3}, "unknown key sentiment.fetch_model.weights.d_modle"),
     ],

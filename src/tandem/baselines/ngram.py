@@ -1,8 +1,8 @@
 """N-gram: predict each byte from the six bytes before it.
 
 A byte model with interpolated modified Kneser–Ney smoothing (Chen & Goodman 1999, §3). After any
-context, the probabilities of the 256 possible next bytes and of the end of the text sum to 1. The
-model is a distribution over all byte strings, so its bits per byte are comparable with those of
+context, the probabilities of the 256 possible next bytes and of the end-of-text symbol sum to 1.
+The model is a distribution over all byte strings, so its bits per byte are comparable with those of
 any model that scores the end of a text, such as the causal language models.
 """
 
@@ -48,11 +48,11 @@ class ByteModel:
         self.levels = levels[::-1]
 
     def bits(self, text: bytes) -> float:
-        """The negative log₂-likelihood of `text`, including its end."""
+        """The negative log₂-likelihood of `text` and its end-of-text symbol."""
         return float(-np.log2(self.probs(text)).sum())
 
     def probs(self, text: bytes) -> NDArray[np.float64]:
-        """The probability of each byte and of the end, given the preceding bytes.
+        """The probability of each byte and of the end-of-text symbol, given the preceding bytes.
 
         The array has the shape (bytes + 1,).
         """
@@ -97,7 +97,7 @@ def _discounts(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _grams(text: bytes, order: int) -> Codes:
-    """The n-grams that end at each byte of `text` and at its end symbol, as integer codes.
+    """The n-grams that end at each byte of `text` and at its end-of-text symbol, as integer codes.
 
     The low bits of a code hold the last symbol; the higher bits hold the `order` symbols before it.
     """

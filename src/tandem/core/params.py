@@ -53,7 +53,7 @@ class Runtime(StrictModel):
 
 
 class Preference(StrictModel):
-    """What a task's alignment uses: the task whose rows have ratings, and two models.
+    """What the alignment of a task uses: the task that provides the ratings, and two models.
 
     The reward model and the judge are initialized from these models.
     """
@@ -101,8 +101,7 @@ class PipelineParams(StrictModel):
     """Compression methods, applied to every task. Each method is implemented by a file in
     `tandem/compression`."""
     preferences: dict[str, Preference] = Field(default={})
-    """Task → the task with the ratings, and the models, that its alignment uses. Tasks without an
-    entry are not aligned."""
+    """Task that is aligned → what its alignment uses. Tasks without an entry are not aligned."""
     seeds: dict[str, Seeds] = Field(default={})
     """Task → the seeds that it is trained with, to measure how much its scores vary."""
     augmentation_models: dict[str, AugmentationModels] = Field(default={})

@@ -49,7 +49,7 @@ UNKNOWN = DatasetInfo(
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """The origin of rows: a description of the dataset, and pins such as its version and hash."""
+    """The origin of rows: a description of the dataset, and identifiers such as its hash."""
 
     about: DatasetInfo
     pins: dict[str, str] = field(default_factory=dict)

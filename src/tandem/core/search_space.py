@@ -44,7 +44,10 @@ class ParamRange(StrictModel):
 
     @property
     def bounds(self) -> list[Any]:
-        """The choices, or both ends of the range; if these are valid, so are all values between."""
+        """The choices, or both ends of the range.
+
+        If both ends of a range are valid, so are all values in between.
+        """
         return [self.low, self.high] if self.choices is None else list(self.choices)
 
     def __contains__(self, value: Any) -> bool:

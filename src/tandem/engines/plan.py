@@ -1,8 +1,8 @@
 """Plan a run for the Snakefile: list the stages of the pipeline and find the stale ones.
 
-Snakemake's main process plans the run once, through DVC's internal API. DVC decides by the content
-of files which stages have changed. All stages downstream of a changed stage are stale too, because
-their inputs may change:
+Snakemake's main process plans the run once, through DVC's internal API. DVC compares the contents
+of files to find the stages that have changed. All stages downstream of a changed stage are stale
+too, because their inputs may change:
 
     fetch ── clean ── split ── train          a param of `clean` was edited:
       │                 └───── baseline       clean, split, train and baseline are stale
@@ -34,7 +34,7 @@ CODE = "code"
 """The stage that writes digests of the code of all other stages; it is run during planning."""
 PLAN = STATE / "plan.json"
 CHECKED = STATE / "checked"
-"""A file with a digest of params.yaml and the code, as of the last check without mistakes."""
+"""A file with a digest of params.yaml and the code, at the last check that found no mistakes."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Stage:
 
     @property
     def target(self) -> str:
-        """The name by which DVC finds the stage in the root; DVC cannot take it for a file name."""
+        """The name by which DVC finds the stage in the root, and cannot mistake it for a file."""
         return self.name if ":" in self.name else f"{paths.DAG}:{self.name}"
 
     @property
@@ -140,12 +140,12 @@ def make_plan() -> Plan:
 
 
 def read_plan() -> Plan:
-    """Read, in the process of a job, the plan that the main process wrote."""
+    """Read the plan that the main process wrote; called in the process of each job."""
     return Plan([Stage(**stage) for stage in json.loads(PLAN.read_text(encoding="utf-8"))])
 
 
 def check_params() -> None:
-    """Check params.yaml, unless neither the file nor the code has changed since the last check.
+    """Check params.yaml if the file or the code has changed since the last successful check.
 
     The check takes seconds, because some plug-ins import torch in the module that defines their
     params.
@@ -394,7 +394,7 @@ def path_of(item: Any, root: str) -> str:
 
 
 def is_file(dep: Any) -> bool:
-    """Whether a dependency is a local file or folder, and no params, dataset or remote file."""
+    """Whether a dependency is a local file or folder, not params, a dataset or a remote file."""
     from dvc.dependency import DatasetDependency, ParamsDependency
 
     return dep.protocol == "local" and not isinstance(dep, DatasetDependency | ParamsDependency)
@@ -431,7 +431,7 @@ def refuse_config(config: Mapping[str, object]) -> None:
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """On a user error, exit as `tandem` does: with a message of one line and exit code 2.
+    """On a user error, exit as `tandem` does: with a one-line message and exit code 2.
 
     By itself, Snakemake would print a traceback.
     """

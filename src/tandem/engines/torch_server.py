@@ -66,7 +66,7 @@ def start_server(stages: Iterable[str]) -> "subprocess.Popen[bytes] | None":
         return None
     command = [sys.executable, "-c", "from tandem.__main__ import serve; serve()"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process.stdout.readline()  # type: ignore[union-attr]  # it listens: every job finds it
+    process.stdout.readline()  # type: ignore[union-attr]  # wait until the server listens, so that every job can connect to it
     return process
 
 

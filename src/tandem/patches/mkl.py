@@ -71,7 +71,7 @@ def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
     """Make torch's copy of MKL run its code for Intel or AMD Zen CPUs, depending on `dispatch`.
 
     Raises:
-        DispatchError: the dispatch cannot be set, or was not tested with this version of torch.
+        DispatchError: the dispatch cannot be set, or this module was not tested with this torch.
     """
     reason = unavailable()
     if reason:
@@ -93,7 +93,7 @@ def unavailable() -> str:
         return "torch is not installed"
     if not applies("torch", TESTED["torch"]):
         tested = ", ".join(TESTED["torch"])
-        return f"torch {installed_version('torch')} was not tested; tested: {tested}"
+        return f"it was tested with torch {tested}, but {installed_version('torch')} is installed"
     return "" if _library().is_file() else "torch has no libtorch_cpu.so"
 
 

@@ -53,5 +53,5 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return a note instead of pins, because nothing is fetched."""
+    """Return a note instead of identifiers, because nothing is fetched."""
     return {"weights": "none; trained from scratch"}

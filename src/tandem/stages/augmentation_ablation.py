@@ -1,4 +1,4 @@
-"""Measure the effect of each augmentation on its own.
+"""Measure the effect of each augmentation alone.
 
 One model is trained without augmentation, and one model with each augmentation alone.
 

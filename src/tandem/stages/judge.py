@@ -7,8 +7,7 @@ Reads   data/split/RATINGS/judge.parquet, the rows that `RATINGS.split.judge_hol
         folder `preferences.TASK.judge`; the params `preferences.TASK`, `runtime` and `TASK.judge`
 Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/judge.parquet   the training pairs
-        reports/details/judge/TASK.json       pair accuracy on validation pairs, and the numbers of
-                                              steps and training pairs
+        reports/details/judge/TASK.json       pair accuracy, numbers of steps and training pairs
         reports/plots/judge/TASK.csv          the losses by step
 
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge

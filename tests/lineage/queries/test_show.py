@@ -56,7 +56,7 @@ def test_a_record_that_is_not_committed_has_no_commit(project: Workspace) -> Non
         ("reports/details/clean/intent.json#kpet", "has no key 'kpet'. Did you mean 'kept'?"),
         ("reports/details/clean/intent.json#kept.value", "has no key"),
         ("data/clean/intent#kept", "data/clean/intent is not a readable JSON file"),
-        ("data/clean/intent/rows.parquet#kept", "rows.parquet is not a readable JSON file"),
+        ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],
 )
 def test_an_unknown_name_ends_in_one_line(

@@ -20,6 +20,7 @@ from typing import Any
 from tandem.core import determinism, io, params, paths, provenance
 from tandem.core.errors import LineageError, TandemError
 from tandem.core.provenance import Digest, RunRecord, StageCode, StageSpec, find_pins, value_of_key
+from tandem.core.wording import counted
 from tandem.engines import code_closure, dvc_stages
 from tandem.lineage import graph as graphs
 from tandem.lineage.audit import dvc_lock as locks
@@ -359,5 +360,5 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
             key = "/".join(str(row.get(name)) for name in ("task", "variant", "metric"))
             yield Finding(f"{SUMMARY}#{number}", f"{key} differs from the metrics")
     if rows != expected:
-        built = f"the {len(expected)} rows built from the metrics"
-        yield Finding(SUMMARY, f"its {len(rows)} rows differ from {built}")
+        built = f"{counted(len(expected), 'row')} built from the metrics"
+        yield Finding(SUMMARY, f"{counted(len(rows), 'row')} instead of the {built}")

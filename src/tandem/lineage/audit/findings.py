@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from tandem.core.wording import counted
+
 
 @dataclass(frozen=True, order=True)
 class Finding:
@@ -38,18 +40,19 @@ class Audit:
 def to_text(audit: Audit) -> list[str]:
     """The result of an audit as lines of text."""
     absent = (
-        f", {len(audit.absent)} outputs are missing locally (`dvc pull` fetches them)"
+        f", {counted(len(audit.absent), 'output')} missing locally (run `dvc pull`)"
         if audit.absent
         else ""
     )
     unrecorded = (
-        f"; {len(audit.unrecorded)} stages not checked, because they declare no record: "
+        f"; not checked: {counted(len(audit.unrecorded), 'stage')} without a declared record: "
         f"{', '.join(audit.unrecorded)}"
         if audit.unrecorded
         else ""
     )
     stages = audit.stages - len(audit.unrecorded)
-    checked = f"{stages} stages, {audit.hashed} files hashed{absent}{unrecorded}"
+    hashed = counted(audit.hashed, "file")
+    checked = f"{counted(stages, 'stage')}, {hashed} hashed{absent}{unrecorded}"
     number = len(audit.findings)
-    verdict = f"{number} finding{'s' * (number != 1)}" if number else "all agree"
+    verdict = counted(number, "finding") if number else "all agree"
     return [*audit.rerun, *map(str, audit.findings), *audit.machine, f"{verdict}: {checked}"]

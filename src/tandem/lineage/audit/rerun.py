@@ -86,7 +86,7 @@ def run_again(record: RunRecord, root: Path) -> tuple[str, list[Finding]]:
         result = (
             "wrote different bytes"
             if findings
-            else f"wrote the recorded bytes in {len(record.outputs)} outputs"
+            else f"wrote the recorded bytes in {wording.counted(len(record.outputs), 'output')}"
         )
         return f"{record.stage}: {result}", findings
 

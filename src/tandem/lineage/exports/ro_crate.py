@@ -16,6 +16,7 @@ from typing import Any
 from tandem.core import paths
 from tandem.core.errors import LineageError
 from tandem.core.provenance import RunRecord
+from tandem.core.wording import counted
 from tandem.lineage import external_refs
 from tandem.lineage.exports.common.crate import (
     TOOL,
@@ -96,7 +97,7 @@ def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
             "./",
             "Dataset",
             name="A run of a Tandem pipeline",
-            description=f"{len(graph.records)} stages with their inputs, outputs and commands",
+            description=f"{counted(len(graph.records), 'stage')} with inputs, outputs and commands",
             datePublished=commit.time,
             conformsTo=refs(PROFILES),
             mainEntity={"@id": dag},

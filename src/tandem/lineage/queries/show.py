@@ -5,6 +5,7 @@ from typing import Any
 
 from tandem.core.paths import is_code
 from tandem.core.provenance import Digest, RunRecord
+from tandem.core.wording import counted
 from tandem.lineage import revisions
 from tandem.lineage.graph import Graph, describes_code, read, record_of
 from tandem.lineage.queries import targets
@@ -69,7 +70,9 @@ def headline(result: dict[str, Any]) -> str:
             shown += f" ({value['low']:.6g} to {value['high']:.6g}, n {value['n']})"
     elif value is not None:
         shown = f" = {value}"
-    return f"{result['name']}{shown}: {len(result['stages'])} stages, in topological order"
+    return (
+        f"{result['name']}{shown}: {counted(len(result['stages']), 'stage')}, in topological order"
+    )
 
 
 def pin_line(pin: dict[str, Any]) -> str:

@@ -75,7 +75,7 @@ def score(
             a score is not a number.
     """
     if not rows or len(rows) != len(predictions):
-        raise DataError(f"{task.name}: {len(predictions)} predictions for {len(rows)} test rows")
+        raise DataError(f"{task.name}: {len(predictions)} predictions, but {len(rows)} test rows")
     scores: Scores = {}
     tables: dict[str, Array] = {}
     for name in task.metrics:

@@ -90,5 +90,5 @@ def sanitize_configs(folder: Path, where: str = "") -> None:
 
 
 def folder_pins(path: str, license_id: str, **pins: str | None) -> dict[str, Any]:
-    """Return the pins of weights in a folder; pins that are None are left out."""
+    """Return the identifiers of weights in a folder; those that are None are left out."""
     return {"path": path, **{k: v for k, v in pins.items() if v}, "license": license_id}

@@ -11,6 +11,7 @@ from dvc.scm import NoSCM
 
 from tandem.core import io, paths
 from tandem.core.errors import StageError
+from tandem.core.wording import counted
 from tandem.engines import plan
 from tandem.workspace.read_only import lenient_locks, read_only_repo
 from tandem.workspace.status.code_changes import CodeChanges
@@ -204,7 +205,7 @@ class _Examination:
         elif now is not None and now.md5 not in (old, ""):
             names = differing(self.contents.listed(old), now.files) or [*now.strays]
             if not names and dep.meta.nfiles and now.files is not None:
-                counts = f"{len(now.files)} files, {dep.meta.nfiles} before"
+                counts = f"{counted(len(now.files), 'file')}, {dep.meta.nfiles} before"
                 names = [counts] if len(now.files) != dep.meta.nfiles else []
             kind = "code" if paths.is_code(path) else "data"
             yield Reason(
