@@ -1,4 +1,4 @@
-"""Derive training rows by random edits or with pretrained models.
+"""Derive training rows by random edits or with models.
 
 Reads   data/split/TASK/{train,validation,test}.parquet; the model folders of
         `augmentation_models.TASK`, if an operation uses a model; the params `runtime` and
