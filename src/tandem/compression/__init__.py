@@ -1,4 +1,4 @@
-"""Methods that make a trained model smaller or faster; each is a module with the method's name.
+"""Methods that make a trained model smaller or faster, each in a module named after it.
 
 The module of a method implements the interface `Method`. If the method writes a folder that
 `from_pretrained` of transformers cannot read, the module also defines `restore`, and the folder

@@ -10,8 +10,8 @@ bit-identical on all instruction sets.
 
 By default, all tokens of a batch share one activation range. In decoders such as Llama, the values
 of some tokens are hundreds of times larger than those of other tokens (Sun et al. 2024, "Massive
-Activations in Large Language Models"), so the smaller values would be rounded to zero. `per_token`
-first divides each token's values by their largest absolute value.
+Activations in Large Language Models"), so a shared range would round the smaller values to zero. If
+`per_token` is true, each token's values are first divided by their largest absolute value.
 
 In model.safetensors, the integers of the weight NAME are stored under NAME, and its fp16 scales
 under NAME_scale; tied weights are stored once. Biases and all other parameters, except those of
@@ -56,7 +56,7 @@ class Params(StrictModel):
     """Smoothing of activation outliers before quantization; null turns it off."""
     num_beams: int | None = Field(default=None, ge=1)
     """Number of beams in the compressed model's beam search; fewer beams make the search faster. 1
-    means greedy search; null keeps the number of the trained model."""
+    means greedy search; null keeps the trained model's number of beams."""
 
 
 def compress(context: CompressionContext, params: Params) -> None:
@@ -103,7 +103,7 @@ def restore(folder: Path, auto: Any) -> Any:
         if type(layer) is nn.Embedding:
             return int8_layers.Int8Embedding(weight, scale)
         # subclasses of `nn.Embedding`, such as position embeddings, are small and have their own
-        # forward method
+        # forward method, so they remain fp32 layers
         return weight.float() * scale[:, None]
 
     return stored_layers.restore(folder, auto, ("", int8_layers.SCALE), rebuild)

@@ -4,11 +4,11 @@ An ONNX graph runs without torch and transformers, and ONNX Runtime fuses its op
 for single texts take a third of the time that they take in torch. Weights and activations are
 integers (dynamic quantization, as in `int8`); `common.onnx_graphs` builds the graphs.
 
-An encoder is exported as one graph, model.onnx. A decoder, which only scores texts, is exported as
-two graphs: model.onnx ends before the output layer, and head.onnx is the output layer, so that the
-model family controls the number of tokens whose logits are computed at once. A tensor that both
-graphs share is stored once, in model.data. Encoder–decoders are not supported, because they
-generate token by token and need a key–value cache, which these graphs do not have.
+An encoder is exported as one graph, model.onnx. A decoder, which Tandem uses only to score texts,
+is exported as two graphs: model.onnx ends before the output layer, and head.onnx is the output
+layer, so that the model family controls the number of tokens whose logits are computed at once. A
+tensor that both graphs share is stored once, in model.data. Encoder–decoders are not supported,
+because they generate token by token and need a key–value cache, which these graphs do not have.
 
 The ONNX files are byte-identical in every run. Unlike the predictions of `int8`, those of `onnx`
 may differ in their last bits between CPUs, because ONNX Runtime chooses its kernels for the CPU.
@@ -43,10 +43,10 @@ class Params(StrictModel):
 
 
 def compress(context: CompressionContext, params: Params) -> None:
-    """Write the model as graphs with integer weights; only smoothing needs rows.
+    """Write the model as ONNX graphs with integer weights; only smoothing needs rows.
 
     Raises:
-        StageError: the model is an encoder–decoder, has no block that smoothing supports, or
+        StageError: the model is an encoder–decoder, it has no block that smoothing supports, or
             `skip_modules` names an embedding that is also the output layer.
     """
     network: Any = context.model.network

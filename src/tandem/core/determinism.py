@@ -1,4 +1,4 @@
-"""Pin what determines a result bit for bit: number of threads, instruction set, seeds.
+"""Pin the settings that determine results bit for bit: threads, instruction set and seeds.
 
 `modeling.seeding` pins torch. Measurements with torch 2.13.0 show that one and two threads do not
 give bit-identical results, so the number of threads is a param and does not depend on the machine.
@@ -55,15 +55,15 @@ def environment(runtime: Runtime) -> dict[str, str]:
 
 
 def pins(runtime: Runtime, dispatch: str = mkl.CANONICAL) -> dict[str, str]:
-    """The pinned settings that a run records: environment variables and MKL's dispatch.
+    """The pinned settings that a run records: environment variables and MKL's CPU dispatch.
 
-    If `isa` is `default`, MKL's dispatch is not pinned and not recorded.
+    If `isa` is `default`, MKL's CPU dispatch is not pinned and not recorded.
     """
     return environment(runtime) | ({"MKL_DISPATCH": dispatch} if ISA[runtime.isa] else {})
 
 
 def pin_environment(runtime: Runtime) -> None:
-    """Pin threads and instruction set of this process.
+    """Pin the number of threads and the instruction set of this process.
 
     This function must be called before numpy or torch is imported.
     """

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from tandem.compression.common.stored_layers import StoredTensors
 
 SCALE = "_scale"
-EPSILON = 1e-8  # lower bound of the divisor of a token's values, which may all be zero
+# Lower bound of the largest absolute value of a token's activations, to avoid a division by zero.
+EPSILON = 1e-8
 
 
 def store(weight: Tensor) -> StoredTensors:
@@ -50,7 +51,7 @@ class Int8Linear(nn.Module):
         if not self.per_token:
             return self._product(x)
         largest = torch.linalg.vector_norm(x, torch.inf, dim=-1, keepdim=True).clamp(min=EPSILON)
-        # in place, because allocating a new tensor would take as long as the addition
+        # multiply and add in place, because allocating a tensor would take as long as the addition
         product = self._product(x / largest).mul_(largest)
         return product if self.bias is None else product.add_(self.bias)
 

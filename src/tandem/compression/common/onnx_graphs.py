@@ -1,11 +1,11 @@
 """Write a network as ONNX graphs with 8-bit integer matrices, and load such graphs.
 
 torch exports a network as a graph of standard operators (ONNX, https://onnx.ai). Linear layers
-become `DynamicQuantizeLinear` and `MatMulInteger`, which ONNX Runtime fuses. Activations have 8
-bits and weights have 7 bits, so that the sum of two products does not overflow the 16-bit
-accumulators of CPUs without VNNI. A decoder becomes two graphs; the second is the output layer. If
-the embedding and the output layer are tied, both graphs read the integers of the tied weight from
-one file.
+become `DynamicQuantizeLinear` and `MatMulInteger`, which ONNX Runtime fuses. Activations are
+quantized to 8 bits and weights to the range -64…64, so that the sum of two products does not
+overflow the 16-bit accumulators of CPUs without VNNI. A decoder becomes two graphs; the second is
+the output layer. If the embedding and the output layer are tied, both graphs read the integers of
+the tied weight from one file.
 
 The ONNX files are byte-identical in every run: machine-dependent metadata that the exporter adds,
 such as the paths of source files, is removed.
@@ -118,7 +118,8 @@ class Graph(nn.Module):
 class GraphNetwork(nn.Module):
     """A network that runs ONNX graphs.
 
-    It implements the parts of transformers' model interface that Tandem's model families use.
+    The class implements the parts of transformers' model interface that Tandem's model families
+    use.
     """
 
     device = torch.device("cpu")
@@ -139,13 +140,13 @@ class GraphNetwork(nn.Module):
         return self.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **_: Any) -> Any:
-        """An output with `logits`; token types are ignored: a single text has only one type."""
+        """The logits as a `ModelOutput`; token types are ignored: a text has only one type."""
         (states,) = self.base_model(input_ids, attention_mask)
         logits = self.head(states.flatten(0, -2))
         return ModelOutput(logits=logits.unflatten(0, states.shape[:-1]))
 
     def can_generate(self) -> bool:
-        """False, because the graphs only process whole texts."""
+        """Return False: generation is not supported, as the graphs only process whole texts."""
         return False
 
 
@@ -190,7 +191,7 @@ class _Linear(nn.Module):
 
 
 class _First(nn.Module):
-    """A wrapper that takes token ids and a mask, and returns the network's first output."""
+    """A wrapper that maps token ids and an attention mask to the network's first output."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -230,7 +231,8 @@ def _trace(network: nn.Module, inputs: tuple[Tensor, ...], any_size: int) -> onn
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            # ONNX Runtime optimizes the graph when loading it; the exporter would take minutes
+            # ONNX Runtime optimizes the graph when loading it; optimization by the exporter would
+            # take minutes
             optimize=False,
         )
     model: onnx.ModelProto = program.model_proto

@@ -38,7 +38,7 @@ are zero."""
 def smooth(model: TextModel, rows: Sequence[Row], limit: int, alpha: float) -> None:
     """Rescale `model` in place, with activation ranges measured on at most `limit` rows.
 
-    The ranges are measured on the first rows in the order of the hashes of their ids.
+    If there are more than `limit` rows, those with the smallest id hashes are used.
 
     Raises:
         StageError: the network is not of a supported architecture.
