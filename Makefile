@@ -9,9 +9,10 @@ SNAKEMAKE := snakemake --cores all
 
 setup: .venv/installed
 
-# requirements.lock contains all dependencies, so pip does not have to resolve them. compileall uses
-# all cores; pip compiles on one. Without compiled modules, and with PYTHONDONTWRITEBYTECODE set, each
-# process would compile torch again. Some modules of torch contain syntax of newer Pythons.
+# requirements.lock contains all dependencies, so pip does not have to resolve them. compileall
+# compiles modules to bytecode on all cores; pip uses only one core. Without the bytecode files, and
+# with PYTHONDONTWRITEBYTECODE set, each process would compile torch's modules again. The option -x
+# skips modules for newer versions of Python, because their syntax may be invalid in Python 3.11.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-deps --no-compile --requirement requirements.lock
@@ -37,8 +38,8 @@ test: setup
 test-all: setup
 	$(BIN)/$(PYTEST) -m "not long"
 
-# Merges branches by merge, rebase, cherry-pick and merge-lock, and checks which stages each engine
-# executes afterwards.
+# Runs tests that combine branches with `git merge`, `git rebase`, `git cherry-pick` and
+# `tandem merge-lock`, and that check which stages each engine executes afterwards.
 test-merges: setup
 	$(BIN)/$(PYTEST) -m long tests/sharing/merge
 
@@ -53,7 +54,8 @@ lint: setup
 docs: setup
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --builder html docs docs/_build/html
 
-# Writes the measured speeds to benchmarks/latency.json, an input of the report.
+# Measures the inference speed of all model variants and writes it to benchmarks/latency.json, which
+# is an input of the report.
 bench: setup
 	$(BIN)/python benchmarks/latency.py
 

@@ -40,7 +40,8 @@ onstart:
     if workflow.local_exec:
         snakemake_patches.patch_scheduler(workflow.scheduler)
         PLAN.start_servers()
-    # The display comes last: it starts a thread, and the stage server must be forked before that.
+    # Start the progress display last: it starts a thread, and the stage server must be forked
+    # before that thread starts.
     run_display.start(workflow, [stage.name for stage in STAGES])
 
 

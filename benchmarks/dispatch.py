@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Benchmark MKL's code paths for Intel and Zen CPUs on this CPU; decision 0007 has the results.
+"""Benchmark MKL's code paths for Intel and Zen CPUs on this CPU; decision 0007 lists the results.
 
     python benchmarks/dispatch.py
 
@@ -36,7 +36,7 @@ SHAPES = {
 
 
 def main() -> None:
-    """Measure both dispatches alternately, and print the results as a table."""
+    """Measure the code paths for Intel and Zen alternately, and print the results as a table."""
     runs_of: dict[str, list[dict[str, float]]] = {dispatch: [] for dispatch in mkl.ANSWERS}
     for _ in range(REPEATS):
         for dispatch in runs_of:

@@ -3,11 +3,11 @@
     python benchmarks/engines.py                        # projects of 60, 300 and 1,000 stages
     python benchmarks/engines.py --sizes 60 --json engines.json
 
-Each project is one dvc.yaml whose stages are short shell commands, with the Snakefile of this
-checkout. Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake with
-the same DAG written by hand. CPU seconds are user and system time of all processes that the command
-starts, including servers. The command of each stage appends a line to a file, so executed stages
-are counted, not inferred from outputs. A scenario is a function in `SCENARIOS`.
+Each project consists of one dvc.yaml, whose stages are short shell commands, and the Snakefile of
+this checkout. Every scenario runs under `dvc repro`, under `snakemake`, and under plain Snakemake
+with the same DAG written by hand. CPU seconds are user and system time of all processes that the
+command starts, including servers. The command of each stage appends a line to a file, so executed
+stages are counted, not inferred from outputs. A scenario is a function in `SCENARIOS`.
 
 A full `dvc repro` is measured only for projects of up to `--full-repro` stages, because its time
 grows quadratically with the number of stages.
@@ -85,7 +85,7 @@ class Project:
     env: dict[str, str] = field(default_factory=dict)
 
     def params(self, changed: int = 0, stages: list[Stage] | None = None) -> None:
-        """Write own.yaml: the params of `stages` are `1 + changed`, all other params are 1."""
+        """Write own.yaml: the params of `stages` are `1 + changed`; every other param is 1."""
         new = {stage.name for stage in stages or ()}
         lines = [f"{s.name}: {1 + changed * (s.name in new)}\n" for s in self.stages]
         (self.path / "own.yaml").write_text("".join(lines))
@@ -106,7 +106,7 @@ class Project:
         )  # fmt: skip
         if process.returncode:
             raise SystemExit(f"{' '.join(command)}: exit {process.returncode}\n{process.stdout}")
-        while True:  # wait for servers that outlive the command: they are now our children
+        while True:  # wait for servers that outlive the command, now children of this process
             try:
                 os.wait()
             except ChildProcessError:
@@ -188,7 +188,11 @@ class Engine:
     project: Project
 
     def run(self, *more: str) -> tuple[float, int]:
-        """Run with additional arguments; return CPU seconds and the number of executed stages."""
+        """Run the engine; return CPU seconds and the number of executed stages.
+
+        Args:
+            more: Additional arguments of the engine's command.
+        """
         return self.project.measure(*self.command, *more)
 
 
@@ -258,7 +262,8 @@ def run(sizes: list[int], engines: list[str], full_repro: int, tandem: Path) -> 
                 engine = Engine(name, full_command, project)
                 for scenario, function in SCENARIOS:
                     if function is all_stages and name == "dvc repro" and size > full_repro:
-                        project.measure(*SNAKEMAKE)  # Snakemake writes the same outputs faster
+                        # Snakemake writes the same outputs as `dvc repro` in less time
+                        project.measure(*SNAKEMAKE)
                         continue
                     measured = function(engine)
                     if measured:
@@ -288,7 +293,11 @@ def table(rows: list[Row]) -> str:
 
 
 def job_seconds(rows: list[Row], size: int, engine: str) -> float | None:
-    """CPU seconds per job: those for all `size` stages minus those for none, divided by `size`."""
+    """CPU seconds per job in a project of `size` stages; None if a scenario was not measured.
+
+    The time of a run with nothing to do is subtracted from the time of a run of all stages, and the
+    difference is divided by `size`.
+    """
     cost = {r.scenario: r.cpu_seconds for r in rows if (r.stages, r.engine) == (size, engine)}
     if not {"all stages", "nothing to do"} <= cost.keys():
         return None

@@ -186,7 +186,7 @@ def comment_params(project: Project) -> Project:
 
 
 def steps(count: int) -> Change:
-    """Train the intent model for `count` steps."""
+    """Set the number of training steps of the intent model to `count`."""
 
     def change(project: Project) -> Project:
         project.set_param("intent", "train", "max_steps", value=count)
@@ -215,7 +215,7 @@ def checkout(name: str) -> Change:
 
 
 def delete(project: Project) -> Project:
-    """Remove cleaned rows, a model and a details file."""
+    """Remove cleaned rows, a model and a detail file."""
     shutil.rmtree(project.path / "data/clean/sentiment")
     shutil.rmtree(project.path / "models/intent/base")
     (project.path / "reports/details/split/intent.json").unlink()
@@ -250,7 +250,7 @@ def _children_cpu() -> float:
 
 
 def main() -> None:
-    """Run all scenarios under both engines; print the counts and, with `--json`, write them."""
+    """Run all scenarios under both engines; print the counts and optionally write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", type=Path, help="write the counts to this file")
     options = parser.parse_args()

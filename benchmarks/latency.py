@@ -16,8 +16,8 @@ median, over the rounds, of the base model's time divided by the variant's time 
 ONNX Runtime chooses its kernels depending on the CPU, so its predictions can differ between CPUs
 and cannot be an artifact of the pipeline. If a network can be exported, this script makes the
 variant `onnx` from the base model, with the params of the method `int8`. The script also scores
-`onnx` on the test rows of the evaluate stage, one row at a time, as this variant is meant to be
-used.
+`onnx` on the test rows of the evaluate stage, one row at a time, because this variant is meant for
+single rows.
 """
 
 import argparse
@@ -133,7 +133,7 @@ def measure(
 
 
 def write_graph(task_name: str, runtime: Runtime, folder: Path) -> bool:
-    """Export a task's base model as ONNX graphs into `folder`; False if that is not possible."""
+    """Export a task's base model to `folder` as ONNX graphs; False for an encoder-decoder model."""
     from tandem import modeling
     from tandem.compression import CompressionContext, int8, onnx
 

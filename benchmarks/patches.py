@@ -5,9 +5,9 @@
 
 In each measurement, two stale stages run either in one `dvc repro`, or in two concurrent
 `dvc --wait-for-lock repro --single-item` commands, as in Snakemake jobs without a stage server. The
-script measures CPU seconds and, for the two concurrent commands, also elapsed time. It measures
-with all patches, with each patch left out in turn, and without any patch. Each value is the minimum
-of three runs.
+script measures CPU seconds and, for the two concurrent commands, also elapsed time. Times
+are measured with all patches, with each patch left out in turn, and without any patch. Each value
+is the minimum of three runs.
 """
 
 import argparse

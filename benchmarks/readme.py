@@ -70,7 +70,7 @@ def table(summary: Sequence[Mapping[str, Any]]) -> list[str]:
 def _scores(
     task: str, metrics: Mapping[str, Scores], methods: Sequence[str]
 ) -> Iterator[list[str]]:
-    """Rows for overall metrics (not by domain) on which base model and baselines are scored."""
+    """Rows for overall metrics (not by domain) that score the base model and a baseline."""
     order = labels.metric_order(task)
     shared = [
         metric
@@ -91,7 +91,7 @@ def _size(scores: Scores, methods: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _preferences(metrics: Mapping[str, Scores], methods: Sequence[str]) -> Iterator[list[str]]:
-    """Rows for the pair accuracy of reward model and judge, and for the effect of alignment."""
+    """Rows for the pair accuracy of the reward model and the judge, and the effect of alignment."""
     empty = [""] * len(methods)
     pairs = metrics.get("pair_accuracy", {})
     for judge in (judge for judge in JUDGES if judge in pairs):

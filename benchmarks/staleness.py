@@ -2,9 +2,10 @@
 
     python benchmarks/staleness.py --commits 60
 
-folders   the bytes of the files with code and with locked package versions that dvc.yaml
-          listed as dependencies at the time of a commit (the rule until decision 0008)
-closure   the digests of each stage's import closure, ignoring comments and docstrings
+Under the rule `folders`, which applied until decision 0008, a stage becomes stale if a commit
+changes a source file or a file of locked package versions that dvc.yaml lists as a dependency of
+the stage. Under the rule `closure`, a stage becomes stale if a commit changes the digests of the
+stage's import closure, which ignore comments and docstrings.
 
 Only changes in a stage's own code count, because downstream stages are skipped if their inputs turn
 out to be unchanged. The code that checks params is left out of the closures, because until decision
@@ -32,7 +33,7 @@ def git(*arguments: str) -> str:
 
 
 def unpack(commit: str, folder: Path) -> None:
-    """Into `folder`, write the files of `commit` from which import closures are computed."""
+    """Write to `folder` the files of `commit` from which import closures are computed."""
     for path in NEEDED:
         if git("ls-tree", "--name-only", commit, path):
             archive = subprocess.run(
@@ -70,7 +71,7 @@ def move_checks(root: Path) -> None:
 
 
 def count(commit: str) -> tuple[int, int, int]:
-    """The number of all stages, and of those that `commit` made stale under each of the rules."""
+    """The number of stages, and how many of them `commit` made stale under each rule."""
     with tempfile.TemporaryDirectory() as old, tempfile.TemporaryDirectory() as new:
         unpack(f"{commit}^", Path(old))
         unpack(commit, Path(new))
