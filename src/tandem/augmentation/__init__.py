@@ -1,4 +1,4 @@
-"""Augmentations derive new training rows; each is a module that params.yaml selects by name.
+"""Augmentations: modules that derive new training rows and that params.yaml selects by name.
 
 A module defines `Params(AugmentationParams)` and one function: `apply` (see `TextAugmentation`) if
 it changes each text separately, or `apply_all` (see `BatchAugmentation`) if a model changes many
@@ -25,7 +25,7 @@ from tandem.text.protected import SENTINEL, mask_pieces, protected, unmask_piece
 
 @dataclass(frozen=True, slots=True)
 class AugmentationInput:
-    """A row from which an augmentation derives another row, and its random number generator.
+    """A row from which an augmentation derives another row, and a random number generator.
 
     `text` is the row's text with a sentinel in place of each of the protected `pieces`.
     """
@@ -60,8 +60,8 @@ class TextAugmentation(Protocol):
     ) -> list[str]:
         """Return the words of the derived text.
 
-        Words that `tandem.text.words.editable` does not list may contain sentinels. Each of these
-        words must occur exactly once, unchanged, in the derived text.
+        A word whose index `tandem.text.words.editable` does not return may contain sentinels, so it
+        must occur exactly once, unchanged, in the derived text.
         """
 
 

@@ -64,7 +64,7 @@ def apply_all(
 def _masked(text: str, sentinels: dict[str, str], item: AugmentationInput) -> str:
     """Replace the placeholders in `text` with their `sentinels`.
 
-    Returns the text of `item` if a placeholder is missing from `text`, repeated or unknown.
+    Returns the text of `item` if `text` lacks or repeats a placeholder or contains an unknown one.
     """
     masked = PLACEHOLDER.sub(lambda match: sentinels.get(match.group(), match.group()), text)
     is_complete = sorted(SENTINEL.findall(masked)) == sorted(SENTINEL.findall(item.text))
