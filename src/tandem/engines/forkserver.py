@@ -50,7 +50,8 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
     Args:
         listener: The socket that clients connect to.
         end_of_run: A file descriptor that becomes readable when the run ends, such as the read
-            end of a pipe whose write end is closed then. Children watch the descriptor too.
+            end of a pipe whose write end is closed at the end of the run. Children watch the
+            descriptor too.
         work: Given a request's arguments, returns the function that the child runs.
         load: Called once, at the first request; requests wait until it has returned.
     """
@@ -70,7 +71,7 @@ def serve(listener: socket.socket, end_of_run: int, work: Work, load: Callable[[
                 _handle_request(connection, end_of_run, work)
             connection.close()
     with contextlib.suppress(FileNotFoundError):
-        if address.stat().st_ino == inode:  # unless the next run has replaced the socket
+        if address.stat().st_ino == inode:  # the next run may have replaced the socket
             address.unlink()
 
 
@@ -102,7 +103,8 @@ def _handle_request(connection: socket.socket, end_of_run: int, work: Work) -> N
         run = work(words)
         if run is None:
             return
-        # The client reports Ctrl-C, once for this child and all processes that the child starts.
+        # In a new process group, this child and all processes that it starts get Ctrl-C only
+        # through the client, not also from the terminal.
         os.setpgid(0, 0)
         signal.signal(signal.SIGINT, _interrupt)
         connection.send(STARTED)

@@ -92,9 +92,9 @@ def read_request(message: bytes) -> tuple[list[str], str, dict[str, str]]:
 
 
 def die_with_parent(by: int = signal.SIGINT) -> None:
-    """Make Linux send this process a signal when its parent, an engine, dies.
+    """Make Linux send this process a signal when its parent process dies.
 
-    Otherwise a killed engine would leave behind an orphan process that continues to write files.
+    Otherwise, killing the parent would leave an orphan process that continues to write files.
     See prctl(2), PR_SET_PDEATHSIG.
     """
     if sys.platform == "linux":

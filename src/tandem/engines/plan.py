@@ -60,7 +60,10 @@ class Stage:
 
     @property
     def target(self) -> str:
-        """The name by which DVC finds the stage in the root, and cannot mistake it for a file."""
+        """The stage as a target of `dvc repro`, with the path of its dvc.yaml: `dvc.yaml:train`.
+
+        Without the path, DVC could mistake the stage's name for the name of a file.
+        """
         return self.name if ":" in self.name else f"{paths.DAG}:{self.name}"
 
     @property
@@ -121,7 +124,7 @@ def make_plan() -> Plan:
         ParamsError: params.yaml is not valid; the message names all mistakes.
         StageError: dvc.yaml or dvc.lock cannot be read, or another command has locked the project.
     """
-    with io.gc_paused():  # planning creates many objects, which stay in use
+    with io.gc_paused():  # garbage collection would free little: the objects stay in use
         check_params()
         locks.restore_dvc_lock()
         locks.clear_incomplete_marks()
@@ -163,7 +166,7 @@ def remember_check() -> None:
 
 
 def _params_digest() -> str:
-    """A digest of params.yaml and of all code of this package, since any of it may check params."""
+    """A digest of params.yaml and all code of Tandem, since any module may affect the check."""
     sources = sorted(Path(__file__).parents[1].rglob("*.py"))
     digest = hashlib.sha256()
     for path in [*sources, paths.PARAMS]:
@@ -233,7 +236,7 @@ def refresh(pipeline: stage_server.Pipeline, name: str) -> None:
 
 
 def add_sources(pipeline: stage_server.Pipeline, sources: Iterable[str]) -> None:
-    """Update the .dvc files `sources`, whose data was edited, as `dvc repro` does.
+    """Update the .dvc files in `sources`, whose data was edited, as `dvc repro` does.
 
     DVC copies the data into its cache; the data itself is not changed.
 
@@ -279,7 +282,7 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
     from dvc.repo.reproduce import get_active_graph
 
     root = str(Path.cwd())
-    active = get_active_graph(graph)  # without the dependencies of frozen stages
+    active = get_active_graph(graph)  # this graph omits the dependencies of frozen stages
     commands = [stage for stage in stages if stage.cmd]
     changed = dvc_patches.changed_stages(repo, graph)
 
@@ -290,9 +293,9 @@ def _plan(repo: Any, stages: Sequence[Any], graph: Any) -> Plan:
     _check_sources(stage for stage in needed if not stage.cmd)
     edited = sorted(stage.addressing for stage in changed & needed if is_editable(stage))
 
-    # An edge of the graph runs from a stage to what it depends on, so dependents are ancestors. A
-    # stage that reads the data of a .dvc file is stale if the data changed, but not if only the
-    # .dvc file itself changed.
+    # An edge of the graph runs from a stage to one of its dependencies, so dependents are
+    # ancestors. A stage that reads the data of a .dvc file is stale if the data changed, but not if
+    # only the .dvc file itself changed.
     stale = {stage for stage in changed if stage.cmd}
     stale = stale.union(*(nx.ancestors(active, stage) for stage in stale))
 
@@ -350,7 +353,7 @@ def priorities(graph: Any) -> dict[Any, int]:
 
 
 def _stage(stage: Any, graph: Any, root: str, priority: int, stale: bool, default: bool) -> Stage:
-    """Convert a DVC stage to a `Stage`, whose inputs are files and outputs of other stages."""
+    """Convert a DVC stage to a `Stage`; its inputs are project files and other stages' outputs."""
     upstream = sorted(graph.successors(stage), key=lambda other: other.addressing)
     upstream_outputs = [path_of(out, root) for other in upstream for out in other.outs]
     outputs = {path_of(out, root): out for out in stage.outs}

@@ -33,10 +33,11 @@ def start(workflow: Any, names: Collection[str]) -> "RunDisplay":
 
     total = sum(job.rule.name in names for job in workflow.dag.needrun_jobs())
     quiet = is_quiet_about(workflow.output_settings.quiet or (), "progress")
-    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # left by a killed run
+    shutil.rmtree(stage_output.STATES, ignore_errors=True)  # a killed run leaves state files
     display = RunDisplay(names, total, drawn=not quiet and stage_output.is_terminal(sys.stderr))
     logger.addHandler(display)
-    logger.handlers.insert(0, logger.handlers.pop())  # run it first, to clear the status line
+    # This handler must run before the others, because it clears the status line.
+    logger.handlers.insert(0, logger.handlers.pop())
     threading.Thread(target=display.watch, daemon=True).start()
     atexit.register(display.close)
     return display
@@ -84,7 +85,7 @@ class RunDisplay(logging.Handler):
         self.ended = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Track job starts and ends; print a job's last output before Snakemake reports its end."""
+        """Track the jobs; print a job's last output before Snakemake reports the end of the job."""
         self.clear()
         event = getattr(getattr(record, "event", None), "name", "")
         if event == "JOB_INFO":
@@ -159,7 +160,7 @@ class RunDisplay(logging.Handler):
 
 
 def describe(job: Job, full: bool) -> str:
-    """A job's name and its progress or, if that is unknown, how long the job has been running."""
+    """A job's name and its progress, or the job's running time if the progress is unknown."""
     try:
         state = json.loads(stage_output.state_of(job.name).read_text(encoding="utf-8"))
     except (OSError, ValueError):
