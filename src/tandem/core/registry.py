@@ -1,4 +1,4 @@
-"""Find a plug-in by name: it is the module `tandem.<package>.<name>` and needs no registration.
+"""Find plug-ins by name: each is a module `tandem.<package>.<name>`; no registration is needed.
 
 A task, source, corpus, filter, augmentation, compression method, metric, baseline or stage is one
 file in the folder of its kind. The file's name is the plug-in's name in params.yaml and on the
@@ -36,7 +36,7 @@ KINDS = {
 
 
 def names(package: str) -> list[str]:
-    """The sorted names of the plug-ins of `tandem.<package>`, which itself is not imported."""
+    """The sorted names of the plug-ins of `tandem.<package>`; the package is not imported."""
     modules = pkgutil.iter_modules(_folders(package))
     return sorted(m.name for m in modules if not m.ispkg and not m.name.startswith("_"))
 

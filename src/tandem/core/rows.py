@@ -23,7 +23,7 @@ from tandem.core.io import require_exists
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A labelled part of a row's text: `text[start:end]`, in characters."""
+    """A labelled part of a row's text: `text[start:end]`, with offsets in characters."""
 
     start: int
     end: int
@@ -36,7 +36,8 @@ class Row:
 
     id: str
     group: str
-    """The row's document, template or component; all rows of a group are in the same split."""
+    """Id of the document, template or software component that the row belongs to; all rows of a
+    group are in the same split."""
     domain: str
     """The part of the source that the row comes from."""
     text: str

@@ -45,7 +45,8 @@ class plugin_field:  # noqa: N801 - it is used like a function
         """The `Params` class that validates `value`.
 
         Raises:
-            ValueError: `value` is not a mapping with a `kind`, or no plug-in has this name.
+            ValueError: `value` is not a mapping with a `kind`, or its `kind` is not the name of a
+                plug-in.
         """
         if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
             names = ", ".join(registry.names(self.package))

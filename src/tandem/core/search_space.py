@@ -60,6 +60,6 @@ class SearchSpace(StrictModel):
     """The keys of `TASK.train` to tune, and the objective."""
 
     objective: str = "validation_loss"
-    """The score to optimize on validation rows: `validation_loss` or one of the task's metrics."""
+    """The value to optimize on validation rows: `validation_loss` or one of the task's metrics."""
     ranges: dict[str, ParamRange] = Field(min_length=1)
     """Key of `TASK.train` (for example `model.span_weight`) → its values."""

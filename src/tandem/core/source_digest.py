@@ -40,7 +40,8 @@ def _write(node: Any, parts: list[str]) -> None:
         for name, value in ast.iter_fields(node):
             if isinstance(value, list):
                 value = [item for item in value if not is_docstring(item)]
-            # New Python versions add optional fields to nodes, empty for code in older syntax.
+            # New Python versions add optional fields to nodes; these fields are empty for code in
+            # older syntax.
             if value is not None and value != [] and name not in ("kind", "type_comment"):
                 parts += (name, "=")
                 _write(value, parts)

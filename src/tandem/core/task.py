@@ -1,8 +1,8 @@
-"""The interface of a task: its row, the parser of raw records, its model, metrics and baselines.
+"""The interface of a task: row type, parser of raw records, model, metrics and baselines.
 
 A task is one file in `tandem/tasks` with a class named `Task`. Data stages import the class, so its
-file must not import torch, which loads slowly. For the same reason, the class contains only the
-names of some modules: `family` names a module in `tandem.modeling.families`; `metrics` and
+file must not import torch, which loads slowly. To avoid slow imports, the class refers to some
+modules only by name: `family` names a module in `tandem.modeling.families`; `metrics` and
 `baselines` list names of modules in `tandem.metrics` and `tandem.baselines`.
 """
 
@@ -33,7 +33,7 @@ class BaseTask(ABC):
     row: ClassVar[type[Row]]
     family: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
-    """Names of metrics. The first is the main metric; `dvc metrics show` prints the first two."""
+    """Names of metrics: the first is the main metric; `dvc metrics show` prints the first two."""
     baselines: ClassVar[tuple[str, ...]]
     text_fields: ClassVar[tuple[str, ...]] = ("text",)
     labels: ClassVar[tuple[str, ...]] = ()
@@ -56,7 +56,7 @@ class BaseTask(ABC):
 
 
 def load(name: str, where: str = "") -> BaseTask:
-    """The task with this name.
+    """The task `name`.
 
     Raises:
         UnknownName: there is no such task; the message suggests the closest name.
@@ -68,7 +68,8 @@ def rating_polarity(ratings: Sequence[int]) -> str:
     """`positive` if the mean rating is at least 0.5, `negative` if at most -0.5, else `neutral`.
 
     A row without ratings is `unrated`. Tasks that share a source with ratings are stratified by
-    this polarity, so their splits are the same although their rows have different fields.
+    the polarity of the mean rating, so that these tasks have the same splits although the fields
+    of their rows differ.
     """
     if not ratings:
         return "unrated"
@@ -83,8 +84,8 @@ def parse_row(row: type[R], raw: Mapping[str, Any]) -> R:
     empty. For a tuple field, a string is parsed as JSON, because a CSV cell cannot contain a list.
 
     Raises:
-        BadRow: a column is missing, empty or of the wrong type; its reason is missing_NAME,
-            empty_NAME or ill_typed_NAME.
+        BadRow: a column is missing, empty or of the wrong type; the `reason` of the error is
+            missing_NAME, empty_NAME or ill_typed_NAME.
     """
     values = {}
     for field in dataclasses.fields(row):

@@ -1,6 +1,7 @@
-"""Training params, shared by all stages that train. `tandem.modeling.training` implements them.
+"""Training params, shared by all stages that train a model.
 
-This module does not import torch, so params.yaml can be checked quickly.
+`tandem.modeling.training` implements these params. This module does not import torch,
+so params.yaml can be checked quickly.
 """
 
 from typing import Literal
@@ -20,7 +21,8 @@ class LoraParams(StrictModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Dropout probability of the adapters' inputs in training."""
     target_modules: list[str] | None = Field(default=None, min_length=1)
-    """Last parts of the names of the linear layers to adapt (`query`, `q_proj`); null for all."""
+    """Last parts of the names of the linear layers to adapt, such as `query`; null adapts all of
+    them."""
 
 
 class TrainingParams(StrictModel):
@@ -31,7 +33,7 @@ class TrainingParams(StrictModel):
     eval_steps: int = Field(ge=1)
     """Optimizer steps between two evaluations of the validation loss."""
     early_stopping_patience: int = Field(default=2, ge=1)
-    """Number of evaluations without a lower validation loss after which training stops."""
+    """Stop after this many consecutive evaluations without a new lowest validation loss."""
     batch_size: int = Field(ge=1)
     """Rows per batch."""
     gradient_accumulation_steps: int = Field(default=1, ge=1)

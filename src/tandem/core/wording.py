@@ -18,7 +18,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 
 def most_frequent(counts: Mapping[str, int], limit: int = 3) -> str:
-    """The highest counts with their names, and the sum of the others. Counts of zero are left out.
+    """The highest counts with their names, and the sum of the remaining counts; zeros are omitted.
 
     >>> most_frequent({"duplicate": 1300, "too_long": 20, "empty": 3, "not_en": 2, "conflict": 0})
     'duplicate 1,300, too_long 20, empty 3, others 2'

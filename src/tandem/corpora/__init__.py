@@ -17,7 +17,7 @@ class Corpus(Protocol):
         """Yield the raw records of the corpus, each with an id, a group and a domain."""
 
     def about(self, params: Any) -> DatasetInfo:
-        """Return the title, license, citation and known limitations, for the data card."""
+        """Return the corpus's title, license, citation and known limitations, for the data card."""
 
 
 class CorpusParams(PluginParams):

@@ -5,8 +5,8 @@ An example record: id "en/HassTurnOn/1/5/test/1", group "en/HassTurnOn/1/5" (the
 [{"start": 11, "end": 22, "label": "area"}], holdout "test".
 
 From every template, rows are sampled for each split with the slot values of that split. The stage
-`split` assigns the template to one split and keeps the rows that were sampled for that split, or
-that any split may use.
+`split` assigns each template to one split and keeps only the rows of the template that were sampled
+for that split or that any split may use.
 """
 
 import dataclasses
@@ -119,7 +119,7 @@ def samples(
 
 
 def _domains(block: IntentData) -> list[str]:
-    """Return the kinds of device that the names in a block may refer to."""
+    """Return the domains, such as `light`, of the devices that names in a block may refer to."""
     domains = block.requires_context.get("domain", [])
     return [domains] if isinstance(domains, str) else list(domains)
 

@@ -1,7 +1,8 @@
 """User-interface texts of Home Assistant's components in two languages, read from a wheel.
 
 An example record: id "zwave_js/config/error/invalid_ws_url", group and domain "zwave_js", text
-"Invalid websocket URL", target "Ungültige Websocket-URL". One text in nine contains {placeholders}.
+"Invalid websocket URL", target "Ungültige Websocket-URL". One text in nine contains a
+placeholder, such as {count}.
 """
 
 import json
@@ -55,7 +56,7 @@ def rows(params: Params, archive: Archive) -> RawRecords:
 
 
 def strings(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path of keys to every string in nested mappings, and the string."""
+    """Yield the key path and the value of every string in nested mappings."""
     for key, value in tree.items():
         if isinstance(value, dict):
             yield from strings(value, f"{prefix}{key}/")

@@ -2,7 +2,7 @@
 
 An example record: id "movie/3", group "movie/3", domain "movie", text "Effective but too tepid
 biopic", ratings [-1, 0, -1, …] from -4 to 4, label "negative". Several tasks use this corpus with
-the same ids and groups, so that their splits are the same, too.
+the same ids and groups, so that these tasks also have the same splits.
 """
 
 import json
@@ -51,7 +51,8 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
             yield Unreadable("no_ratings", text)
             continue
         values = json.loads(ratings[key])
-        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; elsewhere, a text is its own group.
+        # Ids in amazon and nyt have the form DOCUMENT_SENTENCE; in the other domains, each text is
+        # its own group.
         yield {
             "id": f"{domain}/{key}",
             "group": f"{domain}/{key.partition('_')[0]}",
@@ -65,8 +66,8 @@ def _domain(domain: str, tables: Archive, threshold: float) -> RawRecords:
 def label(mean: float, threshold: float) -> str:
     """Return the class of a mean rating.
 
-    The mean is computed from the individual ratings, because for 199 tweets, it differs from
-    the mean in the corpus files.
+    The mean is computed from the individual ratings, because the mean given in the corpus files
+    does not match these ratings for 199 tweets.
     """
     if mean >= threshold:
         return "positive"

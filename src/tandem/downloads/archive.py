@@ -1,6 +1,6 @@
-"""Read single members of a zip or tar archive in memory, without unpacking it.
+"""Read individual members of a zip or tar archive without unpacking the archive to disk.
 
-Because nothing is unpacked, no member can be written outside of a target folder, and links are not
+Because nothing is unpacked, no member can overwrite files by path traversal, and links are not
 followed. An archive that would expand to far more than its own size is rejected before any member
 is read.
 """
@@ -24,7 +24,7 @@ from tandem.core.io import why_outside
 MAX_EXPANSION = 200
 """Maximum ratio of uncompressed to compressed size.
 
-Deflate compresses text by a factor of 3 to 20.
+For text compressed with Deflate, the ratio is 3 to 20.
 """
 ALWAYS_ALLOWED = 1 << 30
 """Number of bytes that an archive may expand to even if its own size is small."""
@@ -67,7 +67,7 @@ class Archive(ABC):
         """Open a member for reading.
 
         Raises:
-            SourceError: there is no member of this name, or more than one.
+            SourceError: there is no member `name`, or more than one.
         """
         if name not in self._counts:
             raise SourceError(
@@ -98,7 +98,7 @@ class Archive(ABC):
         """Check that the name of every member is a path inside the archive.
 
         Raises:
-            SourceError: a name has a `..` part, is absolute, or is not valid on every system.
+            SourceError: a name contains `..` as a part, is absolute, or is invalid on some systems.
         """
         for name in (*self.names, *self.links):
             if reason := why_outside(name):

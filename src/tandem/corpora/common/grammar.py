@@ -40,7 +40,7 @@ class Piece(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A text, its spans in order, and whether a value in it is reserved for one split."""
+    """A text, its spans in order, and whether it contains a slot value reserved for one split."""
 
     text: str
     spans: list[Span]

@@ -1,9 +1,9 @@
 """Values for the slots of Home Assistant's grammars, with different values for each split.
 
 The grammars contain no values for names, areas or free text; such values are in
-`values/LANGUAGE.json`. Each value in this file belongs to only one split, so that these values in a
-test text do not occur in any training text. The numbers in a long range are divided among the
-splits, too. Short lists (colors, states) are shared by all splits.
+`values/LANGUAGE.json`. Each value in such a JSON file belongs to only one split, so that no value
+is used for both training and testing. The numbers in a long range are divided among the splits,
+too. Short lists (colors, states) are shared by all splits.
 """
 
 import functools
@@ -106,7 +106,7 @@ class Values:
         )
 
     def _text(self, values: TextSlotList, rng: random.Random) -> Value:
-        """Draw a value from the grammar; the value may itself be a template."""
+        """Draw a value from the grammar; if the value is a template, sample a text from it."""
         template = rng.choice(values.values).text_in
         pieces = Sampler(self._rules, _no_slot, rng).pieces(template)
         return Value("".join(piece.text for piece in pieces), False)
@@ -135,7 +135,7 @@ def numbers_of(
 
 
 def split_of_number(number: str) -> str:
-    """Return the split that a number belongs to, which is the same for all number lists."""
+    """Return the split of a number; a number has the same split in all lists."""
     position = hashlib.sha256(number.encode()).digest()[0] / 256
     if position < FRACTIONS[0]:
         return SPLITS[0]
