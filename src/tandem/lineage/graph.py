@@ -185,7 +185,7 @@ def files_of(digest: Digest) -> Mapping[str, Digest]:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path is inside the project. Records are not trusted: anyone may write them."""
+    """Whether a path is inside the project. Records are not trusted: anyone can edit them."""
     return not PurePosixPath(path).is_absolute() and ".." not in PurePosixPath(path).parts
 
 

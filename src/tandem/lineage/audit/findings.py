@@ -7,7 +7,7 @@ from tandem.core.wording import counted
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One disagreement: its location and a description."""
+    """One discrepancy found by the audit: where it is, and what is wrong."""
 
     where: str
     problem: str
@@ -24,7 +24,7 @@ class Audit:
     stages: int = 0
     """The number of stages that dvc.yaml declares."""
     unrecorded: list[str] = field(default_factory=list)
-    """Stages that declare no record, and therefore could not be checked."""
+    """Stages that declare no record and therefore could not be checked."""
     hashed: int = 0
     """The number of files that were hashed."""
     absent: list[str] = field(default_factory=list)

@@ -1,10 +1,10 @@
 """`tandem audit --rerun N`: run N random stages again, and compare their outputs with the records.
 
 Each stage runs in a scratch folder that contains only its recorded inputs, the code and
-params.yaml, so that undeclared inputs are detected. The settings in `core.determinism` make outputs
-identical on all machines that support the pinned instruction set. If params pin no instruction set,
-or one that this machine does not support, scores are compared instead of bytes: each score must be
-within its recorded interval.
+configuration files such as params.yaml, so that undeclared inputs are detected. The settings in
+`core.determinism` make outputs identical on all machines that support the pinned instruction set.
+If no instruction set is pinned, or this machine does not support the pinned one, scores are
+compared instead of bytes: each score must be within its recorded interval.
 """
 
 import os
@@ -34,8 +34,8 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
     """Run `count` random stages again; yield a line of text and the findings for each.
 
     A stage is not selected if its inputs are missing or differ from those recorded. Commands in
-    records are not trusted: a stage whose recorded command differs from dvc.yaml is not selected,
-    either.
+    records are not trusted: a stage is selected only if its recorded command is identical to its
+    command in dvc.yaml.
     """
     records = list(read(root).records.values())
     commands = {stage.name: stage.command for stage in dvc_stages.stages(root)}
@@ -97,7 +97,7 @@ def _copy(root: Path, path: str | Path, scratch: Path) -> None:
 
 
 def missing_isa(record: RunRecord) -> str:
-    """The reason why outputs may differ from the record here; empty if they must be identical."""
+    """The reason why outputs may differ on this machine; empty if they must match the record."""
     isa = record.pins.get("ATEN_CPU_CAPABILITY")
     if isa is None:
         return "params do not pin an instruction set"

@@ -1,4 +1,4 @@
-"""Compare the workspace with a signed bundle by rebuilding each statement."""
+"""Compare the workspace with a signed bundle by rebuilding each statement in the bundle."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def differences(bundle: Bundle, root: Path = Path()) -> Iterator[Finding]:
 
 
 def _files(signed: Statement, root: Path) -> Iterator[Finding]:
-    """Findings for files in the revision's statement: dvc.yaml, locks, params, summary, records."""
+    """Findings for files in the revision's statement, such as dvc.yaml, params.yaml and records."""
     stages = list(signed.external["stages"])
     rebuilt = sign.of_revision(root, stages, contents(root), signed.commit).subjects
     for path in sorted({*signed.subjects, *rebuilt}):

@@ -53,7 +53,7 @@ TYPES = {
 
 
 def export(graph: Graph, root: Path, folder: Path) -> dict[str, Any]:
-    """TASK.json → its content, for each dataset.
+    """The content of TASK.json for each dataset; the keys are the file names.
 
     Raises:
         LineageError: no stage that splits rows has a record.

@@ -111,7 +111,7 @@ def _bom(name: str, artifact: dict[str, Any], graph: Graph, root: Path) -> dict[
 
 
 def _datasets(upstream: Iterable[RunRecord]) -> Iterator[Component]:
-    """The datasets that stages fetched, as their sources describe them."""
+    """The datasets that upstream stages fetched, as components of the BOM."""
     for record in upstream:
         about = external_refs.about(record)
         if about is None:

@@ -114,7 +114,7 @@ def _codes(root: Path) -> Codes:
     """Path in workflow/code → the code of a stage in a revision; empty if the code is unknown."""
     try:
         return code_closure.of_stages(dvc_stages.stages(root), root)
-    except (TandemError, OSError):  # the project's format is old, or packages are missing
+    except (TandemError, OSError):  # an old project format, or missing packages
         return {}
 
 
@@ -162,7 +162,7 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple
 def _reached(
     first: str, last: str, before: Graph, stages: list[str], producers: set[str]
 ) -> dict[str, Any] | None:
-    """The first commit that changed a record of `producers`; the changes of `stages` up to it."""
+    """The first commit that changed a record of `producers`; the changes of `stages` until then."""
     records = [record_of(stage) for stage in sorted(producers)]
     for commit in revisions.commits_between(first, last, str(RECORDS)):
         if not revisions.git("diff", "--name-only", first, commit.digest, "--", *records):

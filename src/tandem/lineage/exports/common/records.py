@@ -38,7 +38,7 @@ def canonical(value: Any) -> str:
 
 
 def license_url(name: str) -> str:
-    """The URL of a license's text at SPDX, or the license's name if SPDX does not list it.
+    """The URL of a license's text at SPDX, or the license's name if `SPDX` does not list it.
 
     >>> license_url("apache-2.0")
     'https://spdx.org/licenses/Apache-2.0'
