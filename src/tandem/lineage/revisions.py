@@ -17,7 +17,7 @@ from tandem.core.paths import RECORDS
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit, as shown in the results of queries."""
+    """A Git commit, as shown in the results of lineage queries."""
 
     digest: str
     date: str

@@ -6,7 +6,7 @@
     datasets    loads datasets in Hugging Face Hub layout
 
 No model code is run, no pickle is read, no library prompts for input, and no folder can make a
-library connect to a hub. If a folder breaks one of these rules, a one-line error names the file
-and the key. `tests/loading/test_calls.py` checks that code outside of this package does not call
-the loading functions of libraries.
+library connect to a hub. If a folder is rejected, a one-line error names the file and, if possible,
+the config key that caused the rejection. `tests/loading/test_calls.py` checks that code outside of
+this package does not call the loading functions of libraries.
 """

@@ -82,7 +82,7 @@ ALLOWED: dict[str, frozenset[str] | frozenset[int]] = {
     "_experts_implementation": ATTENTION,
     "_experts_implementation_internal": ATTENTION,
     "dtype": DTYPES,
-    "num_beam_groups": frozenset({1}),  # the code for other values is on a hub
+    "num_beam_groups": frozenset({1}),  # other values need code that is only on a hub
     "torch_dtype": DTYPES,
 }
 """Key at any depth of a config → the values that are allowed in addition to null."""
@@ -271,7 +271,7 @@ def as_data_error(name: object) -> Iterator[None]:
         yield
     except TandemError:
         raise
-    except Exception as error:  # these libraries have no common base class for errors
+    except Exception as error:  # the libraries' errors have no common base class
         reason = f"{type(error).__name__}: {_one_line(error)}"
         raise DataError(f"cannot load {name}: {reason}") from error
 

@@ -1,8 +1,8 @@
-"""Load configs, networks and tokenizers of model folders with transformers.
+"""Load configs, networks and tokenizers from model folders with transformers.
 
 Every function that loads from a model folder checks the folder first. No function allows remote
-code, pickles or a connection to a hub. If transformers raises an
-error, the functions raise a one-line DataError.
+code, pickles or a connection to a hub. If transformers raises an error, the functions raise a
+one-line DataError.
 """
 
 from collections.abc import Iterator
@@ -108,7 +108,7 @@ def tokenizer(folder: Path, **settings: Any) -> PreTrainedTokenizerBase:
 
 
 def gguf(file: Path, dtype: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a causal language model, with weights of type `dtype`, and its tokenizer from `file`.
+    """Load a causal language model (weights of type `dtype`) and its tokenizer from a GGUF file.
 
     Raises:
         DataError: the GGUF file is damaged, or transformers does not support its architecture.

@@ -1,1 +1,1 @@
-"""Properties of a machine: its CPU, package versions, and digests of its kernels' results."""
+"""Properties of a machine: CPU, package versions, and digests of the results of numeric kernels."""

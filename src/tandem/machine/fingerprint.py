@@ -1,7 +1,7 @@
 """Fingerprints: digests that show whether CPUs compute the same results bit for bit.
 
 A fingerprint contains a digest of the results of each numeric kernel in `machine.kernels`. The
-kernels run with the number of threads and the instruction set that params.yaml pins.
+kernels run with the number of threads and the instruction set pinned in params.yaml.
 
     workflow/fingerprints/CPU.json       one file per kind of CPU, in Git
     ~/.cache/tandem/kernels-KEY.json     the fingerprint of this machine and environment
@@ -72,7 +72,7 @@ class Fingerprint(Machine):
 
     @property
     def digest(self) -> str:
-        """One digest of the digests of all kernels."""
+        """One digest, computed from the digests of all kernels."""
         text = json.dumps(self.kernels, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

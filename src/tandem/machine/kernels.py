@@ -1,4 +1,4 @@
-"""Digests of what the numeric kernels of the default run compute on this machine.
+"""Digests of the results that the numeric kernels of the default run compute on this machine.
 
     python -m tandem.machine.kernels    JSON: kernel → first digits of the SHA-256 of its results
 
@@ -6,7 +6,7 @@ Inputs are integers scaled by a power of two, which are exact on every machine, 
 digests mean that the kernels themselves compute different results. Matrix products, attention,
 norms and losses run forward and backward, AdamW updates a weight, and one block of each default
 architecture is trained for two steps. `machine.fingerprint` runs this module in a separate process,
-with the number of threads and the instruction set that params.yaml pins.
+with the number of threads and the instruction set pinned in params.yaml.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def kernels() -> dict[str, str]:
     """Name of a kernel, such as `linear/odd` → its digest."""
     warnings.filterwarnings("ignore")
     groups = (products, attentions, vectors, reductions, optimizers, networks, random)
-    # Imports take most of the time. A forked process imports scikit-learn on another core.
+    # Imports take most of the run time. A forked process imports scikit-learn on another core.
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
         other_libraries = pool.submit(libraries)
         digests = {name: value for group in groups for name, value in group().items()}
@@ -76,7 +76,7 @@ def with_gradients(function: Callable[..., Tensor], *inputs: Tensor) -> str:
 
 
 def products() -> dict[str, str]:
-    """Matrix products in the shapes of the default models."""
+    """Matrix products, mostly with shapes that occur in the default models."""
     digests = {
         name: with_gradients(F.linear, exact(r, i), exact(c, i, seed=1), exact(c, seed=2))
         for name, (r, i, c) in SHAPES.items()
@@ -91,7 +91,7 @@ def products() -> dict[str, str]:
 
 
 def attentions() -> dict[str, str]:
-    """Attention, computed by torch's fused kernel with each kind of mask and by matrix products."""
+    """Attention by torch's fused kernel (with each kind of mask) and by matrix products."""
     q, k, v = (exact(8, 12, 41, 32, seed=seed) for seed in (1, 2, 3))
     seen = (torch.arange(41) < 33)[None, None, None, :].expand(8, 1, 41, 41)
     masks: dict[str, dict[str, Any]] = {
@@ -226,7 +226,7 @@ def networks() -> dict[str, str]:
 def _train(name: str, network: Any, batch: dict[str, Tensor], labels: Tensor) -> dict[str, str]:
     """Digests of a network's logits, loss and gradients, and of its weights after two steps."""
     network.tie_weights()
-    network.eval()  # without dropout: random numbers have their own digests
+    network.eval()  # without dropout, because random numbers have separate digests
     with torch.no_grad():
         for index, (key, weight) in enumerate(network.named_parameters()):
             if "norm" in key.lower():

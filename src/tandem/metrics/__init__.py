@@ -1,10 +1,11 @@
-"""Metrics: one module per metric, with the name of the metric.
+"""Metrics: one module per metric, named after the metric.
 
 A metric module implements the interface `Metric`; if a library defines the metric, the module uses
 that library. The reported score is computed through the library `evaluate` (see `evaluation`);
 `statistics` and `value` compute the same score from sums of sufficient statistics, so that the
-bootstrap can resample without `evaluate`. A test checks that both ways of computing a score agree.
-At the top level, a metric module imports no large library except numpy.
+bootstrap can resample without `evaluate`. A test checks that the score from `evaluate` and the
+score from the statistics agree. At the top level, a metric module imports no large library except
+numpy.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ class Metric(Protocol):
     TITLE: str
     """The name of the metric in reports."""
     HINT: str
-    """A few words on how to read a score."""
+    """A short note on how to interpret a score, such as `0 to 100`."""
     DECIMALS: int
     """Number of decimals of a score in reports."""
     LOWER_IS_BETTER: bool
@@ -71,10 +72,10 @@ class Metric(Protocol):
     """The columns that `compute` takes, and their types in the library `datasets`."""
 
     def columns(self, rows: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[Any]]:
-        """The values of the columns in `INPUTS`, one per row."""
+        """For each column in `INPUTS`, one value per row."""
 
     def compute(self, **columns: Any) -> float:
-        """The score, computed by the library that defines the metric, if there is one."""
+        """The score, computed by the library that defines the metric, if such a library exists."""
 
     def statistics(self, rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
         """The sufficient statistics of each row, as a float64 array of shape (rows, k)."""

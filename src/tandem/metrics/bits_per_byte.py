@@ -19,7 +19,7 @@ INPUTS = {"predictions": "float64", "references": "int64"}
 
 
 def columns(_: Sequence[Any], predictions: Sequence[Any]) -> dict[str, list[float]]:
-    """The number of bits of each text under the model, and its number of bytes."""
+    """The negative log₂-likelihood of each text in bits, and its length in UTF-8 bytes."""
     return {
         "predictions": [prediction["bits"] for prediction in predictions],
         "references": [prediction["bytes"] for prediction in predictions],

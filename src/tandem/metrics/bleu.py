@@ -34,7 +34,7 @@ def options(rows: Sequence[Any]) -> dict[str, str]:
 
 
 def compute(predictions: list[str], references: list[str], tokenize: str | None = None) -> float:
-    """The BLEU of the corpus; without `tokenize`, the references determine the tokenizer."""
+    """The BLEU score of the corpus; without `tokenize`, the references determine the tokenizer."""
     from sacrebleu.metrics import BLEU
 
     scorer = BLEU(tokenize=tokenize or _tokenizer(references))
@@ -84,7 +84,7 @@ def value(sums: Array) -> Array:
 
 
 def _tokenizer(references: Sequence[str]) -> str:
-    """`char` if most letters are of a script without spaces; else `13a`, sacrebleu's default."""
+    """`char` if most letters belong to a script without spaces; else `13a`, sacrebleu's default."""
     text = "".join(references)
     letters = sum(map(str.isalpha, text))
     return "char" if 2 * len(UNSPACED.findall(text)) > letters else "13a"

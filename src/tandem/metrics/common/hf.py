@@ -37,7 +37,7 @@ with _without_transformers():
 class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
     """The metric that `module` defines, as an `evaluate.Metric`.
 
-    The features are the module's `INPUTS`; the key of the result of `compute` is the module's name.
+    The features are the module's `INPUTS`; `compute` returns a dict whose key is the module's name.
     """
 
     def __init__(self, module: "Metric") -> None:
@@ -65,5 +65,5 @@ class ModuleMetric(evaluate.Metric):  # type: ignore[misc]
 
 
 def _feature(kind: str | list[str]) -> Any:
-    """The feature of a column of type `kind`, such as `"string"`, or `["string"]` for lists."""
+    """The `datasets` feature for a column type, such as `"string"` or `["string"]` (lists)."""
     return List(Value(kind[0])) if isinstance(kind, list) else Value(kind)

@@ -35,7 +35,7 @@ class EvaluationParams(StrictModel):
 
 
 def sample(rows: Sequence[Row], limit: int | None, source: str = "the test rows") -> list[Row]:
-    """The `limit` rows with the lowest hashed ids, in their original order; all if `limit` is None.
+    """The `limit` rows with the lowest hashed ids, in the original order; None: all rows.
 
     Raises:
         DataError: `rows` is empty; the message names `source`.
@@ -123,10 +123,11 @@ def difference(
 ) -> Scores:
     """For each metric, the difference between the scores of two sets of predictions.
 
-    `tables` and `baseline` are the statistics that `score` returned for the two sets, on the same
-    `rows`. Each difference has a confidence interval. The statistics of both sets are resampled
-    together, so rows that are hard for both sets do not widen the interval (paired bootstrap,
-    Koehn 2004, section 4). A difference is significant if its interval excludes 0.
+    `tables` and `baseline` are the statistics that `score` returned for the two sets of predictions
+    for the same `rows`. Each difference has a confidence interval. Each bootstrap resample contains
+    the same rows for both sets of predictions, so errors that occur in both sets do not widen the
+    interval (paired bootstrap, Koehn 2004, section 4). A difference is significant if its interval
+    excludes 0.
     """
     differences = {}
     for name in task.metrics:
