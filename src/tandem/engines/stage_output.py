@@ -83,12 +83,13 @@ class StageProgress:
     drawn: bool
     """Whether a progress line is drawn on stderr."""
     place: str = ""
-    """The stage's position in dvc.yaml, such as `13/55`, drawn before its name."""
+    """The stage's position in dvc.yaml, such as `13/55`, drawn before the stage's name."""
     line: str = ""
     """The text that is drawn on the terminal's last line."""
     logged: tuple[str, float, int, float] = ("", 0.0, 0, 0.0)
-    """The name and start time of the last bar, and the percentage and time of its last line in the
-    log; before its first line, 0 and its start time."""
+    """The last progress bar's name and start time, and the percentage and time of its last line in
+    the log. Until the first log line of a bar, the percentage is 0, and the time is the bar's start
+    time."""
 
     def __call__(self, bars: Sequence[progress.Progress]) -> None:
         """Show the active `bars`; see `tandem.core.progress.Listener`."""
@@ -146,7 +147,7 @@ class StageProgress:
         self.line = line
 
     def clear(self) -> None:
-        """Clear the drawn line, for example before something is printed."""
+        """Clear the progress line, for example before something is printed."""
         if self.line:
             self.line = ""
             sys.__stderr__.write(CLEAR)  # type: ignore[union-attr]
@@ -222,7 +223,7 @@ def terminal_width() -> int:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a line can be drawn: the stream must be a terminal that can clear lines."""
+    """Whether `stream` is stderr, and a progress line can be drawn on it and cleared."""
     can_clear = os.environ.get("TERM", "") not in ("", "dumb")
     return stream is sys.__stderr__ and stream is not None and stream.isatty() and can_clear
 
@@ -237,7 +238,7 @@ def _by_lines() -> Iterator[None]:
 
 @contextmanager
 def _copied(path: Path | None, shown: StageProgress) -> Iterator[None]:
-    """Copy the output of the `with` block, and the error if it fails, to a new file at `path`."""
+    """Copy the output of the `with` block and any error that it raises to a new file at `path`."""
     log = None if path is None else _new_log(path)
     if log is None and not shown.drawn:
         yield

@@ -47,11 +47,11 @@ LAZY_IMPORTS = (
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The pipeline as read for planning: repository, stages, and the text of the stages' files."""
+    """The pipeline as read for planning: the stages, and the files from which DVC read them."""
 
     repo: Any
     stages: Mapping[str, Any]
-    """DVC's stages, by the names that `dvc repro` accepts in the root."""
+    """DVC's stage objects, by the names that `dvc repro` accepts in the project's root."""
     texts: Mapping[str, str]
     """Absolute path → content of each file that defines stages, and of each dvc.lock."""
 
@@ -92,7 +92,7 @@ class Pipeline:
 
 
 def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
-    """Collect the loaded stages and the texts of their files; DVC's lock must be held."""
+    """Collect the loaded stages and the text of their defining files; DVC's lock must be held."""
     paths = {path for stage in stages if stage.cmd for path in defining_files(stage)}
     return Pipeline(
         repo=repo,
@@ -102,7 +102,10 @@ def pipeline(repo: Any, stages: list[Any]) -> Pipeline:
 
 
 def _names(stage: Any) -> list[str]:
-    """Names that `dvc repro` accepts for a stage; in the root, `NAME` and `dvc.yaml:NAME`."""
+    """Names that `dvc repro`, run in the project's root, accepts for a stage.
+
+    For a stage of the dvc.yaml in the root, these are `NAME` and `dvc.yaml:NAME`.
+    """
     name = stage.addressing
     return [name] if ":" in name or not stage.cmd else [name, f"{Path(stage.path).name}:{name}"]
 
@@ -166,7 +169,7 @@ def start(pipeline: Pipeline, *close: int) -> int | None:
 
 
 def _load(pipeline: Pipeline) -> None:
-    """Load, for all children, modules that DVC imports late and the params files of the stages."""
+    """Load DVC's lazily imported modules and the stages' params files before the first fork."""
     dvc_patches.patch()
     dependencies = [dep for stage in pipeline.stages.values() for dep in stage.deps]
     by_path = {dep.fs_path: dep for dep in dependencies if hasattr(dep, "read_params")}

@@ -1,8 +1,9 @@
 """Torch server: imports torch and transformers once, and forks a child for each stage.
 
-The imports take three seconds of CPU time; with tiny params, the work of most stages that need the
-libraries takes less time than that. The Snakefile starts the server when a run begins, and the
-server ends with the run. The server imports the libraries at the first request:
+The imports take three seconds of CPU time. With the small params of `make smoke`, the work of most
+stages that need these libraries takes less time than the imports. The Snakefile starts the server
+when a run begins, and the server ends with the run. The server imports the libraries at the first
+request:
 
     job ── DVC ── tandem train sentiment
                      └ (socket) ── child: runs the stage, sends its exit code
@@ -32,7 +33,7 @@ PRELOAD = ("torch", "transformers.trainer", "sklearn.feature_extraction.text")
 PACKAGE_ENTRY = '"torch"'
 """A stage whose file in workflow/code contains this text imports torch."""
 MIN_STAGES = 4
-"""With fewer stages that need torch, the server saves little: it also has to import torch once."""
+"""With fewer stages that need torch, the server saves little time: it must import torch itself."""
 
 
 def run_in_child(arguments: Sequence[str]) -> int | None:
@@ -51,7 +52,7 @@ def needs_torch(stage: str) -> bool:
     """Whether the code of a stage, such as `train@sentiment`, imports torch."""
     try:
         text = Path("workflow/code", f"{stage.replace('@', '/')}.json").read_text(encoding="utf-8")
-    except OSError:  # not run by DVC, or a stage without a code record
+    except OSError:  # DVC does not run the command, or the stage has no code record
         return False
     return PACKAGE_ENTRY in text
 

@@ -75,7 +75,7 @@ def _open(line: bytes, key: keys.Key, where: str) -> Statement:
 
 
 def _claimed(envelope: Envelope) -> str:
-    """The stage that an envelope claims to be about; for messages only, since it is unverified."""
+    """The stage that an envelope claims to be about; for messages only: the claim is unverified."""
     try:
         payload = json.loads(envelope.payload)
         external = payload["predicate"]["buildDefinition"]["externalParameters"]
@@ -85,7 +85,7 @@ def _claimed(envelope: Envelope) -> str:
 
 
 def _complete(statements: list[Statement], path: Path) -> Bundle:
-    """Check that each stage in the last statement has exactly one statement; return the bundle."""
+    """Check that each stage that the last statement lists has one statement; return the bundle."""
     *stages, revision = statements
     if not revision.is_revision or any(statement.is_revision for statement in stages):
         raise LineageError(

@@ -17,7 +17,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STAGE: Final = "urn:tandem:build:stage:v1"
 """The buildType of a statement about a stage, whose command DVC or Snakemake ran."""
 REVISION: Final = "urn:tandem:build:revision:v1"
-"""The buildType of the statement about the revision, which is the last one in a bundle."""
+"""The buildType of the statement about the revision, which is the last statement in a bundle."""
 BUILDER: Final = "urn:tandem:builder:v1"
 BuildType = Literal["urn:tandem:build:stage:v1", "urn:tandem:build:revision:v1"]
 
@@ -95,7 +95,8 @@ class Statement(_Camel):
     def external(self) -> Mapping[str, Any]:
         """The externalParameters of the statement.
 
-        They are `stage`, `command` and `params` for a stage, and `stages` for the revision.
+        A statement about a stage contains `stage`, `command` and `params`; the statement about the
+        revision contains `stages`.
         """
         return self.predicate.build_definition.external_parameters
 

@@ -193,7 +193,7 @@ def _code(
 
 
 def _code_files(record: RunRecord, codes: Mapping[str, StageCode]) -> Iterator[Finding]:
-    """Findings for recorded files in workflow/code that differ from the files computed now.
+    """Findings for files in workflow/code whose recorded digests do not match the current code.
 
     The inputs of the stage that writes these files are not compared, because a change to a comment
     in a source file changes the inputs, but not the files in workflow/code.

@@ -93,6 +93,6 @@ def in_cache(root: Path) -> DigestReader:
 
 
 def _cached(md5: str) -> Digest | None:
-    """The digest of a file in DVC's cache; None if no such file exists or `md5` is not an MD5."""
+    """The digest of a file in DVC's cache; None if the file is missing or `md5` is invalid."""
     path = CACHE / md5[:2] / md5[2:]
     return file_digest(path) if MD5.fullmatch(md5) and path.is_file() else None

@@ -44,10 +44,10 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
     Args:
         stage: The stage as dvc.yaml declares it.
         record: The record of the stage.
-        entry: The stage's entry in dvc.lock. If it is None, there are no findings:
+        entry: The stage's entry in dvc.lock. If the entry is None, there are no findings:
             `tandem.lineage.audit.checks` reports a missing entry.
         root: The project's folder. The record file in this folder is hashed, because the entry
-            contains its digest.
+            contains the record's digest.
     """
     if entry is None:
         return
@@ -80,7 +80,7 @@ def differences(stage: StageSpec, record: RunRecord, entry: Any, root: Path) -> 
 
 
 def entries(digests: Mapping[str, Digest]) -> list[dict[str, Any]]:
-    """The digests of the paths, in the format of `deps` and `outs` in dvc.lock."""
+    """Paths and their digests, in the format of `deps` and `outs` in dvc.lock."""
     return [
         {"path": path, "hash": "md5", "md5": digest.md5, "size": digest.size}
         | ({"nfiles": digest.nfiles} if digest.nfiles is not None else {})
