@@ -38,7 +38,7 @@ def format_error(error: TandemError | OSError) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown `name`: the closest known name, or '' if none is close.
+    """The suggestion that ends a message about an unknown `name`; '' if no known name is close.
 
     >>> suggest("claen", ["clean", "split"]), suggest("x", ["clean", "split"])
     (" Did you mean 'clean'?", '')

@@ -206,7 +206,7 @@ def read_details(path: Path) -> Any:
 
 
 def unwrap_details(content: Any) -> Any:
-    """The value in the parsed JSON of a detail file; None if it is not `[[value]]`."""
+    """The value in a detail file's parsed JSON `content`; None if `content` is not `[[value]]`."""
     match content:
         case [[value]]:
             return value
@@ -214,7 +214,7 @@ def unwrap_details(content: Any) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a text as YAML 1.2, like DVC's parser but in half the time.
+    """Parse `text` as YAML 1.2, like DVC's parser but in half the time.
 
     Raises:
         YAMLError: the text is not YAML.

@@ -59,8 +59,8 @@ class Preference(StrictModel):
     """
 
     ratings: str
-    """The task whose rated rows provide the pairs; it must have the same source as the task that is
-    aligned."""
+    """The task whose ratings are used to form preference pairs; it must have the same data source
+    as the task that is aligned."""
     encoder: str
     """The model folder that the reward model is initialized from."""
     judge: str
@@ -82,7 +82,7 @@ class Seeds(StrictModel):
     """Repeated training runs of a task, which show how much its scores depend on the seed."""
 
     runs: list[Annotated[int, Field(ge=0)]] = Field(min_length=2)
-    """The seed of each run; at least two seeds are needed to measure a spread."""
+    """The seed of each run; at least two seeds are needed to measure how much scores vary."""
 
     @model_validator(mode="after")
     def _differ(self) -> Self:
@@ -243,7 +243,7 @@ def pick_keys(model: type[StrictModel], content: dict[str, Any]) -> dict[str, An
 
 
 def problems_of(model: type[StrictModel], section: Any, keys: tuple[str, ...]) -> Iterator[str]:
-    """Check `section`, to which `keys` lead in params.yaml; yield one message per mistake.
+    """Check `section`, the value at `keys` in params.yaml; yield one message per mistake.
 
     If a key is present under its earlier name, its new name is not also reported as missing.
     """
@@ -288,7 +288,10 @@ def known_keys(model: Any, section: Any, location: tuple[int | str, ...]) -> lis
 
 
 def _model_of(annotation: Any, metadata: Sequence[Any], section: Any) -> Any:
-    """The model for the mapping `section` in a field of type `annotation`; None without a model."""
+    """The model that describes the mapping `section` in a field of type `annotation`.
+
+    None if no model describes the mapping.
+    """
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         plugin = next((item for item in metadata if isinstance(item, plugin_field)), None)
         if plugin is None:

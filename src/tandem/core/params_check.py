@@ -13,12 +13,14 @@ from tandem.core.schema import StrictModel
 from tandem.core.search_space import SearchSpace
 
 Sections = Mapping[str, Collection[str]]
-"""Task → its sections in params.yaml that stages in dvc.yaml read."""
+"""Task → those of its sections in params.yaml that a stage in dvc.yaml reads."""
 SectionReader = Callable[[Mapping[str, Any]], Sections]
-"""A function that returns the sections for a given content of params.yaml, such as
-`tandem.engines.dvc_stages.sections`."""
+"""A function that takes the content of params.yaml and returns the sections that stages read.
+
+`tandem.engines.dvc_stages.sections` is such a function.
+"""
 OPTIONAL: Mapping[str, type[StrictModel]] = {"tune": SearchSpace}
-"""Optional sections of a task that no stage reads; `tandem tune` reads `tune`."""
+"""Optional sections of a task that no stage reads; `tandem tune` reads the section `tune`."""
 
 
 def check(content: dict[str, Any], sections_of: SectionReader) -> None:
@@ -111,7 +113,7 @@ def _present_section_problems(content: Mapping[str, Any]) -> Iterator[str]:
 def _task_problems(
     task: str, section: Any, needed: Collection[str], has_problems: bool
 ) -> Iterator[str]:
-    """Mistakes in the section of one task, which must contain the sections `needed`.
+    """Mistakes in the section of one task, which must contain all sections in `needed`.
 
     Sections that no stage reads are reported only if `has_problems` is false, because another
     problem may be the reason why no stage reads them.

@@ -54,8 +54,8 @@ def update_file(
     Raises:
         ParamsError: the result is not valid; `base` is not changed.
     """
-    # These are the defaults of ruamel.yaml, which DVC's writer also uses. `read` reports a missing
-    # or invalid file.
+    # `YAML()` has ruamel.yaml's default settings, as DVC's writer does. `params.read` is called
+    # only because it reports a missing or invalid file.
     yaml = YAML()
     params.read(base)
     content = yaml.load(base.read_text(encoding="utf-8"))

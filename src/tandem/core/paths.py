@@ -22,7 +22,7 @@ METRICS = Path("reports/metrics")
 """TASK/VARIANT.json: main scores, keyed by metric name."""
 SPLITS = ("train", "validation", "test")
 JUDGE = "judge"
-"""The part of a split that `judge_holdout` holds out for training an independent judge."""
+"""Name of the split with the rows that `judge_holdout` holds out for an independent judge."""
 
 ROWS = "rows.parquet"
 DROPPED = "dropped.parquet"
@@ -94,7 +94,10 @@ def preference_predictions(task: str) -> Path:
 
 
 def is_code(path: str) -> bool:
-    """Whether a stage's input is code or describes code or packages; all other inputs are data."""
+    """Whether a stage's input is source code, a code digest, requirements.lock or dvc.yaml.
+
+    All other inputs are data.
+    """
     return path.startswith((f"{SOURCE}/", f"{CODE}/")) or path in map(str, (REQUIREMENTS, DAG))
 
 

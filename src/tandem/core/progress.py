@@ -22,13 +22,13 @@ INTERVAL = 0.25
 """Minimum number of seconds between two calls of the listener, except at the end of a bar."""
 FAST = 0.02
 MAX_STEP = 64
-"""Maximum number of items that `track` reports at once. As long as reported items took less than
-`FAST` seconds, `track` reports twice as many the next time; otherwise it reports a single item."""
+"""Maximum number of items that `track` reports at once. If the items of a report took less
+than `FAST` seconds, the next report covers twice as many; otherwise it covers a single item."""
 
 
 @dataclass(slots=True, eq=False)
 class Progress:
-    """The progress of a loop over items, with current figures such as the loss."""
+    """The progress of a loop over items, with current values such as the loss."""
 
     name: str
     total: int | None = None
@@ -41,7 +41,7 @@ class Progress:
     """Whether this progress bar has been passed to a listener."""
 
     def update(self, count: int = 1, /, **figures: float) -> None:
-        """Report that `count` more items are done, with figures such as `loss`.
+        """Report that `count` more items are done, with current values such as `loss`.
 
         This method is fast enough to be called for every row.
         """
@@ -62,13 +62,13 @@ _open: list[Progress] = []
 
 
 def listen(listener: Listener | None) -> None:
-    """Set the function that shows the progress bars of this process; with None, none are shown."""
+    """Set the function that shows the progress bars of this process; None shows no bars."""
     global _listener, _due
     _listener, _due = listener, 0.0
 
 
 def listener() -> Listener | None:
-    """The function that shows the progress bars of this process; None if none are shown."""
+    """The function that shows the progress bars of this process; None if no bars are shown."""
     return _listener
 
 

@@ -4,12 +4,12 @@
       stage, command       as in dvc.yaml
       inputs, outputs      SHA-256, DVC's MD5 and size; for output folders, also those of each file
       params, seed         the values of the declared keys
-      sources              pinned data and weights among the params
+      sources              the params that pin data and weights
       packages             locked versions of the packages that the stage's code imports
-      pins                 environment variables for threads and instruction set; MKL's dispatch
+      pins                 environment variables for threads and instruction set; MKL's CPU dispatch
 
 A record is an output like any other: the same inputs give the same bytes. So a record contains
-neither the duration of the run nor a fingerprint of the machine; `tandem.engines.cost` logs these.
+neither the duration of the run nor a fingerprint of the machine; `tandem.engines.cost` logs both.
 DVC records the hashes of a stage's inputs after the stage's command has run. This module also
 hashes the inputs before the stage runs, and the stage fails if an input changes during the run.
 
@@ -19,7 +19,8 @@ a plot. DVC draws nothing for a file of the form `[[record]]`.
 
 The code that a stage runs is also an input, in the form of digests in workflow/code, which
 `tandem code` writes. Before the stage runs, these digests are compared with the files that Python
-would import. After the stage has run, all `tandem` modules that it imported must be listed there.
+would import. After the stage has run, all `tandem` modules that it imported must be listed in
+workflow/code.
 """
 
 import fnmatch
@@ -43,7 +44,8 @@ from tandem.patches import installed_version, mkl
 BLOCK = 1 << 20
 """Number of bytes read at a time for hashing."""
 PINNING = ("sha256", "revision")
-"""Keys that pin a source in params: the SHA-256 of a file, or the commit of a hub repository."""
+"""Keys that pin a source in params: the SHA-256 of a file, or the commit of a repository on the
+Hugging Face Hub."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +280,7 @@ def all_strings(value: Any) -> Iterator[str]:
 
 
 def find_pins(value: Any) -> Iterator[dict[str, Any]]:
-    """The pinned sources in params: mappings with a key of `PINNING`, without nested values."""
+    """The pinned sources in params: mappings with a key in `PINNING`, without nested values."""
     if isinstance(value, Mapping):
         if any(isinstance(value.get(key), str) for key in PINNING):
             yield {k: v for k, v in sorted(value.items()) if not isinstance(v, Mapping | list)}
