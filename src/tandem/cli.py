@@ -1,9 +1,9 @@
-"""The command line: `tandem COMMAND …`; a command is a stage of the pipeline or a tool.
+"""The command line: `tandem COMMAND …`; each command runs a stage of the pipeline or a tool.
 
 A stage is a module of `tandem.stages`: the parameters of its `main` function are the command's
-arguments, and its docstring is the command's help text. The parameters and the docstring are read
-from the source code, so that showing help or completing a command does not import the stage. A tool
-is a function of this module.
+arguments, and the module's docstring is the command's help text. The parameters and the docstring
+are read from the source code, so that showing help or completing a command does not import the
+stage. A tool is a function in this module.
 
 Commands run in the root of the project that contains the current folder. Paths on the command line
 are relative to the current folder. This module turns errors into exit codes: 2 for a user error,
@@ -220,7 +220,7 @@ ARGUMENTS: dict[str, tuple[Name, str]] = {
     "method": (METHOD, f"One of {', '.join(registry.names('compression'))}."),
     "variant": (VARIANT, "A folder in models/TASK: base, aligned, or the name of a method."),
 }
-"""Argument that several commands share → its type and help text."""
+"""Name of an argument that several commands share → the argument's type and help text."""
 
 
 class Command(click.Command):
@@ -350,7 +350,7 @@ class Commands(Group):
         return [*stages(), *(str(tool.name) for tools in TOOLS.values() for tool in tools)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """The command called `name`, or None if there is none."""
+        """The command called `name`, or None if there is no such command."""
         for tool in (tool for tools in TOOLS.values() for tool in tools):
             if tool.name == name:
                 return tool
@@ -383,7 +383,7 @@ class Commands(Group):
 
 
 def stages() -> list[str]:
-    """The commands of all stages, in the order of dvc.yaml; stages missing from it come last."""
+    """The commands of all stages, in the order of dvc.yaml; stages not in dvc.yaml come last."""
     text = paths.DAG.read_text(encoding="utf-8") if paths.DAG.is_file() else ""
     used = list(dict.fromkeys(re.findall(r"^\s*cmd: tandem ([\w-]+)", text, re.MULTILINE)))
     names = [name.replace("_", "-") for name in registry.names("stages")]
@@ -500,9 +500,9 @@ def predict(task: str, variant: str, batch: int) -> None:
 def status(json: bool) -> int:
     """Show which stages are not up to date, and why.
 
-    A stage is fresh, stale, missing, frozen or running. A reason names the param, the file, the
-    source file or the package that changed. Nothing is executed or written. The exit code is 0 if
-    there is nothing to do, else 1.
+    A stage is fresh, stale, missing, frozen or running. A stage is stale if, for example, a
+    param, file, source file or package has changed. Nothing is executed or written. The exit code
+    is 0 if there is nothing to do, else 1.
 
         tandem status
         tandem status --json
@@ -610,8 +610,8 @@ def lineage_show(name: str, json: bool) -> None:
 def lineage_impact(name: str, json: bool) -> None:
     """Show what was derived from a path, param or row.
 
-    NAME can also be a pinned source, written as in params.yaml, with or without its version. A row
-    is named by its id.
+    NAME can also be a pinned source, written as in params.yaml, with or without its version. For
+    a row, NAME is its id.
 
         tandem lineage impact vaderSentiment
         tandem lineage impact sentiment.clean
@@ -690,7 +690,7 @@ def audit(
     Records are compared with dvc.yaml, dvc.lock, artifacts, code, params, packages, pinned sources
     and pinned environment variables. Each mismatch is reported on one line with its location. The
     exit code is 1 if there is a mismatch, else 0. --bundle and --key must be given together; --rev
-    cannot be combined with them or with --rerun.
+    cannot be combined with --bundle, --key or --rerun.
 
         tandem audit
         tandem audit --rev HEAD
@@ -871,7 +871,7 @@ def help_(ctx: click.Context, words: Sequence[str]) -> None:
 @click.command(cls=Command, in_project=False)
 @click.argument("shell", type=SHELL, help=f"One of {', '.join(SHELLS)}.")
 def completion(shell: str) -> None:
-    """Print a script that completes commands in a shell.
+    """Print a shell completion script.
 
     The script completes commands, tasks, variants, formats and options. Save the script where the
     shell finds it, then start a new shell. The example enables completion in the current bash

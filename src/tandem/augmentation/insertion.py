@@ -8,7 +8,7 @@ from tandem.text.words import sample_positions
 
 
 class Params(WordAugmentationParams):
-    """For a fraction `rate` of the words, a random word is inserted before each of them."""
+    """A fraction `rate` of the words is chosen at random; a random word is inserted before each."""
 
 
 def apply(

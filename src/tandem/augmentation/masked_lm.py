@@ -1,12 +1,13 @@
 """Replace random words with words that a language model predicts in their place.
 
 The method follows Kumar et al. 2020, "Data Augmentation using Pre-trained Transformer Models",
-section 3. One of the `candidates` most likely words is drawn, in proportion to the probabilities
-that the model assigns to these words given the rest of the text. An encoder with a masked-LM head
-predicts the probabilities directly. A causal model reads from left to right, so the candidates are
-predicted from the preceding words, and their probabilities are computed from the likelihood of the
-whole text. If several words of a text are replaced, each replacement is drawn with the other words
-unchanged. The model is loaded from the folder `augmentation_models.TASK.forward`.
+section 3. One of the k most likely words (k = `candidates`) is drawn, in proportion to the
+probabilities that the model assigns to these words given the rest of the text. An encoder with a
+masked-LM head predicts the probabilities directly. A causal model reads from left to right, so the
+candidates are predicted from the preceding words, and their probabilities are computed from the
+likelihood of the whole text. If several words of a text are replaced, each replacement is drawn as
+if the other words were unchanged. The model is loaded from the folder
+`augmentation_models.TASK.forward`.
 """
 
 import math
@@ -37,7 +38,7 @@ def apply_all(
     """
     from tandem.augmentation.common.masked_words import MaskedWord, predict_words  # takes seconds
 
-    # Draw the words to replace: (index of the text, index of the word).
+    # Draw the words to replace, as pairs: (index of the text, index of the word).
     texts = [item.text.split() for item in inputs]
     positions = [
         (i, position)

@@ -16,7 +16,7 @@ from tandem.core.task import BaseTask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineContext:
-    """What a baseline may use in addition to the rows."""
+    """The data and settings that a baseline may use in addition to the rows."""
 
     runtime: Runtime
     pretrained: Path
@@ -34,7 +34,7 @@ class Baseline(Protocol):
     def predict(
         self, task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
     ) -> list[dict[str, Any]]:
-        """Return one prediction per test row, in order, with the keys of the models' predictions.
+        """Return one prediction per test row, in order, with the same keys as a model's prediction.
 
         A baseline learns from the training rows only.
         """

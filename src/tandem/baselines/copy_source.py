@@ -1,4 +1,4 @@
-"""Copy: predict the source text unchanged, so names, numbers and placeholders are correct."""
+"""Copy: predict the source text unchanged, which keeps all names, numbers and placeholders."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -17,7 +17,7 @@ from tandem.core.task import BaseTask
 
 LABEL = "byte n-grams"
 
-ORDER = 6  # bytes of context; with the next byte, these are 7 symbols of 9 bits, 63 bits in all
+ORDER = 6  # bytes of context; with the next symbol, 7 symbols of 9 bits, which fit into 64 bits
 BITS = 9
 EDGE = 256  # the symbol that marks the end of a text, and pads the context before its start
 
@@ -27,7 +27,7 @@ Codes = NDArray[np.uint64]
 def predict(
     task: BaseTask, train: Sequence[Any], test: Sequence[Any], context: BaselineContext
 ) -> list[dict[str, Any]]:
-    """Compute the number of bits of each test row's text under the model, and count its bytes."""
+    """Return each test text's negative log₂-likelihood under the model, and its number of bytes."""
     model = ByteModel([row.text for row in train])
     return [
         {"bits": model.bits(row.text.encode()), "bytes": len(row.text.encode())} for row in test
@@ -54,7 +54,7 @@ class ByteModel:
     def probs(self, text: bytes) -> NDArray[np.float64]:
         """The probability of each byte and of the end-of-text symbol, given the preceding bytes.
 
-        The array has the shape (bytes + 1,).
+        The array has the shape `(len(text) + 1,)`.
         """
         probs = np.full(len(text) + 1, 1 / (EDGE + 1))
         for order, level in enumerate(self.levels):
@@ -74,11 +74,11 @@ class _Level:
         self.passed = np.append(np.add.reduceat(discount, first), 1.0)
 
     def interpolate(self, grams: Codes, shorter: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Interpolate the probabilities of n-grams of this length with those of shorter ones.
+        """Interpolate the probabilities of n-grams of this length with those of shorter n-grams.
 
         The discounted probability mass is distributed in proportion to `shorter`, the probabilities
-        given one context symbol fewer. After a context that does not occur in the training texts,
-        the probabilities are those in `shorter`.
+        given a context that is one symbol shorter. After a context that does not occur in the
+        training texts, the probabilities are those in `shorter`.
         """
         kept = self.kept[_find(self.grams, grams)]
         context = _find(self.contexts, grams >> np.uint64(BITS))

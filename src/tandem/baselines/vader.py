@@ -25,7 +25,7 @@ def predict(
 
 
 def compound(text: str) -> float:
-    """VADER's compound score of a text, -1 to 1, which is also a baseline for reward models."""
+    """VADER's compound score of a text, from -1 to 1; also used as a baseline for reward models."""
     return float(_analyzer().polarity_scores(text)["compound"])
 
 

@@ -1,1 +1,1 @@
-"""Helpers shared by several augmentations, and the function that derives rows."""
+"""Helpers shared by several augmentations; `derive` applies augmentations to training rows."""

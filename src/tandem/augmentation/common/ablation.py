@@ -1,4 +1,4 @@
-"""Train one model without derived rows, and one for each augmentation with its derived rows."""
+"""Train a model without augmentation and one model per augmentation; compare their scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def derive_each(
 ) -> dict[str, list[Row]]:
     """Return the derived rows for each model of the ablation, by model name.
 
-    The model `none` has no derived rows; every other model has the rows derived by one operation.
+    The model `none` gets no derived rows; every other model gets rows derived by one augmentation.
 
     Args:
         originals: The training rows.
@@ -63,15 +63,15 @@ def compare(
         originals: The training rows shared by all models.
         derived: Model name → its additional training rows; the first name is `NONE`.
         monitored: The rows on which the validation loss is measured.
-        scored: The rows that are scored.
+        scored: The rows on which the models are scored.
         params: Training parameters.
-        batch_size: Number of rows scored at once.
+        batch_size: Number of rows per batch in prediction.
         runtime: Seed and device.
 
     Returns:
         Model name → the number of derived rows, the scores, and, as `METRIC/difference`, the
-        difference of each score from that of the model `NONE`, with an interval from a paired
-        bootstrap.
+        difference of each score from that of the model `NONE`, with a confidence interval from a
+        paired bootstrap.
     """
     results: dict[str, dict[str, Any]] = {}
     reference: dict[str, Any] = {}

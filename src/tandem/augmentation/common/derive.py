@@ -77,7 +77,7 @@ def derive(
     models: AugmentationModels,
     runtime: Runtime,
 ) -> tuple[list[Row], Counter[str]]:
-    """Derive rows, and return them in the order of their parents, with counts by operation.
+    """Derive rows, and return them in the order of their parent rows, with a count per operation.
 
     A derived row whose text occurs in the validation or test split is dropped. Each row has its own
     random number generator, so the random numbers drawn for it do not depend on other rows.
@@ -114,7 +114,7 @@ def derive(
 def _derived_texts(
     train: Sequence[Row], params: AugmentParams, context: AugmentationContext
 ) -> list[tuple[Row, str, AugmentationParams]]:
-    """Return the sampled rows, in order, each with a derived text and its augmentation.
+    """Return the sampled rows in order, each with its derived text and the augmentation used.
 
     An augmentation gets all of its rows at once, so that a model can process them in batches.
     """

@@ -31,7 +31,7 @@ class MaskedWord:
     after: list[str]
 
     def filled(self, core: str) -> str:
-        """Return the text with `core` in place of the word; punctuation around the word is kept."""
+        """Return the text with `core` in place of the masked word; its punctuation is kept."""
         return " ".join([*self.before, replace_core(self.word, core), *self.after])
 
 
@@ -43,12 +43,12 @@ def predict_words(
     Args:
         masked_words: The gaps, with their original words.
         context: Names the model folder and the task.
-        limit: Maximum number of words per gap.
+        limit: Maximum number of predicted words per gap.
         batch_size: Number of texts per batch.
 
     Returns:
-        For each gap, the predicted words with their scores, without the original word. No words
-        are predicted for a gap beyond the maximum input length of a masked language model.
+        For each gap, the predicted words with their scores; the original word is excluded. No
+        words are predicted for a gap beyond the maximum input length of a masked language model.
 
     Raises:
         ParamsError: the model has no language-model head.

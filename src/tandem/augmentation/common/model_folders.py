@@ -14,12 +14,12 @@ def resolve_model_folder(
 ) -> tuple[Path, str]:
     """Return the path of a model folder, and which of `suffixes` its architecture ends with.
 
-    Makes torch deterministic, so that the output of a model loaded from the folder is
+    Torch is made deterministic, so that the output of a model loaded from the folder is
     reproducible.
 
     Args:
         context: Names the model folders of the task.
-        key: `forward` or `backward`.
+        key: Which of these folders: `forward` or `backward`.
         suffixes: Suffixes of the supported architectures, such as `ForCausalLM`.
 
     Raises:

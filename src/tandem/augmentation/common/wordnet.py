@@ -1,9 +1,9 @@
 """Read synonyms from a WordNet database (Miller 1995; Fellbaum 1998) in a pinned package.
 
-The database consists of text files in the format of wndb(5WN) and senseidx(5WN): `index.sense`
-contains the frequency of each sense of a lemma in WordNet's sense-tagged texts, and `data.POS`
-contains the words of each sense. Senses that do not occur in the sense-tagged texts are left out;
-otherwise, `arsenic` would be a synonym of `as`.
+The database consists of text files in the formats described in wndb(5WN) and senseidx(5WN):
+`index.sense` contains the frequency of each sense of a lemma in WordNet's sense-tagged texts, and
+`data.POS` contains the words of each sense. Senses that do not occur in the sense-tagged texts are
+left out; otherwise, `arsenic` would be a synonym of `as`.
 """
 
 import functools

@@ -1,8 +1,9 @@
-"""Human: compare each rating with the mean of the row's other ratings.
+"""Human agreement: compare each rating with the mean of the row's other ratings.
 
-The resulting score shows how well a single rater agrees with the others, for comparison with the
-models. Unlike a baseline, this module has no `predict`: each rating has its own reference, the mean
-of the row's other ratings, so that no rater is compared with a mean that contains their own rating.
+The resulting score shows how well a single rater agrees with the other raters, for comparison with
+the models. Unlike a baseline, this module has no `predict`: each rating has its own reference, the
+mean of the row's other ratings, so that no rater is compared with a mean that includes their own
+rating.
 """
 
 import dataclasses
@@ -15,11 +16,11 @@ from tandem.core.task import BaseTask
 def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dict[str, Any]]]:
     """Return a reference and a prediction for each rating.
 
-    The reference is the rated row, labeled by the mean of its other ratings; the prediction is the
-    label of the rating. Both lists are empty if no row has more than one rating, or if the task
-    does not have exactly three labels: negative, neutral and positive. The threshold t is the
-    smallest absolute mean rating of any row that is not labeled neutral; ratings and means between
-    -t and t count as neutral.
+    The reference is the row, with the label that corresponds to the mean of its other ratings; the
+    prediction is the label that corresponds to the rating. The returned lists are empty if no row
+    has more than one rating, or if the task does not have exactly three labels: negative, neutral
+    and positive. Ratings and means between -t and t count as neutral, where the threshold t is the
+    smallest absolute mean rating among the rows that are not labeled neutral.
     """
     rated = [row for row in rows if len(getattr(row, "ratings", ())) > 1]
     if not rated or len(task.labels) != 3:

@@ -34,7 +34,7 @@ def word_bounds(text: str) -> list[Bounds]:
 
 
 def _features(text: str) -> Iterator[list[str]]:
-    """The features of a word: the word, its neighbors and suffix, and whether it is a number."""
+    """The features of each word: the word, its neighbors and suffix, and whether it is a number."""
     words = ["", "", *WORD.findall(text.lower()), "", ""]
     for index in range(2, len(words) - 2):
         context = [f"{offset}:{words[index + offset]}" for offset in OFFSETS]
