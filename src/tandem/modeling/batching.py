@@ -9,7 +9,7 @@ def length_batches(
     """The indices of `sequences`, sorted by sequence length and divided into batches.
 
     Sequences of equal length keep their order. The last batch may be smaller. With `longest_first`,
-    the order is from long to short, so if memory is insufficient, the first batch already fails.
+    the longest sequences come first, so if memory is insufficient, the first batch fails.
 
     >>> length_batches(["a", "abc", "ab", "b"], 2)
     [[0, 3], [2, 1]]

@@ -77,7 +77,7 @@ def train_params(task: BaseTask, content: dict[str, Any] | None = None) -> Train
     """Load the section `train` of `task` from params.yaml, or from `content` if given.
 
     Raises:
-        ParamsError: the section is invalid, or names a family other than the task's.
+        ParamsError: the section is invalid, or its `model.kind` is not the family of `task`.
     """
     section = params.load(TrainParams, task.name, "train", content=content)
     if section.model.kind != task.family:

@@ -14,15 +14,16 @@ from tandem.patches import mkl
 
 
 def make_torch_deterministic(runtime: Runtime) -> None:
-    """Seed all random number generators, and set the thread count and kernels given in `runtime`.
+    """Seed all random number generators; set the thread count and select deterministic kernels.
 
     Call this function before the first weight is initialized.
     """
     if determinism.ISA[runtime.isa]:
-        mkl.pin_dispatch()  # must run before MKL's first computation to have an effect
+        # `pin_dispatch` has an effect only if it is called before MKL's first computation.
+        mkl.pin_dispatch()
     torch.set_num_threads(runtime.threads)
     # set_deterministic_debug_mode has the same effect as use_deterministic_algorithms(True), but
-    # does not import torch's compiler, which takes 1 s
+    # does not import torch's compiler; that import takes 1 s
     torch.set_deterministic_debug_mode("error")
     # filling uninitialized memory is only needed for kernels that read it, and slows int8 inference
     # by 10 %

@@ -14,21 +14,23 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-RESAMPLES = 1000  # as in Koehn (2004) and sacrebleu; a 95 % interval cuts off 25 scores at each end
+# Koehn (2004) and sacrebleu also use 1,000 resamples. A 95 % interval cuts off 25 scores at each
+# end.
+RESAMPLES = 1000
 LEVEL = 0.95
-BLOCK = 250  # number of resamples scored at once: 250 × 36,000 groups × 8 bytes = 72 MB
+BLOCK = 250  # number of resamples scored at once; resampling weights of 36,000 groups take 72 MB
 
 
 def bootstrap_interval(
     statistics: Array, groups: Sequence[str], value: Callable[[Array], Any], seed: int
 ) -> tuple[float, float] | None:
-    """The 95 % percentile interval of the score that `value` computes.
+    """The 95 % confidence interval of the score that `value` computes, by percentile bootstrap.
 
     Args:
-        statistics: sufficient statistics, (rows, k).
+        statistics: sufficient statistics, of shape (rows, k).
         groups: the group of each row.
         value: computes scores, of shape (…), from sums of statistics, of shape (…, k).
-        seed: seed of the resamples.
+        seed: seed of the random resampling.
 
     Returns:
         The lower and upper bounds; None if there are fewer than two groups.

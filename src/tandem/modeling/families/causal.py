@@ -1,6 +1,6 @@
 """Causal language models: a pretrained decoder, trained further on a task's texts.
 
-Each text becomes one sequence, BOS text EOS, so the model also learns where texts end, and the
+Each text becomes one sequence, `BOS text EOS`, so the model also learns where texts end, and the
 likelihood of a text includes its end.
 The vocabulary is large (49,152 for SmolLM2), so the logits of a batch would need more memory than
 the weights. Logits are therefore only computed for the tokens that contribute to the loss or
@@ -107,7 +107,7 @@ class Model(TextModel):
 
 
 def padded(sequences: Sequence[Sequence[int]]) -> dict[str, Tensor]:
-    """`input_ids` and `attention_mask`, padded on the right with zeros, (batch, length)."""
+    """`input_ids` and `attention_mask` of shape (batch, length), padded on the right with zeros."""
     rows = [torch.tensor(sequence) for sequence in sequences]
     masks = [torch.ones_like(row) for row in rows]
     pad = torch.nn.utils.rnn.pad_sequence

@@ -1,14 +1,14 @@
 """One label per text, from an encoder with a linear head on the output of the first token.
 
-`AutoModelForSequenceClassification.from_pretrained` reads a model's folder, and so does
+A model's folder can be loaded with `AutoModelForSequenceClassification.from_pretrained` and with
 `transformers.pipeline("text-classification", model=folder)`.
 
 If each row contains ratings by several people, its label is derived by comparing the mean rating
 with thresholds, and the label is uncertain if the mean is near a threshold. With
 `rating_thresholds`, training takes this uncertainty into account: given mean m and standard error
-s, a class between the thresholds a and b has the probability Φ((b-m)/s) - Φ((a-m)/s). Models that
-are trained on soft targets from several raters are better than models that are trained on single
-labels (Uma et al. 2021, "Learning from Disagreement", JAIR 72).
+s, a class between the thresholds a and b has the probability Φ((b-m)/s) - Φ((a-m)/s). Training
+on soft labels from several raters often gives better models than training on one label per text
+(Uma et al. 2021, "Learning from Disagreement", JAIR 72).
 """
 
 import math
@@ -53,7 +53,7 @@ class Model(TextModel):
         network = pretrained.network(
             cls.auto,
             folder,
-            new_head=True,  # an existing head was trained for another task
+            new_head=True,  # a head in `folder` is for another task, and may have another shape
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
@@ -66,10 +66,10 @@ class Model(TextModel):
         return model
 
     def encode(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """The token ids of each row, and `labels`, the class probabilities, which sum to 1.
+        """The token ids and the class probabilities (`labels`) of each row.
 
-        If a row's label was not seen in training, all its class probabilities are 0, so that the
-        row does not contribute to the loss.
+        The class probabilities sum to 1, unless the row's label was not seen in training: in that
+        case, they are all 0, so that the row does not contribute to the loss.
         """
         encoded = self.encode_texts([row.text for row in rows])
         return [e | {"labels": self._target(row)} for e, row in zip(encoded, rows, strict=True)]

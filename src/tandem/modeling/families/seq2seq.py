@@ -52,7 +52,7 @@ from tandem.modeling.translation.word_alignment import match_case
 
 PHRASES = "phrases.parquet"
 SPARE = len(MARKS) + 8
-"""A translation contains at most this many more tokens than its input (source and draft)."""
+"""A translation is at most this many tokens longer than its input (source and draft)."""
 REPEATED_NGRAM = 6
 """No n-gram of this many tokens occurs twice in a translation."""
 
@@ -92,8 +92,8 @@ class Model(TextModel):
         # the decoder starts with the token that precedes the draft in the input
         config.decoder_start_token_id = tokenizer.sep_token_id
         config.eos_token_id, config.forced_eos_token_id = tokenizer.eos_token_id, None
-        # embeddings then have a norm of about 1, and the network multiplies them by √width, so that
-        # the pointer's attention clearly prefers similar tokens
+        # Embeddings with this standard deviation have a norm of about 1, and the network multiplies
+        # them by √width, so that the pointer's attention clearly prefers similar tokens.
         config.init_std = config.d_model**-0.5
 
         # The network.
@@ -172,7 +172,7 @@ class Model(TextModel):
         return value
 
     def logits_of(self, network: Any, batch: dict[str, Tensor]) -> list[Tensor]:
-        """Log-probabilities over the vocabulary at each target token, (tokens, vocabulary)."""
+        """Log-probabilities at each target token, of shape (tokens, vocabulary)."""
         config, labels = network.config, batch["labels"]
         output = network(
             input_ids=batch["input_ids"],
@@ -205,7 +205,8 @@ class Model(TextModel):
     def _generate(self, batch: Any, placeholder_counts: Tensor) -> list[str]:
         """Translations with numbered placeholders.
 
-        Each placeholder occurs as often as `placeholder_counts`, (batch, placeholders), requires.
+        `placeholder_counts`, of shape (batch, placeholders), gives the number of times that each
+        placeholder has to occur in the translation.
 
         If there is only one beam, the project's `greedy_search` is used, because it is faster than
         `generate` of transformers.

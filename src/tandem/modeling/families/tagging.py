@@ -71,7 +71,7 @@ class Model(TextModel):
         network = pretrained.network(
             cls.auto,
             folder,
-            new_head=True,  # an existing head was trained for another task
+            new_head=True,  # a head in `folder` is for another task, and may have another shape
             num_labels=len(labels),
             id2label=dict(enumerate(labels)),
             label2id={label: index for index, label in enumerate(labels)},
@@ -182,12 +182,12 @@ class Model(TextModel):
         intents = logits[:, :, self.tags :]
         if self.network.config.pooling == "first":
             return intents[:, 0]
-        # Because the head is linear, averaging its outputs is the same as averaging its inputs.
+        # Because the head is linear, the mean of its outputs equals its output for the mean input.
         mask = inputs["attention_mask"][:, :, None]
         return (intents * mask).sum(dim=1) / mask.sum(dim=1)
 
     def _hide_spans(self, ids: Tensor, labels: Tensor, fraction: float) -> Tensor:
-        """Hide spans in a `fraction` of the rows, so that the model learns from their contexts.
+        """Hide spans in a `fraction` of the rows, so that the model learns from the other words.
 
         The first token of every word in a hidden span is replaced with a random token. `ids` and
         `labels` have the shape (batch, length).

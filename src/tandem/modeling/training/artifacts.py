@@ -27,7 +27,7 @@ def write_fitted(
     history: Sequence[Mapping[str, float]],
     results: Mapping[str, Any],
 ) -> None:
-    """Write `model` as a task's `variant`, and the metrics and loss history of `stage`.
+    """Write `model` as a variant of a task's model, and the metrics and loss history of `stage`.
 
     The metrics are the number of parameters, the number of steps, the lowest validation loss and
     the `results` of the stage.

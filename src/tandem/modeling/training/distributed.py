@@ -1,4 +1,4 @@
-"""Train one model with several processes on this machine, each on its own batches in every step.
+"""Train one model with several processes on this machine; each process gets its own batches.
 
 Each process runs the whole stage with the same files and seed, and so builds the same model. In
 `fit`, accelerate connects the processes through the environment variables that this module sets,
@@ -74,7 +74,7 @@ def _join(
     arguments: tuple[Any, ...],
     shown: Listener | None,
 ) -> None:
-    """Run `work` as process `rank` of `processes`; only process 0 sends its progress to `shown`."""
+    """Run `work` as process `rank` of `processes`; only process 0 reports its progress."""
     listen(shown if rank == 0 else None)
     os.environ.update(
         RANK=str(rank),

@@ -25,7 +25,10 @@ def set_dropout(network: nn.Module, probability: float) -> None:
 
 
 def freeze(network: nn.Module, last: int) -> None:
-    """Freeze all parameters except those in and after the last `last` blocks of each stack.
+    """Freeze all parameters before the last blocks of each stack.
+
+    `last` is the number of blocks per stack that remain trainable; parameters after a stack,
+    such as those of a head, remain trainable too.
 
     A stack is a numbered list of blocks; in transformers, the names of its parameters begin with,
     for example, `encoder.layer.5.` or `layers.29.`. This function assumes that the parameters are

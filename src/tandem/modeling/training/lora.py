@@ -2,7 +2,7 @@
 
 The method is LoRA (Hu et al. 2021, "LoRA: Low-Rank Adaptation of Large Language Models"): the
 weight W of a linear layer is frozen, and a product B·A of low rank is trained. The merged
-W + (alpha / r)·B·A is an ordinary weight, so the saved model is an ordinary model of its
+weight, W + (alpha / r)·B·A, has the shape of W, so the saved model is an ordinary model of its
 architecture, with the same size and speed as without adapters.
 """
 

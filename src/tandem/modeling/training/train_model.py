@@ -22,7 +22,7 @@ class TrainedModel(NamedTuple):
 
     @property
     def validation_loss(self) -> float:
-        """The lowest validation loss in the history, which is that of the model's weights."""
+        """The model's validation loss, which is the lowest in the history."""
         return min(evaluation["validation_loss"] for evaluation in self.history)
 
 

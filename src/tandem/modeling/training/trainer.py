@@ -55,7 +55,8 @@ def fit(
     Args:
         network: the network.
         loss: `loss(network, batch, label_smoothing)`, a scalar; the smoothing is 0 for validation.
-        examples: the training examples. Batches are formed by the length of their `input_ids`.
+        examples: the training examples. A batch contains examples with `input_ids` of similar
+            length.
         validation: the examples that the validation loss is computed on.
         collate: makes a batch of tensors from examples.
         training: how the network is trained.
@@ -96,7 +97,7 @@ def fit(
             callbacks=[best, _Steps(bar)],
         )
         trainer.training, trainer.runtime = training, runtime
-        trainer.remove_callback(PrinterCallback)  # the callback would print each history entry
+        trainer.remove_callback(PrinterCallback)  # prevent the Trainer from printing its logs
         trainer.train()
 
     # Restore the weights of the best evaluation.
@@ -163,7 +164,10 @@ class _Trainer(Trainer):  # type: ignore[misc]
 
 
 class _BestWeights(TrainerCallback):  # type: ignore[misc]
-    """Keep the best trainable weights; stop after `patience` evaluations without improvement."""
+    """Early stopping that keeps the trainable weights with the lowest validation loss.
+
+    Training stops after `patience` consecutive evaluations without improvement.
+    """
 
     def __init__(self, network: nn.Module, patience: int) -> None:
         self.network = network
