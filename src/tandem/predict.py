@@ -3,10 +3,11 @@
     echo "turn on the kitchen light" | tandem predict intent
     {"text": "turn on the kitchen light", "label": "HassTurnOn", "spans": [[12, 19, "area"]]}
 
-Each line is cleaned as in training (`TASK.clean`): the text is repaired and personal data is
-masked. In the output, `text` is the cleaned text, which the model reads; spans are character
-positions in this text. The filters of `TASK.clean` are not applied, so no line is dropped. The
-prediction for an empty line has the same keys as other predictions, with null or empty values.
+Each line is cleaned with the same params as the training data (`TASK.clean`): the text is repaired
+and personal data is masked. In the output, `text` is the cleaned text, which the model reads; spans
+are character positions in this text. The filters in `TASK.clean` are not applied, so no line is
+dropped. The prediction for an empty line has the same keys as other predictions, with null or empty
+values.
 """
 
 import dataclasses

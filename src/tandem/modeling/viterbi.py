@@ -15,8 +15,8 @@ def viterbi_decode(
     """Find the most probable tags of the words of each text, for all texts at once.
 
     An I tag may only follow a B or I tag of the same label. A span that begins right after another
-    one is penalized by `adjacency`; without this penalty, consecutive words unseen in training are
-    split into two spans, such as `reading corner` into a name and an area.
+    one is penalized by `adjacency`; without this penalty, consecutive words unseen in training may
+    be split into two spans, for example `reading corner` into a name and an area.
 
     Args:
         scores: log-probabilities, (texts, words, tags).

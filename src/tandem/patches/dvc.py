@@ -55,7 +55,7 @@ def patch() -> None:
 
 
 def patch_planning() -> None:
-    """Apply the patches that planning uses: those for reading params and compiling schemas."""
+    """Apply the patches that speed up planning: those for reading params and compiling schemas."""
     _apply(PLANNING_PATCHES)
 
 
@@ -179,7 +179,7 @@ def replace_entry(text: str, entry: Mapping[str, Any]) -> str:
 def lock_entry(text: str, title: str) -> str | None:
     """The entry whose first line is `title` in the text of a dvc.lock; empty if there is none.
 
-    None if `text` is not in the form that DVC writes.
+    The result is None if `text` is not in the form that DVC writes.
     """
     span = _entry_span(text or HEADER, title)
     return None if span is None else text[slice(*span)]
@@ -214,7 +214,7 @@ def _entry_span(text: str, title: str) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class _ExactPath:
-    """Replaces the regular expression that dulwich compiles for a .gitignore line with one path."""
+    """Replaces dulwich's regular expression for a .gitignore line that names exactly one path."""
 
     name: bytes
 
@@ -225,8 +225,8 @@ class _ExactPath:
 def compare_ignored_paths() -> None:
     """Use string comparison for .gitignore lines that name one path, such as those that DVC writes.
 
-    Without this patch, DVC compiles, for each output, each line of the .gitignore files in the
-    output's folder and in the folders above into two regular expressions.
+    Without this patch, DVC compiles each line of the .gitignore files in an output's folder and its
+    parent folders into two regular expressions, and repeats this for each output.
     """
     from dulwich.ignore import Pattern
 
@@ -263,7 +263,7 @@ def lock_reader(read: Callable[[Any], dict[str, Any]]) -> Iterator[None]:
 
 
 def parse_params_once() -> None:
-    """Parse a params file only once while it is unchanged, and look up its keys directly.
+    """Parse a params file again only after it has changed, and look up its keys directly.
 
     DVC itself parses the file again for each stage.
     """

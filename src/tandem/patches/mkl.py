@@ -12,8 +12,8 @@ and the measurements.
     mkl_serv_intel_cpu                 1       0
     mkl_serv_cpuiszen                  0       1
 
-MKL calls these functions once and keeps the results, so the dispatch has to be set before
-torch's first computation in a process.
+MKL calls these functions once and keeps the results, so the dispatch (the choice of a code
+path) has to be set before torch's first computation in a process.
 """
 
 import ctypes
@@ -30,7 +30,7 @@ from tandem.patches import applies, installed_version
 Dispatch = Literal["intel", "zen"]
 
 CANONICAL: Dispatch = "intel"
-"""The dispatch that reproduces the recorded results bit for bit."""
+"""The dispatch of MKL that reproduces the recorded results bit for bit."""
 TESTED = {"torch": ("2.13.0",)}
 """Versions of torch that the patch was tested with; torch 2.13.0 contains MKL 2024.2."""
 ANSWERS: dict[Dispatch, dict[str, int]] = {
@@ -71,7 +71,8 @@ def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
     """Make torch's copy of MKL run its code for Intel or AMD Zen CPUs, depending on `dispatch`.
 
     Raises:
-        DispatchError: the dispatch cannot be set, or this module was not tested with this torch.
+        DispatchError: the dispatch cannot be set, or this module was not tested with the installed
+            version of torch.
     """
     reason = unavailable()
     if reason:
@@ -86,7 +87,10 @@ def set_dispatch(dispatch: Dispatch = CANONICAL) -> None:
 
 @cache
 def unavailable() -> str:
-    """Why the dispatch cannot be set on this machine; empty if it can. Does not import torch."""
+    """Why the dispatch cannot be set on this machine; empty if it can.
+
+    This function does not import torch.
+    """
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return f"this is {platform.system()} on {platform.machine()}, not Linux on x86-64"
     if not installed_version("torch"):

@@ -28,7 +28,7 @@ def patch_scheduler(scheduler: Any) -> None:
 
 
 def leave_outputs_to_dvc() -> None:
-    """Keep Snakemake from removing the outputs of a job before it starts or after it has failed.
+    """Keep Snakemake from removing a job's outputs before the job starts or after it has failed.
 
     DVC itself removes the outputs of a stage that it runs. DVC skips a stage whose inputs have not
     changed, but only if the stage's outputs still exist.
@@ -50,9 +50,9 @@ def ignore_recorded_triggers(workflow: Any) -> None:
     """Let only modification times trigger a job, whichever profile is used.
 
     DVC decides by content which stages are stale. Snakemake also compares code, params and inputs
-    with its own records of earlier runs, which do not include stages that DVC has run since.
-    profiles/default sets the option `rerun-triggers` for the same purpose, but a user may choose
-    another profile.
+    with its own records of earlier runs, which do not include stages that DVC has run without
+    Snakemake. profiles/default sets the option `rerun-triggers` for the same purpose, but a user
+    may choose another profile.
     """
     from snakemake.settings.enums import RerunTrigger
 

@@ -5,9 +5,10 @@ provide this knowledge from the start, even across languages, because a pair of 
 as one bilingual document (Levy, Søgaard & Goldberg 2017, "A Strong Baseline for Learning
 Cross-Lingual Word Embeddings from Sentence Alignments").
 
-The results of LAPACK's decompositions are not bit-identical on different CPUs, even with pinned
-kernels. This module therefore decomposes the matrix of mutual information with matrix products,
-sums and elementwise operations, whose results are bit-identical with pinned kernels.
+The results of LAPACK's decompositions are not bit-identical on different CPUs, even if the
+instruction set and MKL's code path are fixed. This module therefore decomposes the matrix of mutual
+information with matrix products, sums and elementwise operations, whose results are bit-identical
+if the instruction set and MKL's code path are fixed.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 ROUNDS = 6
-"""Number of iterations, each of which rotates the basis towards the leading eigenvectors."""
+"""Number of rounds of orthogonal iteration, each of which rotates the basis towards the leading
+eigenvectors."""
 
 
 def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:

@@ -25,8 +25,8 @@ def greedy_search(
     Args:
         network: the translator.
         batch: `input_ids` and `attention_mask`, each of shape (batch, source).
-        constraint: determines how often each translation contains each placeholder; its rows for
-            texts that have ended are removed.
+        constraint: determines how often each translation contains each placeholder; when a text has
+            ended, its row in the tensors of the constraint is removed.
     """
     config: Any = network.generation_config
     repetition = NoRepeatNGramLogitsProcessor(config.no_repeat_ngram_size)

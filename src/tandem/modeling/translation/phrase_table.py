@@ -1,10 +1,10 @@
-"""A table of phrases learned from pairs of texts, and drafts composed of its phrases.
+"""A phrase table learned from pairs of texts, and draft translations composed of its phrases.
 
-Phrases are defined as in phrase-based translation (Koehn, Och & Marcu 2003): consecutive words of a
-text that are only linked to consecutive words of its translation. A phrase is counted once per
-group of rows, because repetitions within one group are weaker evidence than occurrences in two
-groups. A draft contains no phrase from the text's own group, so a training row gets the same draft
-as if its group had not been seen in training.
+Phrases are defined as in phrase-based translation (Koehn, Och & Marcu 2003): consecutive source
+words and consecutive target words that the word alignment links only to each other. A phrase is
+counted once per group of rows, because repetitions within one group are weaker evidence than
+occurrences in two groups. A draft contains no phrase from the text's own group, so a training row
+gets the same draft as if its group had not been seen in training.
 """
 
 import math
@@ -88,7 +88,7 @@ class PhraseTable:
         """The most probable monotone translation of `text`, without phrases from `group`.
 
         The first word of the translation is cased as it would be inside a sentence, because the
-        model may move it.
+        network that edits the draft may move this word.
         """
         tokens = words(text)
         keys = [key(piece) for piece in tokens]
@@ -145,7 +145,7 @@ def _phrases(texts: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str, 
 
 
 def _phrase_bounds(links: Links, length: int) -> Iterator[tuple[int, int, int, int]]:
-    """Source and target word ranges [start, end) whose words are only linked to each other."""
+    """Pairs of a source and a target word range, [start, end), linked only to each other."""
     targets, sources = defaultdict(list), defaultdict(list)
     for i, j in links:
         targets[i].append(j)

@@ -3,12 +3,12 @@
 This is the pointer-generator of See, Liu & Manning 2017, "Get To The Point": P(token) = g ·
 P_vocabulary + (1 − g) · attention over the input's tokens, where g is the probability of generating
 the token. The attention also compares the last output token with the token before each input
-position, and initially consists only of this comparison: an untrained network copies the token that
-follows the last copied token (an induction head, Olsson et al. 2022). Copying begins at the start
-of the draft translation, because the decoder's start token precedes the draft in the input. If
-several positions match equally well, an untrained network prefers the position in the draft that is
-closest to the current position in the output. Only the edits of the draft remain to be learned in
-training.
+position. Before training, this comparison dominates the attention, so an untrained network copies
+the token that follows the last copied token (an induction head, Olsson et al. 2022). Copying begins
+at the start of the draft translation, because the decoder's start token precedes the draft in the
+input. If several positions match equally well, an untrained network prefers the position in the
+draft that is closest to the current position in the output. Training therefore only has to teach
+the network how to edit the draft.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ class Pointer(nn.Module):
         self.offset = nn.Embedding(2 * MAX_OFFSET + 2, 1)
 
     def prefer_copying(self) -> None:
-        """Initialize the weights to mostly copy the token after the last copied token."""
+        """Initialize the weights to favor copying the token that follows the last copied token."""
         nn.init.eye_(self.after.weight)
         nn.init.constant_(self.gate.bias, INITIAL_GATE)
         distances = torch.arange(2 * MAX_OFFSET + 1).sub(MAX_OFFSET).abs()
@@ -62,9 +62,10 @@ class Pointer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The attention over the input, and the probability of generating a token.
 
-        Their shapes are (batch, target, source) and (batch, target, 1). `states` and `last`, the
-        embeddings of the last output tokens, have the shape (batch, target, width); `padding` has
-        the shape (batch, source), and `offsets` has the shape (batch, target, source).
+        Their shapes are (batch, target, source) and (batch, target, 1). `states`, the hidden states
+        of the decoder, and `last`, the embeddings of the last output tokens, have the shape
+        (batch, target, width); `padding` has the shape (batch, source), and `offsets` has the shape
+        (batch, target, source).
         """
         scores = self.query(states) @ keys[:, 0].transpose(1, 2)
         scores = scores + last @ keys[:, 1].transpose(1, 2)

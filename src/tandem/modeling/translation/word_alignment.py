@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# A word keeps its inner hyphens, periods and apostrophes; a placeholder is one word.
+# A word keeps its inner hyphens, underscores, apostrophes, periods and slashes; a placeholder is
+# one word.
 WORD = re.compile(r"\{[^{}\s]*\}|[^\W_]+(?:[-_'’./][^\W_]+)*|\S")
 SPACE = "▁"
 
