@@ -2,7 +2,7 @@
 
 tandem doctor               print one line per result; exit code 1 if there is a problem, else 0
 tandem doctor --json        print the results as JSON
-tandem doctor --add KIND    add this kind of CPU to workflow/fingerprints
+tandem doctor --add KIND    add this machine's kind of CPU to workflow/fingerprints as KIND
 
 A problem is reported in one line that ends with a suggested fix.
 """
@@ -51,7 +51,7 @@ class Line:
 
 
 def main(add_kind: str = "", as_json: bool = False) -> int:
-    """Run all checks, or add a fingerprint of this kind of CPU, and print the results.
+    """Run all checks, or add a fingerprint of this machine's CPU, and print the results.
 
     Args:
         add_kind: The name of the kind of CPU to add; if it is empty, the checks are run.
@@ -61,7 +61,7 @@ def main(add_kind: str = "", as_json: bool = False) -> int:
         1 if there is a problem, else 0.
 
     Raises:
-        TandemError: the name of the new kind is not valid.
+        TandemError: the name of the new kind of CPU is not valid.
     """
     if add_kind and not add_kind.replace("-", "").isalnum():
         raise TandemError(

@@ -56,7 +56,7 @@ def read_only_repo() -> Iterator[Any]:
 
 @contextmanager
 def lenient_locks(notes: list[str]) -> Iterator[None]:
-    """If dvc.lock is damaged, make DVC read its backup copy or, if there is none, an empty file.
+    """Make DVC read the backup copy of a damaged dvc.lock or, without a usable copy, an empty file.
 
     A line for each damaged file is added to `notes`.
 
@@ -164,8 +164,8 @@ class _ReadOnlyRepo(Repo):  # type: ignore[misc]
     """A DVC `Repo` that writes neither to the project nor to DVC's own folders.
 
     DVC's `Repo` creates a folder for locks, a folder for its cache of checksums, and entries in
-    .gitignore. This class creates both folders in `spare`, does not change .gitignore, and takes no
-    locks.
+    .gitignore. This class creates the folders for locks and checksums in `spare`, does not change
+    .gitignore, and takes no locks.
     """
 
     state: Any

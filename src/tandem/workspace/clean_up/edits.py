@@ -31,7 +31,7 @@ def has_ignore_line(path: str) -> bool:
 
 
 def remove_ignore_line(output: Path) -> None:
-    """Remove an output's line from the .gitignore next to it, and the file if it is then empty."""
+    """Remove an output's line from the .gitignore next to it; delete a .gitignore left empty."""
     file = output.parent / ".gitignore"
     every = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in every if line.rstrip("\r\n") != f"/{output.name}"]
@@ -44,7 +44,7 @@ def remove_ignore_line(output: Path) -> None:
 
 
 def without_entries(text: str, names: Sequence[str]) -> str:
-    """The text of dvc.lock without the entries of some stages; the rest is unchanged.
+    """The text of dvc.lock without the entries of the stages in `names`; the rest is unchanged.
 
     A dvc.lock that is not in DVC's own format is rewritten in that format.
     """
@@ -63,13 +63,13 @@ def without_entries(text: str, names: Sequence[str]) -> str:
 
 
 def without_artifacts(text: str, names: Sequence[str]) -> str:
-    """The text of dvc.yaml without some entries of `artifacts`; all other lines are unchanged.
+    """The text of dvc.yaml without the artifacts in `names`; all other lines are unchanged.
 
-    If the entries are not on lines of their own, ruamel.yaml rewrites the text, but keeps the
+    If the artifacts are not on lines of their own, ruamel.yaml rewrites the text, but keeps the
     comments.
 
     Raises:
-        StageError: the entries cannot be removed without changing other entries.
+        StageError: the artifacts cannot be removed without changing other entries of dvc.yaml.
     """
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 4096, True
@@ -98,7 +98,10 @@ def _dumped(yaml: YAML, content: Any) -> str:
 
 
 def _without_lines(text: str, content: Any, names: Sequence[str]) -> str:
-    """The text without some artifacts, and without the key `artifacts` if no artifact is left."""
+    """The text without the artifacts in `names`.
+
+    If no artifact is left, the key `artifacts` is removed too.
+    """
     artifacts, every = content["artifacts"], text.splitlines(keepends=True)
     removed = set[int]()
     for name in names:

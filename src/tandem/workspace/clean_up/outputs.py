@@ -32,7 +32,7 @@ class Outputs:
         self.known: dict[str, Output] = {}
 
     def read_lock(self, content: bytes) -> list[str]:
-        """Add the outputs of removed stages in dvc.lock; return the names of these stages."""
+        """Add the outputs that dvc.lock lists for removed stages; return the stages' names."""
         stages = (io.parse_yaml(content.decode()) if content else {}).get("stages") or {}
         removed = [name for name in stages if name not in self.owners.names]
         for name in removed:
@@ -44,7 +44,7 @@ class Outputs:
         return removed
 
     def read_records(self) -> None:
-        """Add the outputs in the records of removed stages, and the records themselves."""
+        """Add the outputs listed in the records of removed stages, and the records themselves."""
         for path in lineage.files():
             try:
                 record = lineage.parse(path.read_bytes(), path)

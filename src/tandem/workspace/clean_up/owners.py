@@ -1,4 +1,4 @@
-"""The paths that each stage and each .dvc file writes and reads."""
+"""The outputs and dependencies of each stage and each .dvc file."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,7 +13,7 @@ from tandem.engines import stage_server
 
 @dataclass(frozen=True)
 class Owners:
-    """The paths that each stage and each .dvc file writes and reads, according to DVC's index."""
+    """The outputs and dependencies of each stage and each .dvc file, according to DVC's index."""
 
     names: frozenset[str]
     """The names of the stages in the dvc.yaml in the root of the project."""
@@ -24,7 +24,7 @@ class Owners:
 
     @classmethod
     def of(cls, repo: Any) -> "Owners":
-        """Collect the paths from the current index of `repo`."""
+        """Collect the outputs and dependencies from the current index of `repo`."""
         root, stages = str(repo.root_dir), list(repo.index.stages)
         commands = [stage for stage in stages if stage.cmd]
         in_root = str(Path(root, paths.DAG))

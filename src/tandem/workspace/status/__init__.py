@@ -1,4 +1,4 @@
-"""`tandem status` says which stages are fresh, stale, missing, frozen or running, and why.
+"""`tandem status` reports which stages are fresh, stale, missing, frozen or running, and why.
 
 tandem status           print the states; exit code 0 if there is nothing to do, else 1
 tandem status --json    print the states as JSON, described by docs/schemas/status.json

@@ -1,4 +1,4 @@
-"""How the code of a stage differs from the code of its last run."""
+"""How the code of a stage has changed since its last run."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -24,14 +24,14 @@ class CodeChanges:
 
         Args:
             contents: Looks up files in DVC's cache.
-            is_current: Tells whether the files of workflow/code exist and are up to date.
+            is_current: Tells whether the files in workflow/code exist and are up to date.
         """
         self.contents, self._files_are_current = contents, is_current
 
     def of(self, stage: Any, path: str, ran: str) -> Iterator[Reason]:
         """Which source files and package versions differ from those of the stage's last run.
 
-        `ran` is the MD5 that the stage's file in workflow/code had at that run.
+        `ran` is the MD5 that the stage's file in workflow/code had at the stage's last run.
         """
         now = self._now(stage, path)
         if _code_md5(now) == ran:
@@ -55,7 +55,7 @@ class CodeChanges:
         yield from _package_changes(old.packages, now.packages)
 
     def _now(self, stage: Any, path: str) -> StageCode:
-        """The content that the stage's file in workflow/code has when it is up to date."""
+        """The up-to-date content of the stage's file in workflow/code."""
         if self._is_current:
             return read_code(Path(path))
         keys = tuple(key for dep in stage.params for key in dep.params)
@@ -66,7 +66,7 @@ class CodeChanges:
         return self._closures.code(declared, self._params)
 
     def _then(self, path: str, md5: str) -> StageCode | None:
-        """What the stage's file in workflow/code contained at its last run; None if unknown."""
+        """The content of the stage's file in workflow/code at the last run; None if unknown."""
         for file in (Path(path), self.contents.object(md5)):
             with suppress(OSError, TandemError):
                 if hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5:
@@ -96,7 +96,7 @@ class CodeChanges:
 
 
 def _code_md5(code: StageCode) -> str:
-    """The MD5 of a file in workflow/code that contains `code`."""
+    """The MD5 of a file in workflow/code whose content is `code`."""
     return hashlib.md5(io.json_bytes(code.model_dump()), usedforsecurity=False).hexdigest()
 
 

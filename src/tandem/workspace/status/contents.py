@@ -22,7 +22,7 @@ class Content:
 
     md5: str
     files: Mapping[str, str] | None
-    """For a folder, path of each file → MD5; None if the files are unknown or this is a file."""
+    """For a folder, path of each file → MD5, or None if unknown; for a file, None."""
     strays: Sequence[str] = ()
     """The files in `files` that no stage writes."""
 
@@ -62,7 +62,7 @@ class Contents:
     def whole(self, dep: Any, outs: Sequence[Any]) -> Content | None:
         """What a dependency contains once the `outs` that overlap with it are up to date.
 
-        None if its content is not known.
+        None if the content of the dependency is not known.
         """
         exact = [out for out in outs if out.fs_path == dep.fs_path]
         if exact:
@@ -82,7 +82,7 @@ class Contents:
                 return None
             else:
                 files |= {f"{within}/{name}": md5 for name, md5 in settled.files.items()}
-        # In a folder that is a dependency, DVC also counts files that are not outputs.
+        # If a dependency is a folder, its hash also covers files that are not outputs.
         here = self.here(dep.fs_path, dep)
         roots = [os.path.relpath(out.fs_path, dep.fs_path) for out in outs]
         strays = {
@@ -99,7 +99,7 @@ class Contents:
         None if the output's stage has never run.
         """
         if not out.stage.cmd and (here := self.here(out.fs_path, out)) is not None:
-            return here  # DVC accepts edits of data that a .dvc file tracks
+            return here  # DVC accepts edits to data that a .dvc file tracks
         md5 = out.hash_info.value
         if not md5:
             return None
@@ -147,7 +147,7 @@ class Contents:
 
 
 def differing(old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> list[str]:
-    """The names of the files that differ between two folders, if both are known."""
+    """The names of the files that differ between two folders; empty if `old` or `new` is None."""
     if old is None or new is None:
         return []
     return sorted(name for name in {*old, *new} if old.get(name) != new.get(name))

@@ -59,7 +59,7 @@ class _Examination:
         self.contents = Contents(repo)
         self.code = CodeChanges(self.contents, self._code_is_current)
         graph = repo.index.graph
-        self.active = get_active_graph(graph)  # in which frozen stages have no dependencies
+        self.active = get_active_graph(graph)  # in this graph, frozen stages have no dependencies
         default = [s for s in repo.index.stages if s.cmd and Path(s.path) == self._dag]
         needed = {*default}.union(*(nx.descendants(self.active, stage) for stage in default))
         positions = {stage: position for position, stage in enumerate(repo.index.stages)}
@@ -255,7 +255,7 @@ class _Examination:
         return plan.CODE in makers and self._path(dep).startswith(f"{paths.CODE}/")
 
     def _code_is_current(self) -> bool:
-        """Whether the files of workflow/code exist and describe the current code."""
+        """Whether the files in workflow/code exist and describe the current code."""
         stage = next(stage for stage in self.stages if stage.addressing == plan.CODE)
         return not self._process(stage) and not [*self._changes(stage), *self._outputs(stage)]
 

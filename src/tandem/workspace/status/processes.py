@@ -43,7 +43,7 @@ def snakemake_head() -> str:
     """The Snakemake process that runs jobs in this folder; it holds the lock of `acquire_run_lock`.
 
     The process is looked up in the kernel's list of locks, because testing the lock would mean
-    acquiring it. The result is empty if there is no such process or no such list.
+    acquiring it. The result is empty if no Snakemake process runs or /proc/locks cannot be read.
     """
     try:
         inode = locks.RUN_LOCK.stat().st_ino
@@ -53,7 +53,7 @@ def snakemake_head() -> str:
     for entry in entries:
         _, kind, _, _, pid, where, *_ = [word for word in entry.split() if word != "->"]
         if kind == "FLOCK" and where.rpartition(":")[2] == str(inode):
-            # Inode numbers are unique only within a file system, so this can be another process.
+            # Inode numbers are unique only within a file system, so the lock may be another file's.
             with suppress(psutil.Error, StopIteration):
                 words = psutil.Process(int(pid)).cmdline()
                 start = next(at for at, word in enumerate(words) if "snakemake" in Path(word).name)
