@@ -854,7 +854,11 @@ def context_of(context: click.Context, words: Iterable[str]) -> click.Context:
 
 @click.command("help", cls=Command, in_project=False)
 @click.argument(
-    "words", nargs=-1, metavar="[COMMAND]...", shell_complete=next_words, help="As it is called."
+    "words",
+    nargs=-1,
+    metavar="[COMMAND]...",
+    shell_complete=next_words,
+    help="The command, and a subcommand if it has any.",
 )
 @click.pass_context
 def help_(ctx: click.Context, words: Sequence[str]) -> None:

@@ -409,7 +409,7 @@ def test_a_record_cannot_name_the_command_that_is_run(
     record.write_text(text.replace('"tandem clean intent"', '"tandem check"'))
     assert cli.main(["audit", "--rerun", "4"]) == 1
     output = capsys.readouterr().out
-    assert "clean@intent: wrote" not in output and "only 3 stages could be rerun" in output
+    assert "clean@intent: wrote" not in output and "3 stages could be rerun" in output
 
 
 @pytest.mark.parametrize(
@@ -447,7 +447,7 @@ def test_a_record_forged_together_with_the_lock_is_found(project: Workspace) -> 
     forge(lambda record: record)
     assert findings() == []
     forge(lambda record: record["packages"].popitem())
-    assert any("its packages differ from requirements.lock" in line for line in findings())
+    assert any("the recorded packages differ from requirements.lock" in line for line in findings())
 
 
 def test_sizes_forged_within_a_folder_are_found(project: Workspace) -> None:

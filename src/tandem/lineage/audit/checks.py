@@ -136,7 +136,7 @@ def _stages(
     """Findings for stages that are missing from dvc.yaml or dvc.lock, or that have no record."""
     for name in sorted({*declared, *lock, *graph.records}):
         if name not in declared:
-            fix = "run `tandem clean-up` to remove its entry and files"
+            fix = "run `tandem clean-up` to remove the stage's entry and files"
             yield Finding(f"dvc.lock: {name}", f"dvc.yaml has no such stage: {fix}")
         elif name not in lock:
             yield Finding(f"dvc.lock: {name}", "the stage has no entry: it has not been run")
@@ -179,7 +179,7 @@ def _code(
     if recorded is None or code is None:
         return
     if code.packages != record.packages:
-        yield Finding(stage.record, f"its packages differ from {paths.REQUIREMENTS}")
+        yield Finding(stage.record, f"the recorded packages differ from {paths.REQUIREMENTS}")
     if _digest(code) == _without_files(recorded):
         return
     code_file = root / stage.code
@@ -246,7 +246,7 @@ def _unexpected_files(
     folder = digests(path)
     files = folder.files if folder and folder.files else {}
     for name in sorted({*files} - {*graphs.files_of(written)}):
-        problem = f"was not written by any stage, but {stage} reads it: remove it"
+        problem = f"was not written by any stage, but {stage} reads it: remove the file"
         yield Finding(f"{path}/{name}", problem)
 
 
@@ -307,10 +307,10 @@ def _params(
                 f"{paths.PARAMS}: {key}", f"differs from the value that {record.stage} ran with"
             )
     if record.sources != list(find_pins(record.params)):
-        yield Finding(where, "its sources differ from those pinned in its params")
+        yield Finding(where, "the recorded sources differ from those pinned in the recorded params")
     expected = (runtime.seed, determinism.pins(runtime))
     if "runtime" in record.params and (record.seed, record.pins) != expected:
-        yield Finding(where, "its seed or pins differ from `runtime` in params.yaml")
+        yield Finding(where, "the recorded seed or pins differ from `runtime` in params.yaml")
     for pin in filter(is_own_file, record.sources):
         current = digests(pin["path"])
         if current is not None and current.sha256 != pin["sha256"]:
@@ -361,4 +361,6 @@ def _summary(root: Path, content: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(f"{SUMMARY}#{number}", f"{key} differs from the metrics")
     if rows != expected:
         built = f"{counted(len(expected), 'row')} built from the metrics"
-        yield Finding(SUMMARY, f"{counted(len(rows), 'row')} instead of the {built}")
+        yield Finding(
+            SUMMARY, f"contains {counted(len(rows), 'row')}, which differ from the {built}"
+        )

@@ -46,7 +46,7 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
         yield run_again(record, root)
     if len(drawn) < min(count, len(records)):
         yield (
-            f"only {wording.counted(len(drawn), 'stage')} could be rerun: the command or the "
+            f"{wording.counted(len(drawn), 'stage')} could be rerun: the command or the "
             "inputs of every other stage are missing or have changed",
             [],
         )
@@ -132,7 +132,8 @@ def _outside(where: str, recorded: Any, rewritten: Any) -> Iterator[Finding]:
         low, high, value = recorded["low"], recorded["high"], rewritten.get("value")
         if value is None or not low <= value <= high:
             interval = f"the recorded interval of {low} to {high}"
-            yield Finding(where, f"is {value} after the rerun, outside {interval}")
+            shown = "missing" if value is None else value
+            yield Finding(where, f"is {shown} after the rerun, outside {interval}")
         return
     for key in sorted(recorded):
         below = rewritten.get(key) if isinstance(rewritten, dict) else None

@@ -78,7 +78,9 @@ def lines(plan: Plan) -> list[str]:
     if len(plan.kept) > SHOWN:
         printed.append(f"  and {len(plan.kept) - SHOWN} more: see --json")
     if plan:
-        printed.append("copies in DVC's cache and remote are kept; `dvc gc` removes them")
+        printed.append(
+            "copies in DVC's cache and remote are kept; remove them with `dvc gc --workspace`"
+        )
     return printed
 
 
