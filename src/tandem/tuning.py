@@ -2,9 +2,9 @@
 
 The search is Bayesian optimization with Optuna: seeded tree-structured Parzen estimators (Bergstra
 et al. 2011, "Algorithms for Hyper-Parameter Optimization"). The first trial uses each current value
-in params.yaml that is within its range; if all are, the best score is at least as good as that of
-the current values. The models of trials are not kept: `dvc repro` trains with the values that the
-search writes into params.yaml.
+in params.yaml that is within its range; if all current values are within their ranges, the best
+score is at least as good as the score of the current values. The models of trials are not kept:
+`dvc repro` trains with the values that the search writes into params.yaml.
 """
 
 import copy
@@ -40,7 +40,7 @@ def tune(task: str, trials: int) -> dict[str, Any]:
     """
     params_check.check(params.read(), dvc_stages.sections)
     runtime = params.project().runtime
-    pin_environment(runtime)  # has to precede the import of torch
+    pin_environment(runtime)  # must be called before torch is imported
     section = params.read()[task]
     if "tune" not in section:
         raise ParamsError(f"params.yaml: {task}.tune is missing; see docs/training.md")

@@ -2,9 +2,9 @@
 
 Pairs are formed from ratings after the rows are split.
 
-Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with rated rows
-        that `preferences.TASK.ratings` names; the model folder `preferences.TASK.encoder`;
-        the params `preferences.TASK`, `runtime` and `TASK.reward`
+Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with human
+        ratings that is named by `preferences.TASK.ratings`; the model folder that is named by
+        `preferences.TASK.encoder`; the params `preferences.TASK`, `runtime` and `TASK.reward`
 Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
         data/preferences/TASK/reward.parquet   the training pairs
         reports/details/reward/TASK.json       pair accuracy on validation pairs, and the numbers of
@@ -30,8 +30,8 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     contrast: ClassContrast | None = None
-    """Classes of a trained encoder whose weights initialize the reward head; null initializes the
-    head randomly."""
+    """Two classes of the encoder: the reward head is initialized with the difference between their
+    weights; if null, the head is initialized randomly."""
 
 
 def main(task: str) -> str:

@@ -3,7 +3,7 @@
 A task's model is trained and scored once with each seed.
 
 The confidence interval of a score reflects the choice of test rows. The spread across seeds
-reflects the order of the training rows and the initialization; a difference between models that is
+reflects the initialization and the order of the training rows; a difference between models that is
 smaller than this spread means little (Dodge et al. 2020, "Fine-Tuning Pretrained Language Models:
 Weight Initializations, Data Orders, and Early Stopping").
 

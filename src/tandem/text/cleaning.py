@@ -94,7 +94,7 @@ def apply_filters(
 def summarize(
     raw: Sequence[Row], kept: Sequence[Row], dropped: Sequence[Dropped], counts: Counter[str]
 ) -> dict[str, Any]:
-    """Count the kept rows, the dropped rows by reason, the repairs and the masks.
+    """Count the kept rows, the dropped rows by reason, the repairs and the masked strings.
 
     Rows are counted in total and by domain.
     """

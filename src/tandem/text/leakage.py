@@ -2,8 +2,8 @@
 
 The stage `split` finds leaks with `find_leaks`, which is fast because it uses MinHash. Before the
 stage writes its outputs, it checks them with `verify_no_leaks`, which counts the shared n-grams of
-every pair of texts from different splits. This check uses no MinHash; the only code that it shares
-with `find_leaks` is `split_key_of`.
+every pair of texts from different splits. This check does not use MinHash; the only code that it
+shares with `find_leaks` is `split_key_of`.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from tandem.text.minhash import MinHashIndex, NearDuplicates, signatures
 from tandem.text.normalize import split_key
 from tandem.text.protected import protected
 
-BLOCK = 256  # texts per block; with 40,000 other texts, ten million similarities per block
+BLOCK = 256  # texts per block; a block has up to ten million similarities to 40,000 texts
 
 
 def split_key_of(row: Row, task: BaseTask) -> str:

@@ -15,9 +15,9 @@ Kind = Literal["email", "card", "phone"]
 Position = tuple[int, int]
 """Start and end of a match in a text, in characters."""
 
-SIGNS = "!#$%&'*+-/=?^_`{|}~"  # valid at the start of an address (RFC 5322, atext), but rare
+SIGNS = "!#$%&'*+-/=?^_`{|}~"  # valid at the start of an e-mail address (RFC 5322, atext), but rare
 SIZE = re.compile(r"\d\s?x\s?\d")  # 1680x1050 is a size, but x also marks a phone extension
-INTERNATIONAL = ["ZZ"]  # the code for no region: only numbers that start with + are found
+INTERNATIONAL = ["ZZ"]  # unknown region in phonenumbers: only numbers with a leading + are found
 DIGITS = re.compile(r"\d(?:\D{0,3}\d){6}")  # E.164 numbers in use have at least seven digits
 
 
@@ -33,7 +33,7 @@ def mask_personal_data(
         regions: Regions (ISO 3166-1) whose national phone numbers are masked.
 
     Returns:
-        The masked text, and the kind of each mask.
+        The masked text, and the kind of each masked string.
 
     >>> mask_personal_data("mail jo@example.org by 2024", ["email", "phone"], ["US"])
     ('mail <EMAIL> by 2024', ['email'])
@@ -86,7 +86,7 @@ def phones(text: str, regions: Sequence[str]) -> Iterator[Position]:
 
 
 def luhn(number: str) -> bool:
-    """Return whether the last digit is the correct check digit (ISO/IEC 7812-1, annex B).
+    """Return whether `number` ends with the correct check digit (ISO/IEC 7812-1, annex B).
 
     >>> luhn("4111 1111 1111 1111"), luhn("4111 1111 1111 1112")
     (True, False)

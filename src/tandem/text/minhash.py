@@ -73,7 +73,7 @@ class MinHashIndex:
         self.lsh = RMinHashLSH(params.threshold, num_perm=num_bands * rows, num_bands=num_bands)
 
     def query(self, text: str, signature: object) -> list[tuple[float, str]]:
-        """Return similarity and key of each near-duplicate of `text`, the most similar first."""
+        """Return the similarity and key of each near-duplicate of `text`, most similar first."""
         grams = shingles(text, self.params.ngram_size)
         candidates = (self.added[index] for index in self.lsh.query(signature))
         similar = (

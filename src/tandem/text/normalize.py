@@ -22,8 +22,9 @@ def dedup_key(text: str) -> str:
 def split_key(text: str, pieces: Sequence[Piece] = ()) -> str:
     """Return the key by which splitting compares texts: the case-folded words of the text.
 
-    Digits, punctuation and `pieces` are left out. The text is repaired first, so that a raw row and
-    its clean row have the same key. The key of a text without letters is its `dedup_key`.
+    Digits, punctuation and the parts of the text given by `pieces` are left out. The text is
+    repaired first, so that a raw row and its clean row have the same key. The key of a text without
+    letters is its `dedup_key`.
 
     >>> split_key("Set {name} to 21&deg;C, now!", [(4, 10)])
     'set to c now'

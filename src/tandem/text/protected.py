@@ -85,13 +85,13 @@ def spans_of(row: Row) -> tuple[Span, ...]:
 
 
 def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str, list[int]]:
-    """Replace the sentinels in `masked` with the `pieces` of `text`.
+    """Replace each sentinel in `masked` with the protected part of `text` that it stands for.
 
     Returns:
-        The restored text, and the position at which each of `pieces` starts in it.
+        The restored text, and the start position of each protected part in it.
 
     Raises:
-        ValueError: the sentinel of a piece is missing from `masked`, or occurs twice.
+        ValueError: the sentinel of a protected part is missing from `masked`, or occurs twice.
     """
     starts = [-1] * len(pieces)
     parts: list[str] = []
@@ -111,7 +111,7 @@ def restore_pieces(text: str, pieces: Sequence[Piece], masked: str) -> tuple[str
 
 
 def mask_pieces(text: str, pieces: Sequence[Piece]) -> str:
-    """Replace each of the sorted, disjoint `pieces` of `text` with its sentinel.
+    """Replace each protected part of `text` with its sentinel; `pieces` are sorted and disjoint.
 
     Private-use characters that the text itself contains are removed.
     """

@@ -1,4 +1,4 @@
-"""Drop rows whose text occurred before, and all rows with the same text but different answers."""
+"""Drop rows with duplicate texts: all but the first, or all of them if their answers differ."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def drop_reasons(rows: Sequence[Row], task: BaseTask, params: Params) -> Iterato
 def _answer(row: Row, field: str) -> object:
     """Return the value of an answer field; for spans, return their labels and texts.
 
-    Positions of spans are ignored, because texts with the same key may differ in spacing.
+    Positions of spans are ignored, because texts with the same `dedup_key` may differ in spacing.
     """
     value = getattr(row, field)
     if isinstance(value, tuple) and all(isinstance(part, Span) for part in value):

@@ -17,7 +17,8 @@ class Params(FilterParams):
     expected: dict[str, str] = Field(min_length=1)
     """Text field → the ISO 639-1 code of its expected language."""
     among: list[str] = Field(default=["de", "en", "es", "fr"])
-    """Languages to distinguish (ISO 639-1); detection is faster and more accurate with fewer."""
+    """Languages to distinguish (ISO 639-1); with fewer languages, detection is faster and more
+    accurate."""
     min_chars: int = Field(default=40, ge=0)
     """Texts with fewer characters than this are not checked."""
     min_confidence: float = Field(default=0.15, ge=0, le=1)

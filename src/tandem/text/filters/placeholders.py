@@ -1,4 +1,4 @@
-"""Drop pairs of texts containing different {placeholders}, so that a model learns to keep them."""
+"""Drop pairs of texts whose {placeholders} differ, so that a model learns to copy placeholders."""
 
 from collections.abc import Iterator, Sequence
 

@@ -12,7 +12,7 @@ for their outputs, and those entries of dvc.yaml's `artifacts` whose path is not
 stage.
 
 A file is removed only if dvc.lock or the record of a removed stage names it as an output, and its
-content is still what the stage wrote. Other files are kept and listed: outputs of stages and .dvc
-files that still exist, files that a stage reads, and files that a person added or edited. DVC's
-cache and remote are not changed: use `dvc gc` to clean them.
+content is still what the stage wrote. Other files are kept and listed: outputs of the remaining
+stages, files tracked by .dvc files, files that a stage reads, and files that a person added or
+edited. DVC's cache and remote are not changed: use `dvc gc` to clean them.
 """
