@@ -1,4 +1,4 @@
-"""Texts that a generator writes for prompts: reward, length, diversity and KL divergence."""
+"""Sample texts from a generator; measure their reward, length, diversity and KL divergence."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Completions:
 def sample_completions(
     model: Model, rows: Sequence[Row], params: GenerationParams, reward: RewardModel, seed: int
 ) -> Completions:
-    """Sample a completion for the prompt of each row; a repeated row gets several samples."""
+    """Sample a completion for the prompt of each row; a row that occurs twice gets two samples."""
     samples = draw(model, params, rows, seed)
     texts = decode(model, samples)
     return Completions(rows, samples, texts, reward.score(texts))

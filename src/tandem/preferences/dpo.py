@@ -24,8 +24,8 @@ def ranked(
 ) -> list[dict[str, Any]]:
     """Form preference pairs from the samples of each prompt.
 
-    The samples of a prompt with the highest rewards are paired with those with the lowest rewards,
-    so that the two rewards in each pair are far apart.
+    For each prompt, the samples with the highest rewards are paired with the samples with the
+    lowest rewards, so that the two rewards in each pair are far apart.
 
     Args:
         samples: `per_prompt` samples for the first prompt, then for the second, and so on.
@@ -51,7 +51,7 @@ def _pair(chosen: Sample, rejected: Sample) -> dict[str, Any]:
 
 
 def collate(pairs: Sequence[dict[str, Any]]) -> dict[str, Tensor]:
-    """The tensors that `batch` returns for all chosen samples, followed by all rejected samples.
+    """Apply `batch` to a list of all chosen samples, followed by all rejected samples.
 
     Each tensor has two rows per pair. The additional tensor `reference`, of shape (rows,), contains
     the log-probability of each sample before training.

@@ -25,7 +25,7 @@ from tandem.preferences.sampling import Sample
 def kl_divergence(
     aligned: Model, base: Model, samples: Sequence[Sample], batch_size: int
 ) -> NDArray[np.float64]:
-    """The KL divergence along each completion of `aligned`, in nats, and its number of tokens.
+    """The KL divergence along each completion, in nats, and the completion's number of tokens.
 
     The result has the shape (samples, 2).
     """

@@ -1,6 +1,7 @@
 """Labels of the metrics that preference stages report and that have no metric module.
 
-This module is for reports: the stages do not import it, so a new label does not cause retraining.
+This module is only for reports: no training stage imports it, so a new label does not cause
+retraining.
 """
 
 from dataclasses import dataclass

@@ -77,9 +77,10 @@ def form_pairs(
 ) -> list[Pair]:
     """From `rows`, form at most `limit` disjoint pairs that pass `pair_filter`, in random order.
 
-    The rows of each domain are shuffled. Each row is paired with the first unpaired row before it
-    that the filter allows. Rows with fewer than two ratings are left out, because their standard
-    error is unknown. A pair's id consists of the ids of the chosen and the rejected row.
+    The rows of each domain are shuffled. Each row is then paired with the first preceding row that
+    is still unpaired and with which it passes `pair_filter`. Rows with fewer than two ratings are
+    left out, because their standard error is unknown. A pair's id consists of the ids of the chosen
+    and the rejected row.
 
     Raises:
         DataError: no two rows of the same domain differ enough in their ratings.
@@ -126,7 +127,10 @@ def _match(texts: Sequence[RatedText], pair_filter: PairFilter) -> list[Pair]:
 
 
 def distinguishable(a: RatedText, b: RatedText, pair_filter: PairFilter) -> bool:
-    """Whether the mean ratings differ by `min_margin` and by `min_z` standard errors or more."""
+    """Whether the ratings of `a` and `b` differ enough to form a pair.
+
+    The mean ratings must differ by at least `min_margin`, and by at least `min_z` standard errors.
+    """
     margin = abs(a.mean - b.mean)
     min_margin = max(pair_filter.min_margin, pair_filter.min_z * math.hypot(a.error, b.error))
     return margin >= min_margin

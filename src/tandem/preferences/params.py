@@ -9,13 +9,13 @@ from tandem.core.training_params import TrainingParams
 
 
 class PairFilter(StrictModel):
-    """When one text counts as preferred to another."""
+    """The conditions under which one text counts as preferred to another."""
 
     min_margin: float = Field(gt=0)
-    """Smallest difference between the two mean ratings, in steps of the rating scale."""
+    """Minimum difference between the mean ratings of two texts, in steps of the rating scale."""
     min_z: float = Field(ge=0)
-    """Smallest difference between the two mean ratings, in standard errors (Welch 1947); with 3,
-    about one in 370 pairs of equally rated texts differs that much by chance."""
+    """Minimum difference between the mean ratings of two texts, in standard errors (Welch 1947);
+    with 3, about one in 370 pairs of equally good texts differs that much by chance."""
 
 
 class ClassContrast(StrictModel):
@@ -47,8 +47,8 @@ class AlignmentParams(TrainingParams):
     samples_per_prompt: int = Field(default=4, ge=2)
     """Number of continuations sampled per prompt."""
     pairs_per_prompt: int = Field(default=1, ge=1)
-    """Number of pairs per prompt, at most half of samples_per_prompt; each pair consists of one of
-    the best continuations and one of the worst."""
+    """Number of pairs per prompt, at most half of `samples_per_prompt`; each pair consists of one
+    of the best continuations and one of the worst."""
     beta: float = Field(default=0.1, gt=0)
     """How strongly DPO keeps the model close to the base model; Rafailov et al. (2023) use 0.1 to
     0.5."""
@@ -70,10 +70,11 @@ class PreferenceEvaluationParams(StrictModel):
     """Which pairs and prompts are taken from the test rows."""
 
     pairs: PairFilter
-    """Which texts form a preference pair; use the same values as in the params of `reward`."""
+    """Which texts form a preference pair; use the same values as for the stage `reward`."""
     max_pairs: int | None = Field(default=None, ge=1)
     """Maximum number of test pairs; null uses all of them."""
     generation: GenerationParams
-    """Which prompts both generators continue, and the length of their continuations."""
+    """Which prompts the base and the aligned generator continue, and the length of their
+    continuations."""
     max_prompts: int = Field(ge=1)
     """Maximum number of test prompts."""

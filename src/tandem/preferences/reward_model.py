@@ -1,8 +1,8 @@
 """A reward model: an encoder with one output, trained on preferences (Bradley–Terry).
 
 The model assumes P(a is preferred to b) = σ(r(a) − r(b)), where r is the reward (Bradley & Terry,
-Rank Analysis of Incomplete Block Designs, Biometrika 39, 1952). Only differences of rewards are
-meaningful.
+Rank Analysis of Incomplete Block Designs, Biometrika 39, 1952). Only differences between rewards
+are meaningful.
 """
 
 from collections.abc import Sequence

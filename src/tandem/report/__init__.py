@@ -1,4 +1,4 @@
-"""Build summary.json, the data and model cards, and the HTML page from metrics files alone.
+"""Build summary.json, the data and model cards, and the HTML page from recorded results.
 
 scores    metrics files → one flat, sorted list of scores
 latency   benchmarks/latency.json, matched with the models that were evaluated

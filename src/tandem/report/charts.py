@@ -1,6 +1,6 @@
 """Draw loss curves, and scores against size or latency, as SVG.
 
-The same numbers always produce the same bytes.
+Charts drawn from the same numbers are byte-identical.
 
 Matplotlib draws with placeholder colors, which are then replaced by the CSS variables of the page,
 so that a chart adapts to light and dark mode. Charts also use the fonts of the page.
@@ -117,12 +117,12 @@ def pareto_chart(points: Sequence["Point"], cost_label: str, score_label: str) -
 
 
 def _svg(draw: Callable[["Axes"], None]) -> str:
-    """The inline SVG of a chart, which `draw` draws on the axes that it gets."""
+    """The inline SVG of the chart that `draw` draws on the axes passed to it."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    # Start from Matplotlib's defaults: the user's matplotlibrc must not change the bytes.
+    # Start from Matplotlib's defaults, so that the user's matplotlibrc does not change the SVG.
     settings: dict[Any, Any] = {**mpl.rcParamsDefault, **SETTINGS}
     with mpl.rc_context(settings):
         figure = Figure(figsize=(4.4, 2.7), layout="constrained")

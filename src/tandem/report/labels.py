@@ -1,7 +1,7 @@
 """Titles of metrics, labels of variants, and the format of numbers.
 
-The labels are constants in the module of each metric, baseline and compression method. They are
-read without importing the module, because the import may need torch.
+The labels are constants in the module of each metric, baseline and compression method. These
+constants are read without importing the module, because the import may need torch.
 """
 
 from tandem.core import registry

@@ -27,7 +27,7 @@ class Scenario(StrictModel):
 class Entry(StrictModel):
     """A measured variant: weights that a stage wrote, or an ONNX graph that the benchmark exported.
 
-    The entry of a graph contains its scores, because no stage evaluates the graph.
+    The entry of an ONNX graph contains the graph's scores, because no stage evaluates the graph.
     """
 
     single: Scenario
@@ -54,7 +54,7 @@ class Entry(StrictModel):
 
 
 class Latencies(BaseModel):
-    """The content of latency.json: the machine used, and `{TASK: {VARIANT: Entry}}`."""
+    """The content of latency.json: the machine used, and an `Entry` for each task and variant."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
     __pydantic_extra__: dict[str, dict[str, Entry]] = Field(init=False)

@@ -17,7 +17,7 @@ from tandem.report.views import Size, View
 
 
 def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
-    """The page: one HTML file that runs no script and loads no other file.
+    """The report as one HTML page that runs no script and loads no other file.
 
     Args:
         views: One `View` per task, in the order in which the page shows the tasks.
@@ -33,7 +33,7 @@ def page(views: Sequence[View], machine: Mapping[str, Any]) -> str:
 
 
 def data_card(view: View, fetched: Mapping[str, Any]) -> str:
-    """The data card of a task: row counts after each step, and by domain and by label."""
+    """The data card of a task: row counts by preparation step, by domain and by label."""
     return _environment().get_template("data_card.md.j2").render(view=view, fetched=fetched)
 
 
@@ -54,7 +54,7 @@ def model_card(view: View, size: Size, trained: Mapping[str, Any]) -> str:
 
 
 def cards(shown: Sequence[View], metrics: Metrics) -> dict[str, str]:
-    """File name → text of a card, for the data of each task and for each scored model."""
+    """File name → text of each card: a data card per task, and a model card per evaluated model."""
     texts = {}
     for view in shown:
         fetched = scores.of(metrics, scores.FETCH, view.task)
