@@ -1,8 +1,9 @@
 """Read reports/details into one flat, sorted list of scores.
 
-Every `{"value": …}` and every plain number in a detail file is a score. The keys that lead to a
-score form the name of its metric. A new metric therefore requires no change in this module. The
-other modules of the report import the names of stages from this module.
+In a detail file, every object with the key `value` is a score, and so is every number outside such
+an object. The keys that lead to a score form the name of its metric. A new metric therefore
+requires no change in this module. The other modules of the report import the names of stages from
+this module.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -69,7 +70,7 @@ def load(root: Path, project: ProjectParams) -> Metrics:
 
 
 def of(metrics: Metrics, stage: str, name: str) -> Mapping[str, Any]:
-    """The content of the metrics file `name` (TASK or TASK-VARIANT); empty if there is none."""
+    """The content of the detail file `name` (TASK or TASK-VARIANT); empty if there is none."""
     content: Mapping[str, Any] = metrics.get(stage, {}).get(name, {})
     return content
 
@@ -91,7 +92,7 @@ def gather(metrics: Metrics, project: ProjectParams) -> list[Score]:
 def summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """The scores as the rows of reports/summary.json, sorted by task, variant and metric.
 
-    The names of metrics on validation rows are prefixed with the name of their stage.
+    The name of a metric that was computed on validation rows is prefixed with the stage's name.
     """
     rows = [
         {
@@ -108,7 +109,7 @@ def summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def variants(task: str, project: ProjectParams) -> list[str]:
-    """The variants of a task's model that stages evaluate."""
+    """The variants of a task's model that the pipeline evaluates."""
     return ["base", *(["aligned"] if task in project.preferences else []), *project.methods]
 
 
@@ -135,7 +136,7 @@ def _sources(
 
 
 def _scores(where: tuple[str, str, str], path: str, content: Any) -> Iterator[Score]:
-    """The scores in `content`, which is the value at `path` in a metrics file.
+    """The scores in `content`, which is the value at `path` in a detail file.
 
     Args:
         where: The stage, the task and the variant of the scores.

@@ -1,4 +1,4 @@
-"""Collect everything that the page and the cards show about a task, including charts."""
+"""Collect everything that the HTML report and the cards show about a task, including charts."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ def view(
     metrics: Metrics,
     speeds: Mapping[tuple[str, str], Any],
 ) -> View:
-    """Everything that the page and the cards show about a task, including its charts."""
+    """Everything that the HTML report and the cards show about a task, including its charts."""
     without_charts = views.view(task, all_scores, metrics, speeds)
     curves = sorted(PLOTS.glob(f"*/{task}.csv"), key=_curve_order)
     drawn = {path.parent.name: charts.loss_chart(path) for path in curves}

@@ -65,7 +65,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """A data preparation step: the rows in each part of its output, and dropped rows by reason."""
+    """A data preparation step, with row counts for each part of its output and each drop reason."""
 
     title: str
     parts: dict[str, int]
@@ -304,7 +304,7 @@ def spreads(metrics: Metrics, task: str, order: Sequence[str]) -> list[Spread]:
 
 
 def steps(metrics: Metrics, task: str) -> list[Step]:
-    """The steps from raw to augmented rows whose stages have been run."""
+    """The data preparation steps that have been run, from raw to augmented rows."""
     fetched, cleaned, split, augmented = (of(metrics, stage, task) for stage in DATA_STAGES)
     done = []
     if fetched:
@@ -323,7 +323,7 @@ def steps(metrics: Metrics, task: str) -> list[Step]:
 
 
 def signatures(metrics: Metrics, task: str) -> dict[str, str]:
-    """Metric → the signature that sacrebleu requires to be reported with the score."""
+    """Metric → the sacrebleu signature, which should be reported with the score."""
     by_metric = {}
     for name, content in metrics.get(EVALUATE, {}).items():
         for metric, entry in content.items():

@@ -1,4 +1,4 @@
-"""Sources of rows; each is a module that params.yaml selects by name.
+"""Sources of rows; each is a module that is selected by name in params.yaml.
 
 A source module defines `Params(SourceParams)` and the functions of `Source`. A source returns raw
 records; the stage `fetch` adds missing ids, and the task parses each record.

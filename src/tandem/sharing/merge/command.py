@@ -1,4 +1,4 @@
-"""Print what `tandem setup-git` and `tandem merge-lock` have done."""
+"""Run `tandem setup-git` or `tandem merge-lock`, and print the result."""
 
 import json
 

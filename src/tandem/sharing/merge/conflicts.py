@@ -1,7 +1,8 @@
 """Find the three versions of files that are in conflict or that a merge commit has merged.
 
 For a file in conflict after a merge, a rebase, a cherry-pick, a revert or `git stash pop`, Git's
-index contains up to three stages: 1 is the common ancestor, 2 is our version and 3 is theirs.
+index contains up to three entries: stage 1 is the common ancestor, stage 2 is our version and
+stage 3 is theirs.
 """
 
 from collections.abc import Iterator
@@ -30,8 +31,8 @@ class Conflict:
     versions: dict[str, Versions]
     """Path → versions.
 
-    For an unfinished merge, these are the files in conflict; for a merge commit, all files that
-    differ between its parents.
+    The paths are those of the files in conflict in an unfinished merge, or of all files that differ
+    between the parents of a merge commit.
     """
     ours: dict[str, str]
     """Path → blob ID, for all files on our side."""
@@ -47,7 +48,7 @@ class Conflict:
 
 
 def unfinished() -> Conflict | None:
-    """The files in conflict in the index; None if there are none."""
+    """The files in conflict, according to the index; None if there are none."""
     stages: dict[str, dict[str, str]] = {}
     for mode, blob, stage, path in _entries("ls-files", "--unmerged"):
         stages.setdefault(path, {})[stage] = blob if mode in REGULAR else mode
@@ -96,7 +97,7 @@ def blob_content(blob: str) -> bytes:
 
 
 def _tree(commit: str) -> dict[str, str]:
-    """Path → blob ID, for the regular files of a commit below the current folder."""
+    """Path → blob ID, for a commit's regular files below the current folder."""
     entries = _entries("ls-tree", "-r", commit)
     return {path: blob for mode, _, blob, path in entries if mode in REGULAR}
 

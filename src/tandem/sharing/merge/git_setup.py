@@ -1,9 +1,10 @@
-"""Set up Git's merge drivers: `tandem setup-git`.
+"""Set up the project's Git merge drivers: `tandem setup-git`.
 
-    .gitattributes    names the driver of each kind of file; it is committed, so each clone has it
-    .git/config       defines the drivers' commands; each clone needs it, and its worktrees share it
+    .gitattributes    names the driver of each kind of file; is committed, so all clones contain it
+    .git/config       defines the drivers' commands; each clone has its own, shared by its worktrees
 
-Git runs a driver only if both files set it up. Otherwise, Git merges the files as text.
+Git runs a driver only if .gitattributes names it and .git/config defines it. Otherwise, Git merges
+dvc.lock and the stage outputs as text.
 """
 
 import shlex
@@ -34,9 +35,9 @@ UNSET = ("unspecified", "set")
 def driver_commands() -> dict[str, tuple[str, str]]:
     """Driver → its description and the command that Git runs.
 
-    Git calls the driver for outputs for each file that both sides changed. The stage that writes
-    such a file is stale after the merge, so the command `true` keeps our version until the stage
-    writes the file again.
+    Git runs the driver `tandem-output` on each stage output that both sides changed. The stage that
+    writes such a file is stale after the merge, so the driver's command is `true`, which keeps our
+    version until the stage writes the file again.
     """
     python = shlex.quote(sys.executable).replace("%", "%%")
     lock = f"{python} -P -m tandem.sharing.merge.driver %O %A %B %P"
@@ -96,7 +97,7 @@ def _attribute(pattern: str) -> str:
 
 
 def problem() -> str | None:
-    """Why Git cannot run the driver that .gitattributes names for dvc.lock, and what to do then.
+    """Why Git cannot run the driver that .gitattributes names for dvc.lock, and how to fix this.
 
     The result is None if Git can run the driver, or if .gitattributes names another driver or none.
     """

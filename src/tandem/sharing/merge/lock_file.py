@@ -26,7 +26,7 @@ from tandem.sharing.merge.rule import Choice, choose
 ANCHOR = re.compile(r"[:-] [&*]\w")
 """Matches possible YAML anchors and aliases, with which an entry may refer to another entry."""
 DATASETS = "datasets"
-"""The only top-level key of dvc.lock that DVC knows besides `schema` and `stages`."""
+"""The only top-level key that DVC supports in dvc.lock besides `schema` and `stages`."""
 
 MARKER = "<<<<<<< "
 """The prefix of the line with which Git marks the start of a conflict."""
@@ -36,7 +36,10 @@ WITHOUT_ENTRIES = "schema: '2.0'\nstages: {}\n"
 
 
 class LockDamaged(StageError):
-    """A dvc.lock file cannot be read. The message, such as `is empty`, follows the file's path."""
+    """A dvc.lock file cannot be read.
+
+    The message, such as `is empty`, continues a sentence that starts with the file's path.
+    """
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 `tandem merge-lock` resolves conflicts in these files during a merge, a rebase, a cherry-pick or a
 revert. If no file is in conflict and HEAD is a merge commit, for example one made by a hosting
-service, the command merges the parents of HEAD again. It reads the versions of a file from Git,
-never a workspace file with conflict markers.
+service, the command merges the parents of HEAD again. The command reads the versions of a file from
+Git, never from a workspace file with conflict markers.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from tandem.sharing.merge.lock_file import MARKER, LockDamaged, LockFile, Merged
 from tandem.sharing.merge.rule import Choice, choose
 
 WRITTEN = (paths.DETAILS, paths.METRICS, paths.RECORDS, Path("reports/summary.json"))
-"""Folders in Git whose JSON files are written only by stages, and a file that `report` writes."""
+"""Git-tracked folders whose JSON files only stages write, and the file reports/summary.json."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Resolution:
 
     locks: Mapping[str, MergedLock]
     files: list[str]
-    """The resolved files, other than dvc.lock; stages write all of them."""
+    """The resolved files except dvc.lock; all of them are written by stages."""
     left: list[str]
     """The files that are still in conflict, because no stage writes them."""
 
@@ -79,7 +79,7 @@ class Outputs:
 
     @classmethod
     def of(cls, merged: Mapping[str, MergedLock]) -> "Outputs":
-        """The outputs in all merged dvc.lock files, or the project's dvc.lock if none was merged.
+        """The outputs in the merged dvc.lock files or, if there are none, the project's dvc.lock.
 
         Raises:
             StageError: dvc.lock cannot be read.
@@ -102,9 +102,10 @@ class Outputs:
     def choose(self, path: str, version: Versions) -> str:
         """Choose the version of a file that agrees with the entry of its stage; return the blob ID.
 
-        If no version has the MD5 in the entry, or the entry has none, choose the version of the
-        side that changed the file, or ours if both sides did. If that side removed the file, or one
-        side removed and the other changed it, the file is removed: the blob ID is empty.
+        If no version has the MD5 in the entry, or the entry contains no MD5, choose the version of
+        the side that changed the file, or our version if both sides changed the file. If the chosen
+        side removed the file, or if one side removed the file and the other changed it, return an
+        empty ID: the file is to be removed.
         """
         digest = self.digests.get(path)
         for blob in (version.ours, version.theirs) if digest else ():
@@ -138,10 +139,10 @@ def _md5(blob: str) -> str:
 
 
 def _resolved(conflict: Conflict, outputs: Outputs) -> Iterator[tuple[str, str]]:
-    """Yield the path and blob ID of each resolved output; an empty ID means to remove the file.
+    """Yield the path and blob ID of each resolved output; the ID is empty if the file is removed.
 
-    Git may have merged an output of a stale stage as text without a conflict. Our version replaces
-    such an output, too.
+    If Git has merged an output of a stale stage as text without a conflict, the output is replaced
+    by our version, too.
     """
     for path, version in conflict.versions.items():
         if posixpath.basename(path) != paths.LOCK.name and outputs.include(path):
@@ -185,7 +186,7 @@ def _content(path: str) -> bytes | None:
 
 
 def _refuse_edited(path: str, conflict: Conflict, wanted: bytes | None) -> None:
-    """Raise StageError if the merge would overwrite a file that has been edited since."""
+    """Raise StageError if `tandem merge-lock` would overwrite a file edited since Git's merge."""
     content = _content(path)
     if content is None or content == wanted:
         return
