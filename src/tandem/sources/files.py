@@ -34,7 +34,7 @@ from tandem.downloads.pypi import hash_mismatch, sha256
 from tandem.sources import SourceParams
 
 MAX_CELL_CHARS = 2**31 - 1
-"""Maximum number of characters in a CSV cell; the csv module's default of 131,072 is too low."""
+"""Maximum number of characters in a CSV cell; the csv module's default is only 131,072."""
 
 
 class File(StrictModel):
@@ -121,10 +121,15 @@ def rename_columns(
 
 
 def require_columns(where: object, names: Iterable[str], columns: dict[str, str]) -> None:
-    """Check the column `names` of a file or dataset against `columns` (field → column name).
+    """Check that the column names of a file or dataset are unique and include all required columns.
+
+    Args:
+        where: The file or dataset, for error messages.
+        names: The names of its columns.
+        columns: Field name → name of the required column.
 
     Raises:
-        DataError: a column of `columns` is missing, or two columns have the same name.
+        DataError: a required column is missing, or two columns have the same name.
     """
     names = list(names)
     if repeated := [name for name, count in Counter(names).items() if name and count > 1]:
@@ -163,7 +168,7 @@ def _open(path: Path, params: Params) -> TextIO:
 
 
 def _is_broken(text: str) -> bool:
-    """Return whether `text` contains invalid bytes or a NUL, which indicates a wrong encoding."""
+    """Return whether `text` contains a sign of a wrong encoding: invalid bytes or a NUL."""
     return "\0" in text or (not text.isascii() and any("\udc80" <= c <= "\udcff" for c in text))
 
 

@@ -68,6 +68,6 @@ def rows(params: Params) -> RawRecords:
 
 
 def origin(params: Params) -> SourceInfo:
-    """Return the dataset's description from params.yaml, its name, configuration and revision."""
+    """Return the dataset's description (from params.yaml), name, configuration and revision."""
     pins = {"dataset": params.path, "configuration": params.name, "revision": params.revision}
     return SourceInfo(params.about, {key: value for key, value in pins.items() if value})

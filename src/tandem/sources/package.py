@@ -16,7 +16,7 @@ class Params(SourceParams, Pin):
     """A package, and the corpus in the package."""
 
     corpus: AnyCorpus
-    """The corpus, whose module reads the files in the package."""
+    """The corpus; its `kind` selects the module of `tandem.corpora` that reads it."""
 
 
 def rows(params: Params) -> RawRecords:

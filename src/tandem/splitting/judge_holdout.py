@@ -32,13 +32,13 @@ class JudgeHoldout(StrictModel):
     fraction: float = Field(gt=0, lt=1)
     """Fraction of the training groups that is held out for the judge."""
     every_nth_rating: int = Field(ge=2)
-    """If this is 4, the judge gets every fourth rating of a text, starting with the first."""
+    """Interval n: the judge gets every n-th rating of each text, starting with the first."""
 
 
 def set_aside(assignment: Mapping[str, str], params: JudgeHoldout, salt: str) -> dict[str, str]:
     """Move `params.fraction` of the training groups to the split `judge`.
 
-    The moved groups are the first in the order of sha256(salt + judge + group).
+    The moved groups are the first in the order of sha256(salt + "judge" + group).
 
     Args:
         assignment: Group → split.

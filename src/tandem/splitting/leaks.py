@@ -14,8 +14,8 @@ PRECEDENCE = {
     "drop_train": ("test", "validation", JUDGE, "train"),
     "drop_held_out": ("train", JUDGE, "test", "validation"),
 }
-"""`on_leak` → the splits in order of precedence. If rows in several splits have the same text, only
-those in the first of these splits are kept."""
+"""Value of `on_leak` → the splits in order of precedence. If rows in several splits have the same
+text, only those in the first of these splits are kept."""
 REASONS = {"same": "same_text_as", "near": "near_duplicate_of"}
 
 

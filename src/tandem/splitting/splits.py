@@ -27,7 +27,7 @@ class SplitParams(StrictModel):
     judge_holdout: JudgeHoldout | None = None
     """Groups and ratings that are held out for an independent judge; if null, none are held out."""
     on_leak: Literal["drop_train", "drop_held_out"] = "drop_train"
-    """Which of two rows is dropped if the same text is in two splits."""
+    """Which row is dropped if rows in two splits have the same text."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def split_rows(
         if row.id in reasons
     ]
 
-    # Verify the result with independent code.
+    # Verify that no leaks are left; this check does not use MinHash.
     verified = require_no_leak(task.name, verify_no_leaks(rows, task, params.near_duplicates))
     if holdout:
         nth = holdout.every_nth_rating

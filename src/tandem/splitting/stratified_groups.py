@@ -40,13 +40,13 @@ def assign(rows: Sequence[Row], task: BaseTask, ratios: SplitRatios, salt: str) 
 
     Iterative stratification (Sechidis, Tsoumakas & Vlahavas 2011) over groups: strata are
     processed in ascending order of their number of groups, and the groups of a stratum in the
-    order of sha256(salt + group). Each group is assigned to the split that brings the number of
-    rows by split and stratum closest to `ratios`. A stratum with two groups is represented in train
-    and test, and a stratum with three groups in all splits.
+    order of sha256(salt + group). Each group is assigned to a split such that the numbers of
+    rows by split and stratum come as close as possible to `ratios`. A stratum with two groups is
+    represented in train and test, and a stratum with three groups in all splits.
     """
     usable = rows_by_split(rows, task)
     balance = SplitBalance(usable, ratios)
-    # Strata with their groups, the rarest first.
+    # Collect the groups of each stratum, and sort the strata, the rarest first.
     members: dict[str, list[str]] = defaultdict(list)
     for group in sorted(usable, key=lambda group: draw_key(salt, group)):
         for stratum in sorted({s for counts in usable[group].values() for s in counts}):
@@ -90,15 +90,15 @@ class SplitBalance:
                 self.total[split].update(counts[split])
 
     def best_split(self, counts: SplitCounts) -> str:
-        """Return the split that brings the counts closest to the ratios; see TIE_BREAK."""
+        """Return the split with the lowest `cost` for a group; TIE_BREAK resolves ties."""
         return min(TIE_BREAK, key=lambda split: self.cost(counts[split], split))
 
     def add(self, counts: SplitCounts, split: str) -> None:
-        """Add the rows of a group that was assigned to `split` to the counts."""
+        """Count the rows of a group that was assigned to `split`."""
         self.assigned[split].update(counts[split])
 
     def cost(self, counts: Counter[str], split: str) -> float:
-        """Return the increase of the chi-square distance if a group's rows go to `split`.
+        """Return the increase in the chi-square distance if a group's rows go to `split`.
 
         The counts of a stratum are divided by the number of its rows that can be used in the split,
         and the stratum is weighted by its number of rows.

@@ -1,8 +1,8 @@
 """Align the generator with the reward model by DPO.
 
-The generator continues the first words of real texts, several times each. The continuations are
-ranked by reward, and the generator is trained to prefer those with higher reward. A smaller `beta`
-lets the generator move further from the base model.
+The generator is prompted with the first words of real texts, and samples several continuations of
+each prompt. The continuations are ranked by reward, and the generator is trained to prefer those
+with higher reward. A smaller `beta` lets the generator move further from the base model.
 
 Reads   data/split/TASK/{train,validation}.parquet, for prompts; models/TASK/{base,reward};
         the params `runtime` and `TASK.align`

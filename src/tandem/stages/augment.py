@@ -1,4 +1,4 @@
-"""Derive training rows by random edits or with models.
+"""Derive new training rows by random edits or models.
 
 Reads   data/split/TASK/{train,validation,test}.parquet; the model folders of
         `augmentation_models.TASK`, if an operation uses a model; the params `runtime` and
@@ -8,8 +8,9 @@ Writes  data/augmented/TASK/train.parquet    the training rows, then the derived
 
     tandem augment sentiment
 
-A derived row keeps its parent's group, domain and answer. Only `text` changes; spans and
-`{placeholders}` are kept. A derived row whose text occurs in validation or test is dropped.
+A derived row keeps the group, domain and annotation (such as the label) of the row that it is
+derived from. Only `text` changes; spans and `{placeholders}` are kept. A derived row whose text
+occurs in validation or test is dropped.
 """
 
 from tandem.augmentation.common.derive import AugmentParams, derive, rows_to_augment

@@ -1,6 +1,7 @@
 """Measure the effect of each augmentation alone.
 
-One model is trained without augmentation, and one model with each augmentation alone.
+One model is trained without augmentation, and for each augmentation, one model is trained with only
+that augmentation.
 
 Reads   data/split/TASK/{train,validation,test}.parquet, models/TASK/pretrained, the model folders
         of `augmentation_ablation.TASK`; the params `runtime`, `TASK.train` and
@@ -43,7 +44,8 @@ def main(task: str) -> str:
         raise ParamsError(f"{paths.PARAMS}: augmentation_ablation.{task} is missing")
     stage_params = params.load(Params, task, "augmentation_ablation")
     training = train_params(spec)
-    # No early stopping: with at most one evaluation per step, patience cannot run out.
+    # Disable early stopping: at most one evaluation follows each step, so a patience of `max_steps`
+    # evaluations cannot run out.
     training = training.model_copy(update={"early_stopping_patience": training.max_steps})
     train, held_out = rows_to_augment(spec)
     originals = hash_sample(train, training.max_rows)

@@ -9,8 +9,8 @@ Writes  reports/predictions/TASK/baseline/NAME.parquet   prediction and statisti
 
     tandem baseline sentiment
 
-If test rows have ratings, the baseline `human` compares each rater with the mean of the other
-raters.
+If test rows have ratings, the baseline `human` compares each rating with the mean of the row's
+other ratings.
 """
 
 from pydantic import Field

@@ -5,7 +5,7 @@ Texts are repaired, personal data is masked, and rows that a filter rejects are 
 Reads   data/raw/TASK/rows.parquet; the params `runtime` and `TASK.clean`
 Writes  data/clean/TASK/rows.parquet     the rows that are kept, in order
         data/clean/TASK/dropped.parquet  the dropped rows, each with the reason
-        reports/details/clean/TASK.json  counts: rows by reason and domain, repairs and masks
+        reports/details/clean/TASK.json  counts: kept rows, dropped rows by reason, repairs, masks
 
     tandem clean sentiment
 

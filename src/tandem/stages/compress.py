@@ -1,4 +1,4 @@
-"""Compress a task's model by one method.
+"""Compress a task's model with one method.
 
 Reads   models/TASK/base, data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet;
         the params `runtime` and `TASK.METHOD`
@@ -14,7 +14,7 @@ from tandem.core.rows import read_rows
 
 
 def main(task: str, method: str) -> str:
-    """Compress the trained model of one task by one method."""
+    """Compress one task's trained model with one method."""
     from tandem import modeling
     from tandem.modeling.seeding import make_torch_deterministic
 

@@ -54,7 +54,7 @@ def main(task: str) -> str:
     }
     texts = {name: evaluation.score_texts(name, written[name], judge) for name in written}
 
-    # Compute the metrics of the reward model and the judge, and of each generator.
+    # Compute the metrics of each scorer and of each generator.
     results = evaluation.scorer_accuracies(scored, runtime)
     results |= evaluation.compare(written, texts, runtime)
     batch_size = stage_params.generation.batch_size

@@ -1,6 +1,6 @@
-"""Fetch the pretrained weights of a task.
+"""Fetch the pretrained weights for a task's model.
 
-The weights, from which the task's training starts, are pinned and saved in Hugging Face format.
+The weights, from which training starts, are pinned and saved in Hugging Face format.
 
 Reads   the source: a package in the download cache, a folder, or the Hugging Face Hub;
         the params `runtime` and `TASK.fetch_model`
@@ -17,17 +17,17 @@ from tandem.pretrained.common.model_card import card
 
 
 class Params(StrictModel):
-    """Where a task's weights come from."""
+    """Where the pretrained weights for a task's model come from."""
 
     weights: AnyWeights
     """Where the weights come from."""
 
 
 def main(task: str) -> str:
-    """Fetch the weights of one task.
+    """Fetch the pretrained weights for one task's model.
 
     Raises:
-        SourceError: the source cannot be reached, or its SHA-256 differs from the pinned one.
+        SourceError: the source cannot be reached, or a file's SHA-256 differs from the pinned one.
         DataError: the files are damaged, or not in a supported format.
     """
     weights = params.load(Params, task, "fetch_model").weights

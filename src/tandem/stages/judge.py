@@ -41,7 +41,8 @@ class Params(TrainingParams):
     pairs: PairFilter
     """Which texts form a preference pair."""
     rounds: int = Field(ge=1)
-    """How many times the rows are paired to form more pairs; repeated pairs are dropped."""
+    """Number of times that all training rows are shuffled and paired; more rounds yield more pairs.
+    Repeated pairs are dropped."""
 
 
 def main(task: str) -> str:

@@ -9,9 +9,10 @@ from tandem.core.rows import Dropped, Row
 from tandem.sources.common.parsing import by_reason, reasons_in_words
 
 MAX_NAMED = 5
-"""If there are more labels than this, `in_words` gives only the number of labels."""
+"""Maximum number of labels that `in_words` lists; if there are more, it gives only their number."""
 MAX_LISTED = 50
-"""If there are more domains or labels than this, `count_rows` gives only their number."""
+"""Maximum number of domains or labels that `count_rows` lists; if there are more, it gives only
+their number."""
 
 
 def count_rows(rows: Sequence[Row], unreadable: Sequence[Dropped]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ SIZES = (
 
 
 def card(task: BaseTask, origin: SourceInfo, counts: Mapping[str, Any]) -> str:
-    """Return the text of the card; `counts` are the metrics of the fetch stage."""
+    """Return the text of the data card; `counts` is the result of `count_rows`."""
     about = origin.about
     pins = [f"- {name}: {value}" for name, value in origin.pins.items()]
     parts = [

@@ -20,16 +20,17 @@ HINTS = {
     "wrong_encoding": "encoding to the encoding of the file",
     "wrong_number_of_cells": "delimiter to the delimiter of the file",
 }
-"""Prefix of a reason → the end of the advice `Set fetch.source.…`: a key, and its value."""
+"""Prefix of a reason → the text that follows `Set fetch.source.` in a hint: a key of params.yaml,
+and a description of its value."""
 
 
 def parse_records(
     records: Iterable[RawRecord | Unreadable], task: BaseTask
 ) -> tuple[list[Row], list[Dropped], dict[str, str]]:
-    """Return the rows that the task can parse, and the other records, each with a reason.
+    """Return the parsed rows, and the records that cannot be parsed, each with the reason.
 
-    Also returns a mapping from each reason to the details of the first record that has this reason,
-    such as the allowed labels; the details may be an empty string.
+    Also returns a mapping from each reason to its details, such as the allowed labels, taken from
+    the first record with this reason; the details may be an empty string.
     """
     rows: list[Row] = []
     unreadable: list[Dropped] = []
@@ -118,8 +119,9 @@ def by_reason(dropped: Iterable[Dropped]) -> dict[str, int]:
 def reasons_in_words(counts: Mapping[str, int], details: Mapping[str, str]) -> str:
     """List each reason with its number of records and its details, the most frequent first.
 
-    >>> reasons_in_words({"empty_text": 2, "unknown_label": 9}, {"unknown_label": "7 is not a"})
-    '9 unknown_label: 7 is not a; 2 empty_text'
+    >>> details = {"unknown_label": "7 is not one of 0, 1"}
+    >>> reasons_in_words({"empty_text": 2, "unknown_label": 9}, details)
+    '9 unknown_label: 7 is not one of 0, 1; 2 empty_text'
     """
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return "; ".join(
@@ -166,7 +168,7 @@ def _is_int64(value: Any) -> bool:
 
 
 def _hint(unreadable: Iterable[Dropped]) -> str:
-    """Return advice on params.yaml; empty if there is no advice for the most frequent reason."""
+    """Return the hint for the most frequent reason, or an empty string if `HINTS` contains none."""
     for reason, _ in Counter(row.reason for row in unreadable).most_common(1):
         for start, key in HINTS.items():
             if reason.startswith(start):
