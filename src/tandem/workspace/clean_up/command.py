@@ -79,7 +79,8 @@ def lines(plan: Plan) -> list[str]:
         printed.append(f"  and {len(plan.kept) - SHOWN} more: see --json")
     if plan:
         printed.append(
-            "copies in DVC's cache and remote are kept; remove them with `dvc gc --workspace`"
+            "copies in DVC's cache and remote are kept; `dvc gc --workspace`, with `--cloud` for the "
+            "remote, removes them"
         )
     return printed
 
