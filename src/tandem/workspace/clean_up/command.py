@@ -79,8 +79,8 @@ def lines(plan: Plan) -> list[str]:
         printed.append(f"  and {len(plan.kept) - SHOWN} more: see --json")
     if plan:
         printed.append(
-            "copies in DVC's cache and remote are kept; `dvc gc --workspace`, with `--cloud` for the "
-            "remote, removes them"
+            "copies in DVC's cache and remote are kept; `dvc gc --workspace` removes them, with "
+            "`--cloud` also from the remote"
         )
     return printed
 
