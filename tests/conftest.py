@@ -1,4 +1,4 @@
-"""Rated rows from VADER, and models small enough to train on them in a second."""
+"""Rows with sentiment ratings from VADER, and models small enough to train in a second."""
 
 import os
 from pathlib import Path
@@ -11,8 +11,8 @@ from tandem.core.rows import write_rows
 from tandem.tasks.generation import GenerationRow
 from tandem.tasks.sentiment import SentimentRow
 
-# Processes that tests start write the modules that they compile, so that later processes do not
-# compile them again.
+# Let processes that tests start write bytecode files, so that later processes do not compile the
+# same modules again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # On a busy machine, an example can exceed Hypothesis's default deadline of 200 milliseconds.
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=timeout, reverse=True)
 
 
-# From the VADER ratings (Hutto & Gilbert, ICWSM 2014; MIT license): id, text, all its ratings.
+# Rows from the VADER ratings (Hutto & Gilbert, ICWSM 2014; MIT license): id, text, all ratings.
 # Within a domain, positive and negative texts alternate.
 RATED = [
     ("movie/4048", "A gem of a movie.", "3 3 2 3 1 3 2 3 2 3 2 1 3 4 3 3 4"),
@@ -107,7 +107,7 @@ def rated() -> list[GenerationRow]:
 
 @pytest.fixture(scope="session")
 def splits(rated: list[GenerationRow]) -> dict[str, list[GenerationRow]]:
-    """Each split has positive and negative rows of both domains."""
+    """Each split contains positive and negative rows from both domains, `movie` and `tweets`."""
     names = [name for name, count in ROWS_PER_SPLIT.items() for _ in range(count)]
     return {
         split: [row for index, row in enumerate(rated) if names[index % 8] == split]
@@ -173,7 +173,7 @@ def _labeled(row: GenerationRow) -> SentimentRow:
 def rated_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, splits: dict[str, list[GenerationRow]]
 ) -> Path:
-    """A project with the splits of two tasks that share a source; it is the current folder."""
+    """A project in the current folder, with the splits of two tasks that share a source."""
     monkeypatch.chdir(tmp_path)
     for task in ("generation", "sentiment"):
         paths.split(task).mkdir(parents=True)

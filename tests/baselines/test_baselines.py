@@ -21,7 +21,7 @@ from tandem.tasks.translation import TranslationRow
 RUNTIME = Runtime(seed=13, threads=1, isa="avx2", device="cpu")
 CONTEXT = BaselineContext(runtime=RUNTIME, pretrained=Path("none"), batch_size=8)
 
-# From Home Assistant's interface texts, Apache-2.0.
+# Texts from the user interface of Home Assistant (Apache-2.0 license).
 PAIRS = [
     ("Invalid authentication", "Ungültige Authentifizierung"),
     ("Invalid host", "Ungültiger Host"),

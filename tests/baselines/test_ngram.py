@@ -1,4 +1,4 @@
-"""The byte model is a probability distribution, and learns from its training texts."""
+"""The byte n-gram model is a probability distribution, and learns from its training texts."""
 
 import math
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tandem.baselines import ngram
 
-# From the film reviews of the VADER ratings (MIT license).
+# Film reviews from the VADER ratings (MIT license).
 REVIEWS = [
     "Effective but too tepid biopic",
     "It 's a lovely film with lovely performances by Buy and Accorsi .",
@@ -50,7 +50,7 @@ def test_texts_like_the_training_texts_need_fewer_bits() -> None:
 
 
 def test_one_symbol_by_hand() -> None:
-    """In ten texts "ab", b always follows a; the discounted mass goes to other symbols."""
+    """In ten texts "ab", b always follows a; shorter contexts distribute the discounted mass."""
     model = ngram.ByteModel(["ab"] * 10)
     b = model.probs(b"ab")[1]
     # There are too few n-grams to estimate discounts, so each discount is one half. The count of b

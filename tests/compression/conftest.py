@@ -28,7 +28,7 @@ SIZE = 400
 
 
 class Probe(TextModel):
-    """A model of any architecture that learns to output a text's first token at its last token."""
+    """A model of any architecture that learns to predict a text's first token."""
 
     auto: ClassVar[type[Any]] = AutoModelForSequenceClassification
 

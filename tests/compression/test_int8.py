@@ -52,7 +52,8 @@ def test_is_four_times_smaller_and_stores_tied_weights_once(
         sum(t.nbytes for t in load_file(tmp_path / part / stored_layers.WEIGHTS).values())
         for part in ("base", "int8")
     )
-    # The bound is for width 64. In wider networks, the scales are a smaller share of the file.
+    # The factor 3.6 is for networks of width 64. In wider networks, the scales are a smaller share
+    # of the file.
     assert whole > 3.6 * small
     tensors = load_file(tmp_path / "int8" / stored_layers.WEIGHTS)
     assert sum(t.numel() == 400 * 64 and t.dtype == torch.int8 for t in tensors.values()) == 1

@@ -189,7 +189,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
 
 
 def test_every_earlier_key_is_reported_with_its_new_name(content: dict[str, Any]) -> None:
-    """One error lists all renamed keys, including top-level keys, and calls none missing."""
+    """One error lists all renamed keys, including top-level keys, and reports none as missing."""
     earlier = {new: old for old, new in params.RENAMED}
     count = 0
 

@@ -197,7 +197,7 @@ def overrides(values: Any, keys: Keys = ()) -> Iterator[str]:
 
 
 def test_a_value_merged_in_two_places_is_two_values() -> None:
-    """A shared value would be written as a YAML alias, and `-S` on one key would set both keys."""
+    """Two keys must not share one object: YAML would store an alias, and `-S` would set both."""
     repeated = {"bits": 4}
     content: dict[str, Any] = {}
     params_file.deep_merge({"intent": repeated, "sentiment": repeated}, content)

@@ -15,7 +15,7 @@ Seen = list[list[tuple[str, int, dict[str, float]]]]
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Seen]:
-    """The states that a listener without a minimum interval has received."""
+    """The states of the progress bars at each call of a listener that has no minimum interval."""
     monkeypatch.setattr(module, "INTERVAL", 0)
     calls: Seen = []
 

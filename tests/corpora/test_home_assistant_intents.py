@@ -66,7 +66,7 @@ def test_hassil_parses_the_texts_to_the_same_intents_and_slots(
     content = open_package(sources["intent"]).read(f"{FOLDER}/data/en.json")  # type: ignore[arg-type]
     grammar = json.loads(content)
     for block in itertools.chain.from_iterable(i["data"] for i in grammar["intents"].values()):
-        block.pop("requires_context", None)  # the text does not say where a device is
+        block.pop("requires_context", None)  # a text alone provides no context
     values = authored("en")
     device_names = (names for (name, _), names in values.items() if name == "name")
     lists = {

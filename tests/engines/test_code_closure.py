@@ -103,7 +103,7 @@ def codes() -> dict[str, StageCode]:
 
 
 def changed_by(edit: Callable[[], object]) -> set[str]:
-    """The stages whose code an edit changes."""
+    """The stages whose code is changed by an edit."""
     before = codes()
     edit()
     after = codes()

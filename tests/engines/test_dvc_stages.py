@@ -1,4 +1,4 @@
-"""`dvc_stages` reads the same stages from dvc.yaml as DVC."""
+"""`dvc_stages` reads the same stages from dvc.yaml as DVC does."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What users get from `dvc metrics show`, `dvc plots show`, `dvc exp show`, `dvc artifacts get`.
+"""What users get from `dvc metrics show`, `dvc plots show`, `dvc exp show` and `dvc artifacts get`.
 
-The commands for metrics and plots run on the project's own dvc.yaml with made-up outputs, the other
-commands on small projects.
+The commands for metrics and plots run on the project's own dvc.yaml with made-up outputs; the other
+commands run on small projects.
 """
 
 import json

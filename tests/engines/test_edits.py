@@ -1,4 +1,4 @@
-"""After an edit, both engines plan the same stages; after either has run, neither plans any.
+"""After an edit, both engines plan the same stages; after a run of either one, no stage is stale.
 
 The stages are run by standin.py, not by Tandem; the DAG, DVC and Snakemake are real.
 `test_smoke.py` runs the real commands.

@@ -1,4 +1,4 @@
-"""`dvc exp` works as docs/training.md describes; both engines include the stage `seeds`.
+"""`dvc exp` works as docs/training.md describes; both engines add a stage if `seeds` names a task.
 
 The stages are run by standin.py, not by Tandem.
 """

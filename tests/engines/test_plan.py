@@ -90,7 +90,7 @@ def test_every_stage_has_a_description_and_resources(stages: list[Any]) -> None:
 
 
 def test_every_stage_is_saved_in_the_run_cache(stages: list[Any]) -> None:
-    """DVC's run cache omits a stage if a check of this test fails (see Stage.run, StageCache)."""
+    """DVC's run cache omits stages that fail these assertions (see Stage.run, StageCache)."""
     for stage in stages:
         assert not stage.always_changed and not stage.is_callback, stage.addressing
         for out in stage.outs:

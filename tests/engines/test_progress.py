@@ -95,7 +95,7 @@ def on_terminal(project: Workspace, command: list[str]) -> str:
         if select.select([terminal], [], [], 0.5)[0]:
             try:
                 content += os.read(terminal, 1 << 16)
-            except OSError:  # Linux reports the end of the output in this way
+            except OSError:  # on Linux, reading at the end of a terminal's output fails
                 break
     assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0, content.decode()
     os.close(terminal)
@@ -205,7 +205,7 @@ def test_a_log_gets_lines_by_percent_and_by_seconds(tmp_path: Path) -> None:
     shown = stage_output.StageProgress("one", tmp_path / "log", None, drawn=False)
 
     def lines(done: int, seconds: float, total: int | None = 100) -> list[str]:
-        """The lines of the log after a bar in this state was shown."""
+        """The lines of the log after the progress bar was shown in this state."""
         bar.done, bar.total, bar.started = done, total, bar.started
         shown.logged = (*shown.logged[:3], shown.logged[3] - seconds)
         shown([bar])

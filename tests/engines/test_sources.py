@@ -75,7 +75,7 @@ def test_edits_are_kept_and_make_their_readers_run(project: Workspace) -> None:
     run(project)
     assert executed(project) == ["sub/dvc.yaml:made", "use"]
     assert {name: (project.path / name).read_bytes() for name in FILES} == contents
-    # A run updates the .dvc files of data that a stage reads, as `dvc add` does, and no others.
+    # Like `dvc add`, a run updates .dvc files, but only those of data that a stage reads.
     changed = {n for n in TRACKED if digest(project.path / f"{n}.dvc") != pointers[n]}
     assert changed == {*TRACKED} - {"unused.csv"}
     assert project.changed() == {"unused.csv.dvc", "sub/dvc.yaml:other"}

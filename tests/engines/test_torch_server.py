@@ -1,4 +1,4 @@
-"""A stage in a child process of the server prints, writes and exits as without the server."""
+"""With and without the server, a stage has the same output, files and exit code."""
 
 import hashlib
 import json

@@ -37,7 +37,7 @@ class Workspace:
         return self.run("snakemake", *options, check=check)
 
     def repro(self, *options: str, plain: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run `dvc repro` with patches, which make it much faster, or without them if `plain`."""
+        """Run `dvc repro`, with patches that make it much faster unless `plain` is true."""
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def overlay(self, values: Mapping[str, object]) -> None:

@@ -127,7 +127,7 @@ def single_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
 
 
 def lock_changes(root: Path) -> Iterator[tuple[str, Callable[[], str]]]:
-    """Changes to dvc.lock: to digests, sizes, counts, commands, params, paths; removed stages."""
+    """Changes to dvc.lock: to digests, paths and other values; a removed stage; an empty file."""
     lines = (root / LOCK).read_text().splitlines()
     for number, line in enumerate(lines):
         key, _, value = line.strip().removeprefix("- ").partition(": ")

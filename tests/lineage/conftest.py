@@ -36,7 +36,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
             code = [f"workflow/code/{stage}" for stage in RUN_STAGES if stage != "code"]
             content[key]["code"]["outs"] = code
         else:
-            content = {name: content[name] for name in PARAMS}  # a shorter file is read faster
+            # without the params of other tasks, the file is read faster
+            content = {name: content[name] for name in PARAMS}
             content |= {key: list(values), "preferences": {}}
             content["augmentation_models"] = {"intent": content["augmentation_models"]["intent"]}
         yaml.dump(content, workspace.path / name)

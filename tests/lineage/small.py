@@ -126,7 +126,7 @@ def make(root: Path) -> None:
     """Write the project into `root`: the files of a clone, and the outputs of each stage."""
     for name in COPIED:
         shutil.copyfile(ROOT / name, root / name)
-    # A shorter params.yaml is read faster.
+    # Without the sections of other tasks, params.yaml is read faster.
     content = params.read(ROOT / "params.yaml")
     sections = {key: content[key] for key in ("runtime", "methods", "intent")}
     io.write_json(root / "params.yaml", sections | {"tasks": ["intent"], "preferences": {}})

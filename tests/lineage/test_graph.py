@@ -84,7 +84,7 @@ def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
 
 
 def test_a_record_of_an_earlier_version_is_recognized() -> None:
-    """The record in Git is also in the earlier format, so restoring it would not help."""
+    """The message does not suggest restoring the record: Git contains the old format too."""
     content = b'{"stage": "a", "command": "tandem a", "inputs": {}, "outputs": {}}'
     with pytest.raises(LineageError, match=r"a\.json was written by an earlier version of Tan"):
         graph.parse(content, Path("a.json"))

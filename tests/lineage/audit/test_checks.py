@@ -1,4 +1,4 @@
-"""The audit names whatever was changed, and reports nothing for an unchanged workspace."""
+"""The audit reports each changed file, param or package, and nothing for an unchanged workspace."""
 
 import json
 import os

@@ -56,7 +56,7 @@ class StageStatus:
     state: str
     reasons: list[Reason] = field(default_factory=list)
     roots: list[str] = field(default_factory=list)
-    """The changed stages, possibly including this one, that make stages downstream of it stale."""
+    """The changed stages that make this stage's downstream stages stale; may include this stage."""
 
     @property
     def group(self) -> str:
@@ -210,7 +210,7 @@ def _plural(text: str) -> str:
 
 
 def listed(names: Sequence[str], limit: int) -> str:
-    """The first names, and how many more there are.
+    """The first few names, and how many more there are.
 
     >>> listed(["a", "b", "c"], 2), listed(["a", "b", "c", "d"], 2)
     ('a, b, c', 'a, b and 2 more')
