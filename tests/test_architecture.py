@@ -131,7 +131,7 @@ SETTINGS = {
     "torch.backends.quantized.engine",
     "torch.utils.deterministic.fill_uninitialized_memory",
 }
-"""Attributes that other packages document as settings; assigning one is not a patch."""
+"""Attributes that other packages document as settings; assigning a value to one is not a patch."""
 
 
 def test_other_peoples_code_is_patched_in_one_package() -> None:

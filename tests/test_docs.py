@@ -42,7 +42,7 @@ def blocks(text: str, *languages: str) -> list[str]:
 
 
 def prose(page: Path) -> str:
-    """The text of a page without fenced blocks."""
+    """The text of a page without its fenced code blocks."""
     return FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
@@ -93,7 +93,7 @@ def test_every_page_is_in_one_table_of_contents_and_exists() -> None:
 
 
 def messages() -> Iterator[str]:
-    """The messages of Tandem that the troubleshooting page quotes, with `…` for what varies."""
+    """Tandem's messages, as quoted on the troubleshooting page, with `…` for parts that vary."""
     for row in (DOCS / "troubleshooting.md").read_text(encoding="utf-8").splitlines():
         for quoted in CODE.findall(row.split("|")[1] if row.startswith("| ") else ""):
             if "…" in quoted and " " in quoted:

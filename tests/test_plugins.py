@@ -1,4 +1,4 @@
-"""A plug-in of any kind is one file: one of each kind is added and used in a small pipeline."""
+"""Each plug-in is a single file: a plug-in of each kind is added and used in a small pipeline."""
 
 import importlib
 import inspect

@@ -1,4 +1,4 @@
-"""Each metric's statistics give the score of the library `evaluate`, on real and random rows."""
+"""A metric's statistics give the same score as the library `evaluate`, on real and random rows."""
 
 import subprocess
 import sys
@@ -96,7 +96,7 @@ def test_bleu_counts_characters_where_words_have_no_spaces(translation_rows: Any
 
 def test_placeholders_kept_by_hand(translation_rows: Any, translations: Any) -> None:
     # Of three translations with placeholders, one renames its placeholder, one keeps it, and one
-    # loses one of two.
+    # loses one of its two.
     assert both_scores("placeholders_kept", translation_rows, translations) == pytest.approx(
         (1 / 3,) * 2
     )

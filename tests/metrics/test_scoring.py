@@ -120,7 +120,8 @@ def test_a_difference_is_paired(sentiment_rows: Any) -> None:
         assert difference["value"] == pytest.approx(
             higher[name]["value"] - lower[name]["value"], abs=2e-6
         )
-    # the predictions differ in one row of eight, so the interval is narrower than that of a score
+    # the predictions differ in one row of eight, so the interval of the difference is narrower
+    # than the interval of either score
     width = differences["accuracy"]["high"] - differences["accuracy"]["low"]
     assert 0 < width < higher["accuracy"]["high"] - higher["accuracy"]["low"]
     zero = metrics.difference(task, sentiment_rows, tables, tables, RUNTIME)
@@ -168,7 +169,7 @@ def test_the_library_computes_the_value(
 
 
 def test_domains_share_the_tokenizer_of_the_test_set(translation_rows: Any) -> None:
-    """The value and the interval of a Japanese domain use the tokenizer of the whole test set."""
+    """BLEU of a Japanese domain, and its interval, use the tokenizer of the whole test set."""
     rows = [
         *translation_rows,
         *(

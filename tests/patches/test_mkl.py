@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(bool(mkl.unavailable()), reason=mkl.unavailable(
 
 
 def run(*arguments: str) -> str:
-    """The output of a Python process with the pinned environment."""
+    """The output of a Python process with a pinned number of threads and instruction set."""
     environment = os.environ | determinism.environment(RUNTIME)
     environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
     done = subprocess.run(
@@ -38,7 +38,7 @@ def run(*arguments: str) -> str:
 
 
 def kernels(dispatch: mkl.Dispatch, imports: str = "") -> dict[str, str]:
-    """Digests of products, vector functions and reductions, in a process that runs `imports`."""
+    """Digests of matrix products, vector functions and reductions, after `imports` was executed."""
     program = f"""
 import json
 {imports}

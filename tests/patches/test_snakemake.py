@@ -1,4 +1,4 @@
-"""Snakemake with its patches, which are not applied to untested versions."""
+"""Snakemake with Tandem's patches, which are not applied to untested versions."""
 
 import asyncio
 import logging

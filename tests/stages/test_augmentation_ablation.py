@@ -1,4 +1,4 @@
-"""The stages `augment` and `augmentation-ablation`, with real rated rows and tiny models."""
+"""The stages `augment` and `augmentation-ablation`, with real rows and tiny models."""
 
 import copy
 import json
@@ -93,7 +93,7 @@ def test_each_operation_is_compared_with_none(project: Path) -> None:
 
 
 def test_none_equals_training_without_augmentation(project: Path) -> None:
-    """The variant `none` scores like a model that `train_model` trains without early stopping."""
+    """The variant `none` has the same accuracy as a model trained without early stopping."""
     assert cli.main(["augmentation-ablation", "sentiment"]) == 0
     task = tasks.load("sentiment")
     stage_params = train_params(task).model_copy(update={"early_stopping_patience": 4})

@@ -75,7 +75,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 def error_line(project: Project, capsys: pytest.CaptureFixture[str]) -> str:
-    """Run fetch, which must fail and write no outputs; return its one-line error message."""
+    """Run `fetch`, which must fail and write no outputs; return its one-line error message."""
     assert project.run_fetch() == 2
     message = capsys.readouterr().err
     assert message.count("\n") == 1
@@ -147,7 +147,7 @@ def test_an_unreadable_row_can_be_an_error(
 def test_the_last_line_says_why_rows_are_unreadable_and_which_labels_are_allowed(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Labels in another case or with spaces are neither mapped nor dropped silently."""
+    """Labels that differ in capitalization or spaces are neither mapped nor silently dropped."""
     labels = ["neutral", "Positive", "negative ", "Positive"]
     project.file.write_text("text,label\n" + "".join(f"Text.,{label}\n" for label in labels))
     assert project.run_fetch() == 0
@@ -304,7 +304,7 @@ def test_every_record_is_returned_once_readable_or_not(records: list[Any]) -> No
 
 
 def test_fetch_imports_no_heavy_library() -> None:
-    """Params, the stage and its sources import no library that takes long to import."""
+    """The stage `fetch`, its params and its sources import no library that takes long to import."""
     code = (
         "import sys, tandem.cli, tandem.stages.fetch, tandem.tasks.intent, tandem.sources.files, "
         "tandem.sources.hub, tandem.sources.package, tandem.corpora.vader_ratings;"

@@ -1,4 +1,4 @@
-"""Stages `reward`, `judge`, `align` and `evaluate-preferences`, on rated rows and tiny models."""
+"""Stages `reward`, `judge`, `align` and `evaluate-preferences`, on real rows and tiny models."""
 
 import copy
 import shutil

@@ -1,4 +1,4 @@
-"""The stages `train` and `compress`, run by their commands on rated rows with a tiny encoder."""
+"""The stages `train` and `compress`, run by their commands on real rows with a tiny encoder."""
 
 import copy
 import csv

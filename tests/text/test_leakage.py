@@ -15,7 +15,7 @@ def row(name: str, text: str, group: str | None = None) -> GenerationRow:
     return GenerationRow(id=name, group=group or name, domain="movie", text=text)
 
 
-# A test text, a training text, and whether the second leaks the first.
+# A test text, a training text, and whether the training text is a leak.
 PLANTED = [
     ("Effective but too tepid biopic", "effective but too tepid biopic!!!", True),
     ("A film of quiet power.", "A film of quiet power", True),

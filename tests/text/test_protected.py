@@ -25,7 +25,7 @@ PIECES = st.text(st.sampled_from("ab  ü{}&<"), min_size=1, max_size=8)
 
 @st.composite
 def intent_rows(draw: st.DrawFn) -> IntentRow:
-    """Rows with spans; spans and the text between them contain characters that repairs change."""
+    """Rows whose spans and other text contain characters that `repair_text` changes."""
     gaps = draw(st.lists(WORDS, min_size=1, max_size=5))
     text, spans = gaps[0], []
     for number, gap in enumerate(gaps[1:]):

@@ -488,12 +488,12 @@ def test_after_a_crash_the_rest_is_still_found(
 
 
 KEPT = ("code", "fetch", "clean", "split")
-"""The stages that `with_records` keeps; running these few takes an engine only seconds."""
+"""The stages that `with_records` keeps; an engine runs them within seconds."""
 
 
 @pytest.fixture(scope="module")
 def with_records(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The data stages of two of Tandem's own tasks, with records, after a run with smoke params."""
+    """The data stages of two of Tandem's tasks, with records, run with params.smoke.yaml."""
     workspace = clone(tmp_path_factory.mktemp("records") / "project")
     workspace.run("tandem", "overlay", "params.smoke.yaml", "params.yaml")
     yaml = YAML()

@@ -1,4 +1,4 @@
-"""`tandem doctor` reports each problem with a fix; runs and audits name the kernel fingerprint."""
+"""`tandem doctor` reports problems and fixes; runs and audits report the kernel fingerprint."""
 
 import shutil
 import subprocess

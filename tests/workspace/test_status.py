@@ -1,4 +1,4 @@
-"""`tandem status` names changes, agrees with what the engines do, and writes nothing."""
+"""`tandem status` reports what changed, agrees with what the engines do, and writes nothing."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def copy(workspace: Workspace, path: Path) -> Workspace:
 
 
 def found() -> Found:
-    """The stages that are not fresh, in the order of the report, which must follow its schema."""
+    """Check the report against its schema; return its stages that are not fresh, in order."""
     report = examination.examine()
     said = report.as_json()
     jsonschema.validate(said, SCHEMA, jsonschema.Draft202012Validator)

@@ -6,7 +6,7 @@ from tandem.workspace.status.report import Reason, StageStatus, Status, lines
 
 
 def many(number: int) -> Status:
-    """A status with these stale stages: `code`, and `number` each of `fetch` and `clean`."""
+    """A status with stale stages: `code`, and `number` stages of each of `fetch` and `clean`."""
     reasons = [Reason("code", "src/tandem/core/io.py", "changed")]
     stages = [StageStatus("code", "stale", [Reason("code", "src/tandem", "changed")])]
     stages += [StageStatus(f"fetch@{n}", "stale", reasons) for n in range(number)]

@@ -1,4 +1,4 @@
-"""The model family `classification`, on real rated rows and a randomly initialized encoder."""
+"""The model family `classification`, tested on real texts and a randomly initialized encoder."""
 
 import statistics
 from dataclasses import replace

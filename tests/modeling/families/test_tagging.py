@@ -1,4 +1,4 @@
-"""The model family `tagging`, on real requests and a randomly initialized encoder."""
+"""The model family `tagging`, tested on smart-home requests and a randomly initialized encoder."""
 
 import copy
 import itertools

@@ -1,4 +1,4 @@
-"""Two processes train one model: they share the rows of an epoch and end with equal weights."""
+"""Two processes train one model: they split the rows of each epoch and end with equal weights."""
 
 from pathlib import Path
 from typing import Any

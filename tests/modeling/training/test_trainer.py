@@ -112,7 +112,7 @@ def test_learns_and_evaluates_at_each_multiple_of_eval_steps(
 
 
 def test_training_is_reproducible_bit_by_bit(plain: tuple[Any, list[dict[str, float]]]) -> None:
-    torch.rand(5)  # random numbers drawn before training must not matter
+    torch.rand(5)  # random numbers drawn before training must not change the result
     again, history = train_network()
     assert history == plain[1]
     assert all(

@@ -27,7 +27,7 @@ def branches(repository: Repository) -> None:
 
 
 def check(repository: Repository, kept: str = "ours") -> None:
-    """Check that the entries are merged, and that each file is the version that its entry names."""
+    """Check that the entries are merged, and that each stage's files match its entry."""
     assert repository.versions() == MERGED
     assert repository.conflicts() == []
     for stage, version in MERGED.items():
@@ -80,7 +80,7 @@ def test_a_revert_and_a_popped_stash(set_up: Repository) -> None:
 
 
 def test_branches_that_were_merged_both_ways(set_up: Repository) -> None:
-    """Branches merged into each other have two common ancestors, which the driver merges first."""
+    """A criss-cross merge has two merge bases; Git merges these first, with the driver."""
     branches(set_up)
     set_up.git("branch", "mine")
     set_up.git("merge", "--no-edit", "theirs")

@@ -133,7 +133,7 @@ def test_all_pairs_of_tasks_in_all_states(start: Workspace, number: int, tmp_pat
 def test_a_teammate_pulls_merges_and_executes_what_both_changed(
     start: Workspace, tmp_path: Path
 ) -> None:
-    """Each side runs in its own clone; a shared DVC remote transfers the outputs."""
+    """Each side runs in its own clone; the outputs are transferred through a shared DVC remote."""
     (tmp_path / "store").mkdir()
     project = copy(start, tmp_path / "project")
     project.run("dvc", "remote", "add", "--quiet", "--default", "store", str(tmp_path / "store"))

@@ -58,7 +58,7 @@ def test_all_256_combinations_of_four_tasks_merge_by_stage() -> None:
             task: entry(task, EXPECTED[each]) if each in EXPECTED else without_inputs(task, "ours")
             for task, each in state.items()
         }
-        if not both:  # then the text of each entry is as DVC wrote it
+        if not both:  # without stale entries, the text of each entry is as DVC wrote it
             expected = {task: EXPECTED[each] for task, each in state.items()}
             assert done.lock.text() == lock_text(expected)
 
