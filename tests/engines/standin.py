@@ -6,7 +6,7 @@ stage `code` is real, because the others depend on the files that it writes.
 
     standin.py DECLARED.json STAGE [TASK …]
 
-Next to DECLARED.json, executed.log lists the stages that were executed.
+The executed stages are listed in executed.log, in the same folder as DECLARED.json.
 """
 
 import hashlib

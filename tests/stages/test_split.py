@@ -116,7 +116,7 @@ def test_the_verification_agrees_with_an_exhaustive_comparison(
     rows, _, metric = read_outputs("generation")
     test, train = ([grams(row.text) for row in rows[name]] for name in ("test", "train"))
     highest = max(len(a & b) / len(a | b) for a in test[::3] for b in train)
-    # The tolerance allows for accents and HTML entities, which `grams` may treat differently.
+    # `grams` and `tandem.text` may treat accents and HTML entities differently.
     assert highest <= metric["proof"]["max_similarity"] + 0.05
     assert highest < split_params().near_duplicates.threshold
 

@@ -1,8 +1,8 @@
 """Span F1: micro F1 of spans; start, end and label must be correct (seqeval's f1_score).
 
 seqeval reads one tag per token. This metric treats each character as a token, because spans are
-given as character offsets; tokenizer boundaries therefore cannot make a wrong span count as
-correct.
+given as character offsets; a wrong span is therefore never scored as correct because of token
+boundaries.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 MKL provides torch's matrix products, vector functions (exp, log, erf, sqrt) and LAPACK. Even with
 the same instruction set, MKL runs different code on AMD and Intel CPUs, so the results are not
-bit-identical. `MKL_CBWR`, which is meant to fix the code path, works only where MKL detects an
+bit-identical. `MKL_CBWR`, which is meant to pin the code path, works only where MKL detects an
 Intel CPU. Three functions of MKL report the vendor. `set_dispatch` makes these functions return
 constants in the current process; MKL's files are not changed. docs/decisions/0007 gives the reasons
 and the measurements.

@@ -61,8 +61,8 @@ def attest(key: str, to: str = "attestation.jsonl") -> dict[str, Any]:
         (the commit that they describe).
 
     Raises:
-        LineageError: the key cannot be used, `to` has no suffix, there are no records, or a file
-            that Git tracks or that a record names has uncommitted changes.
+        LineageError: the key cannot be used, `to` has no suffix, there are no records, or there
+            are uncommitted changes in a file that Git tracks or that a record names.
         StageError: a file that every revision must contain, such as dvc.yaml, is missing.
     """
     if not Path(to).suffix:
@@ -181,8 +181,8 @@ def _committed(root: Path, graph: Graph, ignore: str) -> str:
     """The hash of the current commit.
 
     Raises:
-        LineageError: there is no commit, or a file other than `ignore` that Git tracks or that a
-            record names has uncommitted changes.
+        LineageError: there is no commit, or there are uncommitted changes in a file that Git
+            tracks or that a record names; the file `ignore` is not checked.
     """
     commit = external_refs.last_commit(root).commit
     if not commit:

@@ -1,6 +1,6 @@
 """Fit the model of any family with the Trainer of transformers.
 
-This module supports batches of similar length, linear or cosine decay of the learning rate after a
+This module supports length-grouped batches, linear or cosine decay of the learning rate after a
 warm-up, gradient clipping and accumulation, L1 regularization, weight decay, dropout, label
 smoothing, frozen layers, adapters, and early stopping on the validation loss, which restores the
 best weights. The length of training is set in steps, never in seconds, so that the result is

@@ -118,7 +118,10 @@ class _Examination:
         return StageStatus(name, state, reasons, [*roots, name] if own else roots)
 
     def _only_lacks_outputs(self, stage: Any, changes: Sequence[Reason]) -> bool:
-        """Whether a stage's only problem is that outputs are missing; the stage may also be new."""
+        """Whether a stage's only problem is that outputs are missing.
+
+        Also true for a stage that has never run and lacks an output.
+        """
         if not {reason.kind for reason in changes} <= {"new"}:
             return False
         outs = [out for out in stage.outs if out.protocol == "local"]
