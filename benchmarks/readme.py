@@ -118,7 +118,7 @@ def _scored(metric: str, row: Mapping[str, Any]) -> list[str]:
 
 
 def _best_baseline(metric: str, scores: Scores) -> str:
-    """The best baseline with its score, and the score of a single human rater if rows have ratings."""
+    """The best baseline and, if rows have ratings, a single human rater, with their scores."""
     better = labels.metric(metric).direction
     found = _baselines(scores)
     best = max(found, key=lambda variant: (better * found[variant]["value"], variant))

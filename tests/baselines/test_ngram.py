@@ -23,7 +23,7 @@ MODEL = ngram.ByteModel(REVIEWS)
 
 @given(st.one_of(st.binary(max_size=12), st.sampled_from([r.encode()[:20] for r in REVIEWS])))
 @settings(max_examples=30, deadline=None)
-def test_next_bytes_and_the_end_sum_to_one(context: bytes) -> None:
+def test_probabilities_of_next_byte_and_end_of_text_sum_to_one(context: bytes) -> None:
     before = MODEL.probs(context)[:-1]
     end = MODEL.probs(context)[-1]
     following = [MODEL.probs(context + bytes([byte])) for byte in range(256)]
@@ -38,7 +38,7 @@ def test_probabilities_of_short_texts_sum_to_less_than_one() -> None:
     assert 0 < empty < empty + single < 1
 
 
-def test_bits_add_up_the_bytes_and_the_end() -> None:
+def test_bits_are_summed_over_bytes_and_end_of_text() -> None:
     probs = MODEL.probs(b"film")
     assert len(probs) == 5
     assert MODEL.bits(b"film") == pytest.approx(-sum(math.log2(c) for c in probs))
@@ -55,8 +55,8 @@ def test_one_symbol_by_hand() -> None:
     b = model.probs(b"ab")[1]
     # There are too few n-grams to estimate discounts, so each discount is one half. The count of b
     # is 10 in the longest context. In each shorter context, its count is 1, because an n-gram is
-    # then counted once per distinct symbol before it. In the empty context, the three symbols a, b
-    # and the end have a count of 1 each.
+    # then counted once per distinct symbol before it. In the empty context, the symbols a, b
+    # and end-of-text have a count of 1 each.
     kept, prob = 0.5, (0.5 + 1.5 / 257) / 3
     for _ in range(ngram.ORDER - 1):
         prob = kept + 0.5 * prob

@@ -1,8 +1,8 @@
 """params.yaml is in a format that both `dvc exp run -S` and `tandem overlay` preserve.
 
 The rules for this format are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC
-replaces every list, and writes the file with the default settings of ruamel.yaml. Comments and
-layout are therefore preserved only if the file has a format that these settings reproduce.
+replaces every list with a list that has no comments, and writes the file with ruamel.yaml's default
+settings. Comments and layout are therefore preserved only if the file has a format that these settings reproduce.
 """
 
 import json

@@ -75,7 +75,7 @@ def test_samples_continue_the_prompts_and_end_at_eos(
 
 
 def test_log_probability_is_that_of_the_completion(model: Model, samples: list[Sample]) -> None:
-    """The KV cache, left padding and removal of other rows do not change a row's probabilities."""
+    """KV cache, left padding and removal of finished sequences do not change probabilities."""
     tensors = dpo.batch(samples)
     with torch.no_grad():
         result = log_likelihood(model.network, tensors, tensors["completion_mask"]).tolist()

@@ -1,7 +1,7 @@
 """Methods that make a trained model smaller or faster, each in a module named after it.
 
 The module of a method implements the interface `Method`. If the method writes a folder that
-`from_pretrained` of transformers cannot read, the module also defines `restore`, and the folder
+transformers' `from_pretrained` cannot read, the module also defines `restore`, and the folder
 contains a file tandem.json, which names the method. The module does not import torch at the top
 level: `compress` and `restore` import what they need, so that params can be validated quickly.
 

@@ -75,7 +75,7 @@ class Metric(Protocol):
         """For each column in `INPUTS`, one value per row."""
 
     def compute(self, **columns: Any) -> float:
-        """The score, computed by the library that defines the metric, if such a library exists."""
+        """The score, computed by the metric's reference implementation, if there is one."""
 
     def statistics(self, rows: Sequence[Any], predictions: Sequence[Any]) -> Array:
         """The sufficient statistics of each row, as a float64 array of shape (rows, k)."""

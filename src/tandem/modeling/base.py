@@ -1,6 +1,6 @@
 """The base class of all model families: a network with its tokenizer, loaded from a folder.
 
-A model's folder contains the files that `from_pretrained` of transformers reads: config.json,
+A model's folder contains the files that transformers' `from_pretrained` reads: config.json,
 model.safetensors and the tokenizer's files. If transformers alone cannot load a compressed model,
 the folder also contains tandem.json, which names the compression method whose `restore` loads it.
 """
@@ -88,7 +88,7 @@ class TextModel(ABC):
         return network, pretrained.tokenizer(folder)
 
     def save(self, folder: Path) -> None:
-        """Write the safetensors and JSON files that `from_pretrained` of transformers reads."""
+        """Write the safetensors and JSON files that transformers' `from_pretrained` reads."""
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 

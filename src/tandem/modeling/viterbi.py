@@ -19,7 +19,7 @@ def viterbi_decode(
     be split into two spans, for example `reading corner` into a name and an area.
 
     Args:
-        scores: log-probabilities, (texts, words, tags).
+        scores: log-probabilities of shape (texts, words, tags).
         lengths: the number of words of each text; scores of later words are ignored.
         tags: the BIO tags, in the order of the last axis of `scores`.
         adjacency: added to a path's score where a span begins right after another; at most 0.

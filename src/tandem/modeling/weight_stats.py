@@ -40,7 +40,7 @@ def _count_tensors(path: Path) -> int:
 
 
 def _count_constants(path: Path) -> int:
-    """The number of values in the constants of an ONNX graph."""
+    """The number of values in the initializers of an ONNX graph."""
     import onnx
 
     return sum(math.prod(constant.dims) for constant in onnx.load(path).graph.initializer)

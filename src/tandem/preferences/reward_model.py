@@ -30,7 +30,7 @@ MAX_LENGTH = 512
 
 
 class RewardModel:
-    """A model that scores texts; `from_pretrained` of transformers can load its folder."""
+    """A model that scores texts; transformers' `from_pretrained` can load its folder."""
 
     def __init__(self, network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         self.network = network
@@ -73,7 +73,7 @@ class RewardModel:
         return cls(network, pretrained.tokenizer(folder))
 
     def save(self, folder: Path) -> None:
-        """Write the safetensors and JSON files that `from_pretrained` of transformers reads."""
+        """Write the safetensors and JSON files that transformers' `from_pretrained` reads."""
         self.network.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 

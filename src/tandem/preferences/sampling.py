@@ -2,7 +2,7 @@
 
 The samples follow the model's own distribution, so averages over them (such as the mean reward or
 the KL divergence) are unbiased estimates. The sampling loop is implemented in this project because
-it is faster than `generate` of transformers: finished continuations are removed from the batch,
+it is faster than transformers' `generate`: finished continuations are removed from the batch,
 which halves the time for short texts.
 """
 

@@ -6,7 +6,7 @@ with higher reward. A smaller `beta` lets the generator move further from the ba
 
 Reads   data/split/TASK/{train,validation}.parquet, for prompts; models/TASK/{base,reward};
         the params `runtime` and `TASK.align`
-Writes  models/TASK/aligned                the model, for `from_pretrained` of transformers
+Writes  models/TASK/aligned                the model, for transformers' `from_pretrained`
         reports/details/align/TASK.json    reward and length before and after alignment, and KL
                                            divergence, measured on new samples for validation
                                            prompts

@@ -5,7 +5,7 @@ The judge is trained on texts and ratings that the first reward model is not tra
 Reads   data/split/RATINGS/judge.parquet, the rows that `RATINGS.split.judge_holdout` sets aside,
         where RATINGS is the task with rated rows that `preferences.TASK.ratings` names; the model
         folder `preferences.TASK.judge`; the params `preferences.TASK`, `runtime` and `TASK.judge`
-Writes  models/TASK/judge                     the model, for `from_pretrained` of transformers
+Writes  models/TASK/judge                     the model, for transformers' `from_pretrained`
         data/preferences/TASK/judge.parquet   the training pairs
         reports/details/judge/TASK.json       pair accuracy, numbers of steps and training pairs
         reports/plots/judge/TASK.csv          the losses by step

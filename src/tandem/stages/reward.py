@@ -5,7 +5,7 @@ Pairs are formed from ratings after the rows are split.
 Reads   data/split/RATINGS/{train,validation}.parquet, where RATINGS is the task with human
         ratings that is named by `preferences.TASK.ratings`; the model folder that is named by
         `preferences.TASK.encoder`; the params `preferences.TASK`, `runtime` and `TASK.reward`
-Writes  models/TASK/reward                     the model, for `from_pretrained` of transformers
+Writes  models/TASK/reward                     the model, for transformers' `from_pretrained`
         data/preferences/TASK/reward.parquet   the training pairs
         reports/details/reward/TASK.json       pair accuracy on validation pairs, and the numbers of
                                                steps and training pairs

@@ -4,7 +4,7 @@ Training uses early stopping on the validation rows.
 
 Reads   data/augmented/TASK/train.parquet, data/split/TASK/validation.parquet,
         models/TASK/pretrained; the params `runtime` and `TASK.train`
-Writes  models/TASK/base                   the model, for `from_pretrained` of transformers
+Writes  models/TASK/base                   the model, for transformers' `from_pretrained`
         reports/details/train/TASK.json    validation scores, steps, rows, parameters
         reports/plots/train/TASK.csv       the losses by step
 

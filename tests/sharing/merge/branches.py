@@ -1,4 +1,4 @@
-"""A project with four tasks and shell commands as stages, and branches on which stages ran."""
+"""A project whose stages are shell commands, and branches on which its stages have been run."""
 
 import subprocess
 from collections.abc import Iterable

@@ -27,7 +27,10 @@ ATTENTIONS = (
 
 
 class FeedForward(NamedTuple):
-    """A feed-forward layer: linear layers `into`, (units, width), and `out`, (width, units)."""
+    """A feed-forward layer with two linear layers, `into` and `out`.
+
+    Their weights have the shapes (units, width) and (width, units).
+    """
 
     into: list[nn.Linear]
     out: nn.Linear

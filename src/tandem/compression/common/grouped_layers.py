@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix, (rows, columns), to int8 with fp16 scales, (rows, groups)."""
+    """Quantize a (rows, columns) matrix to int8 with fp16 scales of shape (rows, groups)."""
     largest = 2 ** (bits - 1) - 1
     rows, columns = weight.shape
     grouped = functional.pad(weight, (0, -columns % group_size)).view(rows, -1, group_size)
@@ -18,7 +18,7 @@ def quantize(weight: Tensor, bits: int, group_size: int) -> tuple[Tensor, Tensor
 
 
 def pack(integers: Tensor) -> Tensor:
-    """Pack 4-bit integers, (rows, columns), into bytes, (rows, ⌈columns / 2⌉).
+    """Pack a (rows, columns) matrix of 4-bit integers into bytes of shape (rows, ⌈columns / 2⌉).
 
     The integers are in the range -8…7. The four low bits of a byte hold the first of two integers.
     """
@@ -50,7 +50,7 @@ class Grouped(nn.Module):
         self.columns, self.bits, self.group_size = columns, bits, group_size
 
     def all(self) -> Tensor:
-        """The matrix as fp32, (rows, columns)."""
+        """The matrix in fp32, of shape (rows, columns)."""
         return self.rows(slice(None))
 
     def rows(self, rows: Tensor | slice) -> Tensor:

@@ -19,7 +19,7 @@ def store(weight: Tensor) -> StoredTensors:
 
 
 def quantize(weight: Tensor, limit: int = 127) -> tuple[Tensor, Tensor]:
-    """Quantize a matrix, (rows, columns), to int8 with fp32 scales, (rows,).
+    """Quantize a (rows, columns) matrix to int8 with fp32 scales of shape (rows,).
 
     The integers are in the range -limit…limit. The scales can be represented exactly in fp16.
     """

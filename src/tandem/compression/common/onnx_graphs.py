@@ -52,7 +52,7 @@ def write(network: Any, folder: Path, skip: Sequence[str], per_token: bool) -> i
             one range per batch.
 
     Returns:
-        The number of values in the constants of the graphs; a shared constant is counted once.
+        The number of values in the initializers of the graphs; a shared one is counted once.
     """
     # Replace linear layers and embeddings with layers that have integer weights.
     head = network.get_output_embeddings() if network.can_generate() else None

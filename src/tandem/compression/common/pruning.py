@@ -87,7 +87,10 @@ def drop_blocks(
 def _influence(
     model: TextModel, examples: Sequence[dict[str, Any]], batch_size: int
 ) -> dict[str, Tensor]:
-    """For each stack, 1 - cos(in, out) of its blocks, (blocks,), summed over all tokens."""
+    """For each stack, 1 - cos(in, out) of its blocks, summed over all tokens.
+
+    The values of a stack have the shape (blocks,).
+    """
     influence = {name: torch.zeros(len(stack)) for name, stack in blocks.stacks(model.network)}
 
     def make_hook(name: str, index: int) -> Any:
@@ -143,7 +146,7 @@ def drop_heads(
 
 
 def _keep_heads(attention: blocks.Attention, kept: Tensor) -> None:
-    """Keep only those head groups of an attention module whose indices are in `kept`, (groups,)."""
+    """Keep only those head groups of an attention module whose indices are in `kept`."""
 
     def indices(size: int) -> Tensor:
         return (kept[:, None] * size + torch.arange(size)).flatten()
@@ -197,7 +200,7 @@ def _importance(
     outs: Sequence[tuple[nn.Linear, int]],
     batch_size: int,
 ) -> list[Tensor]:
-    """For each layer, (Σ w · ∂L/∂w)² of each group of inputs, (groups,), summed over batches.
+    """For each layer, (Σ w · ∂L/∂w)² of each group of inputs, summed over batches.
 
     `outs` contains pairs of a layer and its number of inputs per group.
     """

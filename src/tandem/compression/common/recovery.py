@@ -75,8 +75,8 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     The factor T² keeps the size of gradients roughly independent of the temperature.
 
     Args:
-        student: logits, (predictions, classes).
-        teacher: logits, (predictions, classes).
+        student: logits of shape (predictions, classes).
+        teacher: logits of shape (predictions, classes).
         temperature: T, the divisor of the logits.
     """
     log_probs, teacher_log_probs = (

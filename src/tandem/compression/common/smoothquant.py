@@ -68,7 +68,10 @@ def _folds(network: nn.Module) -> Iterator[tuple[Any, list[Any]]]:
 
 @torch.inference_mode()
 def _ranges(model: TextModel, rows: Sequence[Row], layers: Sequence[nn.Module]) -> list[Tensor]:
-    """For each of `layers`, the largest absolute value of each input channel, (channels,)."""
+    """For each of `layers`, the largest absolute values of its input channels.
+
+    The values of a layer have the shape (channels,).
+    """
     ranges = [torch.zeros(()) for _ in layers]
 
     def make_hook(index: int) -> Any:

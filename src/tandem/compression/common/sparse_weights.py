@@ -42,7 +42,10 @@ def prune(network: nn.Module, fraction: float, scope: str, skip: Sequence[str]) 
 
 
 def store(weight: Tensor) -> stored_layers.StoredTensors:
-    """The nonzero weights, (nonzero,), and a bit mask of their positions, (⌈weights / 8⌉,)."""
+    """The nonzero weights and a bit mask of their positions.
+
+    The shapes are (nonzero,) and (⌈weights / 8⌉,).
+    """
     nonzero = weight != 0
     return {"": weight[nonzero], MASK: torch.from_numpy(np.packbits(nonzero.numpy()))}
 
@@ -56,7 +59,10 @@ def dense(parts: stored_layers.StoredTensors, shape: Sequence[int]) -> Tensor:
 
 
 def _threshold(magnitudes: Tensor, fraction: float) -> float:
-    """The largest magnitude that is pruned if `fraction` of `magnitudes`, (weights,), is kept."""
+    """The largest magnitude that is pruned if a fraction of the weights is kept.
+
+    `magnitudes` has the shape (weights,).
+    """
     pruned = len(magnitudes) - round(fraction * len(magnitudes))
     return float(magnitudes.kthvalue(pruned).values) if pruned else -1.0
 

@@ -46,8 +46,8 @@ def run(count: int, root: Path = Path()) -> Iterator[tuple[str, list[Finding]]]:
         yield run_again(record, root)
     if len(drawn) < min(count, len(records)):
         yield (
-            f"{wording.counted(len(drawn), 'stage')} could be rerun: the command or the "
-            "inputs of every other stage are missing or have changed",
+            f"only {wording.counted(len(drawn), 'stage')} could be rerun: for every other stage, "
+            "the command or an input is missing or has changed",
             [],
         )
 

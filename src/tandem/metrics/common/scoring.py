@@ -156,7 +156,7 @@ def estimate(
     """A score, the bounds of its interval and the number of rows: `value`, `low`, `high`, `n`.
 
     Args:
-        statistics: sufficient statistics, (rows, k).
+        statistics: sufficient statistics of shape (rows, k).
         groups: the group of each row.
         value: computes scores, of shape (…), from sums of statistics, of shape (…, k).
         seed: seed of the resamples.

@@ -209,7 +209,7 @@ class Model(TextModel):
         placeholder has to occur in the translation.
 
         If there is only one beam, the project's `greedy_search` is used, because it is faster than
-        `generate` of transformers.
+        transformers' `generate`.
         """
         marks = torch.tensor(self.tokenizer.convert_tokens_to_ids(list(MARKS)))
         max_lengths = batch["attention_mask"].sum(1) + SPARE

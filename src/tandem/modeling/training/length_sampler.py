@@ -8,7 +8,7 @@ import torch
 class LengthGroupedSampler(torch.utils.data.Sampler[int]):
     """Indices of examples, batched by similar length, in a new order each epoch.
 
-    `group_by_length` of transformers sorts each chunk of 50 batches from long to short. This
+    transformers' `group_by_length` sorts each chunk of 50 batches from long to short. This
     sampler also shuffles the batches, so that the last steps of training contain examples of all
     lengths.
 

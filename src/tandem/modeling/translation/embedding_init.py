@@ -32,7 +32,7 @@ def init_from_cooccurrence(weight: Tensor, texts: Sequence[set[int]]) -> None:
     embeddings of tokens that occur in no text are not changed.
 
     Args:
-        weight: the embeddings, (tokens, width).
+        weight: the embeddings, of shape (tokens, width).
         texts: for each pair of texts, the set of tokens that occur in either of the two.
     """
     vectors, seen = _cooccurrence_vectors(weight, texts)

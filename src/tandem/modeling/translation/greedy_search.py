@@ -1,6 +1,6 @@
 """Greedy search that removes texts from the batch once they have ended.
 
-Most texts in a batch are shorter than the longest one, but `generate` of transformers computes
+Most texts in a batch are shorter than the longest one, but transformers' `generate` computes
 tokens for all texts until the longest one has ended. As in fairseq (Ott et al. 2019, "fairseq: A
 Fast, Extensible Toolkit for Sequence Modeling"), this module removes finished texts from the batch.
 The output is the same as that of `generate`.

@@ -84,8 +84,8 @@ def match_placeholders(text: str, source: str) -> str:
 class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
     """Make a translation contain each placeholder as often as its source does.
 
-    While a placeholder is missing, a translation cannot end: the missing placeholders get at least
-    the score of the end token. A placeholder that already occurs as often as in the source is
+    While a placeholder is missing, the end token is forbidden, and each missing placeholder gets at
+    least the score of the end token. A placeholder that already occurs as often as in the source is
     forbidden. Once `max_lengths` only leaves room for the missing placeholders and the end token,
     no other token is allowed.
     """
@@ -94,10 +94,10 @@ class PlaceholderConstraint(LogitsProcessor):  # type: ignore[misc]
         """Initialize the constraint.
 
         Args:
-            marks: the token ids of the placeholders, (marks,).
-            required: how often each placeholder occurs in the source, (batch, marks).
-            max_lengths: the maximum number of tokens of each translation, (batch,), including the
-                start and end tokens.
+            marks: the token ids of the placeholders, of shape (marks,).
+            required: how often each placeholder occurs in the source, of shape (batch, marks).
+            max_lengths: the maximum number of tokens of each translation, including the start
+                and end tokens, of shape (batch,).
             end: the id of the end token.
         """
         self.marks = marks

@@ -164,7 +164,7 @@ class PointerGeneratorMarian(MarianMTModel):  # type: ignore[misc]
         }
 
     def _keys(self, encoded: Tensor, copied: Tensor) -> Tensor:
-        """The pointer's keys for the `copied` tokens, of shape (batch, 2, source, width)."""
+        """The attention keys of the input tokens `copied`, of shape (batch, 2, source, width)."""
         keys: Tensor = self.pointer.keys(encoded, self._embed(copied.roll(1, dims=1)))
         return keys
 

@@ -150,7 +150,10 @@ def _rows(stages: Sequence[StageStatus]) -> list[tuple[str, list[Reason]]]:
 
 
 def _causes(stage: StageStatus) -> frozenset[str]:
-    """Why a stage is not fresh, without paths, which differ between the stages of a matrix."""
+    """The kinds and texts of the reasons why a stage is not fresh.
+
+    For reasons that name paths, only the kind is used: paths differ between the stages of a matrix.
+    """
     kinds = "output", "upstream", "data"
     return frozenset(
         reason.kind if reason.kind in kinds else reason.text for reason in stage.reasons
