@@ -2,7 +2,8 @@
 
 The rules for this format are in CONTRIBUTING.md. A plain `dvc exp run -S` loads no Tandem code: DVC
 replaces every list with a list that has no comments, and writes the file with ruamel.yaml's default
-settings. Comments and layout are therefore preserved only if the file has a format that these settings reproduce.
+settings. Comments and layout are therefore preserved only if the file has a format that these
+settings reproduce.
 """
 
 import json
