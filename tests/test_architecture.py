@@ -165,7 +165,7 @@ def test_a_patch_is_recognized(code: str) -> None:
         "import os\nvalue = os.environ",
     ],
 )
-def test_other_assignments_are_no_patches(code: str) -> None:
+def test_other_assignments_are_not_patches(code: str) -> None:
     assert patched_in(ast.parse(code)) == []
 
 

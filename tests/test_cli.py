@@ -260,7 +260,7 @@ def test_the_reference_is_what_the_help_says() -> None:
         (["overlay", "none.yaml", "params.yaml"], "none.yaml is missing"),
     ],
 )
-def test_a_wrong_command_is_one_line(
+def test_a_wrong_command_is_reported_in_one_line(
     arguments: list[str], said: str, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -402,7 +402,7 @@ def test_the_lineage_of_a_path_in_the_users_folder(
 
 
 @pytest.mark.parametrize("base", [".", "nowhere/params.yaml"])
-def test_a_file_that_the_system_refuses_is_one_line(
+def test_a_file_that_the_system_refuses_is_reported_in_one_line(
     base: str, project: Path, capsys: Output
 ) -> None:
     Path("top.yaml").write_text("a: 1\n")
@@ -419,7 +419,7 @@ def test_an_input_that_was_not_made(
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
-def test_a_folder_that_was_removed_is_one_line(project: Path, capsys: Output) -> None:
+def test_a_folder_that_was_removed_is_reported_in_one_line(project: Path, capsys: Output) -> None:
     shutil.rmtree(project)
     assert "the current folder was removed" in mistake(["check"], capsys)
 
@@ -677,7 +677,7 @@ sys.exit(main())
         "tandem.stages.clean",
     ],
 )
-def test_ctrl_c_during_imports_is_one_line(module: str, project: Path) -> None:
+def test_ctrl_c_during_imports_is_reported_in_one_line(module: str, project: Path) -> None:
     done = python(INTERRUPTED, module, cwd=project)
     assert done.returncode == 130
     assert done.stderr.startswith("tandem: interrupted") and done.stderr.count("\n") == 1
@@ -721,7 +721,7 @@ def test_ctrl_c_is_130_and_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["cost"], ["--help"], ["completion", "fish"]])
-def test_a_reader_that_has_enough_is_no_error(arguments: list[str]) -> None:
+def test_a_reader_that_has_enough_is_not_an_error(arguments: list[str]) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     command = [sys.executable, "-m", "tandem", *arguments]

@@ -82,7 +82,7 @@ def test_a_generator_gives_the_same_continuations_each_time(
         (["sentimnt"], "unknown task 'sentimnt'"),
     ],
 )
-def test_a_mistake_is_one_line(
+def test_a_mistake_is_reported_in_one_line(
     arguments: list[str],
     line: str,
     project: Path,

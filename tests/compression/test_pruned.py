@@ -1,4 +1,4 @@
-"""pruned: an ordinary, smaller network of each architecture, fine-tuned on rows."""
+"""pruned: the result is an ordinary, smaller network, fine-tuned on the training rows."""
 
 from pathlib import Path
 from typing import Any

@@ -51,7 +51,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
         OSError("[Errno 28] Error writing bytes. Detail: No space left on device"),
     ],
 )
-def test_a_full_disk_is_one_line(error: OSError, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(error: OSError, tmp_path: Path) -> None:
     with (
         pytest.raises(StageError, match=r"cannot write .*rows\.json: the disk is full; free up"),
         io.atomic_outputs(tmp_path / "rows.json"),
@@ -120,7 +120,7 @@ def test_files_and_folders_are_copied_below_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
-def test_a_file_that_is_not_json_is_one_line(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_json_is_reported_in_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(StageError, match="is not JSON") as caught:
         io.read_json(tmp_path / "a.json")

@@ -192,7 +192,7 @@ def test_the_message_about_an_undeclared_plug_in_says_whether_params_name_it(
         Path("out").mkdir()
 
 
-def test_damaged_code_files_are_one_line(here: Path) -> None:
+def test_damaged_code_files_are_reported_in_one_line(here: Path) -> None:
     CODE.parent.mkdir(parents=True)
     for text in ("{", "[]", '{"files": 1, "packages": {}}'):
         CODE.write_text(text)

@@ -48,7 +48,7 @@ def test_rows_are_read_as_they_were_written(rows: list[Everything]) -> None:
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_another_schema_is_one_line(tmp_path: Path) -> None:
+def test_another_schema_is_reported_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     path.write_text("no parquet")
     with pytest.raises(StageError, match=r"rows\.parquet is not a table of Row"):

@@ -65,7 +65,7 @@ def test_a_stage_with_several_commands_and_a_folder_of_its_own(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", ["stages: [", "stages: 1", "stages:\n  a: {matrix: 1}\n", "[]"])
-def test_a_broken_dvc_yaml_is_one_line(
+def test_a_broken_dvc_yaml_is_reported_in_one_line(
     content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -93,7 +93,7 @@ def test_a_folder_without_a_pipeline_has_no_stages(
         b"{cmd: \xff}",
     ],
 )
-def test_an_unsupported_stage_is_one_line(stage: bytes, tmp_path: Path) -> None:
+def test_an_unsupported_stage_is_reported_in_one_line(stage: bytes, tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_bytes(b"stages:\n  a: " + stage + b"\n")
     with pytest.raises(StageError, match=r"dvc\.yaml cannot be read: ") as raised:
         list(dvc_stages.stages(tmp_path))

@@ -22,7 +22,7 @@ SECTIONS = partial(dvc_stages.sections, root=ROOT)
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    """The stages if the default params are extended by several seeds of one task."""
+    """The stages if several seeds of one task are added to the default params."""
     folder = tmp_path_factory.mktemp("stages")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(ROOT / name, folder)

@@ -142,7 +142,7 @@ def test_planning_runs_the_stage_code(chain: Workspace) -> None:
     assert executed(chain) == ["code", "one", "two"]
 
 
-def test_a_failure_of_the_stage_code_is_one_line(chain: Workspace) -> None:
+def test_a_failure_of_the_stage_code_is_reported_in_one_line(chain: Workspace) -> None:
     (chain.path / "source.txt").unlink()
     done = chain.snakemake("-n", check=False)
     assert done.returncode == 2 and "tandem: stage code failed" in done.stderr

@@ -163,7 +163,7 @@ def test_a_child_stops_with_its_client(project: Project, number: signal.Signals)
     assert not (project.root / "ended").exists()
 
 
-def test_a_killed_child_is_one_line(project: Project) -> None:
+def test_a_killed_child_is_reported_in_one_line(project: Project) -> None:
     project.write_probe(KILL_ITSELF)
     code, output = project.run("probe")
     assert code == 2 and "tandem probe sentiment was killed" in output and output.count("\n") == 1

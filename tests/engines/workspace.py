@@ -41,7 +41,7 @@ class Workspace:
         return self.run(*(["dvc"] if plain else PATCHED), "repro", "--quiet", *options)
 
     def overlay(self, values: Mapping[str, object]) -> None:
-        """Merge values into params.yaml, as a user does."""
+        """Merge values into params.yaml with `tandem overlay`."""
         (self.path / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
         (self.path / OVERLAY).write_text(json.dumps(values))
         self.run(sys.executable, "-m", "tandem", "overlay", OVERLAY, "params.yaml")

@@ -81,7 +81,7 @@ def test_without_a_commit_the_time_is_constant(published: Path) -> None:
     assert {*re.findall(r'"eventTime":"([^"]*)"', text)} == {"1970-01-01T00:00:00+00:00"}
 
 
-def test_an_unknown_source_ends_in_one_line(published: Path) -> None:
+def test_an_unknown_source_is_reported_in_one_line(published: Path) -> None:
     path = Path("reports/lineage/fetch/intent.json")
     path.write_text(path.read_text().replace('"kind": "package"', '"kind": "carrier-pigeon"'))
     assert read(Path())

@@ -77,14 +77,14 @@ def test_contradictory_records_are_rejected(records: list[RunRecord], message: s
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"stage": "a"}', '[{"stage": "a"}]', "\0"])
-def test_a_file_that_is_not_a_record_ends_in_one_line(content: str) -> None:
+def test_a_file_that_is_not_a_record_is_reported_in_one_line(content: str) -> None:
     with pytest.raises(LineageError, match=r"a\.json is not a record: .*restore it") as raised:
         graph.parse(content.encode(), Path("a.json"))
     assert "\n" not in str(raised.value)
 
 
 def test_a_record_of_an_earlier_version_is_recognized() -> None:
-    """The message does not suggest restoring the record: Git contains the old format too."""
+    """The message does not suggest restoring the record, because Git has it in the old format."""
     content = b'{"stage": "a", "command": "tandem a", "inputs": {}, "outputs": {}}'
     with pytest.raises(LineageError, match=r"a\.json was written by an earlier version of Tan"):
         graph.parse(content, Path("a.json"))

@@ -42,7 +42,7 @@ def test_links_are_not_followed(repository: Path) -> None:
         assert (folder / "link").read_text() == str(repository.parent / "secret")
 
 
-def test_an_unknown_revision_ends_in_one_line(repository: Path) -> None:
+def test_an_unknown_revision_is_reported_in_one_line(repository: Path) -> None:
     missing = pytest.raises(LineageError, match="no revision 'nowhere'")
     with missing, revisions.files_of("nowhere"):
         pass

@@ -121,7 +121,7 @@ def test_none_equals_training_without_augmentation(project: Path) -> None:
         (("sentiment", "augmentation_ablation", "fraction"), 0.0, "augmentation_ablation.fraction"),
     ],
 )
-def test_user_errors_are_one_line(
+def test_user_errors_are_reported_in_one_line(
     project: Path,
     keys: tuple[str, ...],
     value: Any,

@@ -253,7 +253,7 @@ def default_params(task: str) -> dict[str, Any]:
         ),
     ],
 )
-def test_an_error_in_params_is_one_line(change: dict[str, Any], message: str) -> None:
+def test_an_error_in_params_is_reported_in_one_line(change: dict[str, Any], message: str) -> None:
     content = {"sentiment": {"clean": default_params("sentiment") | change}}
     with pytest.raises(ParamsError, match=message) as caught:
         params.load(clean.Params, "sentiment", "clean", content=content)

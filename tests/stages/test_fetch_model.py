@@ -92,7 +92,7 @@ def test_a_local_folder_is_copied_without_code_and_pickles(
         (SCRATCH | {"d_modle": 3}, "unknown key sentiment.fetch_model.weights.d_modle"),
     ],
 )
-def test_user_errors_are_one_line(
+def test_user_errors_are_reported_in_one_line(
     own: Path, capsys: pytest.CaptureFixture[str], weights: dict[str, Any], message: str
 ) -> None:
     Path("empty").mkdir()

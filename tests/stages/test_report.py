@@ -264,7 +264,9 @@ def test_augmentation_ablation_is_shown_if_params_have_it(project: Path) -> None
         ([], "object"),
     ],
 )
-def test_malformed_latencies_end_in_one_line(project: Path, content: Any, message: str) -> None:
+def test_malformed_latencies_are_reported_in_one_line(
+    project: Path, content: Any, message: str
+) -> None:
     io.write_json(report.LATENCY, content)
     with pytest.raises(StageError, match=f"{report.LATENCY} .*{message}.*make bench"):
         report.main()
@@ -338,7 +340,7 @@ def test_model_card_can_be_read_by_the_hub(project: Path) -> None:
     assert "validation loss: 0.612" in card.content
 
 
-def test_a_project_without_scores_ends_in_one_line(
+def test_a_project_without_scores_is_reported_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

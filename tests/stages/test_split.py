@@ -324,7 +324,7 @@ def test_an_empty_split_is_an_error(project: Path) -> None:
         ({"near_duplicates": {"threshold": 1.5, "ngram_size": 5, "num_perm": 128}}, "threshold"),
     ],
 )
-def test_an_error_in_params_is_one_line(changes: dict[str, Any], message: str) -> None:
+def test_an_error_in_params_is_reported_in_one_line(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ParamsError, match=message) as caught:
         split_params(**changes)
     assert "\n" not in str(caught.value)

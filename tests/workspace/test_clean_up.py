@@ -75,7 +75,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 
 def _publish(project: Workspace, artifacts: str) -> None:
-    """Write dvc.yaml as a user does, with artifacts."""
+    """Rewrite dvc.yaml as a user might: with `vars`, and `artifacts` that have comments."""
     dag = project.path / "dvc.yaml"
     stages = YAML(typ="safe").load(dag.read_text())
     with dag.open("w") as file:
@@ -195,7 +195,7 @@ def test_artifacts_in_any_layout(text: str, names: list[str], expected: str) -> 
     assert edits.without_artifacts(text, names) == expected
 
 
-def test_an_artifact_that_others_rest_on_is_left_to_a_person() -> None:
+def test_an_artifact_that_others_refer_to_must_be_removed_by_hand() -> None:
     text = "artifacts:\n  x: &x\n    path: y\n  z: *x\n"
     shorter = edits.without_artifacts(text, ["x"])
     assert YAML(typ="safe").load(shorter) == {"artifacts": {"z": {"path": "y"}}}

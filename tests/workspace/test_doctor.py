@@ -129,13 +129,13 @@ def test_a_new_kind_writes_its_file_and_only_the_first_is_recorded(project: Path
     assert cli.main(["doctor", "--add", "../x"], in_child=True) == 2
 
 
-def test_a_damaged_fingerprint_is_one_line(project: Path) -> None:
+def test_a_damaged_fingerprint_is_reported_in_one_line(project: Path) -> None:
     commit()
     Path(fingerprint.FOLDER, "known.json").write_text("{")
     assert "known.json is not a fingerprint" in problem("kernels")
 
 
-def test_kernels_that_cannot_be_run_are_one_line(
+def test_kernels_that_cannot_be_run_are_reported_in_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit()

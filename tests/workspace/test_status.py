@@ -323,7 +323,7 @@ def test_dvc_lock_absent_cut_short_or_in_conflict(project: Workspace) -> None:
     assert found()["old"] == ("missing", ["dvc.lock has no entry for the stage"])
 
 
-def test_what_cannot_be_read_is_one_line(project: Workspace) -> None:
+def test_what_cannot_be_read_is_reported_in_one_line(project: Workspace) -> None:
     (project.path / "dvc.yaml").write_text("stages: [")
     done = project.run("tandem", "status", check=False)
     assert done.returncode == 2 and done.stderr.startswith("tandem: DVC cannot read the pipeline")
@@ -488,7 +488,7 @@ def test_a_newly_imported_file_and_a_package(coded: Workspace) -> None:
     assert "its code changed" in found()["clean@intent"][1]
 
 
-def test_code_that_cannot_be_parsed_is_one_line(coded: Workspace) -> None:
+def test_code_that_cannot_be_parsed_is_reported_in_one_line(coded: Workspace) -> None:
     write_filter(coded.path, "wide", "(")
     done = coded.run(sys.executable, "-m", "tandem", "status", check=False)
     assert done.returncode == 2 and "wide.py cannot be parsed" in done.stderr

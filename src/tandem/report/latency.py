@@ -88,7 +88,7 @@ def load(path: Path) -> Latencies:
 
 
 def with_graphs(metrics: Metrics, latencies: Latencies, tasks: Sequence[str]) -> Metrics:
-    """`metrics`, extended by the scores of ONNX graphs exported from the evaluated base models."""
+    """`metrics`, extended with the scores of ONNX graphs of the evaluated base models."""
     evaluated = dict(metrics.get(EVALUATE, {}))
     for task, variant, entry in latencies.entries(tasks):
         if entry.scores is not None and entry.is_current(metrics, task, variant):

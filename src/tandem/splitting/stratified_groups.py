@@ -118,9 +118,10 @@ def fill_empty_splits(
     assignment: dict[str, str],
     usable: Mapping[str, SplitCounts],
 ) -> None:
-    """Move the stratum's smallest training group to each split that lacks the stratum, test first.
+    """Move training groups of a stratum to the splits that have no rows of it.
 
-    Train keeps at least one group of each stratum. `assignment` is modified in place.
+    For each such split (test, then validation), the smallest training group that can be moved is
+    moved. Train keeps at least one group of each stratum. `assignment` is modified in place.
     """
     for split in ("test", "validation"):
         if any(assignment[group] == split for group in members[stratum]):

@@ -247,7 +247,7 @@ def test_another_key_is_rejected(signed: Lines, key: tuple[str, Path], tmp_path:
     assert "must be signed with the given key" in rejection(other_key, signed)
 
 
-def test_unusable_keys_end_in_one_line(published: Path, tmp_path: Path) -> None:
+def test_unusable_keys_are_reported_in_one_line(published: Path, tmp_path: Path) -> None:
     secret = ed25519.Ed25519PrivateKey.generate()
     encryption = serialization.BestAvailableEncryption(b"word")
     curve = ec.generate_private_key(ec.SECP256R1())

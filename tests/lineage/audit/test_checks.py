@@ -284,7 +284,7 @@ def test_a_damaged_cache_is_found_by_the_audit_of_a_revision(project: Workspace)
         (["--rev", "nowhere"], "there is no revision 'nowhere'"),
     ],
 )
-def test_wrong_options_end_in_one_line(
+def test_wrong_options_are_reported_in_one_line(
     options: list[str], message: str, project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["audit", *options]) == 2
@@ -359,7 +359,7 @@ def test_files_that_changed_after_signing_are_reported(
     assert any(line.startswith(name) for line in capsys.readouterr().out.splitlines())
 
 
-def test_a_changed_bundle_ends_in_one_line(
+def test_a_changed_bundle_is_reported_in_one_line(
     signed: list[str], project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = Path(signed[2])
@@ -465,7 +465,7 @@ def test_what_a_killed_run_left_of_a_record_is_none(project: Workspace) -> None:
     assert len(graph.read().records) == 4
 
 
-def test_a_link_to_nothing_is_one_line(
+def test_a_link_to_nothing_is_reported_in_one_line(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("data/raw/intent/more.parquet").symlink_to("nowhere")

@@ -116,7 +116,7 @@ def test_metrics_that_differ_from_the_record_are_rejected(published: Path) -> No
 @pytest.mark.parametrize(
     "text", ["stages: {}\n", "artifacts: [a]\n", "artifacts: {a: {type: model}}\n", "a: ]"]
 )
-def test_nothing_published_ends_in_one_line(published: Path, text: str) -> None:
+def test_nothing_published_is_reported_in_one_line(published: Path, text: str) -> None:
     Path("dvc.yaml").write_text(text)
     with pytest.raises(LineageError, match="`artifacts`"):
         export("cyclonedx")

@@ -54,7 +54,7 @@ def test_nothing_changed(project: Workspace, capsys: pytest.CaptureFixture[str])
     assert json.loads(capsys.readouterr().out)["changes"] == []
 
 
-def test_an_unknown_revision_ends_in_one_line(
+def test_an_unknown_revision_is_reported_in_one_line(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["lineage", "diff", "HEAD", "v9"]) == 2

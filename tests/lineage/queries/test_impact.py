@@ -56,7 +56,7 @@ def test_derived_rows_and_pairs_are_counted(tmp_path: Path) -> None:
     assert impact._counts(tmp_path / "t.parquet", "a") == {"rows": 1, "derived": 1, "pairs": 1}
 
 
-def test_an_unknown_name_ends_in_one_line(
+def test_an_unknown_name_is_reported_in_one_line(
     project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["lineage", "impact", "intent.claen"]) == 2

@@ -59,7 +59,7 @@ def test_a_record_that_is_not_committed_has_no_commit(project: Workspace) -> Non
         ("data/clean/intent/rows.parquet#kept", "rows.parquet is not JSON"),
     ],
 )
-def test_an_unknown_name_ends_in_one_line(
+def test_an_unknown_name_is_reported_in_one_line(
     name: str, message: str, project: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["lineage", "show", name]) == 2

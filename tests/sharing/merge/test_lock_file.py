@@ -17,15 +17,15 @@ from tandem.sharing.merge import lock_file, versions
 from tandem.sharing.merge.lock_file import LockDamaged, LockFile
 
 LOCK = (ROOT / "dvc.lock").read_text(encoding="utf-8")
-TASKS = ("fetch", "clean", "train", "report")
-BASE = dict.fromkeys(TASKS, "base")
+STAGES = ("fetch", "clean", "train", "report")
+BASE = dict.fromkeys(STAGES, "base")
 STATES: dict[str, tuple[str, str]] = {
     "none": ("base", "base"),
     "ours": ("ours", "base"),
     "theirs": ("base", "theirs"),
     "both": ("ours", "theirs"),
 }
-"""The sides that changed a task → the task's versions on our side and on their side."""
+"""Which sides changed a stage → the stage's version on our side and on theirs."""
 EXPECTED = {"none": "base", "ours": "ours", "theirs": "theirs"}
 
 
@@ -43,23 +43,25 @@ def without_inputs(stage: str, version: str) -> dict[str, Any]:
     return {key: value for key, value in entry(stage, version).items() if key in ("cmd", "outs")}
 
 
-def test_all_256_combinations_of_four_tasks_merge_by_stage() -> None:
-    for states in itertools.product(STATES, repeat=len(TASKS)):
-        state = dict(zip(TASKS, states, strict=True))
+def test_all_256_combinations_of_four_stages_merge_by_stage() -> None:
+    for states in itertools.product(STATES, repeat=len(STAGES)):
+        state = dict(zip(STAGES, states, strict=True))
         ours, theirs = (
-            parsed(lock_text({task: STATES[each][side] for task, each in state.items()}))
+            parsed(lock_text({stage: STATES[each][side] for stage, each in state.items()}))
             for side in (0, 1)
         )
         done = lock_file.merge(parsed(lock_text(BASE)), ours, theirs)
-        both = [task for task, each in state.items() if each == "both"]
+        both = [stage for stage, each in state.items() if each == "both"]
         assert done.stale == both
-        assert done.theirs == [task for task, each in state.items() if each == "theirs"]
+        assert done.theirs == [stage for stage, each in state.items() if each == "theirs"]
         assert io.parse_yaml(done.lock.text())["stages"] == {
-            task: entry(task, EXPECTED[each]) if each in EXPECTED else without_inputs(task, "ours")
-            for task, each in state.items()
+            stage: entry(stage, EXPECTED[each])
+            if each in EXPECTED
+            else without_inputs(stage, "ours")
+            for stage, each in state.items()
         }
         if not both:  # without stale entries, the text of each entry is as DVC wrote it
-            expected = {task: EXPECTED[each] for task, each in state.items()}
+            expected = {stage: EXPECTED[each] for stage, each in state.items()}
             assert done.lock.text() == lock_text(expected)
 
 
@@ -90,7 +92,7 @@ def test_a_lock_merged_with_itself_keeps_its_bytes() -> None:
     assert done.lock.text() == LOCK and not done.stale and not done.theirs
 
 
-def test_a_change_of_the_form_is_no_change() -> None:
+def test_a_change_of_formatting_is_not_a_change() -> None:
     """Another version of DVC, an editor or Git may have written the same values differently."""
     base, theirs = lock_text(BASE), lock_text(BASE | {"train": "theirs"})
     forms = {
@@ -167,7 +169,7 @@ def test_datasets_are_taken_from_the_side_that_changed_them() -> None:
     theirs = lock_text(BASE) + DATASETS % 2
     content = io.parse_yaml(merged(base, ours, theirs).lock.text())
     assert content["datasets"] == [{"name": "films", "rev": "2"}]
-    assert content["stages"] == {task: entry(task, "base") for task in TASKS} | {
+    assert content["stages"] == {stage: entry(stage, "base") for stage in STAGES} | {
         "train": entry("train", "x")
     }
     with pytest.raises(StageError, match=r"both sides changed the key `datasets` in dvc"):
@@ -185,7 +187,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("problem", DAMAGED)
-def test_a_damaged_side_is_one_line(problem: str) -> None:
+def test_a_damaged_side_is_reported_in_one_line(problem: str) -> None:
     with pytest.raises(LockDamaged, match=problem):
         LockFile.parse(DAMAGED[problem].encode())
     with pytest.raises(StageError) as error:
@@ -215,6 +217,6 @@ def test_what_dvc_would_not_write_is_damaged(text: str) -> None:
         LockFile.parse(text.encode())
 
 
-def test_bytes_that_are_no_text_are_damaged() -> None:
+def test_a_file_that_is_not_text_is_damaged() -> None:
     with pytest.raises(LockDamaged, match="is damaged"):
         LockFile.parse(b"\xff\xfe")

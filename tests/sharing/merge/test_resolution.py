@@ -265,7 +265,7 @@ def test_an_edit_after_a_merge_commit_is_kept(repository: Repository) -> None:
     assert Path("dvc.lock").read_text() == "schema: '2.0'\nstages: {}\n"
 
 
-def test_a_damaged_side_is_one_line(
+def test_a_damaged_side_is_reported_in_one_line(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.branch("theirs", **THEIRS)
@@ -285,7 +285,7 @@ def test_a_damaged_side_is_one_line(
     assert repository.written("c") == [*outputs("c", "ours").values()]
 
 
-def test_markers_without_a_conflict_are_one_line(repository: Repository) -> None:
+def test_markers_without_a_conflict_are_reported_in_one_line(repository: Repository) -> None:
     text = Path("dvc.lock").read_text()
     Path("dvc.lock").write_text(f"<<<<<<< mine\n{text}")
     repository.commit()

@@ -16,8 +16,8 @@ from tandem.core.task import BaseTask
 def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dict[str, Any]]]:
     """Return a reference and a prediction for each rating.
 
-    The reference is the row, with the label that corresponds to the mean of its other ratings; the
-    prediction is the label that corresponds to the rating. The returned lists are empty if no row
+    The reference is a copy of the row whose label is derived from the mean of the row's other
+    ratings; the prediction is the label derived from the rating itself. The returned lists are empty if no row
     has more than one rating, or if the task does not have exactly three labels: negative, neutral
     and positive. Ratings and means between -t and t count as neutral, where the threshold t is the
     smallest absolute mean rating among the rows that are not labeled neutral.
