@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tandem.modeling.base import TextModel
 
 MAX_NEW_TOKENS = 40
-"""Maximum number of tokens in a continuation that a generator writes."""
+"""Maximum number of new tokens in the continuation of a text."""
 
 
 def predict(task: str, variant: str = "base", batch: int = 1) -> None:
@@ -64,7 +64,7 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     make_torch_deterministic(runtime)
     model = modeling.load(folder, task_object)
 
-    # The model makes predictions only for lines that are not empty. The answer to an empty line has
+    # The model makes predictions only for lines that are not empty. The prediction for an empty line has
     # the same keys as the model's predictions, with null or empty values.
     empty: dict[str, Any] = {}
     for texts in lines(sys.stdin.buffer, batch):
@@ -149,7 +149,7 @@ def blank_row(task: BaseTask, text: str) -> Row:
 
 
 def answers(model: "TextModel", rows: Sequence[Row], seed: int) -> list[dict[str, Any]]:
-    """The predictions of `model` for `rows`; a generator continues the text of each row."""
+    """The predictions of `model` for `rows`; a causal language model continues their texts."""
     from tandem.modeling.families.causal import Model
     from tandem.preferences import sampling
     from tandem.preferences.params import GenerationParams

@@ -252,6 +252,6 @@ def _packages(node: ast.AST, calls: Container[str]) -> Iterator[str]:
 
 
 def of_stages(stages: Iterable[StageSpec], root: Path = Path()) -> dict[str, StageCode]:
-    """Path (relative to the root) → content, for each code record that `stages` depend on."""
+    """Path (relative to the root) → content, for each file in workflow/code that `stages` read."""
     closures, content = Closures(root), params.read(root / paths.PARAMS)
     return {stage.code: closures.code(stage, content) for stage in stages if stage.code}

@@ -52,7 +52,7 @@ def needs_torch(stage: str) -> bool:
     """Whether the code of a stage, such as `train@sentiment`, imports torch."""
     try:
         text = Path("workflow/code", f"{stage.replace('@', '/')}.json").read_text(encoding="utf-8")
-    except OSError:  # DVC does not run the command, or the stage has no code record
+    except OSError:  # DVC does not run the command, or the stage has no file in workflow/code
         return False
     return PACKAGE_ENTRY in text
 
@@ -114,7 +114,7 @@ def _work(
 
 
 def _pins_match(pins: dict[str, str]) -> bool:
-    """Whether the params require the environment with which the libraries were imported."""
+    """Whether the params require `pins`, the environment variables set during the imports."""
     from tandem.core import determinism, params
     from tandem.core.errors import TandemError
 

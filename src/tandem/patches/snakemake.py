@@ -67,8 +67,8 @@ def silence_missing_metadata(workflow: Any) -> None:
 def skip_work_for_clusters(scheduler: Any) -> None:
     """Before each selection of jobs, skip the work that the scheduler does only for clusters.
 
-    A limit on jobs per second protects a cluster's scheduler. With a limit, Snakemake selects jobs
-    again one second after each selection, and once more for each job that has ended. Snakemake
+    A limit on jobs per second protects a cluster's scheduler. With a limit, the scheduler of
+    Snakemake runs again one second after each run, and also each time a job ends. Snakemake
     also reads the input sizes of all ready jobs. These sizes matter only if jobs with large
     inputs are started first; profiles/default turns this preference off.
     """

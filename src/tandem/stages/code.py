@@ -1,6 +1,6 @@
 """Record which code each stage runs.
 
-Each stage depends on its own code record, so when code changes, only the stages that run this code
+Each stage depends on its own file in workflow/code, so when code changes, only the stages that run this code
 are rerun.
 
 Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, which is not a declared dependency,
@@ -21,7 +21,7 @@ from tandem.engines import code_closure, dvc_stages
 
 
 def main() -> str:
-    """Write a code record for each stage in dvc.yaml that depends on such a record.
+    """Write a file in workflow/code for each stage in dvc.yaml that depends on such a file.
 
     Raises:
         StageError: dvc.yaml cannot be read or declares no output for a stage's record, or a source

@@ -1,4 +1,4 @@
-"""Fit the model of any family with transformers' Trainer.
+"""Train models of all families with transformers' Trainer.
 
 This module supports length-grouped batches, linear or cosine decay of the learning rate after a
 warm-up, gradient clipping and accumulation, L1 regularization, weight decay, dropout, label
