@@ -1,7 +1,7 @@
 """Record which code each stage runs.
 
-Each stage depends on its own file in workflow/code, so when code changes, only the stages that run this code
-are rerun.
+Each stage depends on its own file in workflow/code, so when code changes, only the stages that run
+this code are rerun.
 
 Reads   params.yaml, requirements.lock, src/tandem; dvc.yaml, which is not a declared dependency,
         because DVC does not let a stage depend on it

@@ -19,8 +19,8 @@ def judgements(task: BaseTask, rows: Sequence[Any]) -> tuple[list[Any], list[dic
     The reference is a copy of the row whose label is derived from the mean of the row's other
     ratings; the prediction is the label derived from the rating itself. The returned lists are
     empty if no row has more than one rating, or if the task does not have exactly three labels:
-    negative, neutral and positive. Ratings and means between -t and t count as neutral, where the threshold t is the
-    smallest absolute mean rating among the rows that are not labeled neutral.
+    negative, neutral and positive. Ratings and means between -t and t count as neutral, where the
+    threshold t is the smallest absolute mean rating among the rows that are not labeled neutral.
     """
     rated = [row for row in rows if len(getattr(row, "ratings", ())) > 1]
     if not rated or len(task.labels) != 3:
