@@ -64,8 +64,8 @@ def predict(task: str, variant: str = "base", batch: int = 1) -> None:
     make_torch_deterministic(runtime)
     model = modeling.load(folder, task_object)
 
-    # The model makes predictions only for lines that are not empty. The prediction for an empty line
-    # has the same keys as the model's predictions, with null or empty values.
+    # The model makes predictions only for lines that are not empty. The prediction for an empty
+    # line has the same keys as the model's predictions, with null or empty values.
     empty: dict[str, Any] = {}
     for texts in lines(sys.stdin.buffer, batch):
         rows = [
