@@ -90,7 +90,7 @@ def test_another_version_of_torch_is_left_as_it_is(
         mkl.pin_dispatch()
         mkl.pin_dispatch()
         (line,) = capsys.readouterr().err.splitlines()
-        assert "tested: 1.0" in line
+        assert "tested with torch 1.0" in line
         assert mkl.current_dispatch() == mkl.UNPATCHED
         assert determinism.pins(RUNTIME, mkl.current_dispatch()) != determinism.pins(RUNTIME)
     finally:

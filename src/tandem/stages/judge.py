@@ -13,8 +13,7 @@ Writes  models/TASK/judge                     the model, for transformers' `from
 A generator that was aligned with a reward model has also learned that model's mistakes. If a judge
 that shares neither texts nor ratings with the reward model measures a smaller gain than the reward
 model does, the difference indicates reward hacking (Gao et al., Scaling Laws for Reward Model
-Overoptimization, ICML 2023). The judge's validation pairs are formed from the first tenth of its
-rows, ordered by hashed id.
+Overoptimization, ICML 2023). Validation pairs are formed from a tenth of the rows, by hashed id.
 
     tandem judge generation
 """

@@ -149,7 +149,7 @@ def test_a_teammate_pulls_merges_and_executes_what_both_changed(
     status = project.run("tandem", "status", check=False).stdout.splitlines()
     assert status[0] == "stale: 3 stages" and status[4] == "fresh: 6 stages"
     assert status[1].split(maxsplit=1) == [
-        "train@c", "dvc.lock has an entry without inputs, because two branches changed the entry"
+        "train@c", "dvc.lock has an entry without inputs: two branches changed it"
     ]  # fmt: skip
     project.snakemake("-c2")
     assert executed(project) == ["evaluate@c", "report", "train@c"]

@@ -164,7 +164,7 @@ class _Examination:
             yield Reason("new", str(paths.LOCK), "has no entry for the stage")
             return
         if stage.deps and not {"deps", "params"} & lock[stage.name].keys():
-            problem = "has an entry without inputs, because two branches changed the entry"
+            problem = "has an entry without inputs: two branches changed it"
             yield Reason("new", str(paths.LOCK), problem)
             return
         if stage.cmd_changed:
