@@ -65,7 +65,7 @@ def test_derived_rows_follow_the_originals_and_keep_all_fields_but_the_text(
     assert message.startswith(f"{len(originals):,} original rows and {len(derived):,} derived row")
     assert message.endswith(f"; written to data/augmented/{task}")
     highest = max(metric["operations"].values(), default=0)
-    assert (f" {highest:,}" in message.partition(" derived row")[2]) == bool(derived)
+    assert (f" {highest:,}" in message.partition(" (")[2]) == bool(derived)
     spec = tasks.load(task)
     assert originals == read_rows(paths.split(task) / "train.parquet", spec.row)
     parents = {row.id: row for row in originals}

@@ -244,7 +244,7 @@ def test_a_statement_that_was_added_is_rejected(signed: Lines, key: tuple[str, P
 
 def test_another_key_is_rejected(signed: Lines, key: tuple[str, Path], tmp_path: Path) -> None:
     other_key = write_key_pair(tmp_path, "other", ed25519.Ed25519PrivateKey.generate())
-    assert "must be signed with the given key" in rejection(other_key, signed)
+    assert "must be signed with the given key, and with no other" in rejection(other_key, signed)
 
 
 def test_unusable_keys_are_reported_in_one_line(published: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_datasets_are_taken_from_the_side_that_changed_them() -> None:
     assert content["stages"] == {stage: entry(stage, "base") for stage in STAGES} | {
         "train": entry("train", "x")
     }
-    with pytest.raises(StageError, match=r"both sides changed the key `datasets` in dvc"):
+    with pytest.raises(StageError, match=r"both sides changed the key `datasets` in dvc\.lock"):
         merged(base, ours.replace("rev: '1'", "rev: '3'"), theirs)
 
 
