@@ -152,7 +152,8 @@ def to_text(result: dict[str, Any]) -> list[str]:
     name, kind, stages = result["name"], result["kind"], result["stages"]
     lines = [f"{name} ({kind}): {counted(len(stages), 'dependent stage')}"]
     for table in result.get("places", ()):
-        counts = [f"{table[k]} {k}" for k in ("rows", "derived", "pairs") if table[k]]
+        nouns = {"rows": "row", "derived": "derived row", "pairs": "pair"}
+        counts = [counted(table[key], noun) for key, noun in nouns.items() if table[key]]
         lines.append(f"  in       {table['path']}: {', '.join(counts)}")
     for kind in KINDS:
         lines += [f"  {kind:8} {out}" for out in result[kind]]

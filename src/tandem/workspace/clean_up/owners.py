@@ -39,8 +39,8 @@ class Owners:
         """Why a path must not be removed; empty if no stage and no .dvc file uses it."""
         for out, name in self.makers.items():
             if f"{path}/".startswith(f"{out}/"):
-                is_file = name.endswith(".dvc")
-                return f"{name} tracks it" if is_file else f"it is an output of {name}"
+                tracked = name.endswith(".dvc")
+                return f"{name} tracks it" if tracked else f"it is an output of {name}"
         for dep, name in self.readers.items():
             if f"{dep}/".startswith(f"{path}/"):
                 made = any(paths.overlap(dep, out) for out in self.makers)
